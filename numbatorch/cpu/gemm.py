@@ -1,0 +1,330 @@
+"""C = op(A) @ op(B) (+ bias), row-major, float32 and float64: packing, blocking and the plan of one product.
+
+A unit of work is a fixed tile of C (and of the batch) with its whole sum, so that results do not depend on the number
+of threads. Sums over k run in blocks of at most 256, each added to C in turn: relative error like MKL's.
+Blocking after Goto & van de Geijn 2008, ACM TOMS 34(3), with B packed only where that pays and A rarely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from math import ceil
+
+import numpy as np
+
+from numbatorch.cpu.irwriter import Function, Module, Value
+from numbatorch.cpu.microkernel import (
+    Target,
+    host_target,
+    write_dots,
+    write_pack_rows,
+    write_pack_transposed,
+    write_rows,
+)
+
+K_BLOCK = 256  # accuracy of MKL, and a panel of B (32 KB) stays in the first-level cache
+DOT_K_BLOCK = 2048  # a dot's lanes are already 16 partial sums; six rows of A stay in the first-level cache
+A_BLOCK_ROWS = 9  # tiles of A packed at once: 9 * 14 * 256 float32 = 126 KB, well inside a second-level cache
+UNIT_FLOPS = 4e6  # some 40 microseconds: far above the cost of claiming a unit, fine enough to balance
+
+DIRECT, COPIED, TRANSPOSED = 0, 1, 2  # what happens to B before the tile kernel reads it
+
+META = (
+    "m n k a_row a_step b_row c_row a_batch b_batch c_batch unit_rows unit_columns units_across units_per_matrix "
+    "k_block b_packing a_packing accumulate height block_rows"
+).split()
+
+
+def _read_meta(f: Function, meta: Value) -> dict[str, Value]:
+    return {name: f.load("i64", f.offset(meta, 8 * i), 8) for i, name in enumerate(META)}
+
+
+def _unit(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, ...]:
+    """(batch, first row, row count, first column, column count) of a unit."""
+    batch, within = index // p["units_per_matrix"], index % p["units_per_matrix"]
+    row = (within // p["units_across"]) * p["unit_rows"]
+    column = (within % p["units_across"]) * p["unit_columns"]
+    rows, columns = f.minimum(p["unit_rows"], p["m"] - row), f.minimum(p["unit_columns"], p["n"] - column)
+    return batch, row, rows, column, columns
+
+
+def _entry(module: Module, name: str, with_bias: bool) -> tuple[Function, Value, Value, Value | None, Value, Value]:
+    middle = [("bias", "ptr noalias")] if with_bias else []
+    f = module.function(
+        name,
+        [("a", "ptr noalias"), ("b", "ptr noalias"), *middle, ("c", "ptr"), ("meta", "ptr noalias")]
+        + [("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    a, b, *rest = f.parameters
+    bias = rest.pop(0) if with_bias else None
+    c, meta = rest[:2]
+    return f, a, b, bias, c, meta
+
+
+def _addend(
+    f: Function, target: Target, p: dict[str, Value], bias: Value | None, c: Value, k0: Value, column: Value
+) -> tuple[Value, Value]:
+    """What a block of the sum is added to: C itself after the first block, else the bias or nothing."""
+    again = f.emit("i1", f"or i1 {(k0 > 0).text}, {p['accumulate'].differs(0).text}")
+    first = f.value(0, "ptr") if bias is None else f.offset(bias, column * target.bytes)
+    return f.select(again, c, first), f.select(again, p["c_row"], 0)
+
+
+def write_gemm(name: str, target: Target, with_bias: bool) -> str:
+    """The module of the tile-based product: (a, b, [bias,] c, meta, start, stop)."""
+    module = Module()
+    for vectors in range(1, target.vectors + 1):
+        write_rows(module, f"rows{vectors}", target, vectors)
+    write_pack_rows(module, "pack_rows", target)
+    write_pack_transposed(module, "pack_transposed", target)
+    f, a, b, bias, c, meta = _entry(module, name, with_bias)
+    start, stop = f.parameters[-2:]
+    p = _read_meta(f, meta)
+    size, panel_bytes, vector_bytes = target.bytes, target.panel * target.bytes, target.vector_bytes
+    panel = f.stack(K_BLOCK * panel_bytes)
+    groups = ceil(target.rows / target.lanes)  # of packed rows in a tile of A
+    packed_step = groups * vector_bytes
+    packed_a = f.stack(A_BLOCK_ROWS * K_BLOCK * packed_step)
+    k_rounds = f.maximum(p["k"], 1)  # an empty sum still writes zeros (or the bias)
+
+    with f.loop(start, stop) as units:
+        batch, row, rows, column, columns = _unit(f, target, p, units.index)
+        a_unit = f.offset(a, p["a_batch"] * batch + p["a_row"] * row)
+        b_unit = f.offset(b, p["b_batch"] * batch)
+        c_unit = f.offset(c, p["c_batch"] * batch + p["c_row"] * row)
+        with f.loop(0, k_rounds, p["k_block"]) as sums:
+            k0, depth = sums.index, f.minimum(p["k_block"], p["k"] - sums.index)
+            a_k, tile_step = f.offset(a_unit, p["a_step"] * k0), depth * packed_step
+            with f.loop(0, rows, p["block_rows"]) as blocks:
+                count = f.minimum(p["block_rows"], rows - blocks.index)
+                a_block = f.offset(a_k, p["a_row"] * blocks.index)
+                c_block = f.offset(c_unit, p["c_row"] * blocks.index)
+                packs_a = p["a_packing"].differs(0)
+                with f.when(packs_a), f.loop(0, count, p["height"]) as tiles:
+                    tile_rows = f.minimum(p["height"], count - tiles.index)
+                    to = f.offset(packed_a, (tiles.index // p["height"]) * tile_step)
+                    for group in range(groups):
+                        left = f.maximum(f.minimum(tile_rows - group * target.lanes, target.lanes), 0)
+                        source = f.offset(a_block, p["a_row"] * (tiles.index + group * target.lanes))
+                        there = f.offset(to, group * vector_bytes)
+                        f.call("pack_transposed", [source, p["a_row"], there, packed_step, depth, left])
+                a_here = f.select(packs_a, packed_a, a_block)
+                a_row, a_step = f.select(packs_a, size, p["a_row"]), f.select(packs_a, packed_step, p["a_step"])
+                a_tile = f.select(packs_a, tile_step, p["a_row"] * p["height"])
+                with f.loop(0, columns, target.panel) as panels:
+                    width = f.minimum(target.panel, columns - panels.index)
+                    here = column + panels.index
+                    b_rows = f.offset(b_unit, p["b_row"] * k0 + here * size)
+                    with f.cases(p["b_packing"], (COPIED, TRANSPOSED)) as case:
+                        with case(COPIED):
+                            f.call("pack_rows", [b_rows, p["b_row"], panel, depth, width])
+                        with case(TRANSPOSED):
+                            b_columns = f.offset(b_unit, p["b_row"] * here + k0 * size)
+                            for j in range(target.vectors):
+                                left = f.maximum(f.minimum(width - j * target.lanes, target.lanes), 0)
+                                with f.when(left > 0):
+                                    source = f.offset(b_columns, p["b_row"] * (j * target.lanes))
+                                    there = f.offset(panel, j * vector_bytes)
+                                    f.call("pack_transposed", [source, p["b_row"], there, panel_bytes, depth, left])
+                    direct = p["b_packing"].equals(DIRECT)
+                    b_here, b_step = f.select(direct, b_rows, panel), f.select(direct, p["b_row"], panel_bytes)
+                    c_here = f.offset(c_block, here * size)
+                    addend, addend_row = _addend(f, target, p, bias, c_here, k0, here)
+                    arguments = [a_here, a_row, a_step, b_here, b_step, c_here, p["c_row"], addend, addend_row]
+                    arguments += [depth, width, a_tile, count, p["height"]]
+                    vectors = (width + (target.lanes - 1)) // target.lanes
+                    with f.cases(vectors, range(1, target.vectors + 1)) as case:
+                        for number in range(1, target.vectors + 1):
+                            with case(number):
+                                f.call(f"rows{number}", arguments)
+    return module.text()
+
+
+def write_gemm_dot(name: str, target: Target, with_bias: bool) -> str:
+    """The module of the product whose operands are both contiguous along k, for few rows."""
+    module = Module()
+    write_dots(module, "dots", target)
+    f, a, b, bias, c, meta = _entry(module, name, with_bias)
+    start, stop = f.parameters[-2:]
+    p = _read_meta(f, meta)
+    k_rounds = f.maximum(p["k"], 1)
+    with f.loop(start, stop) as units:
+        batch, row, rows, column, columns = _unit(f, target, p, units.index)
+        a_unit = f.offset(a, p["a_batch"] * batch + p["a_row"] * row)
+        b_unit = f.offset(b, p["b_batch"] * batch + p["b_row"] * column)
+        c_unit = f.offset(c, p["c_batch"] * batch + p["c_row"] * row + column * target.bytes)
+        with f.loop(0, k_rounds, p["k_block"]) as sums:
+            k0, depth = sums.index, f.minimum(p["k_block"], p["k"] - sums.index)
+            addend, addend_row = _addend(f, target, p, bias, c_unit, k0, column)
+            shift = k0 * target.bytes
+            arguments = [f.offset(a_unit, shift), p["a_row"], f.offset(b_unit, shift), p["b_row"], c_unit, p["c_row"]]
+            f.call("dots", [*arguments, addend, addend_row, depth, rows, columns])
+    return module.text()
+
+
+@cache
+def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
+    from numbatorch.cpu.compile import compile_ir
+
+    write = {"tiles": write_gemm, "dots": write_gemm_dot}[kind]
+    name = f"gemm_{kind}_{'bias_' if with_bias else ''}{dtype}"
+    pointer = f"{dtype}*"
+    signature = (pointer, pointer, *([pointer] if with_bias else []), pointer, "int64*")
+    return compile_ir(name, write(name, host_target(dtype), with_bias), signature)
+
+
+def balanced(total: int, limit: int) -> int:
+    """The size of the pieces when `total` is cut into as few nearly equal pieces of at most `limit` as possible."""
+    return max(1, ceil(total / max(1, ceil(total / limit))))
+
+
+class GemmPlan:
+    """One product, decided: the kernel, its parameter block, the number of units and the grain to claim them by."""
+
+    __slots__ = ("kernel", "meta", "units", "grain", "address")
+
+    def __init__(self, kernel: Callable[..., None], meta: dict[str, int], units: int, grain: int) -> None:
+        self.kernel, self.units, self.grain = kernel, units, grain
+        self.meta = np.array([meta[name] for name in META], np.int64)
+        self.address = self.meta.ctypes.data
+
+
+class Gemm:
+    """Plans and runs products of one dtype, "float32" or "float64"."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype, self.target = dtype, host_target(dtype)
+        self._plan = lru_cache(maxsize=4096)(self._make_plan)
+
+    def plan(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        lda: int,
+        ldb: int,
+        ldc: int,
+        trans_a: bool = False,
+        trans_b: bool = False,
+        batch: int = 1,
+        stride_a: int = 0,
+        stride_b: int = 0,
+        stride_c: int = 0,
+        bias: bool = False,
+        accumulate: bool = False,
+    ) -> tuple[Callable[..., None], np.ndarray, int, int]:
+        """(kernel, meta, units, grain): run as kernel(a, b, [bias,] c, meta address, units, grain).
+
+        C (m, n) = op(A) (m, k) @ op(B) (k, n) + bias (n,), or C += with accumulate; leading dimensions and batch
+        strides in elements. With `trans_a`, A is stored (k, m); with `trans_b`, B is stored (n, k).
+        """
+        made = self._plan(
+            m, n, k, lda, ldb, ldc, trans_a, trans_b, batch, stride_a, stride_b, stride_c, bias, accumulate
+        )
+        return made.kernel, made.meta, made.units, made.grain
+
+    def run(
+        self,
+        a_ptr: int,
+        b_ptr: int,
+        c_ptr: int,
+        m: int,
+        n: int,
+        k: int,
+        lda: int,
+        ldb: int,
+        ldc: int,
+        trans_a: bool = False,
+        trans_b: bool = False,
+        batch: int = 1,
+        stride_a: int = 0,
+        stride_b: int = 0,
+        stride_c: int = 0,
+        bias_ptr: int = 0,
+        accumulate: bool = False,
+    ) -> None:
+        """Plan (remembered) and run one product; see `plan`. Raises ValueError for a bias with accumulate."""
+        p = self._plan(
+            m, n, k, lda, ldb, ldc, trans_a, trans_b, batch, stride_a, stride_b, stride_c, bias_ptr != 0, accumulate
+        )
+        if bias_ptr:
+            p.kernel(a_ptr, b_ptr, bias_ptr, c_ptr, p.address, p.units, p.grain)
+        else:
+            p.kernel(a_ptr, b_ptr, c_ptr, p.address, p.units, p.grain)
+
+    def _make_plan(
+        self, m, n, k, lda, ldb, ldc, trans_a, trans_b, batch, stride_a, stride_b, stride_c, bias, accumulate
+    ) -> GemmPlan:
+        if bias and accumulate:
+            raise ValueError("gemm: a product is added either to a bias or to C (bias_ptr with accumulate=True)")
+        target = self.target
+        size, flops = target.bytes, 2.0 * m * n * k
+        dots = trans_b and not trans_a and (m <= 2 * target.dot_rows or n <= target.dot_columns)
+        if dots:
+            height, k_block, column_step = target.dot_rows, DOT_K_BLOCK, target.dot_columns
+        else:
+            height, k_block, column_step = balanced(m, target.rows), K_BLOCK, target.panel
+        # B is read once per tile of rows: from four tiles on, a packed panel beats rows spread over the whole matrix.
+        packing = TRANSPOSED if trans_b else COPIED if m >= 4 * target.rows and n > target.panel else DIRECT
+        pack_a = not trans_a and m >= 256 and k >= 512 and n >= 8 * target.panel
+        unit_rows, unit_columns = _unit_shape(m, n, flops * batch, flops, height, column_step, batch)
+        across, down = max(1, ceil(n / unit_columns)), max(1, ceil(m / unit_rows))
+        units = across * down * batch if m and n else 0
+        whole = flops * batch <= UNIT_FLOPS
+        per_unit = max(1.0, flops * batch / max(1, units))
+        meta = dict(
+            m=m,
+            n=n,
+            k=k,
+            a_row=size if trans_a else lda * size,
+            a_step=lda * size if trans_a else size,
+            b_row=ldb * size,
+            c_row=ldc * size,
+            a_batch=stride_a * size,
+            b_batch=stride_b * size,
+            c_batch=stride_c * size,
+            unit_rows=unit_rows,
+            unit_columns=unit_columns,
+            units_across=across,
+            units_per_matrix=across * down,
+            k_block=balanced(k, k_block),
+            b_packing=packing,
+            a_packing=int(pack_a),
+            accumulate=int(accumulate),
+            height=height,
+            block_rows=height * A_BLOCK_ROWS if pack_a else max(1, m),
+        )
+        grain = max(1, units) if whole else max(1, int(UNIT_FLOPS / 4 / per_unit))
+        return GemmPlan(_kernel("dots" if dots else "tiles", self.dtype, bias), meta, units, grain)
+
+
+def _unit_shape(
+    m: int, n: int, total_flops: float, flops: float, height: int, column_step: int, batch: int
+) -> tuple[int, int]:
+    """Rows and columns of a unit: halved until there are some 32 of them or they are small, wide ones kept longest."""
+    rows, columns = max(1, m), max(1, n)
+    limit = max(UNIT_FLOPS, total_flops / 32)
+    while flops * (rows / max(1, m)) * (columns / max(1, n)) > limit:
+        if rows > 16 * height and rows >= columns // 2:
+            rows = _half(rows, height)
+        elif columns > 8 * column_step:
+            columns = _half(columns, column_step)
+        elif rows > 4 * height:
+            rows = _half(rows, height)
+        elif columns > column_step:
+            columns = _half(columns, column_step)
+        else:
+            break
+    return rows, columns
+
+
+def _half(length: int, step: int) -> int:
+    return ceil(length / 2 / step) * step
+
+
+@cache
+def gemm(dtype: str) -> Gemm:
+    """The products of a dtype given by name, "float32" or "float64"."""
+    return Gemm(dtype)

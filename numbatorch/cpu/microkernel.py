@@ -1,0 +1,335 @@
+"""Micro-kernels for dense contractions, as LLVM IR: the tile, the dot, and the two ways of packing a panel.
+
+Every function writes one internal kernel into a module. All strides are in bytes. Masks cover the last vector of a
+row only, so that no size needs a second variant; a masked lane is neither read nor written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from numbatorch.cpu.irwriter import Function, Module, Value
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the templates must know of a machine and an element type.
+
+    A tile of C is `rows` x (`vectors` * `lanes`): as many accumulators as the register file leaves room for.
+    """
+
+    element: str  # LLVM type
+    bytes: int  # of an element
+    lanes: int  # of a vector
+    vectors: int  # a tile is wide
+    heights: tuple[int, ...]  # rows a tile may have, descending, 1 among them
+    dot_rows: int
+    dot_columns: int
+
+    @property
+    def vector(self) -> str:
+        return f"<{self.lanes} x {self.element}>"
+
+    @property
+    def vector_bytes(self) -> int:
+        return self.lanes * self.bytes
+
+    @property
+    def panel(self) -> int:
+        """Columns of a tile."""
+        return self.lanes * self.vectors
+
+    @property
+    def rows(self) -> int:
+        return self.heights[0]
+
+
+# Register files: 32 of 64 bytes (AVX-512), 16 of 32 (AVX2), 32 of 16 (NEON), 16 of 16 (SSE2). 14 rows x 2 vectors of
+# AVX-512 leave two registers for B and two for A.
+REGISTER_FILES = {"avx512f": (64, 32), "avx2": (32, 16), "neon": (16, 32), "": (16, 16)}
+
+
+@cache
+def host_target(dtype: str, feature: str | None = None) -> Target:
+    """The target for "float32" or "float64" on this machine, or for a named feature of `REGISTER_FILES`."""
+    if feature is None:
+        import platform
+
+        import llvmlite.binding
+
+        present = llvmlite.binding.get_host_cpu_features()
+        names = ["neon"] if platform.machine().lower() in ("arm64", "aarch64") else ["avx512f", "avx2"]
+        if "avx2" in names and not present.get("fma"):
+            names = []
+        feature = next((name for name in names if name == "neon" or present.get(name)), "")
+    register_bytes, registers = REGISTER_FILES[feature]
+    element, bytes = {"float32": ("float", 4), "float64": ("double", 8)}[dtype]
+    heights = (14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1) if registers == 32 else (6, 5, 4, 3, 2, 1)
+    dot_rows, dot_columns = (6, 4) if registers == 32 else (3, 3)
+    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns)
+
+
+def tail_mask(f: Function, target: Target, width: Value, vectors: int) -> Value:
+    """The lanes of the last of `vectors` vectors that lie inside `width` columns."""
+    return f.lanes_between(target.lanes, None, width - (vectors - 1) * target.lanes)
+
+
+def load_vector(f: Function, target: Target, pointer: Value, mask: Value | None) -> Value:
+    if mask is None:
+        return f.load(target.vector, pointer, target.bytes)
+    return f.masked_load(target.vector, pointer, target.bytes, mask)
+
+
+def store_vector(f: Function, target: Target, value: Value, pointer: Value, mask: Value | None) -> None:
+    if mask is None:
+        f.store(value, pointer, target.bytes)
+    else:
+        f.masked_store(value, pointer, target.bytes, mask)
+
+
+def multiply_add(f: Function, target: Target, a: Value, b: Value, total: Value) -> Value:
+    suffix = f"v{target.lanes}f{target.bytes * 8}"
+    return f.intrinsic(target.vector, f"llvm.fma.{suffix}", [a, b, total])
+
+
+def add_vectors(f: Function, a: Value, b: Value) -> Value:
+    return f.emit(a.type, f"fadd {a.type} {a.text}, {b.text}")
+
+
+def zero(f: Function, type: str) -> Value:
+    return Value(f, type, "zeroinitializer" if type.startswith("<") else "0.0")
+
+
+TILE_PARAMETERS = [
+    ("a", "ptr noalias"),
+    ("a_row", "i64"),
+    ("a_step", "i64"),
+    ("b", "ptr noalias"),
+    ("b_step", "i64"),
+    ("c", "ptr"),
+    ("c_row", "i64"),
+    ("addend", "ptr"),
+    ("addend_row", "i64"),
+    ("k", "i64"),
+    ("width", "i64"),
+]
+NEST_PARAMETERS = [*TILE_PARAMETERS, ("outer", "i64"), ("a_outer", "i64"), ("b_outer", "i64")]
+
+
+def write_tile(module: Module, name: str, target: Target, rows: int, vectors: int, nest: bool = False) -> None:
+    """c[i, :] = addend[i, :] + sum over k of a[i, k] * b[k, :], for `rows` rows and `width` columns.
+
+    `addend` may be null, c itself (accumulation) or a row with stride 0 (a bias). With `nest` the sum runs over two
+    indices: `outer` repetitions of k steps, a and b moving by a_outer and b_outer between them.
+    """
+    f = module.function(name, NEST_PARAMETERS if nest else TILE_PARAMETERS)
+    a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
+    mask = tail_mask(f, target, width, vectors)
+    masks = [None] * (vectors - 1) + [mask]
+    totals = [zero(f, target.vector)] * (rows * vectors)
+    twice = a_row * 2
+
+    def inner(a: Value, b: Value, totals: list[Value]) -> list[Value]:
+        # One pointer per three rows: x86 addresses base, base + row and base + 2 * row without arithmetic.
+        pointers = [a]
+        for _ in range(3, rows, 3):
+            pointers.append(f.offset(pointers[-1], a_row * 3))
+        with f.loop(0, k, carry=[*pointers, b, *totals]) as loop:
+            bases, row_b, sums = loop.carried[: len(pointers)], loop.carried[len(pointers)], []
+            columns = [
+                load_vector(f, target, f.offset(row_b, j * target.vector_bytes), masks[j]) for j in range(vectors)
+            ]
+            for i in range(rows):
+                base, rest = bases[i // 3], i % 3
+                pointer = base if rest == 0 else f.offset(base, a_row if rest == 1 else twice)
+                factor = f.splat(f.load(target.element, pointer, target.bytes), target.lanes)
+                for j in range(vectors):
+                    total = loop.carried[len(pointers) + 1 + i * vectors + j]
+                    sums.append(multiply_add(f, target, factor, columns[j], total))
+            loop.carry([*(f.offset(p, a_step) for p in bases), f.offset(row_b, b_step), *sums])
+        return loop.carried[len(pointers) + 1 :]
+
+    if nest:
+        outer, a_outer, b_outer = f.parameters[11:]
+        with f.loop(0, outer, carry=[a, b, *totals]) as loop:
+            sums = inner(loop.carried[0], loop.carried[1], loop.carried[2:])
+            loop.carry([f.offset(loop.carried[0], a_outer), f.offset(loop.carried[1], b_outer), *sums])
+        totals = loop.carried[2:]
+    else:
+        totals = inner(a, b, totals)
+
+    def write(with_addend: bool) -> None:
+        for i in range(rows):
+            row, other = f.offset(c, c_row * i), f.offset(addend, addend_row * i)
+            for j in range(vectors):
+                total = totals[i * vectors + j]
+                if with_addend:
+                    present = load_vector(f, target, f.offset(other, j * target.vector_bytes), masks[j])
+                    total = add_vectors(f, present, total)
+                store_vector(f, target, total, f.offset(row, j * target.vector_bytes), masks[j])
+
+    plain = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+    choice = f.emit("i64", f"zext i1 {plain.text} to i64")
+    with f.cases(choice, (0, 1)) as case:
+        for number in (0, 1):
+            with case(number):
+                write(number == 0)
+
+
+def write_rows(module: Module, name: str, target: Target, vectors: int, nest: bool = False) -> None:
+    """`write_tile` for any number of rows: tiles of `height` rows, the last one lower. Adds (count, height)."""
+    parameters = NEST_PARAMETERS if nest else TILE_PARAMETERS
+    for rows in target.heights:
+        write_tile(module, f"{name}_{rows}", target, rows, vectors, nest)
+    f = module.function(name, [*parameters, ("a_tile", "i64"), ("count", "i64"), ("height", "i64")])
+    a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, *rest = f.parameters[: len(parameters)]
+    a_tile, count, height = f.parameters[len(parameters) :]
+    with f.loop(0, count, height, carry=[a, c, addend]) as loop:
+        here, c_here, addend_here = loop.carried
+        rows = f.minimum(height, count - loop.index)
+        with f.cases(rows, target.heights) as case:
+            for number in target.heights:
+                with case(number):
+                    first = [here, a_row, a_step, b, b_step, c_here, c_row, addend_here, addend_row]
+                    f.call(f"{name}_{number}", [*first, *rest])
+        null = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+        following = f.select(null, addend_here, f.offset(addend_here, addend_row * height))
+        loop.carry([f.offset(here, a_tile), f.offset(c_here, c_row * height), following])
+
+
+def transpose(f: Function, vectors: list[Value]) -> list[Value]:
+    """The square transpose of as many vectors as they have lanes, in log2(lanes) stages of shuffles."""
+    lanes, stage, current = len(vectors), 1, list(vectors)
+    while stage < lanes:
+        following: list[Value] = list(current)
+        for i in range(lanes):
+            if i & stage:
+                continue
+            first, second = current[i], current[i | stage]
+            low = [x if not x & stage else lanes + (x ^ stage) for x in range(lanes)]
+            high = [(x | stage) if not x & stage else lanes + x for x in range(lanes)]
+            following[i], following[i | stage] = f.shuffle(first, second, low), f.shuffle(first, second, high)
+        current, stage = following, stage * 2
+    return current
+
+
+def write_pack_transposed(module: Module, name: str, target: Target) -> None:
+    """to[j, i] = source[i, j] for i < rows, 0 for rows <= i < lanes: `columns` contiguous columns j, rows <= lanes."""
+    f = module.function(
+        name,
+        [("source", "ptr noalias"), ("source_row", "i64"), ("to", "ptr noalias"), ("to_row", "i64")]
+        + [("columns", "i64"), ("rows", "i64")],
+    )
+    source, source_row, to, to_row, columns, rows = f.parameters
+    with f.loop(0, columns, target.lanes) as loop:
+        left = columns - loop.index
+        start = f.offset(source, loop.index * target.bytes)
+        loaded = []
+        for i in range(target.lanes):
+            # A row beyond `rows` has no lanes: nothing is read there.
+            inside = f.select(rows > i, left, 0)
+            mask = f.lanes_between(target.lanes, None, inside)
+            loaded.append(f.masked_load(target.vector, f.offset(start, source_row * i), target.bytes, mask))
+        turned = transpose(f, loaded)
+        first = f.offset(to, loop.index * to_row)
+        for i in range(target.lanes):
+            with f.when(left > i):
+                f.store(turned[i], f.offset(first, to_row * i), target.bytes)
+
+
+def write_pack_rows(module: Module, name: str, target: Target) -> None:
+    """to[i, :] = source[i, :width], zeros up to the panel's width, for `count` rows of a panel."""
+    f = module.function(
+        name, [("source", "ptr noalias"), ("source_row", "i64"), ("to", "ptr noalias"), ("count", "i64"), ("width", "i64")]
+    )
+    source, source_row, to, count, width = f.parameters
+    masks = [f.lanes_between(target.lanes, None, width - j * target.lanes) for j in range(target.vectors)]
+    row_bytes = target.panel * target.bytes
+    with f.loop(0, count, carry=[source, to]) as loop:
+        here, there = loop.carried
+        for j in range(target.vectors):
+            shift = j * target.vector_bytes
+            value = f.masked_load(target.vector, f.offset(here, shift), target.bytes, masks[j])
+            f.store(value, f.offset(there, shift), target.bytes)
+        loop.carry([f.offset(here, source_row), f.offset(there, row_bytes)])
+
+
+def write_dot(module: Module, name: str, target: Target, rows: int, columns: int) -> None:
+    """c[i, j] = addend[i, j] + sum over k of a[i, k] * b[j, k], both contiguous along k: lanes along k, summed last."""
+    f = module.function(
+        name,
+        [("a", "ptr noalias"), ("a_row", "i64"), ("b", "ptr noalias"), ("b_row", "i64"), ("c", "ptr"), ("c_row", "i64")]
+        + [("addend", "ptr"), ("addend_row", "i64"), ("k", "i64")],
+    )
+    a, a_row, b, b_row, c, c_row, addend, addend_row, k = f.parameters
+    whole = k - k % target.lanes
+    rest = k - whole
+    mask = f.lanes_between(target.lanes, None, rest)
+
+    def accumulate(shift: Value, mask: Value | None, totals: list[Value]) -> list[Value]:
+        lefts = [load_vector(f, target, f.offset(f.offset(a, shift), a_row * i), mask) for i in range(rows)]
+        sums = list(totals)
+        for j in range(columns):
+            right = load_vector(f, target, f.offset(f.offset(b, shift), b_row * j), mask)
+            for i in range(rows):
+                sums[i * columns + j] = multiply_add(f, target, lefts[i], right, totals[i * columns + j])
+        return sums
+
+    with f.loop(0, whole, target.lanes, carry=[zero(f, target.vector)] * (rows * columns)) as loop:
+        loop.carry(accumulate(loop.index * target.bytes, None, loop.carried))
+    totals = accumulate(whole * target.bytes, mask, loop.carried)
+    null = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+    suffix = f"v{target.lanes}f{target.bytes * 8}"
+    module.declare(f"declare {target.element} @llvm.vector.reduce.fadd.{suffix}({target.element}, {target.vector})")
+    sums = []
+    for total in totals:
+        call = f"call reassoc {target.element} @llvm.vector.reduce.fadd.{suffix}"
+        sums.append(f.emit(target.element, f"{call}({target.element} -0.0, {total.type} {total.text})"))
+    # c stands in for a null addend: its old value is read but not used.
+    base, stride = f.select(null, c, addend), f.select(null, c_row, addend_row)
+    for i in range(rows):
+        row, other = f.offset(c, c_row * i), f.offset(base, stride * i)
+        for j in range(columns):
+            present = f.load(target.element, f.offset(other, j * target.bytes), target.bytes)
+            present = f.select(null, zero(f, target.element), present)
+            result = f.emit(target.element, f"fadd {target.element} {present.text}, {sums[i * columns + j].text}")
+            f.store(result, f.offset(row, j * target.bytes), target.bytes)
+
+
+def write_dots(module: Module, name: str, target: Target) -> None:
+    """`write_dot` for a block of `count` rows x `width` columns."""
+    for rows in range(1, target.dot_rows + 1):
+        for columns in range(1, target.dot_columns + 1):
+            write_dot(module, f"{name}_{rows}_{columns}", target, rows, columns)
+    f = module.function(
+        name,
+        [("a", "ptr noalias"), ("a_row", "i64"), ("b", "ptr noalias"), ("b_row", "i64"), ("c", "ptr"), ("c_row", "i64")]
+        + [("addend", "ptr"), ("addend_row", "i64"), ("k", "i64"), ("count", "i64"), ("width", "i64")],
+    )
+    a, a_row, b, b_row, c, c_row, addend, addend_row, k, count, width = f.parameters
+    with f.loop(0, width, target.dot_columns) as across:
+        columns = f.minimum(target.dot_columns, width - across.index)
+        shift = across.index * target.bytes
+        with f.loop(0, count, target.dot_rows) as down:
+            rows = f.minimum(target.dot_rows, count - down.index)
+            null = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+            there = f.select(null, addend, f.offset(addend, addend_row * down.index + shift))
+            arguments = [
+                f.offset(a, a_row * down.index),
+                a_row,
+                f.offset(b, b_row * across.index),
+                b_row,
+                f.offset(c, c_row * down.index + shift),
+                c_row,
+                there,
+                addend_row,
+                k,
+            ]
+            choices = [
+                (i, j) for i in range(1, target.dot_rows + 1) for j in range(1, target.dot_columns + 1)
+            ]
+            with f.cases(rows * 16 + columns, [i * 16 + j for i, j in choices]) as case:
+                for i, j in choices:
+                    with case(i * 16 + j):
+                        f.call(f"{name}_{i}_{j}", arguments)
