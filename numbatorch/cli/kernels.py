@@ -1,0 +1,64 @@
+"""List the operations, or print the source that is generated and compiled for one of them."""
+
+import argparse
+import difflib
+import sys
+
+HELP = "list operations, or print the generated source of one"
+LAYOUTS = ("contiguous", "strided", "broadcast")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
+    listing = actions.add_parser("list", help="every operation, its kind and what it computes")
+    listing.add_argument("--kind", help="only those of one kind, such as elementwise or reduction")
+    show = actions.add_parser("show", help="the kernel source of one operation")
+    show.add_argument("op", metavar="OP", help="a name from `numbatorch kernels list`")
+    show.add_argument("--dtype", default="float32", help="element type of the inputs (default: %(default)s)")
+    show.add_argument("--layout", default="contiguous", choices=LAYOUTS,
+                      help="how the inputs lie in memory (default: %(default)s)")
+
+
+def main(options: argparse.Namespace) -> int:
+    return list_operations(options) if options.action == "list" else show_kernel(options)
+
+
+def fail(message: str) -> int:
+    print(f"numbatorch kernels: {message}", file=sys.stderr)
+    return 2
+
+
+def list_operations(options: argparse.Namespace) -> int:
+    from numbatorch.ops import OPS
+
+    kinds = sorted({op.kind for op in OPS.values()})
+    if options.kind and options.kind not in kinds:
+        return fail(f"there is no kind {options.kind!r}; there are {', '.join(kinds)}")
+    chosen = {name: op for name, op in sorted(OPS.items()) if options.kind in (None, op.kind)}
+    name_width = max(map(len, chosen))
+    kind_width = max(len(op.kind) for op in chosen.values())
+    for name, op in chosen.items():
+        summary = (op.doc or "").strip().partition("\n")[0]
+        print(f"{name:<{name_width}}  {op.kind:<{kind_width}}  {summary}".rstrip())
+    return 0
+
+
+def show_kernel(options: argparse.Namespace) -> int:
+    import numbatorch
+    from numbatorch import plan
+    from numbatorch.ops import OPS
+
+    if options.op not in OPS:
+        near = difflib.get_close_matches(options.op, OPS, n=3)
+        return fail(f"there is no operation {options.op!r}"
+                    + (f"; did you mean {' or '.join(near)}?" if near else "; `numbatorch kernels list` has them all"))
+    dtype = getattr(numbatorch, options.dtype, None)
+    if not isinstance(dtype, numbatorch.dtype):
+        return fail(f"there is no dtype {options.dtype!r}; try float32, float64, int64 or bool")
+    try:
+        source = plan.show(options.op, dtype, options.layout)
+    except (TypeError, RuntimeError, ValueError, NotImplementedError) as error:
+        print(f"numbatorch kernels: {options.op}: {error}", file=sys.stderr)
+        return 1
+    print(source.rstrip("\n"))
+    return 0
