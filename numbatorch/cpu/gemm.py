@@ -17,6 +17,7 @@ from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import (
     Target,
     host_target,
+    wide_target,
     write_dots,
     write_pack_rows,
     write_pack_transposed,
@@ -75,7 +76,8 @@ def _addend(
 def write_gemm(name: str, target: Target, with_bias: bool) -> str:
     """The module of the tile-based product: (a, b, [bias,] c, meta, start, stop)."""
     module = Module()
-    for vectors in range(1, target.vectors + 1):
+    widths = [target.vectors] if target.wide else list(range(1, target.vectors + 1))
+    for vectors in widths:
         write_rows(module, f"rows{vectors}", target, vectors)
     write_pack_rows(module, "pack_rows", target)
     write_pack_transposed(module, "pack_transposed", target)
@@ -135,8 +137,8 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
                     arguments = [a_here, a_row, a_step, b_here, b_step, c_here, p["c_row"], addend, addend_row]
                     arguments += [depth, width, a_tile, count, p["height"]]
                     vectors = (width + (target.lanes - 1)) // target.lanes
-                    with f.cases(vectors, range(1, target.vectors + 1)) as case:
-                        for number in range(1, target.vectors + 1):
+                    with f.cases(f.maximum(vectors, widths[0]), widths) as case:
+                        for number in widths:
                             with case(number):
                                 f.call(f"rows{number}", arguments)
     return module.text()
@@ -168,11 +170,15 @@ def write_gemm_dot(name: str, target: Target, with_bias: bool) -> str:
 def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
     from numbatorch.cpu.compile import compile_ir
 
-    write = {"tiles": write_gemm, "dots": write_gemm_dot}[kind]
+    if kind == "swapped":
+        straight = _kernel("wide", dtype, False)
+        return lambda a, b, c, meta, units, grain: straight(b, a, c, meta, units, grain)
+    target = wide_target(host_target(dtype)) if kind == "wide" else host_target(dtype)
+    write = write_gemm_dot if kind == "dots" else write_gemm
     name = f"gemm_{kind}_{'bias_' if with_bias else ''}{dtype}"
     pointer = f"{dtype}*"
     signature = (pointer, pointer, *([pointer] if with_bias else []), pointer, "int64*")
-    return compile_ir(name, write(name, host_target(dtype), with_bias), signature)
+    return compile_ir(name, write(name, target, with_bias), signature)
 
 
 def balanced(total: int, limit: int) -> int:
@@ -259,15 +265,25 @@ class Gemm:
     ) -> GemmPlan:
         if bias and accumulate:
             raise ValueError("gemm: a product is added either to a bias or to C (bias_ptr with accumulate=True)")
-        target = self.target
+        target, kind = self.target, "tiles"
+        if n == 1 and not trans_b and ldb == 1:  # a column without gaps is also a row
+            trans_b, ldb = True, k
+        if n == 1 and trans_a and trans_b and ldc == 1 and not bias:  # column = A.T @ b: the row b.T @ A instead
+            kind, m, n = "swapped", 1, m
+            lda, ldb, ldc, trans_a, trans_b, stride_a, stride_b = ldb, lda, n, False, False, stride_b, stride_a
+        elif trans_b and not trans_a and (m <= 2 * target.dot_rows or n <= target.dot_columns):
+            kind = "dots"
+        elif not trans_b and m <= wide_target(target).rows:
+            kind = "wide"
+        if kind in ("wide", "swapped"):
+            target = wide_target(target)
         size, flops = target.bytes, 2.0 * m * n * k
-        dots = trans_b and not trans_a and (m <= 2 * target.dot_rows or n <= target.dot_columns)
-        if dots:
+        if kind == "dots":
             height, k_block, column_step = target.dot_rows, DOT_K_BLOCK, target.dot_columns
         else:
             height, k_block, column_step = balanced(m, target.rows), K_BLOCK, target.panel
         # B is read once per tile of rows: from four tiles on, a packed panel beats rows spread over the whole matrix.
-        packing = TRANSPOSED if trans_b else COPIED if m >= 4 * target.rows and n > target.panel else DIRECT
+        packing = TRANSPOSED if trans_b else COPIED if m >= 4 * self.target.rows and n > target.panel else DIRECT
         pack_a = not trans_a and m >= 256 and k >= 512 and n >= 8 * target.panel
         unit_rows, unit_columns = _unit_shape(m, n, flops * batch, flops, height, column_step, batch)
         across, down = max(1, ceil(n / unit_columns)), max(1, ceil(m / unit_rows))
@@ -297,7 +313,7 @@ class Gemm:
             block_rows=height * A_BLOCK_ROWS if pack_a else max(1, m),
         )
         grain = max(1, units) if whole else max(1, int(UNIT_FLOPS / 4 / per_unit))
-        return GemmPlan(_kernel("dots" if dots else "tiles", self.dtype, bias), meta, units, grain)
+        return GemmPlan(_kernel(kind, self.dtype, bias), meta, units, grain)
 
 
 def _unit_shape(

@@ -159,6 +159,11 @@ class Function:
         name = f"llvm.masked.store.{short_name(value.type)}.p0"
         self.intrinsic("void", name, [value, pointer, Value(self, "i32", str(align)), mask])
 
+    def prefetch(self, pointer: Value) -> None:
+        """A hint to read; an address outside any object is harmless."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer.text}, i32 0, i32 3, i32 1)")
+
     # Vectors
 
     def splat(self, scalar: Value, lanes: int) -> Value:

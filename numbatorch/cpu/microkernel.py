@@ -6,7 +6,7 @@ row only, so that no size needs a second variant; a masked lane is neither read 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from numbatorch.cpu.irwriter import Function, Module, Value
@@ -26,6 +26,7 @@ class Target:
     heights: tuple[int, ...]  # rows a tile may have, descending, 1 among them
     dot_rows: int
     dot_columns: int
+    wide: bool = False  # few rows: every vector has a mask, so that one width serves all, and B is fetched ahead
 
     @property
     def vector(self) -> str:
@@ -70,9 +71,16 @@ def host_target(dtype: str, feature: str | None = None) -> Target:
     return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns)
 
 
-def tail_mask(f: Function, target: Target, width: Value, vectors: int) -> Value:
-    """The lanes of the last of `vectors` vectors that lie inside `width` columns."""
-    return f.lanes_between(target.lanes, None, width - (vectors - 1) * target.lanes)
+def wide_target(target: Target) -> Target:
+    """For products of few rows, bound by reading B: long pieces of its rows."""
+    rows, vectors = (4, 6) if target.rows > 6 else (2, 4)
+    return replace(target, vectors=vectors, heights=tuple(range(rows, 0, -1)), wide=True)
+
+
+def column_masks(f: Function, target: Target, width: Value, vectors: int) -> list[Value | None]:
+    """For each vector the lanes that lie inside `width` columns; None where all do."""
+    masks = [f.lanes_between(target.lanes, None, width - j * target.lanes) for j in range(vectors)]
+    return masks if target.wide else [None] * (vectors - 1) + masks[-1:]
 
 
 def load_vector(f: Function, target: Target, pointer: Value, mask: Value | None) -> Value:
@@ -101,6 +109,8 @@ def zero(f: Function, type: str) -> Value:
     return Value(f, type, "zeroinitializer" if type.startswith("<") else "0.0")
 
 
+PREFETCH_ROWS = 16  # best of 4..32: 1x1024x1024 float32, Zen 5
+
 TILE_PARAMETERS = [
     ("a", "ptr noalias"),
     ("a_row", "i64"),
@@ -125,8 +135,7 @@ def write_tile(module: Module, name: str, target: Target, rows: int, vectors: in
     """
     f = module.function(name, NEST_PARAMETERS if nest else TILE_PARAMETERS)
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
-    mask = tail_mask(f, target, width, vectors)
-    masks = [None] * (vectors - 1) + [mask]
+    masks = column_masks(f, target, width, vectors)
     totals = [zero(f, target.vector)] * (rows * vectors)
     twice = a_row * 2
 
@@ -137,6 +146,10 @@ def write_tile(module: Module, name: str, target: Target, rows: int, vectors: in
             pointers.append(f.offset(pointers[-1], a_row * 3))
         with f.loop(0, k, carry=[*pointers, b, *totals]) as loop:
             bases, row_b, sums = loop.carried[: len(pointers)], loop.carried[len(pointers)], []
+            if target.wide:
+                ahead = f.offset(row_b, b_step * PREFETCH_ROWS)
+                for j in range(vectors):
+                    f.prefetch(f.offset(ahead, j * target.vector_bytes))
             columns = [
                 load_vector(f, target, f.offset(row_b, j * target.vector_bytes), masks[j]) for j in range(vectors)
             ]
