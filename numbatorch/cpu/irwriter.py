@@ -140,6 +140,9 @@ class Function:
         bytes = self.value(bytes)
         return self.emit("ptr", f"getelementptr i8, ptr {pointer.text}, i64 {bytes.text}")
 
+    def is_null(self, pointer: Value) -> Value:
+        return self.emit("i1", f"icmp eq ptr {pointer.text}, null")
+
     def load(self, type: str, pointer: Value, align: int) -> Value:
         return self.emit(type, f"load {type}, ptr {pointer.text}, align {align}")
 
@@ -154,6 +157,18 @@ class Function:
         name = f"llvm.masked.load.{short_name(type)}.p0"
         other = other or Value(self, type, "zeroinitializer")
         return self.intrinsic(type, name, [pointer, Value(self, "i32", str(align)), mask, other])
+
+    def gather(self, type: str, pointer: Value, stride: Value, align: int, mask: Value) -> Value:
+        """Lane l from pointer + l * stride bytes, zero where masked out."""
+        lanes = int(type.strip("<>").split(" x ")[0])
+        numbers = "<" + ", ".join(f"i64 {lane}" for lane in range(lanes)) + ">"
+        wide = self.splat(stride, lanes)
+        steps = self.emit(wide.type, f"mul {wide.type} {wide.text}, {numbers}")
+        pointers = f"<{lanes} x ptr>"
+        addresses = self.emit(pointers, f"getelementptr i8, ptr {pointer.text}, {steps.type} {steps.text}")
+        name = f"llvm.masked.gather.{short_name(type)}.v{lanes}p0"
+        zeros = Value(self, type, "zeroinitializer")
+        return self.intrinsic(type, name, [addresses, Value(self, "i32", str(align)), mask, zeros])
 
     def masked_store(self, value: Value, pointer: Value, align: int, mask: Value) -> None:
         name = f"llvm.masked.store.{short_name(value.type)}.p0"

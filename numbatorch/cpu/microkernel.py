@@ -109,6 +109,7 @@ def zero(f: Function, type: str) -> Value:
     return Value(f, type, "zeroinitializer" if type.startswith("<") else "0.0")
 
 
+NOTHING, VECTORS, ROW_NUMBERS = 0, 1, 2  # what a tile is added to
 PREFETCH_ROWS = 16  # best of 4..32: 1x1024x1024 float32, Zen 5
 
 TILE_PARAMETERS = [
@@ -127,11 +128,14 @@ TILE_PARAMETERS = [
 NEST_PARAMETERS = [*TILE_PARAMETERS, ("outer", "i64"), ("a_outer", "i64"), ("b_outer", "i64")]
 
 
-def write_tile(module: Module, name: str, target: Target, rows: int, vectors: int, nest: bool = False) -> None:
+def write_tile(
+    module: Module, name: str, target: Target, rows: int, vectors: int, nest: bool = False, row_numbers: bool = False
+) -> None:
     """c[i, :] = addend[i, :] + sum over k of a[i, k] * b[k, :], for `rows` rows and `width` columns.
 
-    `addend` may be null, c itself (accumulation) or a row with stride 0 (a bias). With `nest` the sum runs over two
-    indices: `outer` repetitions of k steps, a and b moving by a_outer and b_outer between them.
+    `addend` may be null, c itself (accumulation) or a row with stride 0 (a bias of columns). With `row_numbers` a
+    stride of one element means one number per row (a bias of rows). With `nest` the sum runs over two indices:
+    `outer` repetitions of k steps, a and b moving by a_outer and b_outer between them.
     """
     f = module.function(name, NEST_PARAMETERS if nest else TILE_PARAMETERS)
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
@@ -172,29 +176,38 @@ def write_tile(module: Module, name: str, target: Target, rows: int, vectors: in
     else:
         totals = inner(a, b, totals)
 
-    def write(with_addend: bool) -> None:
+    def write(mode: int) -> None:
         for i in range(rows):
             row, other = f.offset(c, c_row * i), f.offset(addend, addend_row * i)
+            if mode == ROW_NUMBERS:
+                number = f.splat(f.load(target.element, other, target.bytes), target.lanes)
             for j in range(vectors):
                 total = totals[i * vectors + j]
-                if with_addend:
+                if mode == ROW_NUMBERS:
+                    total = add_vectors(f, number, total)
+                elif mode == VECTORS:
                     present = load_vector(f, target, f.offset(other, j * target.vector_bytes), masks[j])
                     total = add_vectors(f, present, total)
                 store_vector(f, target, total, f.offset(row, j * target.vector_bytes), masks[j])
 
-    plain = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
-    choice = f.emit("i64", f"zext i1 {plain.text} to i64")
-    with f.cases(choice, (0, 1)) as case:
-        for number in (0, 1):
-            with case(number):
-                write(number == 0)
+    choice = f.select(f.is_null(addend), NOTHING, VECTORS)
+    if row_numbers:
+        numbers = f.select(addend_row.equals(target.bytes), ROW_NUMBERS, VECTORS)
+        choice = f.select(f.is_null(addend), NOTHING, numbers)
+    modes = (NOTHING, VECTORS, ROW_NUMBERS) if row_numbers else (NOTHING, VECTORS)
+    with f.cases(choice, modes) as case:
+        for mode in modes:
+            with case(mode):
+                write(mode)
 
 
-def write_rows(module: Module, name: str, target: Target, vectors: int, nest: bool = False) -> None:
+def write_rows(
+    module: Module, name: str, target: Target, vectors: int, nest: bool = False, row_numbers: bool = False
+) -> None:
     """`write_tile` for any number of rows: tiles of `height` rows, the last one lower. Adds (count, height)."""
     parameters = NEST_PARAMETERS if nest else TILE_PARAMETERS
     for rows in target.heights:
-        write_tile(module, f"{name}_{rows}", target, rows, vectors, nest)
+        write_tile(module, f"{name}_{rows}", target, rows, vectors, nest, row_numbers)
     f = module.function(name, [*parameters, ("a_tile", "i64"), ("count", "i64"), ("height", "i64")])
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, *rest = f.parameters[: len(parameters)]
     a_tile, count, height = f.parameters[len(parameters) :]
@@ -206,7 +219,7 @@ def write_rows(module: Module, name: str, target: Target, vectors: int, nest: bo
                 with case(number):
                     first = [here, a_row, a_step, b, b_step, c_here, c_row, addend_here, addend_row]
                     f.call(f"{name}_{number}", [*first, *rest])
-        null = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+        null = f.is_null(addend)
         following = f.select(null, addend_here, f.offset(addend_here, addend_row * height))
         loop.carry([f.offset(here, a_tile), f.offset(c_here, c_row * height), following])
 
@@ -292,7 +305,7 @@ def write_dot(module: Module, name: str, target: Target, rows: int, columns: int
     with f.loop(0, whole, target.lanes, carry=[zero(f, target.vector)] * (rows * columns)) as loop:
         loop.carry(accumulate(loop.index * target.bytes, None, loop.carried))
     totals = accumulate(whole * target.bytes, mask, loop.carried)
-    null = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+    null = f.is_null(addend)
     suffix = f"v{target.lanes}f{target.bytes * 8}"
     module.declare(f"declare {target.element} @llvm.vector.reduce.fadd.{suffix}({target.element}, {target.vector})")
     sums = []
@@ -326,7 +339,7 @@ def write_dots(module: Module, name: str, target: Target) -> None:
         shift = across.index * target.bytes
         with f.loop(0, count, target.dot_rows) as down:
             rows = f.minimum(target.dot_rows, count - down.index)
-            null = f.emit("i64", f"ptrtoint ptr {addend.text} to i64").equals(0)
+            null = f.is_null(addend)
             there = f.select(null, addend, f.offset(addend, addend_row * down.index + shift))
             arguments = [
                 f.offset(a, a_row * down.index),
