@@ -1,0 +1,64 @@
+"""Adamax."""
+
+from __future__ import annotations
+
+import numbatorch
+from numbatorch.optim.parameterwise import (
+    ParameterOptimizer,
+    advance,
+    check_betas,
+    check_learning_rate,
+    check_not_negative,
+    new_step,
+    scalar,
+)
+
+
+class Adamax(ParameterOptimizer):
+    """param -= lr * m / u, u = max(beta2 * u, |grad| + eps). Kingma & Ba 2014, arXiv:1412.6980, algorithm 2."""
+
+    def __init__(
+        self,
+        params,
+        lr=2e-3,
+        betas=(0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ):
+        check_learning_rate(lr)
+        check_not_negative("epsilon", eps)
+        check_betas(betas)
+        check_not_negative("weight_decay", weight_decay)
+        defaults = dict(
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            foreach=foreach,
+            maximize=maximize,
+            differentiable=differentiable,
+            capturable=capturable,
+        )
+        super().__init__(params, defaults)
+
+    def initial_state(self, param, group):
+        return {
+            "step": new_step(),
+            "exp_avg": numbatorch.zeros_like(param),
+            "exp_inf": numbatorch.zeros_like(param),
+        }
+
+    def update(self, param, grad, state, group):
+        beta1, beta2 = group["betas"]
+        step = advance(state)
+        if group["weight_decay"] != 0:
+            grad = grad.add(param, alpha=group["weight_decay"])
+        mean, bound = state["exp_avg"], state["exp_inf"]
+        mean.lerp_(grad, 1 - beta1)
+        bound.copy_(numbatorch.maximum(bound.mul_(beta2), grad.abs().add_(group["eps"])))
+        param.addcdiv_(mean, bound, value=-(scalar(group["lr"]) / (1 - beta1**step)))

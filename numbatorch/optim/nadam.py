@@ -1,0 +1,81 @@
+"""NAdam."""
+
+from __future__ import annotations
+
+import numbatorch
+from numbatorch.optim.parameterwise import (
+    ParameterOptimizer,
+    advance,
+    check_betas,
+    check_learning_rate,
+    check_not_negative,
+    new_step,
+    scalar,
+)
+
+
+class NAdam(ParameterOptimizer):
+    """Adam with Nesterov momentum whose coefficient grows: mu = beta1 * (1 - 0.96^(step * momentum_decay) / 2).
+
+    Dozat 2016, Incorporating Nesterov momentum into Adam, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=2e-3,
+        betas=(0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ):
+        check_learning_rate(lr)
+        check_not_negative("epsilon", eps)
+        check_betas(betas)
+        check_not_negative("weight_decay", weight_decay)
+        check_not_negative("momentum_decay", momentum_decay)
+        defaults = dict(
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum_decay=momentum_decay,
+            decoupled_weight_decay=decoupled_weight_decay,
+            maximize=maximize,
+            foreach=foreach,
+            capturable=capturable,
+            differentiable=differentiable,
+        )
+        super().__init__(params, defaults)
+
+    def initial_state(self, param, group):
+        return {
+            "step": new_step(),
+            "mu_product": numbatorch.ones((), dtype=numbatorch.float32),
+            "exp_avg": numbatorch.zeros_like(param),
+            "exp_avg_sq": numbatorch.zeros_like(param),
+        }
+
+    def update(self, param, grad, state, group):
+        (beta1, beta2), decay, lr = group["betas"], group["momentum_decay"], scalar(group["lr"])
+        step = advance(state)
+        if group["weight_decay"] != 0:
+            if group["decoupled_weight_decay"]:
+                param.mul_(1 - lr * group["weight_decay"])
+            else:
+                grad = grad.add(param, alpha=group["weight_decay"])
+        mu = beta1 * (1 - 0.5 * 0.96 ** (step * decay))
+        mu_next = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * decay))
+        mu_product = state["mu_product"].mul_(mu).item()
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        mean.lerp_(grad, 1 - beta1)
+        square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        denominator = square.div(1 - beta2**step).sqrt().add_(group["eps"])
+        param.addcdiv_(grad, denominator, value=-lr * (1 - mu) / (1 - mu_product))
+        param.addcdiv_(mean, denominator, value=-lr * mu_next / (1 - mu_product * mu_next))

@@ -1,0 +1,110 @@
+"""Optimizers that change one parameter after the other: the loop, and the checks they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numbatorch
+from numbatorch.optim.optimizer import Optimizer
+
+
+class ParameterOptimizer(Optimizer):
+    """An optimizer given by the state of one parameter and the formula of one step.
+
+    Subclasses define `initial_state(param, group)` and `update(param, grad, state, group)`. `update` works in place on
+    `param` and on the tensors in `state`; complex parameters reach it as pairs of reals. `grad` is never written.
+    """
+
+    def initial_state(self, param, group: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def update(self, param, grad, state: dict[str, Any], group: dict[str, Any]) -> None:
+        raise NotImplementedError(f"{type(self).__name__}.update is not written")
+
+    def step(self, closure: Callable | None = None):
+        """Update every parameter that has a gradient; returns what `closure` returns."""
+        with numbatorch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
+            loss = None
+            if closure is not None:
+                with numbatorch.enable_grad():
+                    loss = closure()
+            for group in self.param_groups:
+                maximize = group["maximize"]
+                for param in group["params"]:
+                    grad = param.grad
+                    if grad is None:
+                        continue
+                    state = self.state.get(param)
+                    if not state:
+                        state = self.initial_state(param, group)
+                    if maximize:
+                        grad = -grad
+                    if param.is_complex():
+                        self._update_complex(param, grad, state, group)
+                    else:
+                        self.update(param, grad, state, group)
+                    if state:
+                        self.state[param] = state
+        return loss
+
+    def _update_complex(self, param, grad, state, group) -> None:
+        as_real, as_complex = numbatorch.view_as_real, numbatorch.view_as_complex
+        is_tensor = numbatorch.is_tensor
+        pairs = {key: as_real(v) if is_tensor(v) and v.is_complex() else v for key, v in state.items()}
+        before = dict(pairs)
+        self.update(as_real(param), as_real(grad), pairs, group)
+        for key, value in pairs.items():
+            if value is not before.get(key):  # made or replaced by this step
+                state[key] = as_complex(value) if is_tensor(value) and value.dim() else value
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for entry in self.state.values():  # old checkpoints count steps in a Python number
+            if isinstance(entry, dict) and isinstance(entry.get("step"), (int, float)):
+                entry["step"] = numbatorch.tensor(float(entry["step"]), dtype=numbatorch.float32)
+
+
+def new_step() -> Any:
+    """The step count of a fresh parameter: a float32 scalar, as torch keeps it."""
+    return numbatorch.zeros((), dtype=numbatorch.float32)
+
+
+def advance(state: dict[str, Any]) -> float:
+    """Count one step; the number of this step, starting at 1."""
+    state["step"].add_(1)
+    return state["step"].item()
+
+
+def scalar(value: Any) -> Any:
+    """The number in an option that may be a one-element tensor."""
+    return value.item() if isinstance(value, numbatorch.Tensor) else value
+
+
+def check_learning_rate(lr: Any, foreach: bool | None = None, capturable: bool = True) -> None:
+    if isinstance(lr, numbatorch.Tensor):
+        if lr.numel() != 1:
+            raise ValueError(f"Tensor lr must be 1-element, got shape {tuple(lr.shape)}")
+        if foreach and not capturable:
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
+    if not scalar(lr) >= 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def check_not_negative(what: str, value: Any) -> None:
+    if not scalar(value) >= 0.0:
+        raise ValueError(f"Invalid {what} value: {value}")
+
+
+def check_betas(betas: Sequence[Any]) -> None:
+    for index, beta in enumerate(betas):
+        if not 0.0 <= scalar(beta) < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+
+
+def check_implementation(fused: bool | None, foreach: bool | None, differentiable: bool) -> None:
+    """`fused` and `foreach` choose how torch runs the update; here they are accepted, and checked as there."""
+    if fused and differentiable:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

@@ -1,0 +1,81 @@
+"""RAdam."""
+
+from __future__ import annotations
+
+import numbatorch
+from numbatorch.optim.parameterwise import (
+    ParameterOptimizer,
+    advance,
+    check_betas,
+    check_learning_rate,
+    check_not_negative,
+    new_step,
+    scalar,
+)
+
+
+class RAdam(ParameterOptimizer):
+    """Adam that steps along the plain mean until the variance estimate rests on enough gradients (rho > 5).
+
+    Liu et al. 2019, arXiv:1908.03265, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ):
+        check_learning_rate(lr)
+        check_not_negative("epsilon", eps)
+        check_betas(betas)
+        check_not_negative("weight_decay", weight_decay)
+        defaults = dict(
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            foreach=foreach,
+            capturable=capturable,
+            decoupled_weight_decay=decoupled_weight_decay,
+            differentiable=differentiable,
+        )
+        super().__init__(params, defaults)
+
+    def initial_state(self, param, group):
+        return {
+            "step": new_step(),
+            "exp_avg": numbatorch.zeros_like(param),
+            "exp_avg_sq": numbatorch.zeros_like(param),
+        }
+
+    def update(self, param, grad, state, group):
+        (beta1, beta2), lr = group["betas"], scalar(group["lr"])
+        step = advance(state)
+        if group["weight_decay"] != 0:
+            if group["decoupled_weight_decay"]:
+                param.mul_(1 - lr * group["weight_decay"])
+            else:
+                grad = grad.add(param, alpha=group["weight_decay"])
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        mean.lerp_(grad, 1 - beta1)
+        square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        correction2 = 1 - beta2**step
+        change = mean / (1 - beta1**step) * lr
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * step * beta2**step / correction2
+        if length > 5.0:
+            rectified = (
+                (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+            ) ** 0.5
+            change = change * (correction2**0.5 / square.sqrt().add_(group["eps"])) * rectified
+        param.add_(change, alpha=-1.0)
