@@ -1,0 +1,1 @@
+"""The CPU: kernels compiled by Numba and LLVM, their cache, memory and threads."""

@@ -1,0 +1,127 @@
+"""Kernel source to a callable: Numba as front end, one LLVM optimisation, our own entry and object cache.
+
+A kernel is Python source `def name(p0, p1, ..., start, stop):` over a range of units of its work. `compile_kernel`
+gives a built-in function `kernel(*arguments, units, grain)`: pointers are passed as integers; up to `grain` units run
+in one direct call, more are cut into chunks of `grain` units that the thread pool claims. Numba is imported only when
+no cached object code fits. All compile options of the CPU are set here and in machine.py.
+"""
+
+import functools
+import json
+import os
+import re
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+
+from . import cache, entry, machine
+
+_kernels: dict[str, object] = {}
+_lock = threading.RLock()
+_HELPER_NAME = re.compile(r"\b([A-Za-z_]\w*_(?:float32|float64|complex64|complex128))\b")
+
+
+def compile_kernel(name, source, signature, independent=False):
+    """The function `name` of a kernel source as a built-in function kernel(*arguments, units, grain).
+
+    signature: types of the parameters before `start, stop`: "float32*", "int64", ...
+    independent: promises that no iteration of any loop reads or writes memory that another iteration of the same loop
+        writes; loops then become vector code without run-time overlap checks, for results in place too.
+    Raises RuntimeError, with Numba's message as its cause, when the source does not compile.
+    """
+    signature = tuple(signature)
+    key = cache.key(_versions(), "numba", name, source, signature, independent, *_helper_texts(source))
+
+    def make():
+        from . import frontend
+
+        path = write_source(name, source, key)
+        return frontend.module_text(name, source, path, signature, independent)
+
+    return _kernel(key, name, source, signature, make)
+
+
+def compile_ir(name, text, signature):
+    """The same for LLVM IR text that defines `void @name(<signature>, i64 %start, i64 %stop)`."""
+    signature = tuple(signature)
+    key = cache.key(_versions(), "ir", name, text, signature)
+    return _kernel(key, name, text, signature, lambda: text)
+
+
+def compile_object(name, text, exports):
+    """Object code of plain IR text through the cache: (bytes, names it needs from outside)."""
+    key = cache.key(_versions(), "object", name, text, exports)
+    return _object(key, lambda: text, set(exports))
+
+
+def _kernel(key, name, source, signature, make):
+    found = _kernels.get(key)
+    if found is not None:
+        return found
+    with _lock:
+        if key not in _kernels:
+            exports = {name, f"entry_{name}"}
+            code, needs = _object(key, lambda: make() + entry.write(name, signature), exports)
+            _kernels[key] = entry.Kernel(name, signature, source, code, needs).function()
+        return _kernels[key]
+
+
+def _object(key, make, exports):
+    """(object code, needed names) from the cache, or made from IR text and stored."""
+    stored = cache.read(key)
+    if stored is not None:
+        head, _, code = stored.partition(b"\n")
+        return code, json.loads(head)
+    with _lock, machine.lock:
+        code, needs = machine.emit(machine.parse(make()), exports)
+    cache.write(key, json.dumps(needs).encode() + b"\n" + code)
+    return code, needs
+
+
+def write_source(name, source, key):
+    """Put source into a readable file, for people and tracebacks; returns the name to compile it under."""
+    if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
+        print(f"# kernel {name}\n{source.rstrip()}\n", file=sys.stderr)
+    path = cache.write_source(f"{name}-{key[:16]}.py", source)
+    return str(path) if path else f"<kernel {name}>"
+
+
+@functools.cache
+def _versions():
+    """What besides its source decides a kernel's code: versions, the CPU, and the text of this compiler."""
+    here = Path(__file__).parent
+    texts = [(here / f).read_text() for f in ("compile.py", "entry.py", "frontend.py", "intrinsics.py", "machine.py")]
+    packages = [(package, version(package)) for package in ("numba", "llvmlite")]
+    return cache.key(packages, sys.version_info[:2], sys.platform, machine.host(), *texts)
+
+
+def _helper_texts(source):
+    """A text for each function of expr/mathematics that a kernel source mentions, directly or through another."""
+    return [_helper_text(name) for name in sorted(set(_HELPER_NAME.findall(source)))]
+
+
+@functools.cache
+def _helper_text(name):
+    from ..expr import mathematics
+
+    function = mathematics.FUNCTIONS.get(name)
+    return f"{name} of the C library" if function is None else "\n".join(describe(function, {}).values())
+
+
+def describe(function, found):
+    """{name: text} of a function and of all it calls; the bytecode decides, not its comments or its place."""
+    if function.__name__ in found:
+        return found
+    code = function.__code__
+    found[function.__name__] = ""
+    values = []
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, type(function)) and not value.__module__.endswith(".primitives"):
+            describe(value, found)
+        elif isinstance(value, (int, float, complex)):
+            values.append((name, value))
+    parts = (code.co_varnames[: code.co_argcount], code.co_code.hex(), code.co_consts, code.co_names, values)
+    found[function.__name__] = f"{function.__name__} {parts!r}"
+    return found

@@ -1,0 +1,277 @@
+"""The names that kernel source may use: machine operations, dtypes as casts, and mathematical functions by dtype.
+
+Each operation is one LLVM instruction or intrinsic, generic over float32 and float64 where both make sense.
+`lookup("exp_float32")` gives the function of expr/mathematics with these names bound to its globals; float64 and
+complex functions that are not there are the C library's, by way of math and cmath.
+"""
+
+import cmath
+import functools
+import math
+from types import FunctionType
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from . import machine
+
+_TYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
+          "complex64", "complex128")  # fmt: skip
+_FLOATS = (types.float32, types.float64)
+
+
+def _instruction(name, arity):
+    """An operation on floats of one type by the LLVM intrinsic llvm.<name>."""
+
+    def typed(*operands):
+        operands = [types.unliteral(operand) for operand in operands]
+        if operands[0] not in _FLOATS or any(operand != operands[0] for operand in operands):
+            return None
+
+        def generate(context, builder, signature, arguments):
+            return builder.call(
+                builder.module.declare_intrinsic(f"llvm.{name}", [arguments[0].type], _function_type(arguments)),
+                arguments,
+            )
+
+        return operands[0](*operands), generate
+
+    if arity == 1:
+        return intrinsic(lambda context, a: typed(a))
+    if arity == 2:
+        return intrinsic(lambda context, a, b: typed(a, b))
+    return intrinsic(lambda context, a, b, c: typed(a, b, c))
+
+
+def _function_type(arguments):
+    return ir.FunctionType(arguments[0].type, [argument.type for argument in arguments])
+
+
+fma = _instruction("fma", 3)
+rint = _instruction("rint", 1)
+floor = _instruction("floor", 1)
+ceil = _instruction("ceil", 1)
+trunc = _instruction("trunc", 1)
+sqrt = _instruction("sqrt", 1)
+fabs = _instruction("fabs", 1)
+copysign = _instruction("copysign", 2)
+minimum = _instruction("minimum", 2)  # NaN when either operand is
+maximum = _instruction("maximum", 2)
+minnum = _instruction("minnum", 2)  # the other operand when one is NaN
+maxnum = _instruction("maxnum", 2)
+
+
+@intrinsic
+def where(context, condition, a, b):
+    """`a` if the condition holds, else `b`, by a select instead of a branch: both are evaluated."""
+    a, b = types.unliteral(a), types.unliteral(b)
+    if a != b:
+        joined = context.unify_types(a, b)
+        if joined is None:
+            return None
+        a = b = joined
+    if not isinstance(types.unliteral(condition), (types.Boolean, types.Integer)):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        condition = context.cast(builder, arguments[0], signature.args[0], types.boolean)
+        return builder.select(condition, arguments[1], arguments[2])
+
+    return a(types.unliteral(condition), a, a), generate
+
+
+@intrinsic
+def add_reassoc(context, a, b):
+    """a + b that may be summed in another order: a reduction written with it becomes vector code."""
+    a, b = types.unliteral(a), types.unliteral(b)
+    if a != b or a not in _FLOATS:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        return builder.fadd(*arguments, flags=("reassoc", "nsz"))
+
+    return a(a, a), generate
+
+
+def _bits(source, result):
+    """The same bits as another type of the same size."""
+
+    @intrinsic
+    def as_type(context, value):
+        if types.unliteral(value) != source:
+            return None
+
+        def generate(context, builder, signature, arguments):
+            return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+        return result(source), generate
+
+    return as_type
+
+
+as_int32, as_float32 = _bits(types.float32, types.int32), _bits(types.int32, types.float32)
+as_int64, as_float64 = _bits(types.float64, types.int64), _bits(types.int64, types.float64)
+
+_I16, _I32, _FLOAT = ir.IntType(16), ir.IntType(32), ir.FloatType()
+
+
+@intrinsic
+def half_to_float(context, bits):
+    """float32 of the bits of a float16."""
+    if types.unliteral(bits) != types.uint16:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        if _converts_half():
+            return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), _FLOAT)
+        return _half_to_float(builder, arguments[0])
+
+    return types.float32(types.uint16), generate
+
+
+@intrinsic
+def float_to_half(context, value):
+    """Bits of the float16 nearest to a float32, ties to even."""
+    if types.unliteral(value) != types.float32:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        if _converts_half():
+            return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), _I16)
+        return _float_to_half(builder, arguments[0])
+
+    return types.uint16(types.float32), generate
+
+
+def _converts_half():
+    """Whether the CPU converts float16; where not, LLVM would call a function that need not exist."""
+    return machine.has_feature("f16c") or not machine.is_x86()
+
+
+def _half_to_float(builder, bits):
+    """By exponent arithmetic: a magnitude shifted into a float32's place is too small by 2^112, exactly."""
+    wide = builder.zext(bits, _I32)
+    sign = builder.shl(builder.and_(wide, _I32(0x8000)), _I32(16))
+    shifted = builder.shl(builder.and_(wide, _I32(0x7FFF)), _I32(13))
+    scaled = builder.bitcast(builder.fmul(builder.bitcast(shifted, _FLOAT), _FLOAT(2.0**112)), _I32)
+    special = builder.or_(shifted, _I32(0x7F800000))
+    magnitude = builder.select(builder.icmp_unsigned(">=", shifted, _I32(0x7C00 << 13)), special, scaled)
+    return builder.bitcast(builder.or_(magnitude, sign), _FLOAT)
+
+
+def _float_to_half(builder, value):
+    """By adding a power of two that leaves the wanted bits as the lowest ones, rounded by the addition itself."""
+    bits = builder.bitcast(value, _I32)
+    sign = builder.and_(builder.lshr(bits, _I32(16)), _I32(0x8000))
+    magnitude = builder.and_(bits, _I32(0x7FFFFFFF))
+    subnormal = builder.fadd(builder.bitcast(magnitude, _FLOAT), _FLOAT(0.5))
+    small = builder.sub(builder.bitcast(subnormal, _I32), _I32(0x3F000000))
+    odd = builder.and_(builder.lshr(magnitude, _I32(13)), _I32(1))
+    rounded = builder.add(builder.add(magnitude, _I32(0xFFF - (112 << 23) & 0xFFFFFFFF)), odd)
+    normal = builder.lshr(rounded, _I32(13))
+    large = builder.select(builder.icmp_unsigned(">", magnitude, _I32(0x7F800000)), _I32(0x7E00), _I32(0x7C00))
+    finite = builder.select(builder.icmp_unsigned("<", magnitude, _I32(113 << 23)), small, normal)
+    result = builder.select(builder.icmp_unsigned(">=", magnitude, _I32(0x47800000)), large, finite)
+    return builder.trunc(builder.or_(result, sign), _I16)
+
+
+@intrinsic
+def bfloat_to_float(context, bits):
+    """float32 of the bits of a bfloat16: its upper half."""
+    if types.unliteral(bits) != types.uint16:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(builder.shl(builder.zext(arguments[0], _I32), _I32(16)), _FLOAT)
+
+    return types.float32(types.uint16), generate
+
+
+@intrinsic
+def float_to_bfloat(context, value):
+    """Bits of the bfloat16 nearest to a float32, ties to even; NaN stays NaN."""
+    if types.unliteral(value) != types.float32:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], _I32)
+        odd = builder.and_(builder.lshr(bits, _I32(16)), _I32(1))
+        rounded = builder.add(builder.add(bits, _I32(0x7FFF)), odd)
+        quiet = builder.or_(bits, _I32(0x400000))
+        isnan = builder.fcmp_unordered("uno", arguments[0], arguments[0])
+        return builder.trunc(builder.lshr(builder.select(isnan, quiet, rounded), _I32(16)), _I16)
+
+    return types.uint16(types.float32), generate
+
+
+PRIMITIVES = {
+    name: globals()[name]
+    for name in ("fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign", "minimum", "maximum", "minnum",
+                 "maxnum", "where", "add_reassoc", "as_int32", "as_float32", "as_int64", "as_float64",
+                 "half_to_float", "float_to_half", "bfloat_to_float", "float_to_bfloat")
+}  # fmt: skip
+_NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES}, "nan": math.nan, "inf": math.inf}
+
+
+def namespace():
+    """A fresh globals dictionary for kernel source; further names come from `lookup`."""
+    return dict(_NAMES)
+
+
+@functools.cache
+def lookup(name):
+    """The function behind a name with a dtype suffix, ready to be compiled; None for any other name."""
+    from ..expr import mathematics
+
+    function = mathematics.FUNCTIONS.get(name)
+    if function is not None:
+        return _rebound(function)
+    stem, _, dtype = name.rpartition("_")
+    if dtype in ("float32", "float64"):
+        return _from_library(stem, dtype, math, "float64")
+    if dtype in ("complex64", "complex128"):
+        return _from_library(stem, dtype, cmath, "complex128")
+    return None
+
+
+@functools.cache
+def _rebound(function):
+    """A function of expr/mathematics whose globals are the names of kernels and the constants it uses."""
+    space = namespace()
+    bound = FunctionType(function.__code__, space, function.__name__)
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if name in space:
+            continue
+        if isinstance(value, FunctionType):
+            space[name] = _rebound(value)
+        elif isinstance(value, (int, float, complex)):
+            space[name] = value
+    return bound
+
+
+def _from_library(stem, dtype, library, wide):
+    """`def exp_complex64(x): return complex64(library.exp(complex128(x)))`, where the library has the function."""
+    arity = 2 if stem in ("atan2", "hypot", "fmod", "pow", "copysign") else 1
+    parameters = ", ".join("xy"[:arity])
+    widened = ", ".join(f"{wide}({letter})" for letter in "xy"[:arity])
+    body = _FORMULAS[library.__name__].get(stem)
+    if body is None:
+        if not hasattr(library, stem):
+            return None
+        body = f"library.{stem}({widened})"
+    space = {**namespace(), "library": library}
+    exec(f"def {stem}_{dtype}({parameters}):\n    return {dtype}({body})", space)
+    return space[f"{stem}_{dtype}"]
+
+
+# What math and cmath lack or compute otherwise, in their terms.
+_FORMULAS = {
+    "math": {"exp2": "2.0 ** float64(x)", "pow": "float64(x) ** float64(y)"},
+    "cmath": {
+        "abs": "abs(complex128(x))", "log2": "library.log(complex128(x)) * 1.4426950408889634",
+        "log1p": "library.log(complex128(x) + 1.0)", "expm1": "library.exp(complex128(x)) - 1.0",
+        "exp2": "library.exp(complex128(x) * 0.6931471805599453)", "pow": "complex128(x) ** complex128(y)",
+    },
+}  # fmt: skip

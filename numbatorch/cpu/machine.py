@@ -1,0 +1,137 @@
+"""LLVM for the machine at hand: IR text to optimised object code, object code to addresses.
+
+Nothing here knows Numba, so that a kernel found in the cache is loaded without importing it.
+"""
+
+import ctypes
+import ctypes.util
+import functools
+import itertools
+import sys
+import threading
+
+import llvmlite.binding as llvm
+
+lock = threading.RLock()  # LLVM's JIT and Numba's compiler are entered by one thread at a time
+_numbers = itertools.count()
+
+
+@functools.cache
+def host():
+    """(CPU name, feature string) that code is generated for."""
+    with lock:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def has_feature(name):
+    """Whether the CPU has an LLVM feature ("avx512f", "f16c")."""
+    return f"+{name}" in host()[1].split(",")
+
+
+def is_x86():
+    """Whether the machine is an x86: some instructions go by other names elsewhere."""
+    return llvm.get_default_triple().startswith(("x86_64", "i686", "i386"))
+
+
+def target_machine():
+    """A target machine for position-independent code on the host; not shared, it is not safe between threads."""
+    name, features = host()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=name, features=features, opt=3, reloc="pic", codemodel="default")
+
+
+def parse(text):
+    """LLVM module of an IR text, set to the host."""
+    host()
+    module = llvm.parse_assembly(text)
+    module.triple = llvm.get_default_triple()
+    return module
+
+
+def emit(module, exports, assembly=False):
+    """Object code of a module, O3 with loop and SLP vectorisation; only `exports` stay visible, the rest is dropped.
+
+    Returns (object bytes, names of functions it needs from outside); with `assembly`, the text instead of the bytes.
+    """
+    with lock:
+        machine = target_machine()
+        module.data_layout = str(machine.target_data)
+        module.verify()
+        for item in itertools.chain(module.functions, module.global_variables):
+            if not item.is_declaration and item.name not in exports:
+                item.linkage = "internal"
+        options = llvm.create_pipeline_tuning_options(3)
+        options.loop_vectorization = options.slp_vectorization = True
+        passes = llvm.create_pass_builder(machine, options)
+        passes.getModulePassManager().run(module, passes)
+        outside = itertools.chain(module.functions, module.global_variables)
+        needs = [item.name for item in outside if item.is_declaration and not item.name.startswith("llvm.")]
+        code = machine.emit_assembly(module) if assembly else machine.emit_object(module)
+        return code, needs
+
+
+@functools.cache
+def _jit():
+    # Never disposed: a worker may still be leaving a kernel when the interpreter ends.
+    machine = target_machine()
+    jit = llvm.create_lljit_compiler(machine)
+    jit._owned = True
+    return jit
+
+
+class Loaded:
+    """Machine code in memory, for as long as this object lives."""
+
+    def __init__(self, code, exports, imports):
+        library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        for name, address in imports.items():
+            library.import_symbol(name, address)
+        for name in exports:
+            library.export_symbol(name)
+        with lock:
+            self._tracker = library.link(_jit(), f"numbatorch.{next(_numbers)}")
+        self.addresses = {name: self._tracker[name] for name in exports}
+
+    def keep_for_ever(self):
+        """Leave the code in place when the interpreter ends: threads of our own may be running it."""
+        self._tracker._owned = True
+        return self
+
+
+@functools.cache
+def python_api(name):
+    """Address of a function or variable of Python's C interface."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+
+
+@functools.cache
+def _c_libraries():
+    names = [None] if sys.platform != "win32" else ["ucrtbase", "msvcrt"]
+    if sys.platform.startswith("linux"):
+        names += [ctypes.util.find_library("m") or "libm.so.6"]
+    libraries = []
+    for name in names:
+        try:
+            libraries.append(ctypes.CDLL(name))
+        except OSError:
+            continue
+    return libraries
+
+
+@functools.cache
+def symbol(name):
+    """Address of a C function that kernels may need: the C library's, libm's or a helper that comes with Numba."""
+    for library in _c_libraries():
+        try:
+            return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+        except AttributeError:
+            continue
+    from numba import _helperlib
+
+    helpers = {key: value for key, value in _helperlib.c_helpers.items() if isinstance(value, int)}
+    address = helpers.get(name.removeprefix("numba_"))
+    if address is None:
+        raise RuntimeError(f"cpu: kernel needs the function {name!r}, which no library in this process has")
+    return address

@@ -1,0 +1,380 @@
+"""The thread pool: one for the process, in native code, for chunks of a kernel's work.
+
+A region is a function, its arguments and a count of chunks. Chunks are claimed one by one from the count of those that
+remain, so the caller finishes alone when workers come late, and a slow thread holds up nobody but its own chunk. Who
+has claimed a chunk may read the region's description, because the caller returns only when every claimed chunk is
+done; nobody else reads it. A second thread that wants a region meanwhile runs its chunks itself. Idle workers spin for
+some 20 us, then sleep. They are plain threads without a Python state, made when first needed, again after a fork.
+
+Chunks depend on the kernel's grain alone, so results never depend on the number of threads.
+"""
+
+import contextlib
+import ctypes
+import functools
+import os
+import sys
+
+from . import machine
+
+_PARALLEL_ON = sys.platform.startswith("linux")  # elsewhere the caller runs all chunks: sleeping needs a futex
+_FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
+
+_SERIAL = """
+define void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
+ call void @serial(ptr %body, ptr %block, i64 %units, i64 %grain)
+ ret void
+}
+"""
+
+_COMMON = """
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+@numbatorch_limit = global i64 0, align 64
+
+; Called with the GIL held, from the entry of a kernel.
+define void @numbatorch_parallel(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
+ %state = call ptr @PyEval_SaveThread()
+ %grain1 = call i64 @llvm.smax.i64(i64 %grain, i64 1)
+ call void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %grain1)
+ call void @PyEval_RestoreThread(ptr %state)
+ ret void
+}
+declare i64 @llvm.smax.i64(i64, i64)
+declare i64 @llvm.smin.i64(i64, i64)
+
+define internal void @serial(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
+entry:
+ br label %head
+head:
+ %start = phi i64 [0, %entry], [%stop, %chunk]
+ %more = icmp slt i64 %start, %units
+ br i1 %more, label %chunk, label %exit
+chunk:
+ %left = sub i64 %units, %start
+ %size = call i64 @llvm.smin.i64(i64 %left, i64 %grain)
+ %stop = add i64 %start, %size
+ call void %body(ptr %block, i64 %start, i64 %stop)
+ br label %head
+exit:
+ ret void
+}
+"""
+
+_POOL = """
+; Each on a cache line of its own: written by different threads at different times.
+@busy = internal global i64 0, align 64
+@remaining = internal global i64 0, align 64
+@sequence = internal global i64 0, align 64
+@sleepers = internal global i64 0, align 64
+@done = internal global i64 0, align 64
+@waiting = internal global i64 0, align 64
+@started = internal global i64 0, align 64
+; The region: function, its block, units, grain, chunks.
+@region = internal global { ptr, ptr, i64, i64, i64 } zeroinitializer, align 64
+
+declare i64 @syscall(i64, ...)
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_detach(i64)
+declare i32 @pthread_sigmask(i32, ptr, ptr)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+PAUSE_DECLARATION
+
+define internal void @pause() alwaysinline nounwind {
+ PAUSE
+ ret void
+}
+
+; Claims and runs chunks until none remain; returns how many it ran.
+define internal i64 @work() noinline nounwind {
+entry:
+ br label %look
+look:
+ %count = phi i64 [0, %entry], [%count, %claim], [%counted, %run]
+ %left = load atomic i64, ptr @remaining acquire, align 8
+ %none = icmp eq i64 %left, 0
+ br i1 %none, label %exit, label %claim
+claim:
+ %less = sub i64 %left, 1
+ %pair = cmpxchg ptr @remaining, i64 %left, i64 %less acq_rel acquire
+ %claimed = extractvalue { i64, i1 } %pair, 1
+ br i1 %claimed, label %run, label %look
+run:
+ %body = load ptr, ptr @region
+ %block = load ptr, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 1)
+ %units = load i64, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 2)
+ %grain = load i64, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 3)
+ %chunks = load i64, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 4)
+ %chunk = sub i64 %chunks, %left
+ %start = mul i64 %chunk, %grain
+ %rest = sub i64 %units, %start
+ %size = call i64 @llvm.smin.i64(i64 %rest, i64 %grain)
+ %stop = add i64 %start, %size
+ call void %body(ptr %block, i64 %start, i64 %stop)
+ %counted = add i64 %count, 1
+ br label %look
+exit:
+ ret i64 %count
+}
+
+define internal ptr @worker(ptr %argument) nounwind {
+entry:
+ %index = ptrtoint ptr %argument to i64
+ br label %spin
+spin:
+ %round = phi i64 [0, %entry], [%next, %rest], [0, %report], [0, %wake], [0, %slept], [%next0, %idle]
+ %left = load atomic i64, ptr @remaining acquire, align 8
+ %any = icmp ne i64 %left, 0
+ %limit = load atomic i64, ptr @numbatorch_limit monotonic, align 8
+ %allowed = icmp slt i64 %index, %limit
+ %go = and i1 %any, %allowed
+ br i1 %go, label %help, label %rest
+help:
+ %count = call i64 @work()
+ %some = icmp sgt i64 %count, 0
+ br i1 %some, label %report, label %idle
+idle:
+ %next0 = add i64 %round, 1
+ br label %spin
+report:
+ %old = atomicrmw add ptr @done, i64 %count seq_cst
+ %asked = load atomic i64, ptr @waiting seq_cst, align 8
+ %wanted = icmp ne i64 %asked, 0
+ br i1 %wanted, label %wake, label %spin
+wake:
+ %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @done, i32 129, i32 1, ptr null)
+ br label %spin
+rest:
+ call void @pause()
+ %next = add i64 %round, 1
+ %tired = icmp sgt i64 %next, 500
+ br i1 %tired, label %sleep, label %spin
+sleep:
+ %sequence = load atomic i64, ptr @sequence seq_cst, align 8
+ %before = atomicrmw add ptr @sleepers, i64 1 seq_cst
+ %again = load atomic i64, ptr @remaining seq_cst, align 8
+ %work = icmp ne i64 %again, 0
+ %now = and i1 %work, %allowed
+ br i1 %now, label %slept, label %doze
+doze:
+ %expected = trunc i64 %sequence to i32
+ %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 128, i32 %expected, ptr null)
+ br label %slept
+slept:
+ %after = atomicrmw sub ptr @sleepers, i64 1 seq_cst
+ br label %spin
+}
+
+; Starts workers until there are `wanted`; fewer when the system refuses. Signals stay with Python's threads.
+define internal void @start(i64 %wanted) noinline nounwind {
+entry:
+ %every = alloca [128 x i8], align 8
+ %saved = alloca [128 x i8], align 8
+ %thread = alloca i64
+ call void @llvm.memset.p0.i64(ptr %every, i8 -1, i64 128, i1 false)
+ %blocked = call i32 @pthread_sigmask(i32 0, ptr %every, ptr %saved)
+ %first = load i64, ptr @started
+ br label %head
+head:
+ %index = phi i64 [%first, %entry], [%following, %ok]
+ %more = icmp slt i64 %index, %wanted
+ br i1 %more, label %make, label %exit
+make:
+ %argument = inttoptr i64 %index to ptr
+ %failed = call i32 @pthread_create(ptr %thread, ptr null, ptr @worker, ptr %argument)
+ %good = icmp eq i32 %failed, 0
+ br i1 %good, label %ok, label %exit
+ok:
+ %id = load i64, ptr %thread
+ %detached = call i32 @pthread_detach(i64 %id)
+ %following = add i64 %index, 1
+ store i64 %following, ptr @started
+ br label %head
+exit:
+ %restored = call i32 @pthread_sigmask(i32 2, ptr %saved, ptr null)
+ ret void
+}
+
+define void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
+entry:
+ %limit = load atomic i64, ptr @numbatorch_limit monotonic, align 8
+ %several = icmp sgt i64 %limit, 0
+ %much = icmp sgt i64 %units, %grain
+ %worth = and i1 %several, %much
+ br i1 %worth, label %try, label %alone
+try:
+ %pair = cmpxchg ptr @busy, i64 0, i64 1 acquire monotonic
+ %mine = extractvalue { i64, i1 } %pair, 1
+ br i1 %mine, label %describe, label %alone
+alone:
+ call void @serial(ptr %body, ptr %block, i64 %units, i64 %grain)
+ ret void
+describe:
+ %last = sub i64 %units, 1
+ %others = sdiv i64 %last, %grain
+ %chunks = add i64 %others, 1
+ store ptr %body, ptr @region
+ store ptr %block, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 1)
+ store i64 %units, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 2)
+ store i64 %grain, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 3)
+ store i64 %chunks, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 4)
+ store atomic i64 0, ptr @done monotonic, align 8
+ store atomic i64 0, ptr @waiting monotonic, align 8
+ store atomic i64 %chunks, ptr @remaining seq_cst, align 8
+ %number = atomicrmw add ptr @sequence, i64 1 seq_cst
+ %wanted = call i64 @llvm.smin.i64(i64 %limit, i64 %others)
+ %started = load i64, ptr @started
+ %few = icmp slt i64 %started, %wanted
+ br i1 %few, label %more, label %call
+more:
+ call void @start(i64 %wanted)
+ br label %call
+call:
+ %asleep = load atomic i64, ptr @sleepers seq_cst, align 8
+ %any = icmp ne i64 %asleep, 0
+ br i1 %any, label %wake, label %take
+wake:
+ ; More workers than allowed exist after set_num_threads to less: wake all, as any of them may be the allowed one.
+ %surplus = icmp sgt i64 %started, %limit
+ %number32 = trunc i64 %wanted to i32
+ %woken = select i1 %surplus, i32 2147483647, i32 %number32
+ %ignored = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 129, i32 %woken, ptr null)
+ br label %take
+take:
+ %count = call i64 @work()
+ %old = atomicrmw add ptr @done, i64 %count seq_cst
+ br label %watch
+watch:
+ %round = phi i64 [0, %take], [%next, %pause]
+ %finished = load atomic i64, ptr @done acquire, align 8
+ %all = icmp eq i64 %finished, %chunks
+ br i1 %all, label %exit, label %pause
+pause:
+ call void @pause()
+ %next = add i64 %round, 1
+ %long = icmp sgt i64 %next, 1000
+ br i1 %long, label %ask, label %watch
+ask:
+ store atomic i64 1, ptr @waiting seq_cst, align 8
+ br label %doze
+doze:
+ %reached = load atomic i64, ptr @done seq_cst, align 8
+ %complete = icmp eq i64 %reached, %chunks
+ br i1 %complete, label %exit, label %wait
+wait:
+ %expected = trunc i64 %reached to i32
+ %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @done, i32 128, i32 %expected, ptr null)
+ br label %doze
+exit:
+ store atomic i64 0, ptr @busy release, align 8
+ ret void
+}
+
+; In a forked child: no thread but the caller's exists, whatever the parent was doing.
+define void @numbatorch_forked() nounwind {
+ store i64 0, ptr @busy
+ store i64 0, ptr @remaining
+ store i64 0, ptr @sleepers
+ store i64 0, ptr @done
+ store i64 0, ptr @waiting
+ store i64 0, ptr @started
+ ret void
+}
+"""
+
+
+def _text():
+    """IR of the pool for this machine."""
+    architecture = os.uname().machine if _PARALLEL_ON else ""
+    if architecture not in _FUTEX:
+        return _COMMON + _SERIAL + "define void @numbatorch_forked() {\n ret void\n}\n"
+    pause, declaration = "", ""
+    if architecture == "x86_64":
+        pause, declaration = "call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"
+    elif architecture == "aarch64":
+        pause, declaration = "call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"
+    pool = _POOL.replace("PAUSE_DECLARATION", declaration).replace("PAUSE", pause)
+    return _COMMON + pool.replace("FUTEX", str(_FUTEX[architecture]))
+
+
+@functools.cache
+def _pool():
+    """Addresses of the pool's functions and of its limit."""
+    from . import compile
+
+    with machine.lock:
+        exports = ("numbatorch_parallel", "numbatorch_region", "numbatorch_forked", "numbatorch_limit")
+        code, needs = compile.compile_object("pool", _text(), exports)
+        imports = {name: machine.python_api(name) for name in needs if name.startswith("Py")}
+        imports |= {name: machine.symbol(name) for name in needs if name not in imports}
+        loaded = machine.Loaded(code, exports, imports).keep_for_ever()
+        _loaded.append(loaded)
+        ctypes.c_int64.from_address(loaded.addresses["numbatorch_limit"]).value = get_num_threads() - 1
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=ctypes.CFUNCTYPE(None)(loaded.addresses["numbatorch_forked"]))
+        return loaded.addresses
+
+
+_loaded: list[machine.Loaded] = []
+_count: list[int] = []  # the number of threads, once asked for
+
+
+def parallel_address():
+    """Address of `void numbatorch_parallel(void body(block, start, stop), block, units, grain)`; needs the GIL."""
+    return _pool()["numbatorch_parallel"]
+
+
+def region_address():
+    """Address of the same for callers that do not hold the GIL."""
+    return _pool()["numbatorch_region"]
+
+
+def get_num_threads():
+    """How many threads run a kernel, the caller's among them."""
+    if not _count:
+        _count.append(_default())
+    return _count[0]
+
+
+def set_num_threads(n):
+    """Let `n` threads run each kernel from now on. Results do not depend on it."""
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"set_num_threads expects an int, but got {type(n).__name__}")
+    n = n.__index__()
+    if n < 1:
+        raise RuntimeError(f"set_num_threads expects a positive integer, got {n}")
+    _count[:] = [n]
+    if _loaded:
+        ctypes.c_int64.from_address(_loaded[0].addresses["numbatorch_limit"]).value = n - 1
+
+
+def _default():
+    """From the environment, else the CPUs that this process may use: affinity and the control group's quota."""
+    text = os.environ.get("NUMBATORCH_NUM_THREADS", "").strip()
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(f"NUMBATORCH_NUM_THREADS: expected a positive integer, got {text!r}")
+        return int(text)
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(available, _group_quota() or available))
+
+
+def _group_quota(root="/sys/fs/cgroup", own="/proc/self/cgroup"):
+    """Whole CPUs that the control group grants; None without a limit."""
+    folders = [root]
+    with contextlib.suppress(OSError), open(own) as file:
+        folders += [root + line.rstrip("\n").split(":", 2)[2].rstrip("/") for line in file if line.startswith("0::")]
+    quotas = []
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError), open(f"{folder}/cpu.max") as file:
+            quota, period = file.read().split()
+            quotas.append(int(quota) // int(period))
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"{root}/cpu/cpu.cfs_quota_us") as quota_file, open(f"{root}/cpu/cpu.cfs_period_us") as period_file:
+            quota = int(quota_file.read())
+            if quota > 0:
+                quotas.append(quota // int(period_file.read()))
+    return max(1, min(quotas)) if quotas else None
