@@ -57,11 +57,9 @@ def write(name, signature):
     count = len(kinds) + 2
     block = "{ " + ", ".join(kinds) + " }"
     listed = "".join(f"{kind} %a{i}, " for i, kind in enumerate(kinds))
-    fields = [
-        f" %p{i} = getelementptr {block}, ptr %block, i32 0, i32 {i}\n" for i in range(len(kinds))
-    ]
-    loads = "".join(f"{field} %a{i} = load {kind}, ptr %p{i}\n" for i, (field, kind) in enumerate(zip(fields, kinds)))
-    stores = "".join(f"{field} store {kind} %a{i}, ptr %p{i}\n" for i, (field, kind) in enumerate(zip(fields, kinds)))
+    fields = [f" %p{i} = getelementptr {block}, ptr %block, i32 0, i32 {i}\n" for i in range(len(kinds))]
+    loads = "".join(f"{fields[i]} %a{i} = load {kind}, ptr %p{i}\n" for i, kind in enumerate(kinds))
+    stores = "".join(f"{fields[i]} store {kind} %a{i}, ptr %p{i}\n" for i, kind in enumerate(kinds))
     conversions = "".join(_convert(i, text) for i, text in enumerate((*signature, "int64", "int64")))
     message = f"{name}: expected %zd arguments, got %zd"
     return f"""{_DECLARATIONS}

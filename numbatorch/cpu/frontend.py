@@ -14,7 +14,13 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
-from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
 from numba.core.typing.templates import AbstractTemplate
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
 
@@ -39,8 +45,8 @@ class Pipeline(compiler.CompilerBase):
 
     def define_pipelines(self):
         passes = PassManager("kernel")
-        for step in (TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA, NopythonTypeInference, IRLegalization,
-                     NativeLowering, NoPythonBackend):  # fmt: skip
+        for step in (TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA, NopythonTypeInference,
+                     PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend):  # fmt: skip
             passes.add_pass(step, step._name)
         passes.finalize()
         return [passes]
