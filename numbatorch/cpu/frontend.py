@@ -193,12 +193,17 @@ def bind(function, seen):
 
 
 def _register(function):
+    signatures: dict[tuple, object] = {}  # type inference asks many times
+
     def generic(self, args, kws):
         if kws:
             return None
-        made = lower(function, [types.unliteral(argument) for argument in args])
-        cpu_target.target_context.insert_user_function(function, made.fndesc, [made.library])
-        return made.signature
+        arguments = tuple(types.unliteral(argument) for argument in args)
+        if arguments not in signatures:
+            made = lower(function, arguments)
+            cpu_target.target_context.insert_user_function(function, made.fndesc, [made.library])
+            signatures[arguments] = made.signature
+        return signatures[arguments]
 
     members = {"key": function, "generic": generic}
     template = type(f"Helper_{function.__name__}", (AbstractTemplate,), members)

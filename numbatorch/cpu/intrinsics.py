@@ -2,7 +2,7 @@
 
 Each operation is one LLVM instruction or intrinsic, generic over float32 and float64 where both make sense.
 `lookup("exp_float32")` gives the function of expr/mathematics with these names bound to its globals; float64 and
-complex functions that are not there are the C library's, by way of math and cmath.
+complex functions that are not there are the C library's and those of cmath.
 """
 
 import cmath
@@ -11,7 +11,7 @@ import math
 from types import FunctionType
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import machine
@@ -228,11 +228,7 @@ def lookup(name):
     if function is not None:
         return _rebound(function)
     stem, _, dtype = name.rpartition("_")
-    if dtype in ("float32", "float64"):
-        return _from_library(stem, dtype, math, "float64")
-    if dtype in ("complex64", "complex128"):
-        return _from_library(stem, dtype, cmath, "complex128")
-    return None
+    return _from_library(stem, dtype) if dtype in ("float32", "float64", "complex64", "complex128") else None
 
 
 @functools.cache
@@ -251,27 +247,72 @@ def _rebound(function):
     return bound
 
 
-def _from_library(stem, dtype, library, wide):
-    """`def exp_complex64(x): return complex64(library.exp(complex128(x)))`, where the library has the function."""
-    arity = 2 if stem in ("atan2", "hypot", "fmod", "pow", "copysign") else 1
-    parameters = ", ".join("xy"[:arity])
-    widened = ", ".join(f"{wide}({letter})" for letter in "xy"[:arity])
-    body = _FORMULAS[library.__name__].get(stem)
-    if body is None:
-        if not hasattr(library, stem):
+@functools.cache
+def c_function(name, kind, arity):
+    """A function of the C library on operands of one type: LLVM calls it by its name."""
+
+    def typed(*operands):
+        if any(types.unliteral(operand) != kind for operand in operands):
             return None
-        body = f"library.{stem}({widened})"
-    space = {**namespace(), "library": library}
-    exec(f"def {stem}_{dtype}({parameters}):\n    return {dtype}({body})", space)
-    return space[f"{stem}_{dtype}"]
+
+        def generate(context, builder, signature, arguments):
+            function_type = _function_type(arguments)
+            function = cgutils.get_or_insert_function(builder.module, function_type, name)
+            function.attributes.add("nounwind")
+            return builder.call(function, arguments)
+
+        return kind(*operands), generate
+
+    return intrinsic(lambda context, a: typed(a)) if arity == 1 else intrinsic(lambda context, a, b: typed(a, b))
 
 
-# What math and cmath lack or compute otherwise, in their terms.
-_FORMULAS = {
-    "math": {"exp2": "2.0 ** float64(x)", "pow": "float64(x) ** float64(y)"},
-    "cmath": {
-        "abs": "abs(complex128(x))", "log2": "library.log(complex128(x)) * 1.4426950408889634",
-        "log1p": "library.log(complex128(x) + 1.0)", "expm1": "library.exp(complex128(x)) - 1.0",
-        "exp2": "library.exp(complex128(x) * 0.6931471805599453)", "pow": "complex128(x) ** complex128(y)",
-    },
+# What the C library has, with the number of operands. In float32 they go through float64, but for those that are exact.
+C_FUNCTIONS = dict.fromkeys(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc lgamma "
+    "tgamma cbrt".split(), 1
+) | dict.fromkeys("atan2 hypot pow fmod nextafter".split(), 2)  # fmt: skip
+_IN_TYPE = ("fmod", "nextafter")
+
+# Further functions in terms of others, as the body of `def name_type(x, y)`; T stands for the type.
+_REAL = {
+    "mod": (2, """
+    rest = fmod_T(x, y)
+    return rest + y if rest != T(0) and (rest < T(0)) != (y < T(0)) else rest"""),
+    "floordiv": (2, """
+    rest = fmod_T(x, y)
+    quotient = (x - rest) / y
+    if rest != T(0) and (rest < T(0)) != (y < T(0)):
+        quotient = quotient - T(1)
+    near = floor(quotient)
+    near = near + T(1) if quotient - near > T(0.5) else near
+    return x / y if y == T(0) else (copysign(T(0), x / y) if quotient == T(0) else near)"""),
 }  # fmt: skip
+_COMPLEX = {
+    "abs": (1, "\n    return T(abs(complex128(x)))"),
+    "log2": (1, "\n    return T(library.log(complex128(x)) * 1.4426950408889634)"),
+    "log1p": (1, "\n    return T(library.log(complex128(x) + 1.0))"),
+    "expm1": (1, "\n    return T(library.exp(complex128(x)) - 1.0)"),
+    "exp2": (1, "\n    return T(library.exp(complex128(x) * 0.6931471805599453))"),
+    "pow": (2, "\n    return T(complex128(x) ** complex128(y))"),
+}
+
+
+def _from_library(stem, dtype):
+    """The function by the C library, by cmath or by a formula in terms of those; None where there is none."""
+    space, complex_ = namespace(), dtype.startswith("complex")
+    formula = (_COMPLEX if complex_ else _REAL).get(stem)
+    if formula is not None:
+        arity, body = formula
+    elif complex_ and hasattr(cmath, stem):
+        arity, body = 1, f"\n    return T(library.{stem}(complex128(x)))"
+    elif not complex_ and stem in C_FUNCTIONS:
+        arity, own = C_FUNCTIONS[stem], stem in _IN_TYPE or dtype == "float64"
+        name = stem if dtype == "float64" or not own else f"{stem}f"
+        space["function"] = c_function(name, getattr(types, dtype) if own else types.float64, arity)
+        operands = ", ".join(letter if own else f"float64({letter})" for letter in "xy"[:arity])
+        body = f"\n    return T(function({operands}))"
+    else:
+        return None
+    space["library"] = cmath
+    exec(f"def {stem}_{dtype}({', '.join('xy'[:arity])}):{body}".replace("T", dtype), space)
+    return space[f"{stem}_{dtype}"]
