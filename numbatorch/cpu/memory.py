@@ -1,0 +1,293 @@
+"""Memory for tensors: aligned blocks from free lists by size, in native code.
+
+`allocate(nbytes)` gives a block, a capsule whose end returns the memory to its list; `address(block)` its address. Both
+are built-in functions (some 60 ns together when a list has a block) and rely on the GIL for exclusion. Blocks are
+aligned to 64 bytes, a cache line and the widest vector. Sizes are powers of two with four steps between. A fresh page
+costs a page fault, which is most of the time of a large memory-bound op: that is what the lists save. What they hold is
+bounded; larger blocks are asked from the system in huge pages.
+"""
+
+import ctypes
+import functools
+import os
+import sys
+
+from . import compile, entry, machine
+
+_FIELDS = ("allocated", "cached", "peak", "hits", "misses", "limit")
+CACHE_BYTES = 2**30  # at most, and no more than a quarter of the machine's memory
+
+_POSIX = """
+declare i32 @posix_memalign(ptr, i64, i64)
+declare void @free(ptr)
+define internal ptr @obtain(i64 %size) nounwind {
+ %place = alloca ptr
+ %large = icmp uge i64 %size, 4194304
+ %alignment = select i1 %large, i64 2097152, i64 64
+ %status = call i32 @posix_memalign(ptr %place, i64 %alignment, i64 %size)
+ %good = icmp eq i32 %status, 0
+ br i1 %good, label %made, label %failed
+failed:
+ ret ptr null
+made:
+ %block = load ptr, ptr %place
+ ADVISE
+ ret ptr %block
+}
+define internal void @give_back(ptr %block) nounwind {
+ call void @free(ptr %block)
+ ret void
+}
+"""
+_HUGE_PAGES = """br i1 %large, label %advise, label %return
+advise:
+ %advised = call i32 @madvise(ptr %block, i64 %size, i32 14)
+ br label %return
+return:"""
+_WINDOWS = """
+declare ptr @_aligned_malloc(i64, i64)
+declare void @_aligned_free(ptr)
+define internal ptr @obtain(i64 %size) nounwind {
+ %block = call ptr @_aligned_malloc(i64 %size, i64 64)
+ ret ptr %block
+}
+define internal void @give_back(ptr %block) nounwind {
+ call void @_aligned_free(ptr %block)
+ ret void
+}
+"""
+
+_LISTS = """
+declare i64 @PyLong_AsLongLong(ptr)
+declare ptr @PyLong_FromLongLong(i64)
+declare ptr @PyErr_Occurred()
+declare ptr @PyErr_Format(ptr, ptr, ...)
+declare ptr @PyCapsule_New(ptr, ptr, ptr)
+declare ptr @PyCapsule_GetPointer(ptr, ptr)
+declare i32 @PyCapsule_SetContext(ptr, ptr)
+declare ptr @PyCapsule_GetContext(ptr)
+declare i64 @llvm.ctlz.i64(i64, i1)
+declare i64 @llvm.smax.i64(i64, i64)
+@PyExc_MemoryError = external global ptr
+@PyExc_ValueError = external global ptr
+@name = internal constant [17 x i8] c"numbatorch.block\\00"
+@exhausted = internal constant [32 x i8] c"cpu: cannot allocate %lld bytes\\00"
+@negative = internal constant [56 x i8] c"cpu: cannot allocate a negative number of bytes (%lld)\\00\\00"
+
+; allocated, cached, peak, hits, misses, limit
+@numbatorch_memory = global [6 x i64] zeroinitializer, align 64
+; The first free block of each size; the start of a free block holds the next.
+@lists = internal global [256 x ptr] zeroinitializer, align 64
+
+; Size class c: (5 + c % 4) * 2^(c / 4 - 2) bytes.
+define internal i64 @size_of(i64 %class) alwaysinline nounwind {
+ %step = and i64 %class, 3
+ %steps = add i64 %step, 5
+ %octave = lshr i64 %class, 2
+ %shift = sub i64 %octave, 2
+ %size = shl i64 %steps, %shift
+ ret i64 %size
+}
+
+define internal void @add(i64 %field, i64 %amount) alwaysinline nounwind {
+ %p = getelementptr i64, ptr @numbatorch_memory, i64 %field
+ %old = load i64, ptr %p
+ %new = add i64 %old, %amount
+ store i64 %new, ptr %p
+ ret void
+}
+
+define internal void @release(ptr %block, i64 %class) nounwind {
+ %size = call i64 @size_of(i64 %class)
+ %less = sub i64 0, %size
+ call void @add(i64 0, i64 %less)
+ %cached = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 1)
+ %limit = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 5)
+ %would = add i64 %cached, %size
+ %fits = icmp sle i64 %would, %limit
+ br i1 %fits, label %keep, label %drop
+keep:
+ store i64 %would, ptr getelementptr (i64, ptr @numbatorch_memory, i64 1)
+ %list = getelementptr ptr, ptr @lists, i64 %class
+ %first = load ptr, ptr %list
+ store ptr %first, ptr %block
+ store ptr %block, ptr %list
+ ret void
+drop:
+ call void @give_back(ptr %block)
+ ret void
+}
+
+define internal void @destroy(ptr %capsule) nounwind {
+ %block = call ptr @PyCapsule_GetPointer(ptr %capsule, ptr @name)
+ %context = call ptr @PyCapsule_GetContext(ptr %capsule)
+ %class = ptrtoint ptr %context to i64
+ call void @release(ptr %block, i64 %class)
+ ret void
+}
+
+define void @numbatorch_empty() noinline nounwind {
+entry:
+ br label %class
+class:
+ %c = phi i64 [0, %entry], [%next_class, %ended]
+ %list = getelementptr ptr, ptr @lists, i64 %c
+ br label %block
+block:
+ %first = load ptr, ptr %list
+ %some = icmp ne ptr %first, null
+ br i1 %some, label %free, label %ended
+free:
+ %next = load ptr, ptr %first
+ store ptr %next, ptr %list
+ call void @give_back(ptr %first)
+ br label %block
+ended:
+ %next_class = add i64 %c, 1
+ %more = icmp slt i64 %next_class, 256
+ br i1 %more, label %class, label %exit
+exit:
+ store i64 0, ptr getelementptr (i64, ptr @numbatorch_memory, i64 1)
+ ret void
+}
+
+define ptr @numbatorch_allocate(ptr %self, ptr %argument) nounwind {
+ %wanted = call i64 @PyLong_AsLongLong(ptr %argument)
+ %below = icmp slt i64 %wanted, 0
+ br i1 %below, label %odd, label %sized
+odd:
+ %error = call ptr @PyErr_Occurred()
+ %bad = icmp ne ptr %error, null
+ br i1 %bad, label %failed, label %minus
+minus:
+ %value_error = load ptr, ptr @PyExc_ValueError
+ %ignored = call ptr (ptr, ptr, ...) @PyErr_Format(ptr %value_error, ptr @negative, i64 %wanted)
+ br label %failed
+failed:
+ ret ptr null
+sized:
+ %at_least = call i64 @llvm.smax.i64(i64 %wanted, i64 64)
+ %last = sub i64 %at_least, 1
+ %zeros = call i64 @llvm.ctlz.i64(i64 %last, i1 true)
+ %octave = sub i64 63, %zeros
+ %shift = sub i64 %octave, 2
+ %steps = lshr i64 %last, %shift
+ %octaves = shl i64 %octave, 2
+ %step = sub i64 %steps, 4
+ %class = add i64 %octaves, %step
+ %size = call i64 @size_of(i64 %class)
+ %list = getelementptr ptr, ptr @lists, i64 %class
+ %first = load ptr, ptr %list
+ %hit = icmp ne ptr %first, null
+ br i1 %hit, label %pop, label %fresh
+pop:
+ %next = load ptr, ptr %first
+ store ptr %next, ptr %list
+ %less = sub i64 0, %size
+ call void @add(i64 1, i64 %less)
+ call void @add(i64 3, i64 1)
+ br label %have
+fresh:
+ call void @add(i64 4, i64 1)
+ %sane = icmp ult i64 %wanted, 4611686018427387904
+ br i1 %sane, label %obtain, label %none
+obtain:
+ %made = call ptr @obtain(i64 %size)
+ %got = icmp ne ptr %made, null
+ br i1 %got, label %have, label %again
+again:
+ call void @numbatorch_empty()
+ %second = call ptr @obtain(i64 %size)
+ %got2 = icmp ne ptr %second, null
+ br i1 %got2, label %have, label %none
+none:
+ %memory_error = load ptr, ptr @PyExc_MemoryError
+ %ignored2 = call ptr (ptr, ptr, ...) @PyErr_Format(ptr %memory_error, ptr @exhausted, i64 %wanted)
+ br label %failed
+have:
+ %block = phi ptr [%first, %pop], [%made, %obtain], [%second, %again]
+ call void @add(i64 0, i64 %size)
+ %allocated = load i64, ptr @numbatorch_memory
+ %peak = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 2)
+ %highest = call i64 @llvm.smax.i64(i64 %allocated, i64 %peak)
+ store i64 %highest, ptr getelementptr (i64, ptr @numbatorch_memory, i64 2)
+ %capsule = call ptr @PyCapsule_New(ptr %block, ptr @name, ptr @destroy)
+ %whole = icmp ne ptr %capsule, null
+ br i1 %whole, label %finish, label %undo
+undo:
+ call void @release(ptr %block, i64 %class)
+ br label %failed
+finish:
+ %context = inttoptr i64 %class to ptr
+ %set = call i32 @PyCapsule_SetContext(ptr %capsule, ptr %context)
+ ret ptr %capsule
+}
+
+define ptr @numbatorch_address(ptr %self, ptr %capsule) nounwind {
+ %block = call ptr @PyCapsule_GetPointer(ptr %capsule, ptr @name)
+ %good = icmp ne ptr %block, null
+ br i1 %good, label %give, label %failed
+give:
+ %number = ptrtoint ptr %block to i64
+ %result = call ptr @PyLong_FromLongLong(i64 %number)
+ ret ptr %result
+failed:
+ ret ptr null
+}
+"""
+
+
+def _text():
+    if sys.platform == "win32":
+        return _LISTS + _WINDOWS
+    if sys.platform == "linux":
+        return _LISTS + "declare i32 @madvise(ptr, i64, i32)" + _POSIX.replace("ADVISE", _HUGE_PAGES)
+    return _LISTS + _POSIX.replace("ADVISE", "")
+
+
+@functools.cache
+def _loaded():
+    """Addresses of the allocator's functions and counters."""
+    exports = ("numbatorch_allocate", "numbatorch_address", "numbatorch_empty", "numbatorch_memory")
+    code, needs = compile.compile_object("memory", _text(), exports)
+    imports = {name: (machine.python_api if name.startswith("Py") else machine.symbol)(name) for name in needs}
+    loaded = machine.Loaded(code, exports, imports).keep_for_ever()
+    _keep.append(loaded)
+    _counters(loaded.addresses)[_FIELDS.index("limit")] = _limit_bytes()
+    return loaded.addresses
+
+
+_keep: list[machine.Loaded] = []
+
+
+def _counters(addresses):
+    return (ctypes.c_int64 * len(_FIELDS)).from_address(addresses["numbatorch_memory"])
+
+
+def _limit_bytes():
+    try:
+        return min(CACHE_BYTES, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
+    except (AttributeError, ValueError, OSError):
+        return CACHE_BYTES
+
+
+allocate = entry.builtin(
+    "allocate", _loaded()["numbatorch_allocate"], None, entry.METH_O,
+    "allocate(nbytes): a block of memory aligned to 64 bytes. MemoryError when the system has none left.",
+)  # fmt: skip
+address = entry.builtin(
+    "address", _loaded()["numbatorch_address"], None, entry.METH_O,
+    "address(block): the address of a block, valid while the block is.",
+)  # fmt: skip
+
+
+def memory_stats():
+    """{"allocated", "cached", "peak"} in bytes, and how often a list had a block ("hits") or not ("misses")."""
+    values = dict(zip(_FIELDS, _counters(_loaded()), strict=True))
+    del values["limit"]
+    return values
+
+
+def empty_cache():
+    """Give the memory of all unused blocks back to the system."""
+    ctypes.PYFUNCTYPE(None)(_loaded()["numbatorch_empty"])()
