@@ -17,277 +17,22 @@ from math import ceil
 
 import numpy as np
 
+from numbatorch.cpu.convolution_kernels import (
+    CALL,
+    FORWARD_META,
+    K_BLOCK,
+    POSITION_BLOCK,
+    WEIGHT_META,
+    write_forward,
+    write_turn,
+    write_weight,
+    write_weight_sum,
+)
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced, gemm
-from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, host_target, write_pack_transposed, write_rows
+from numbatorch.cpu.microkernel import host_target
 
-K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
-STAGE_ROWS = 252  # channels of a strided store that are staged at once
-POSITION_BLOCK = 256  # positions summed in registers by the weight gradient: accuracy of GEMM's blocks
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
 WEIGHT_UNITS = 32  # wanted units of the weight gradient
-
-FORWARD_META = (
-    "channels outputs height width positions columns step_rows step_columns x_image x_group x_channel "
-    "w_output w_group y_image y_group y_channel y_row y_column groups panels_per_unit units_per_group "
-    "channel_block tap_block taps tile staged"
-).split()
-TAP = "first_row end_row first_column end_column offset".split()
-WEIGHT_META = (
-    "images groups outputs height width rows columns row_block column_block step_rows step_columns x_image x_group "
-    "gy_image gy_group gy_channel images_per_chunk blocks_per_group units_per_chunk unit_bytes tile calls"
-).split()
-CALL = "first_row end_row first_column end_column x_offset x_row result_row count".split()
-
-
-def _fields(f: Function, names: list[str], at: Value) -> dict[str, Value]:
-    return {name: f.load("i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
-
-
-def _write_pack_taps(module: Module, target: Target) -> None:
-    """to[channel * taps + tap, lane] = x at (output position + lane) shifted by the tap, 0 outside the input."""
-    f = module.function(
-        "pack_taps",
-        [("x", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("channels", "i64")]
-        + [("tap", "i64"), ("taps", "i64"), ("position", "i64"), ("width", "i64")],
-    )
-    x, to, meta, channels, first_tap, taps, position, width = f.parameters
-    p = _fields(f, FORWARD_META, meta)
-    size, row_bytes = target.bytes, target.panel * target.bytes
-    table = f.offset(meta, 8 * len(FORWARD_META))
-    lane_step = p["step_columns"] * size
-    to_step = taps * row_bytes
-    for j in range(target.vectors):
-        here = position + j * target.lanes
-        lanes = f.minimum(width - j * target.lanes, target.lanes)
-        first = here // p["columns"]
-        ends = (here + lanes - 1) // p["columns"] + 1
-        with f.when(lanes > 0), f.loop(first, ends) as segment:  # one per output row that the vector meets
-            row = segment.index
-            start = row * p["columns"] - here  # lane of the row's column 0
-            low, high = f.maximum(start, 0), f.minimum(start + p["columns"], lanes)
-            owned = f.lanes_between(target.lanes, low, high)
-            lane_zero = row * p["step_rows"] * p["width"] * size - start * lane_step
-            with f.loop(first_tap, first_tap + taps) as each:
-                t = _fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
-                outside = f.emit("i1", f"or i1 {(row < t['first_row']).text}, {(row >= t['end_row']).text}")
-                begin = f.maximum(low, start + t["first_column"])
-                end = f.select(outside, 0, f.minimum(high, start + t["end_column"]))
-                mask = f.lanes_between(target.lanes, begin, end)
-                source = f.offset(x, lane_zero + t["offset"])
-                there = f.offset(to, (each.index - first_tap) * row_bytes + j * target.vector_bytes)
-
-                def copy(
-                    load: Callable[[Value], Value], source: Value = source, there: Value = there, owned: Value = owned
-                ) -> None:
-                    with f.loop(0, channels, carry=[source, there]) as loop:
-                        f.masked_store(load(loop.carried[0]), loop.carried[1], size, owned)
-                        loop.carry([f.offset(loop.carried[0], p["x_channel"]), f.offset(loop.carried[1], to_step)])
-
-                strided = f.select(p["step_columns"] > 1, 1, 0)
-                with f.cases(strided, (0, 1)) as case:
-                    with case(0):
-                        copy(lambda at, mask=mask: f.masked_load(target.vector, at, size, mask))
-                    with case(1):
-                        copy(lambda at, mask=mask: f.gather(target.vector, at, lane_step, size, mask))
-
-
-def write_forward(name: str, target: Target, with_bias: bool) -> str:
-    """(x, weight, [bias,] y, meta, start, stop): a unit is a run of panels of one group of one image."""
-    module = Module()
-    for vectors in range(1, target.vectors + 1):
-        write_rows(module, f"rows{vectors}", target, vectors, row_numbers=True)
-    _write_pack_taps(module, target)
-    middle = [("bias", "ptr noalias")] if with_bias else []
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", "ptr"), ("meta", "ptr noalias")]
-        + [("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, w, *rest = f.parameters
-    bias = rest.pop(0) if with_bias else None
-    y, meta, start, stop = rest
-    p = _fields(f, FORWARD_META, meta)
-    size, row_bytes = target.bytes, target.panel * target.bytes
-    panel, stage = f.stack(K_BLOCK * row_bytes), f.stack(STAGE_ROWS * row_bytes)
-    staged = p["staged"].differs(0)
-    with f.loop(start, stop) as units:
-        image_group, run = units.index // p["units_per_group"], units.index % p["units_per_group"]
-        image, group = image_group // p["groups"], image_group % p["groups"]
-        x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
-        y_group = f.offset(y, p["y_image"] * image + p["y_group"] * group)
-        w_group = f.offset(w, p["w_group"] * group)
-        first = run * p["panels_per_unit"] * target.panel
-        last = f.minimum(first + p["panels_per_unit"] * target.panel, p["positions"])
-        output_block = f.select(staged, STAGE_ROWS, p["outputs"])
-        with f.loop(first, last, target.panel) as panels, f.loop(0, p["outputs"], output_block) as blocks:
-            position, output = panels.index, blocks.index
-            width = f.minimum(target.panel, last - position)
-            count = f.minimum(output_block, p["outputs"] - output)
-            y_here = f.offset(y_group, p["y_channel"] * output + position * size)
-            c, c_row = f.select(staged, stage, y_here), f.select(staged, row_bytes, p["y_channel"])
-            with (
-                f.loop(0, f.maximum(p["channels"], 1), p["channel_block"]) as channels,
-                f.loop(0, f.maximum(p["taps"], 1), p["tap_block"]) as taps,
-            ):
-                channel, tap = channels.index, taps.index
-                channel_count = f.minimum(p["channel_block"], p["channels"] - channel)
-                tap_count = f.minimum(p["tap_block"], p["taps"] - tap)
-                x_here = f.offset(x_group, p["x_channel"] * channel)
-                f.call("pack_taps", [x_here, panel, meta, channel_count, tap, tap_count, position, width])
-                again = (channel + tap) > 0
-                addend, addend_row = f.value(0, "ptr"), f.value(0)
-                if bias is not None:
-                    addend, addend_row = f.offset(bias, (p["outputs"] * group + output) * size), f.value(size)
-                addend, addend_row = f.select(again, c, addend), f.select(again, c_row, addend_row)
-                w_here = f.offset(w_group, p["w_output"] * output + (channel * p["taps"] + tap) * size)
-                arguments = [w_here, p["w_output"], f.value(size), panel, f.value(row_bytes), c, c_row]
-                arguments += [addend, addend_row, channel_count * tap_count, width]
-                arguments += [p["w_output"] * p["tile"], count, p["tile"]]
-                with f.cases((width + (target.lanes - 1)) // target.lanes, range(1, target.vectors + 1)) as case:
-                    for number in range(1, target.vectors + 1):
-                        with case(number):
-                            f.call(f"rows{number}", arguments)
-            with f.when(staged), f.loop(0, count) as outputs, f.loop(0, width) as lanes:
-                at = position + lanes.index
-                place = (at // p["columns"]) * p["y_row"] + (at % p["columns"]) * p["y_column"]
-                value = f.load(target.element, f.offset(stage, outputs.index * row_bytes + lanes.index * size), size)
-                to = f.offset(y_group, p["y_channel"] * (output + outputs.index) + place)
-                f.store(value, to, size)
-    return module.text()
-
-
-def write_turn(name: str, target: Target) -> str:
-    """(weight, turned, meta, start, stop): turned[group, c, o, j] = weight[group, o, c, taps[j]], units (group, c)."""
-    module = Module()
-    f = module.function(
-        name,
-        [("w", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    w, to, meta, start, stop = f.parameters
-    p = _fields(f, TURN_META, meta)
-    size, table = target.bytes, f.offset(meta, 8 * len(TURN_META))
-    row = p["outputs"] * p["taps"]
-    with f.loop(start, stop) as units:
-        group, channel = units.index // p["channels"], units.index % p["channels"]
-        with f.loop(0, p["outputs"]) as outputs, f.loop(0, p["taps"]) as taps:
-            tap = f.load("i64", f.offset(table, taps.index * 8), 8)
-            source = ((group * p["outputs"] + outputs.index) * p["channels"] + channel) * p["all_taps"] + tap
-            value = f.load(target.element, f.offset(w, source * size), size)
-            f.store(value, f.offset(to, (units.index * row + outputs.index * p["taps"] + taps.index) * size), size)
-    return module.text()
-
-
-TURN_META = "channels outputs taps all_taps".split()
-
-
-def write_weight(name: str, target: Target) -> str:
-    """(x, grad_output, partials, meta, start, stop): a unit is a chunk of images x a group x a panel of outputs."""
-    module = Module()
-    for vectors in range(1, target.vectors + 1):
-        write_rows(module, f"rows{vectors}", target, vectors, nest=True)
-    write_pack_transposed(module, "pack_transposed", target)
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("gy", "ptr noalias"), ("partials", "ptr"), ("meta", "ptr noalias")]
-        + [("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, gy, partials, meta, start, stop = f.parameters
-    p = _fields(f, WEIGHT_META, meta)
-    table = f.offset(meta, 8 * len(WEIGHT_META))
-    size, row_bytes = target.bytes, target.panel * target.bytes
-    panel = f.stack(POSITION_BLOCK * row_bytes)
-    with f.loop(start, stop) as units:
-        chunk, within = units.index // p["units_per_chunk"], units.index % p["units_per_chunk"]
-        group, output = within // p["blocks_per_group"], (within % p["blocks_per_group"]) * target.panel
-        width = f.minimum(target.panel, p["outputs"] - output)
-        result = f.offset(partials, units.index * p["unit_bytes"])
-        with f.loop(0, p["unit_bytes"], target.vector_bytes) as bytes:
-            f.store(Value(f, target.vector, "zeroinitializer"), f.offset(result, bytes.index), size)
-        first_image = chunk * p["images_per_chunk"]
-        last_image = f.minimum(first_image + p["images_per_chunk"], p["images"])
-        with (
-            f.loop(first_image, last_image) as images,
-            f.loop(0, p["rows"], p["row_block"]) as row_blocks,
-            f.loop(0, p["columns"], p["column_block"]) as column_blocks,
-        ):
-            image, row, column = images.index, row_blocks.index, column_blocks.index
-            rows = f.minimum(p["row_block"], p["rows"] - row)
-            columns = f.minimum(p["column_block"], p["columns"] - column)
-            x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
-            place = p["gy_image"] * image + p["gy_group"] * group + p["gy_channel"] * output
-            gy_here = f.offset(gy, place + (row * p["columns"] + column) * size)
-            for j in range(target.vectors):
-                left = f.minimum(width - j * target.lanes, target.lanes)
-                with f.when(left > 0):
-                    source = f.offset(gy_here, p["gy_channel"] * (j * target.lanes))
-                    there = f.offset(panel, j * target.vector_bytes)
-                    # Blocks of columns are one row high, others take whole rows: positions are contiguous.
-                    f.call("pack_transposed", [source, p["gy_channel"], there, f.value(row_bytes), rows * columns, left])
-            with f.loop(0, p["calls"]) as calls:
-                t = _fields(f, CALL, f.offset(table, calls.index * (8 * len(CALL))))
-                top, bottom = f.maximum(row, t["first_row"]), f.minimum(row + rows, t["end_row"])
-                begin, end = f.maximum(column, t["first_column"]), f.minimum(column + columns, t["end_column"])
-                some = f.emit("i1", f"and i1 {(top < bottom).text}, {(begin < end).text}")
-                with f.when(some):
-                    at = (top * p["step_rows"] * p["width"] + begin * p["step_columns"]) * size
-                    a = f.offset(x_group, t["x_offset"] + at)
-                    b = f.offset(panel, ((top - row) * columns + (begin - column)) * row_bytes)
-                    c = f.offset(result, t["result_row"] * row_bytes)
-                    arguments = [a, t["x_row"], p["step_columns"] * size, b, f.value(row_bytes), c, f.value(row_bytes)]
-                    arguments += [c, f.value(row_bytes), end - begin, width, bottom - top]
-                    arguments += [p["step_rows"] * p["width"] * size, columns * row_bytes]
-                    arguments += [t["x_row"] * p["tile"], t["count"], p["tile"]]
-                    vectors = (width + (target.lanes - 1)) // target.lanes
-                    with f.cases(vectors, range(1, target.vectors + 1)) as case:
-                        for number in range(1, target.vectors + 1):
-                            with case(number):
-                                f.call(f"rows{number}", arguments)
-    return module.text()
-
-
-SUM_META = "outputs inner outer chunks blocks_per_group unit_bytes chunk_bytes".split()
-
-
-def write_weight_sum(name: str, target: Target) -> str:
-    """(partials, grad_weight, meta, start, stop): chunks summed in order; a unit is a row of a panel's partials.
-
-    Row r of a panel belongs to column (r % inner) * outer + r // inner of the weight seen as (O, C*KH*KW).
-    """
-    module = Module()
-    f = module.function(
-        name,
-        [("partials", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    partials, to, meta, start, stop = f.parameters
-    p = _fields(f, SUM_META, meta)
-    size, row_bytes = target.bytes, target.panel * target.bytes
-    sums = f.stack(row_bytes)
-    rows = p["inner"] * p["outer"]
-    zeros = Value(f, target.vector, "zeroinitializer")
-    with f.loop(start, stop) as units:
-        block, row = units.index // rows, units.index % rows
-        group, output = block // p["blocks_per_group"], (block % p["blocks_per_group"]) * target.panel
-        here = f.offset(partials, block * p["unit_bytes"] + row * row_bytes)
-        with f.loop(0, p["chunks"], carry=[here, *[zeros] * target.vectors]) as chunks:
-            at, *totals = chunks.carried
-            following = []
-            for j, total in enumerate(totals):
-                value = f.load(target.vector, f.offset(at, j * target.vector_bytes), size)
-                following.append(f.emit(target.vector, f"fadd {target.vector} {total.text}, {value.text}"))
-            chunks.carry([f.offset(at, p["chunk_bytes"]), *following])
-        for j in range(target.vectors):
-            f.store(chunks.carried[1 + j], f.offset(sums, j * target.vector_bytes), size)
-        column = (row % p["inner"]) * p["outer"] + row // p["inner"]
-        with f.loop(0, f.minimum(target.panel, p["outputs"] - output)) as lanes:
-            value = f.load(target.element, f.offset(sums, lanes.index * size), size)
-            place = (group * p["outputs"] + output + lanes.index) * rows + column
-            f.store(value, f.offset(to, place * size), size)
-    return module.text()
 
 
 @cache
@@ -340,7 +85,8 @@ class Geometry:
     def __post_init__(self) -> None:
         sizes = zip((self.h, self.w), (self.kh, self.kw), self.stride, self.padding, self.dilation, strict=True)
         rows, columns = (
-            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 for size, kernel, stride, pad, dilation in sizes
+            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+            for size, kernel, stride, pad, dilation in sizes
         )
         object.__setattr__(self, "oh", max(0, rows))
         object.__setattr__(self, "ow", max(0, columns))
@@ -436,7 +182,7 @@ class ForwardPlan:
 
     def __init__(self, g: Geometry, bias: bool) -> None:
         self.geometry, self.bias = g, bias
-        (sh, sw), (ph, pw), (dh, dw) = g.stride, g.padding, g.dilation
+        (ph, pw), (dh, dw) = g.padding, g.dilation
         shifts = [(i * dh - ph, j * dw - pw) for i in range(g.kh) for j in range(g.kw)]
         self.pointwise = g.is_pointwise and not bias
         if self.pointwise:

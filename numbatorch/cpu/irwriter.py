@@ -158,8 +158,10 @@ class Function:
         other = other or Value(self, type, "zeroinitializer")
         return self.intrinsic(type, name, [pointer, Value(self, "i32", str(align)), mask, other])
 
-    def gather(self, type: str, pointer: Value, stride: Value, align: int, mask: Value) -> Value:
-        """Lane l from pointer + l * stride bytes, zero where masked out."""
+    def gather(
+        self, type: str, pointer: Value, stride: Value, align: int, mask: Value, other: Value | None = None
+    ) -> Value:
+        """Lane l from pointer + l * stride bytes; `other` (zeros) where masked out."""
         lanes = int(type.strip("<>").split(" x ")[0])
         numbers = "<" + ", ".join(f"i64 {lane}" for lane in range(lanes)) + ">"
         wide = self.splat(stride, lanes)
@@ -167,8 +169,8 @@ class Function:
         pointers = f"<{lanes} x ptr>"
         addresses = self.emit(pointers, f"getelementptr i8, ptr {pointer.text}, {steps.type} {steps.text}")
         name = f"llvm.masked.gather.{short_name(type)}.v{lanes}p0"
-        zeros = Value(self, type, "zeroinitializer")
-        return self.intrinsic(type, name, [addresses, Value(self, "i32", str(align)), mask, zeros])
+        other = other or Value(self, type, "zeroinitializer")
+        return self.intrinsic(type, name, [addresses, Value(self, "i32", str(align)), mask, other])
 
     def masked_store(self, value: Value, pointer: Value, align: int, mask: Value) -> None:
         name = f"llvm.masked.store.{short_name(value.type)}.p0"
@@ -217,7 +219,9 @@ class Function:
         self.block = label
 
     @contextmanager
-    def loop(self, begin: Value | int, end: Value | int, step: Value | int = 1, carry: Sequence[Value] = ()) -> Iterator:
+    def loop(
+        self, begin: Value | int, end: Value | int, step: Value | int = 1, carry: Sequence[Value] = ()
+    ) -> Iterator:
         """for index in range(begin, end, step), tested at the top; yields a Loop."""
         begin, end, step = self.value(begin), self.value(end), self.value(step)
         label, before = self.fresh("loop"), self.block

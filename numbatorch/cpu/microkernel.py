@@ -55,15 +55,11 @@ REGISTER_FILES = {"avx512f": (64, 32), "avx2": (32, 16), "neon": (16, 32), "": (
 def host_target(dtype: str, feature: str | None = None) -> Target:
     """The target for "float32" or "float64" on this machine, or for a named feature of `REGISTER_FILES`."""
     if feature is None:
-        import platform
+        from numbatorch.cpu.machine import has_feature
 
-        import llvmlite.binding
-
-        present = llvmlite.binding.get_host_cpu_features()
-        names = ["neon"] if platform.machine().lower() in ("arm64", "aarch64") else ["avx512f", "avx2"]
-        if "avx2" in names and not present.get("fma"):
-            names = []
-        feature = next((name for name in names if name == "neon" or present.get(name)), "")
+        feature = next((name for name in REGISTER_FILES if name and has_feature(name)), "")
+        if feature == "avx2" and not has_feature("fma"):
+            feature = ""
     register_bytes, registers = REGISTER_FILES[feature]
     element, bytes = {"float32": ("float", 4), "float64": ("double", 8)}[dtype]
     heights = (14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1) if registers == 32 else (6, 5, 4, 3, 2, 1)
@@ -267,7 +263,8 @@ def write_pack_transposed(module: Module, name: str, target: Target) -> None:
 def write_pack_rows(module: Module, name: str, target: Target) -> None:
     """to[i, :] = source[i, :width], zeros up to the panel's width, for `count` rows of a panel."""
     f = module.function(
-        name, [("source", "ptr noalias"), ("source_row", "i64"), ("to", "ptr noalias"), ("count", "i64"), ("width", "i64")]
+        name,
+        [("source", "ptr noalias"), ("source_row", "i64"), ("to", "ptr noalias"), ("count", "i64"), ("width", "i64")],
     )
     source, source_row, to, count, width = f.parameters
     masks = [f.lanes_between(target.lanes, None, width - j * target.lanes) for j in range(target.vectors)]
@@ -352,9 +349,7 @@ def write_dots(module: Module, name: str, target: Target) -> None:
                 addend_row,
                 k,
             ]
-            choices = [
-                (i, j) for i in range(1, target.dot_rows + 1) for j in range(1, target.dot_columns + 1)
-            ]
+            choices = [(i, j) for i in range(1, target.dot_rows + 1) for j in range(1, target.dot_columns + 1)]
             with f.cases(rows * 16 + columns, [i * 16 + j for i, j in choices]) as case:
                 for i, j in choices:
                     with case(i * 16 + j):

@@ -1,0 +1,125 @@
+"""Convolution and its gradients against a plain sum over taps in float64."""
+
+import numpy as np
+import pytest
+
+from numbatorch.cpu.convolution import Geometry, forward_plan, input_gradient_plan, weight_gradient_plan
+
+TOLERANCE = {"float32": 4e-6, "float64": 1e-14}
+
+# n, c, h, w, o, kh, kw, stride, padding, dilation, groups
+CASES = {
+    "digits first layer": (2, 1, 28, 28, 32, 3, 3, 1, 0, 1, 1),
+    "digits second layer": (2, 32, 26, 26, 64, 3, 3, 1, 0, 1, 1),
+    "one pixel": (1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
+    "pointwise": (3, 5, 4, 4, 40, 1, 1, 1, 0, 1, 1),
+    "pointwise strided": (3, 5, 5, 4, 7, 1, 1, 2, 0, 1, 1),
+    "padded": (2, 3, 5, 7, 4, 3, 3, 1, 1, 1, 1),
+    "padded wide": (2, 17, 33, 40, 20, 3, 3, 1, 1, 1, 1),
+    "same as input": (1, 4, 17, 19, 15, 5, 3, 1, (2, 1), 1, 1),
+    "strided": (2, 4, 9, 9, 6, 3, 3, 2, 1, 1, 1),
+    "all at once": (2, 4, 9, 11, 6, 3, 2, (2, 3), (1, 0), (2, 1), 2),
+    "dilated wide": (2, 3, 30, 35, 6, 3, 3, 1, (2, 1), (2, 3), 1),
+    "stride beyond window": (1, 2, 20, 20, 3, 2, 2, 3, 0, 1, 1),
+    "one dimension": (1, 2, 1, 40, 3, 1, 5, 1, (0, 2), 1, 1),
+    "one dimension, long window": (1, 1, 1, 700, 2, 1, 400, 1, 0, 1, 1),
+    "depthwise": (2, 8, 7, 7, 8, 3, 3, 1, 1, 1, 8),
+    "depthwise wide": (2, 5, 20, 33, 5, 3, 3, 1, 1, 1, 5),
+    "depthwise strided, two outputs each": (2, 6, 15, 33, 12, 5, 3, 2, 1, 1, 6),
+    "tall": (1, 2, 300, 3, 2, 3, 3, 1, 1, 1, 1),
+    "wide": (1, 2, 3, 300, 2, 3, 3, 1, 1, 1, 1),
+    "large window": (1, 3, 30, 30, 5, 21, 21, 1, 3, 1, 1),
+    "more padding than window": (1, 2, 8, 8, 2, 3, 3, 1, 4, 1, 1),
+    "many channels": (2, 300, 3, 3, 270, 3, 3, 2, 1, 1, 1),
+    "stem": (3, 3, 16, 16, 33, 7, 7, 2, 3, 1, 1),
+    "grouped": (2, 34, 18, 18, 36, 3, 3, 1, 1, 1, 2),
+}
+
+
+def address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def reference(case, x, w, gy=None):
+    """(y, gx, gw) in float64, tap by tap."""
+    g = Geometry("float64", *case[:7], *(v if isinstance(v, tuple) else (v, v) for v in case[7:10]), case[10])
+    (sh, sw), (ph, pw), (dh, dw), groups = g.stride, g.padding, g.dilation, g.groups
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    split = padded.reshape(g.n, groups, g.c // groups, *padded.shape[2:])
+    weight = w.astype(np.float64).reshape(groups, g.o // groups, g.c // groups, g.kh, g.kw)
+    y = np.zeros((g.n, groups, g.o // groups, g.oh, g.ow))
+    gx, gw = np.zeros_like(split), np.zeros_like(weight)
+    grad = None if gy is None else gy.astype(np.float64).reshape(y.shape)
+    for i in range(g.kh):
+        for j in range(g.kw):
+            rows = slice(i * dh, i * dh + (g.oh - 1) * sh + 1, sh)
+            columns = slice(j * dw, j * dw + (g.ow - 1) * sw + 1, sw)
+            seen = split[:, :, :, rows, columns]
+            y += np.einsum("ngchw,goc->ngohw", seen, weight[..., i, j], optimize=True)
+            if grad is not None:
+                gx[:, :, :, rows, columns] += np.einsum("ngohw,goc->ngchw", grad, weight[..., i, j], optimize=True)
+                gw[..., i, j] += np.einsum("ngohw,ngchw->goc", grad, seen, optimize=True)
+    gx = gx.reshape(padded.shape)[:, :, ph : ph + g.h, pw : pw + g.w]
+    return y.reshape(g.n, g.o, g.oh, g.ow), gx, gw.reshape(w.shape)
+
+
+def inputs(case, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    n, c, h, w, o, kh, kw, *_, groups = case
+    x = rng.standard_normal((n, c, h, w)).astype(dtype)
+    weight = rng.standard_normal((o, c // groups, kh, kw)).astype(dtype)
+    return rng, x, weight
+
+
+def all_three(case, dtype):
+    rng, x, w = inputs(case, dtype)
+    g = forward_plan(dtype, *case).geometry
+    gy = rng.standard_normal((g.n, g.o, g.oh, g.ow)).astype(dtype)
+    y, gx, gw = np.full_like(gy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
+    forward_plan(dtype, *case).run(address(x), address(w), 0, address(y))
+    input_gradient_plan(dtype, *case).run(address(gy), address(w), address(gx))
+    weight_gradient_plan(dtype, *case).run(address(x), address(gy), address(gw))
+    return (x, w, gy), (y, gx, gw)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_forward_and_gradients(name, dtype):
+    case = CASES[name]
+    (x, w, gy), results = all_three(case, dtype)
+    for label, result, expected in zip(("y", "gx", "gw"), results, reference(case, x, w, gy), strict=True):
+        assert abs(result - expected).max() <= TOLERANCE[dtype] * max(1.0, abs(expected).max()), label
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bias_is_added_once_to_each_output_channel(name):
+    case = CASES[name]
+    rng, x, w = inputs(case, "float32")
+    bias = rng.standard_normal(case[4]).astype(np.float32)
+    expected = reference(case, x, w)[0] + bias[:, None, None]
+    y = np.full(expected.shape, np.nan, np.float32)
+    forward_plan("float32", *case, True).run(address(x), address(w), address(bias), address(y))
+    assert abs(y - expected).max() <= TOLERANCE["float32"] * max(1.0, abs(expected).max())
+
+
+def test_no_images():
+    case = (0, 3, 8, 8, 4, 3, 3, 1, 0, 1, 1)
+    gw = np.full((4, 3, 3, 3), np.nan, np.float32)
+    forward_plan("float32", *case).run(64, 64, 0, 64)
+    input_gradient_plan("float32", *case).run(64, address(gw), 64)
+    weight_gradient_plan("float32", *case).run(64, 64, address(gw))
+    assert not gw.any()
+
+
+@pytest.mark.parametrize(
+    "name", ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels"]
+)
+def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
+    case = (8, *CASES[name][1:])
+    seen = []
+    for threads in (1, 2, 4):
+        set_threads(threads)
+        seen.append(all_three(case, "float32")[1])
+    for first, second, third in zip(*seen, strict=True):
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, third)
