@@ -8,7 +8,12 @@ are the C library's.
 
 from types import FunctionType
 
-from numbatorch.expr import elementary_float32, wide_float32
+from numbatorch.expr import (
+    circular_float32,
+    elementary_float64,
+    exponential_float32,
+    wide_float32,
+)
 
 
 def _functions(*modules):
@@ -20,7 +25,7 @@ def _functions(*modules):
     return found
 
 
-FUNCTIONS = _functions(elementary_float32, wide_float32)
+FUNCTIONS = _functions(exponential_float32, circular_float32, elementary_float64, wide_float32)
 ULP = {name: function.ulp for name, function in FUNCTIONS.items() if hasattr(function, "ulp")}
 
 globals().update(FUNCTIONS)

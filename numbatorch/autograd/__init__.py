@@ -1,0 +1,145 @@
+"""Automatic differentiation: backward, grad, modes, custom Functions, hooks and checks."""
+
+from .modes import (enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
+                    set_grad_enabled)
+
+
+def _seeds(tensors, grads, name):
+    """(target, index, gradient) of each tensor to differentiate."""
+    from ..creation import ones_like
+    from ..tensor import Tensor
+    from .node import edge
+    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    if grads is None:
+        grads = (None,) * len(tensors)
+    grads = (grads,) if isinstance(grads, Tensor) else tuple(grads)
+    if len(grads) != len(tensors):
+        raise RuntimeError(f"{name}: got {len(tensors)} tensors and {len(grads)} gradients")
+    roots = []
+    for k, (t, g) in enumerate(zip(tensors, grads, strict=True)):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}: expected tensors, got {type(t).__name__}")
+        target = edge(t)
+        if target is None:
+            raise RuntimeError(f"element {k} of tensors does not require grad and does not have a grad_fn")
+        if g is None:
+            if t.numel() != 1:
+                raise RuntimeError(f"grad can be implicitly created only for scalar outputs, this one has shape "
+                                   f"{tuple(t.shape)}: give its gradient, or reduce it first, e.g. with .sum()")
+            if t.is_complex():
+                raise RuntimeError("grad can be implicitly created only for real scalar outputs but got "
+                                   f"{t.dtype}")
+            g = ones_like(t)
+        else:
+            if g.shape != t.shape:
+                raise RuntimeError(f"Mismatch in shape: grad_output[{k}] has a shape of {g.shape} and output[{k}] has a "
+                                   f"shape of {t.shape}.")
+            if g.is_complex() != t.is_complex():
+                raise RuntimeError(f"For complex Tensors, both grad_output and output are required to have the same dtype."
+                                   f" Mismatch in dtype: grad_output[{k}] has a dtype of {g.dtype} and output[{k}] has a "
+                                   f"dtype of {t.dtype}.")
+        roots.append((*target, g))
+    return roots
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+    """Add the gradients of `tensors` to the `.grad` of the leaves (or only of `inputs`) they were computed from.
+
+    `grad_tensors`: the gradients to start from, ones for tensors of one element. RuntimeError where a tensor does not
+    require grad, or the graph was freed by an earlier backward.
+    """
+    from ..tensor import Tensor
+    from .engine import run
+    if retain_graph is None:
+        retain_graph = create_graph
+    roots = _seeds(tensors, grad_tensors, "backward")
+    if inputs is None:
+        run(roots, keep=retain_graph, create=create_graph)
+        return
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError("backward: 'inputs' argument to backward cannot be empty")
+    found = _capture(roots, inputs, retain_graph, create_graph)
+    for t, g in zip(inputs, found, strict=True):
+        if g is not None:
+            t.grad = g if t.grad is None else t.grad + g
+
+
+def _capture(roots, inputs, keep, create):
+    from .engine import run
+    from .node import edge
+    places = {}
+    for k, t in enumerate(inputs):
+        target = edge(t)
+        if target is None:
+            raise RuntimeError(f"grad: input {k} does not require grad: One of the differentiated Tensors does not require "
+                               "grad")
+        places.setdefault((id(target[0]), target[1]), []).append(k)
+    found = run(roots, keep=keep, create=create, capture={p: p for p in places}, accumulate=False)
+    result = [None] * len(inputs)
+    for place, positions in places.items():
+        for k in positions:
+            result[k] = found.get(place)
+    return result
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
+         is_grads_batched=False, materialize_grads=False):
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` stays as it is.
+
+    RuntimeError when an input was not used, unless `allow_unused` (None) or `materialize_grads` (zeros).
+    """
+    from ..creation import zeros_like
+    from ..tensor import Tensor
+    if retain_graph is None:
+        retain_graph = create_graph
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if is_grads_batched:
+        from ..ops.declare import OPS
+        count = (grad_outputs[0] if isinstance(grad_outputs, (tuple, list)) else grad_outputs).shape[0]
+        given = grad_outputs if isinstance(grad_outputs, (tuple, list)) else (grad_outputs,)
+        parts = [grad(outputs, inputs, tuple(g[k] for g in given), True, create_graph, True, allow_unused, False,
+                      materialize_grads) for k in range(count)]
+        return tuple(None if p[0] is None else OPS["stack"].call(list(p)) for p in zip(*parts, strict=True))
+    roots = _seeds(outputs, grad_outputs, "grad")
+    found = _capture(roots, inputs, retain_graph, create_graph)
+    for k, g in enumerate(found):
+        if g is None:
+            if materialize_grads:
+                found[k] = zeros_like(inputs[k])
+            elif not allow_unused:
+                raise RuntimeError(f"grad: input {k} {tuple(inputs[k].shape)} appears not to have been used in the graph. "
+                                   "Set allow_unused=True if this is the desired behavior.")
+    return tuple(found)
+
+
+class detect_anomaly:
+    """Inside, a backward function that fails or makes NaN names the forward line that recorded it."""
+
+    def __init__(self, check_nan=True):
+        self.check_nan = check_nan
+
+    def __enter__(self):
+        from .node import anomaly
+        self.before = anomaly.enabled, anomaly.check_nan
+        anomaly.enabled, anomaly.check_nan = True, self.check_nan
+
+    def __exit__(self, *_):
+        from .node import anomaly
+        anomaly.enabled, anomaly.check_nan = self.before
+
+
+class set_detect_anomaly(detect_anomaly):
+    """detect_anomaly by argument; acts at once, and as a context manager puts the old setting back."""
+
+    def __init__(self, mode, check_nan=True):
+        from .node import anomaly
+        self.before = anomaly.enabled, anomaly.check_nan
+        anomaly.enabled, anomaly.check_nan = bool(mode), check_nan
+
+    def __enter__(self):
+        return self
+
+
+__all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "inference_mode", "is_grad_enabled",
+           "is_inference_mode_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled"]

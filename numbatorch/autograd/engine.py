@@ -1,0 +1,180 @@
+"""The backward pass: nodes in the reverse order of their recording, no recursion, freed as it goes.
+
+A node's edges lead to nodes that were recorded before it, so a heap on the running number of nodes is a topological
+order: when a node comes up, everything that contributes to its gradient has run.
+"""
+
+import heapq
+import sys
+
+from .modes import mode
+from .node import Node, anomaly
+
+
+def run(roots, *, keep, create, capture=None, accumulate=True):
+    """Propagate gradients.
+
+    roots: [(node or leaf, index, gradient)]. keep: saved values stay. create: the pass itself is recorded.
+    capture: {(id(node or leaf), index): position} of wanted gradients; returns {position: gradient}.
+    accumulate: leaves collect what reaches them in `.grad` (False when only `capture` is asked for).
+    """
+    pending: dict[int, list] = {}
+    leaves: dict[int, list] = {}
+    heap: list = []
+    captured: dict[int, object] = {}
+    needed = _reaching(roots, capture) if capture is not None and not accumulate else None
+
+    def send(target, index, gradient):
+        key = id(target)
+        if not isinstance(target, Node):
+            entry = leaves.get(key)
+            if entry is None:
+                leaves[key] = [target, gradient]
+            else:
+                entry[1] = entry[1] + gradient
+            return
+        if needed is not None and key not in needed:
+            return
+        buffer = pending.get(key)
+        if buffer is None:
+            buffer = pending[key] = [None] * target.outputs
+            heapq.heappush(heap, (-target.sequence, target))
+        buffer[index] = gradient if buffer[index] is None else buffer[index] + gradient
+
+    before = mode.enabled
+    mode.enabled = create
+    try:
+        for target, index, gradient in roots:
+            send(target, index, gradient)
+        while heap:
+            node = heapq.heappop(heap)[1]
+            grads = pending.pop(id(node))
+            if node.prehooks:
+                grads = _prehooks(node, grads)
+            if capture:
+                for index in range(node.outputs):
+                    position = capture.get((id(node), index))
+                    if position is not None and grads[index] is not None:
+                        captured[position] = grads[index]
+            if needed is not None and not needed[id(node)]:
+                continue
+            try:
+                results = node.rule.run(node, grads)
+            except Exception as error:
+                if node.metadata and "traceback" in node.metadata:
+                    error.add_note(_forward_lines(node))
+                raise
+            if anomaly.enabled and anomaly.check_nan:
+                _look_for_nan(node, results)
+            if node.hooks:
+                results = _hooks(node, results, grads)
+            if not keep:
+                node.release()
+            for e, result in zip(node.edges, results, strict=True):
+                if e is not None and result is not None:
+                    send(e[0], e[1], result)
+        for leaf, gradient in leaves.values():
+            gradient = _leaf_hooks(leaf, gradient)
+            position = capture.get((id(leaf), 0)) if capture else None
+            if position is not None:
+                captured[position] = gradient
+            if accumulate:
+                _accumulate(leaf, gradient, create)
+    finally:
+        mode.enabled = before
+    return captured
+
+
+def _reaching(roots, capture):
+    """{id(node): whether it must run}: nodes from which a captured place can be reached."""
+    wanted = {key for key, _ in capture}
+    result: dict[int, bool] = {}
+    seen: dict[int, Node] = {}
+    stack = [t for t, _, _ in roots if isinstance(t, Node)]
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen:
+            seen[id(node)] = node
+            stack.extend(e[0] for e in node.edges if e is not None and isinstance(e[0], Node))
+    for node in sorted(seen.values()):  # operands first
+        result[id(node)] = any(e is not None and (id(e[0]) in wanted or result.get(id(e[0]), False))
+                               for e in node.edges)
+    for key in wanted:
+        if key in seen and key not in result:
+            result[key] = False
+    return {k: v for k, v in result.items() if v or k in wanted}
+
+
+def _prehooks(node, grads):
+    for hook in list(node.prehooks.values()):
+        changed = hook(grads)
+        if changed is not None:
+            grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+    return grads
+
+
+def _hooks(node, results, grads):
+    for hook in list(node.hooks.values()):
+        changed = hook(tuple(results), tuple(grads))
+        if changed is not None:
+            results = changed if isinstance(changed, (tuple, list)) else (changed,)
+    return results
+
+
+def _leaf_hooks(leaf, gradient):
+    hooks = leaf._hooks
+    if hooks:
+        for hook in list(hooks.values()):
+            changed = hook(gradient)
+            if changed is not None:
+                gradient = changed
+    return gradient
+
+
+def _accumulate(leaf, gradient, create):
+    present = leaf._grad
+    if present is None:
+        # The gradient becomes .grad itself only when nobody else can see it.
+        alone = sys.getrefcount(gradient) <= 4 and sys.getrefcount(gradient._storage) <= 2
+        if create:
+            leaf._grad = gradient
+        elif alone and gradient._layout is leaf._layout:
+            gradient = gradient.detach() if gradient._needs_grad else gradient
+            leaf._grad = gradient
+        else:
+            from ..tensor import empty_layout
+            copy = empty_layout(leaf._layout if _is_dense(leaf._layout) else leaf._layout.with_(shape=leaf._layout.shape))
+            copy.copy_(gradient.detach())
+            leaf._grad = copy
+    elif create:
+        leaf._grad = present + gradient
+    else:
+        before, mode.enabled = mode.enabled, False
+        try:
+            present.add_(gradient)
+        finally:
+            mode.enabled = before
+    hooks = leaf._post_hooks
+    if hooks:
+        for hook in list(hooks.values()):
+            hook(leaf)
+
+
+def _is_dense(layout_):
+    from ..layout import is_dense
+    return layout_.is_contiguous or is_dense(layout_.shape, layout_.strides)
+
+
+def _look_for_nan(node, results):
+    for k, r in enumerate(results):
+        if r is not None and r.dtype.category >= 2 and bool((r != r).any()):
+            error = RuntimeError(f"Function '{node.name()}' returned nan values in its {k}th output.")
+            error.add_note(_forward_lines(node))
+            raise error
+
+
+def _forward_lines(node):
+    if not node.metadata or "traceback" not in node.metadata:
+        return "(the forward call was not recorded: switch detect_anomaly on before the forward pass)"
+    import traceback
+    return "Forward call that made this node:\n" + "".join(traceback.format_list(node.metadata["traceback"]))

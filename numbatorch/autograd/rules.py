@@ -1,0 +1,342 @@
+"""Backward rules made from declarations.
+
+A formula op's gradients are trees: without double backward they run as one generated kernel for all wanted operands;
+with `create_graph` the same trees are evaluated on tensors, which records them. Other ops declare functions over
+tensors. What is saved is what those gradients name.
+"""
+
+import inspect
+
+from .. import dtypes
+from ..expr import tree
+from ..expr.derive import rank_of
+from ..expr.functions import row_length
+from ..layout import Layout, broadcast_shapes
+from ..ops.declare import OPS, Op, Parameter
+from .modes import mode
+
+_FORMULAS = ("elementwise", "reduction", "rowwise")
+
+# Scalar functions whose op on tensors has another name.
+_TENSOR_OP = {"div": "true_divide", "floordiv": "floor_divide", "mod": "remainder", "and": "bitwise_and",
+              "or": "bitwise_or", "xor": "bitwise_xor", "invert": "bitwise_not", "shl": "bitwise_left_shift",
+              "shr": "bitwise_right_shift", "rint": "round", "make_complex": "complex", "row_max": "amax",
+              "row_min": "amin", "row_any": "any", "row_all": "all", "trigamma": "polygamma_1"}
+
+
+def make_rule(plan, wanted):
+    """The rule for one plan and one choice of operands that need a gradient; None if none can have one."""
+    op = plan.op
+    if not op.differentiable:
+        return None
+    if op.kind in _FORMULAS:
+        return FormulaRule(plan, wanted)
+    return TensorRule(plan.op, plan.statics, wanted)
+
+
+def backward_name(op):
+    return "".join(part.capitalize() for part in op.name.strip("_").split("_")) + "Backward0"
+
+
+def shaped(tensor, layout_):
+    """The same memory with another layout of as many elements."""
+    from ..tensor import alias
+    return alias(tensor, layout_)
+
+
+def fit(gradient, spec):
+    """A gradient in the shape and dtype of the operand it belongs to: summed, repeated, converted."""
+    own = gradient._layout
+    if own.shape != spec.shape:
+        gradient = sum_to(gradient, spec.shape) if own.numel > spec.numel or own.ndim > spec.ndim or (
+            broadcast_shapes("backward", [own.shape, spec.shape]) == own.shape) else gradient.expand(spec.shape)
+    if own.dtype is not spec.dtype:
+        if own.dtype.category == dtypes.COMPLEX and spec.dtype.category != dtypes.COMPLEX:
+            gradient = gradient.real
+        gradient = gradient.to(spec.dtype)
+    return gradient
+
+
+def sum_to(tensor, shape):
+    """Sum over the dimensions that broadcasting from `shape` repeated."""
+    own = tensor._layout.shape
+    lead = len(own) - len(shape)
+    dims = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and own[lead + i] != 1)
+    if dims:
+        tensor = tensor.sum(dims, True)
+    return tensor.reshape(shape) if lead else tensor
+
+
+class FormulaRule:
+    """Gradients of a formula op: trees, and the internal op that computes them in one kernel."""
+
+    def __init__(self, plan, wanted):
+        op = self.op = plan.op
+        self.name, self.plan = backward_name(op), plan
+        formula = [p for p in op.formula_parameters if p.role != "static"]
+        names = [p.name for p in formula]
+        self.wanted = [n for n, w in zip(names, wanted, strict=True) if w]
+        self.positions = [i for i, w in enumerate(wanted) if w]
+        self.count = len(wanted)
+        absent = tuple(n for n, s in plan.specs.items() if s is None)
+        values = {k: v for k, v in plan.statics.items() if k not in ("dim", "keepdim", "dtype") or op.kind == "elementwise"}
+        row_args = ("grad", *op.outputs) if op.kind == "reduction" else ()
+        self.trees = op.gradient_trees(self.wanted, {**dict.fromkeys(absent), **values}, absent, row_args)
+        self.reads = [n for n in tree.names(*self.trees) if not n.startswith("grad")]
+        self.result_names = set(op.outputs)
+        self.keep = [("result", op.outputs.index(n)) if n in self.result_names else ("arg", names.index(n))
+                     for n in self.reads]
+        self.grad_names = [n for n in tree.names(*self.trees) if n.startswith("grad")]
+        self.grad_index = {n: 0 if n == "grad" else op.outputs.index(n[5:]) for n in self.grad_names}
+        self.kept_layouts = None
+        if op.kind == "reduction":
+            shape = next(s for s in plan.specs.values() if isinstance(s, Layout)).shape
+            self.kept_shape = tuple(1 if i in plan.dims else n for i, n in enumerate(shape))
+        self.specs = [plan.specs[n] for n in self.wanted]
+        self._internal(op, plan, row_args)
+
+    def _internal(self, op, plan, row_args):
+        """The op that computes every gradient that is not simply `grad` itself."""
+        self.passed = [t.op == "arg" and t.args[0] == "grad" for t in self.trees]
+        trees = [t for t, passed in zip(self.trees, self.passed, strict=True) if not passed]
+        self.zero = [t.op == "const" for t in self.trees]
+        trees = [t for t in trees if t.op != "const"]
+        self.call = None
+        self.length = None
+        if not trees:
+            return
+        numbers = {n for n in self.reads if n not in self.result_names and not isinstance(plan.specs[n], Layout)}
+        kind = "elementwise"
+        if op.kind != "elementwise":
+            flags = rank_of(*trees, row_args=(*row_args, *numbers))
+            if any(n.op.startswith("row_") and n is not row_length for n in tree.order(*tree.expand(*trees))):
+                kind = "rowwise"
+            elif op.kind == "reduction" and not all(flags[id(t)] for t in trees):
+                kind = "elementwise"
+            if any(n is row_length for n in tree.order(*tree.expand(*trees))):
+                self.length = float(plan.length)
+                trees = [tree.rebuild(tree.expand(t), lambda n, a: tree.arg("length_") if n is row_length
+                                      else tree.Expr(n.op, *a))[0] for t in trees]
+        read = [*self.grad_names, *self.reads]
+        parameters = [Parameter(n, "number" if n in numbers else "operand") for n in read]
+        if self.length is not None:
+            parameters.append(Parameter("length_", "number"))
+        if kind == "rowwise":
+            parameters.append(Parameter("dim", "static"))
+        roots = tuple(trees)
+        internal = Op(f"{op.name}_backward", kind, lambda **_: roots, parameters, "", (), method=False,
+                      apart=tuple(a for a in op.apart if a in read), differentiable=False, dims=op.dims,
+                      outputs=tuple(f"result{k}" for k in range(len(roots))))
+        if kind == "rowwise":
+            internal.dims = "many"
+            self.dims = plan.dims
+        self.kind = kind
+        from ..calls import write_call
+        write_call(internal)
+        self.call = internal.call
+
+    def save(self, args, results):
+        saved = []
+        for source, index in self.keep:
+            if source == "arg":
+                saved.append(args[index])
+            else:
+                saved.append(results[index].detach())
+        return tuple(saved)
+
+    def run(self, node, grads):
+        saved = node.unpack()
+        grad = grads[0]
+        op = self.op
+        if mode.enabled:
+            return self._recorded(node, grads, saved)
+        if self.call is not None:
+            inputs = [grad if n == "grad" else grads[self.grad_index[n]] for n in self.grad_names]
+            if any(g is None for g in inputs):
+                inputs = [_zeros(node, self.grad_index[n]) if g is None else g
+                          for n, g in zip(self.grad_names, inputs, strict=True)]
+            if op.kind == "reduction":
+                inputs = [self._kept(g) for g in inputs]
+                saved = [self._kept(s) if n in self.result_names else s
+                         for n, s in zip(self.reads, saved, strict=True)]
+            more = () if self.length is None else (self.length,)
+            values = self.call(*inputs, *saved, *more, self.dims) if self.kind == "rowwise" else self.call(
+                *inputs, *saved, *more)
+            values = [values] if not isinstance(values, tuple) else list(values)
+        else:
+            values = []
+        if True in self.passed and op.kind == "reduction":
+            grad = self._kept(grad)
+        out = [None] * self.count
+        k = 0
+        for position, spec, passed, zero in zip(self.positions, self.specs, self.passed, self.zero, strict=True):
+            if passed:
+                value = grad
+            elif zero:
+                continue
+            else:
+                value = values[k]
+                k += 1
+            own = value._layout
+            out[position] = value if own.shape == spec.shape and own.dtype is spec.dtype else fit(value, spec)
+        return out
+
+    def _kept(self, tensor):
+        """A row-level tensor with its reduced dimensions as 1."""
+        own = tensor._layout
+        if own.shape == self.kept_shape:
+            return tensor
+        if mode.enabled:
+            return tensor.reshape(self.kept_shape)
+        strides = iter(own.strides)
+        return shaped(tensor, own.with_(shape=self.kept_shape, strides=tuple(
+            0 if i in self.plan.dims else next(strides) for i in range(len(self.kept_shape)))))
+
+    def _recorded(self, node, grads, saved):
+        env = {}
+        for name, value, (source, index) in zip(self.reads, saved, self.keep, strict=True):
+            if source == "result":
+                value = linked(value, node, index)
+                if self.op.kind == "reduction":
+                    value = self._kept(value)
+            env[name] = value
+        for name in self.grad_names or ["grad"]:
+            g = grads[self.grad_index.get(name, 0)]
+            if g is None:
+                g = _zeros(node, self.grad_index[name])
+            env[name] = self._kept(g) if self.op.kind == "reduction" else g
+        out = [None] * self.count
+        memo: dict = {}
+        for position, spec, t in zip(self.positions, self.specs, self.trees, strict=True):
+            if t.op != "const":
+                value = evaluate(t, env, self.plan, memo)
+                out[position] = fit(value, spec)
+        return out
+
+
+def linked(value, node, index):
+    """A saved result as it was recorded: the same memory, with its node."""
+    if value.dtype.category < dtypes.FLOAT:
+        return value
+    result = value.detach()
+    result._needs_grad, result._node, result._output_index = True, node, index
+    return result
+
+
+def _zeros(node, index):
+    from ..tensor import empty_layout
+    spec = node.plan.layouts[index]
+    return empty_layout(spec.with_(shape=spec.shape)).zero_()
+
+
+def evaluate(root, env, plan, memo):
+    """The value of a tree on tensors, through the ops of the same names."""
+    if id(root) in memo:
+        return memo[id(root)]
+    for node in tree.order(root):
+        if id(node) not in memo:
+            memo[id(node)] = _value(node, [memo[id(a)] if isinstance(a, tree.Expr) else a for a in node.args], env, plan)
+    return memo[id(root)]
+
+
+def _value(node, args, env, plan):
+    op = node.op
+    if op == "arg":
+        return env[args[0]]
+    if op == "const":
+        return args[0]
+    if op == "call":
+        return args[0].call(*args[1:])
+    if op == "row_length":
+        return plan.length
+    if op == "row_index":
+        return _row_positions(plan)
+    if op in ("real", "conj", "imag") and not (hasattr(args[0], "dtype") and args[0].dtype.is_complex):
+        return args[0] if op != "imag" else args[0] * 0
+    if not any(hasattr(a, "_layout") for a in args):
+        return _on_numbers(op, args)
+    if op == "cast":
+        return args[0].to(plan.compute if args[1] == "compute" else dtypes.by_name(args[1]))
+    if op == "row_prod":
+        value = args[0]
+        for d in plan.dims:
+            value = value.prod(d, True)
+        return value
+    if op in ("row_sum", "row_max", "row_min", "row_any", "row_all"):
+        return OPS[_TENSOR_OP.get(op, op[4:])].call(args[0], plan.dims, True)
+    if op == "neg":
+        return -args[0]
+    if op == "fma":
+        return args[0] * args[1] + args[2]
+    if op == "where" and not hasattr(args[0], "_layout"):
+        return args[1] if args[0] else args[2]
+    return OPS[_TENSOR_OP.get(op, op)].call(*args)
+
+
+def _on_numbers(op, args):
+    """A function of Python numbers, in Python."""
+    import cmath
+    import math
+    import operator
+    plain = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
+             "pow": operator.pow, "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le,
+             "gt": operator.gt, "ge": operator.ge, "abs": abs, "and": operator.and_, "or": operator.or_,
+             "where": lambda c, a, b: a if c else b, "conj": lambda a: a, "real": lambda a: a, "cast": lambda a, d: a,
+             "mod": operator.mod, "floordiv": operator.floordiv,
+             "sgn": lambda a: (a > 0) - (a < 0), "isnan": lambda a: a != a,
+             "logical_not": operator.not_, "invert": operator.invert, "maximum": max, "minimum": min}
+    if op in plain:
+        return plain[op](*args)
+    if op == "log" and args[0] == 0:
+        return -math.inf
+    if op == "rsqrt":
+        return args[0] ** -0.5
+    return getattr(cmath if isinstance(args[0], complex) else math, op)(*args)
+
+
+def _row_positions(plan):
+    from ..tensor import arange
+    shape = next(s for s in plan.specs.values() if isinstance(s, Layout)).shape
+    kept = tuple(n if i in plan.dims else 1 for i, n in enumerate(shape))
+    return arange(plan.length).reshape(kept)
+
+
+class TensorRule:
+    """Gradients declared as functions over tensors."""
+
+    def __init__(self, op, statics, wanted):
+        self.op, self.name, self.statics = op, backward_name(op), statics
+        operands = [p.name for p in op.operands]
+        self.count = len(wanted)
+        self.rules = []
+        named: list[str] = []
+        for i, (name, w) in enumerate(zip(operands, wanted, strict=True)):
+            if w and name in op.grads:
+                function = op.grads[name]
+                reads = tuple(inspect.signature(function).parameters)
+                self.rules.append((i, name, function, reads))
+                named += reads
+        self.reads = [n for n in dict.fromkeys(named) if n in operands or n in op.outputs]
+        self.keep = [("result", op.outputs.index(n)) if n in op.outputs else ("arg", operands.index(n))
+                     for n in self.reads]
+        self.positions = [r[0] for r in self.rules]
+
+    def save(self, args, results):
+        return tuple(results[i].detach() if source == "result" else args[i] for source, i in self.keep)
+
+    def run(self, node, grads):
+        saved = node.unpack()
+        env = dict(self.statics)
+        for name, value, (source, index) in zip(self.reads, saved, self.keep, strict=True):
+            env[name] = linked(value, node, index) if source == "result" and mode.enabled else value
+        env["grads"] = grads
+        for k, name in enumerate(self.op.outputs):
+            env[f"grad_{name}"] = grads[k]
+        env["grad"] = grads[0]
+        out = [None] * self.count
+        for position, _, function, reads in self.rules:
+            for n in reads:
+                if n.startswith("grad") and n != "grads" and env[n] is None:
+                    env[n] = _zeros(node, 0 if n == "grad" else self.op.outputs.index(n[5:]))
+            out[position] = function(**{n: env[n] for n in reads})
+        return out

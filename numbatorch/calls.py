@@ -1,0 +1,550 @@
+"""Calls: each op's function, written out as source for its parameters.
+
+A call looks its plan up by the layouts of its operands and its static arguments, allocates, runs the kernel, and hangs a
+node on the result when an operand needs a gradient. Everything else happens on the first call of a combination.
+"""
+
+import inspect
+import linecache
+import warnings
+
+import numpy as np
+
+from . import dtypes, plan as planning
+from .autograd.modes import mode
+from .autograd.node import FunctionRule, attach, edge, new_node
+from .autograd.rules import TensorRule, make_rule
+from .layout import Layout
+from .ops.declare import OPS, Op
+from .plan import Plan
+from .storage import Storage
+
+_KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
+_FORMULAS = ("elementwise", "reduction", "rowwise")
+_NUMBERS = (bool, int, float, complex, np.generic)
+Tensor = None  # set by tensor.py, which imports this module first
+
+
+def write_call(op: Op):
+    """Give an op its functions `call` and, where it has one, `call_inplace`."""
+    if op.kind == "composite":
+        op.call = _composite(op)
+    elif op.kind in _KERNELS and not op.eager:
+        op.call = _written(op, False)
+        if op.kind == "elementwise" and op.inplace:
+            op.call_inplace = _written(op, True)
+    else:
+        op.call = _eager(op)
+    op.call.__doc__, op.call.__name__, op.call.__qualname__ = op.doc, op.name, op.name
+    op.call.__signature__ = _signature(op)
+    if op.inplace and op.call_inplace is None:
+        op.call_inplace = _inplace_by_copy(op)
+    if op.call_inplace is not None:
+        op.call_inplace.__doc__ = f"In-place form of `{op.name}`: the result replaces the first operand."
+        op.call_inplace.__name__ = op.call_inplace.__qualname__ = f"{op.name}_"
+
+
+def _signature(op):
+    parameters = [inspect.Parameter(p.name, p.kind, default=p.default) for p in op.parameters]
+    if op.out:
+        parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+    return inspect.Signature(parameters)
+
+
+def _head(op, with_out):
+    """The parameter list of an op, as text, and the defaults it refers to."""
+    parts, env, star = [], {}, False
+    for p in op.parameters:
+        if p.kind is inspect.Parameter.KEYWORD_ONLY and not star:
+            parts.append("*")
+            star = True
+        if p.default is inspect.Parameter.empty:
+            parts.append(p.name)
+        else:
+            env[f"default_{p.name}"] = p.default
+            parts.append(f"{p.name}=default_{p.name}")
+    if with_out:
+        parts += ["out=None"] if star else ["*", "out=None"]
+    return ", ".join(parts), env
+
+
+def _written(op, inplace):
+    """The call function of an op with a kernel or a view, from source."""
+    head, env = _head(op, op.out and not inplace)
+    lines = [f"def {op.name}{'_' if inplace else ''}({head}):"]
+    keys, passed, needs, formula = [], [], [], []
+    for k, p in enumerate(op.parameters):
+        if p.role == "operand":
+            lines += [f"    if isinstance({p.name}, Tensor):",
+                      f"        k{k} = {p.name}._layout; a{k} = {p.name}._ptr; g{k} = {p.name}._needs_grad",
+                      "    else:",
+                      f"        k{k} = {p.name}.__class__; a{k} = {p.name if not p.optional else f'0 if {p.name} is None else {p.name}'}"
+                      f"; g{k} = False"]
+            keys.append(f"k{k}")
+            passed.append(f"a{k}")
+            needs.append(f"g{k}")
+            formula.append(p.name)
+        elif p.role == "number":
+            keys.append(f"{p.name}.__class__")
+            passed.append(f"{p.name}" if p.default is not None else f"(0 if {p.name} is None else {p.name})")
+            formula.append(p.name)
+        elif p.role == "neutral":
+            keys.append(f"(None if {p.name} == default_{p.name} else {p.name}.__class__)")
+            passed.append(p.name)
+            formula.append(p.name)
+        else:
+            keys.append(p.name)
+    names = ", ".join(p.name for p in op.parameters)
+    lines += ["    try:",
+              f"        plan = plans[{', '.join(keys)}{',' if len(keys) == 1 else ''}]",
+              "    except (KeyError, TypeError):",
+              f"        plan = miss(op, {inplace}, plans, ({names}{',' if len(op.parameters) == 1 else ''}))",
+              "        if plan.__class__ is not Plan:",
+              "            return plan" if not op.out or inplace else "            return plan if out is None else deliver(op, plan, out)"]
+    if inplace:
+        lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
+                  f"            return record_inplace(op, plan, ({', '.join(formula)},))"]
+        first = op.operands[0].name
+        lines += [f"    plan.kernel({', '.join(passed)}, {first}._ptr, plan.meta, plan.units, plan.grain)",
+                  f"    {first}._storage.version += 1", f"    return {first}"]
+    elif op.kind == "view":
+        first = op.operands[0].name
+        lines += ["    r = new(Tensor)", "    r._layout = plan.layout", f"    r._storage = {first}._storage",
+                  f"    r._ptr = a0 + plan.offset; b = {first}._base", f"    r._base = b = {first} if b is None else b",
+                  "    if b._generation: r._seen_generation = b._generation",
+                  f"    if g0 and mode.enabled: record(plan, ({first},), (r,))", "    return r"]
+    else:
+        results = [f"r{k}" for k in range(len(op.outputs))]
+        for k, r in enumerate(results):
+            spec = "plan.layout" if len(results) == 1 else f"plan.layouts[{k}]"
+            size = "plan.nbytes" if len(results) == 1 else f"{spec}.nbytes"
+            lines += [f"    {r} = new(Tensor)", f"    {r}._storage = s = new(Storage)", f"    s.nbytes = n = {size}",
+                      "    s.block = block = plan.allocate(n)", f"    {r}._ptr = p{k} = s.ptr = plan.address(block)",
+                      f"    s.version = 0; {r}._layout = {spec}"]
+        pointers = [f"p{k}" for k in range(len(results))]
+        lines.append(f"    plan.kernel({', '.join([*passed, *pointers])}, plan.meta, plan.units, plan.grain)")
+        if op.differentiable and needs:
+            test = " or ".join(needs)
+            trailing = "," if len(formula) == 1 else ""
+            lines.append(f"    if ({test}) and mode.enabled: record(plan, ({', '.join(formula)}{trailing}), "
+                         f"({', '.join(results)},))")
+        value = results[0] if len(results) == 1 else f"{'tuple_of' if len(results) > 1 else ''}({', '.join(results)})"
+        if op.out:
+            lines.append(f"    return {value} if out is None else deliver(op, {value}, out)")
+        else:
+            lines.append(f"    return {value}")
+    source = "\n".join(lines) + "\n"
+    filename = f"<call of {op.name}{'_' if inplace else ''}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": {}, "miss": miss, "op": op, "mode": mode,
+             "new": object.__new__, "record": record, "record_inplace": record_inplace, "deliver": deliver,
+             "tuple_of": result_type(op), **env}
+    exec(compile(source, filename, "exec"), scope)
+    function = scope[f"{op.name}{'_' if inplace else ''}"]
+    function._plans = scope["plans"]
+    return function
+
+
+_types: dict = {}
+
+
+def result_type(op):
+    """What several results come in: a named tuple with PyTorch's field names, or a plain tuple."""
+    if len(op.outputs) < 2 or op.outputs[0].startswith("result"):
+        return lambda *values: values
+    found = _types.get((op.name, op.outputs))
+    if found is None:
+        found = _types[op.name, op.outputs] = named_results(op.name, op.outputs)
+    return lambda *values: found(values)
+
+
+def named_results(name, fields):
+    """A tuple type with named fields that prints as PyTorch's: torch.return_types.sort(values=..., indices=...)."""
+    from collections import namedtuple
+    base = namedtuple(name, fields)
+
+    def __new__(cls, values):
+        return base.__new__(cls, *values)
+
+    def __repr__(self):
+        parts = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True))
+        return f"torch.return_types.{name}(\n{parts})"
+    return type(name, (base,), {"__new__": __new__, "__repr__": __repr__, "__slots__": (),
+                                "__reduce__": lambda self: (tuple, (tuple(self),)), "__module__": "torch.return_types"})
+
+
+def record(plan, args, results):
+    """Hang a node on the results of a call."""
+    wanted = tuple([isinstance(a, Tensor) and a._needs_grad for a in args])
+    rule = plan.rules.get(wanted)
+    if rule is None:
+        rule = plan.rules[wanted] = make_rule(plan, wanted) or False
+    if rule is False or not rule.positions:
+        return
+    if mode.inference:
+        return
+    edges = [None] * len(wanted)
+    for i in rule.positions:
+        a = args[i]
+        if a._base is None and a._node is not None:
+            edges[i] = (a._node, a._output_index)
+        else:
+            edges[i] = edge(a)
+    node = new_node(rule, plan, edges, rule.save(args, results) if rule.keep else (), len(results))
+    for k, r in enumerate(results):
+        if r._layout.dtype.category >= 2:
+            r._needs_grad = True
+            r._node = node
+            r._output_index = k
+
+
+def record_inplace(op, plan, args):
+    """An in-place call that must be recorded."""
+    target = args[0]
+    check_inplace(op.name, target)
+    before = [a.detach() if a is target else a for a in args]
+    rule = None
+    wanted = tuple(isinstance(a, Tensor) and a._needs_grad for a in args)
+    if any(wanted):
+        rule = make_rule(plan, wanted)
+    edges = [None] * len(wanted)
+    saved = ()
+    if rule is not None:
+        for i in rule.positions:
+            edges[i] = edge(args[i])
+        # A formula that reads the old value of what is overwritten keeps a copy of it.
+        reads_target = any(source == "arg" and args[i] is target for source, i in rule.keep)
+        if reads_target:
+            old = target.detach().clone()
+            before = [old if a is target else a for a in args]
+        else:
+            before = list(args)
+    _run_inplace(plan, args)
+    target._storage.version += 1
+    if rule is not None and rule.positions:
+        results = (target,)
+        saved = rule.save(before, results) if rule.keep else ()
+        rebase(target, new_node(rule, plan, edges, saved))
+    return target
+
+
+def _run_inplace(plan, args):
+    passed = [a._ptr if isinstance(a, Tensor) else 0 if a is None else a for a in args]
+    plan.kernel(*passed, args[0]._ptr, plan.meta, plan.units, plan.grain)
+
+
+def check_inplace(name, target):
+    """RuntimeError when a tensor may not be changed in place while recording."""
+    if target._needs_grad and mode.enabled:
+        if target._node is None:
+            raise RuntimeError(f"{name}_: a leaf Variable that requires grad is being used in an in-place operation. "
+                               "Do it inside torch.no_grad(), or on a clone().")
+        base = target._base
+        if base is not None and base._needs_grad and base._node is None:
+            raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
+                               "operation. Do it inside torch.no_grad(), or on a clone().")
+    elif target._base is not None and mode.enabled and target._base._needs_grad and target._base._node is None:
+        raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
+                           "operation. Do it inside torch.no_grad(), or on a clone().")
+
+
+def rebase(target, node, index=0):
+    """Make an in-place changed tensor output `index` of `node`; a change of a view goes into its base's history.
+
+    Edge 0 of `node` is that of the target itself.
+    """
+    base = target._base
+    if base is None:
+        attach(target, node, index)
+        target._generation += 1
+        return
+    offset = (target._ptr - base._ptr) // base._layout.dtype.itemsize
+    rule = _CopySlices(base._layout, target._layout, offset, node, index)
+    attach(base, new_node(rule, _Layouts((base._layout,)), [edge(base), None, *node.edges[1:]], ()))
+    base._generation += 1
+    target._needs_grad = True
+    target._refresh_view()
+
+
+class _CopySlices:
+    """The rule of an in-place change of a view, seen from its base: outside the view gradients pass through."""
+
+    name = "CopySlices"
+
+    def __init__(self, base_layout, geometry, offset, node, index):
+        self.base_layout, self.geometry, self.offset = base_layout, geometry, offset
+        self.node, self.index = node, index
+        self.positions = range(len(node.edges) + 1)
+
+    def run(self, node, grads):
+        from .tensor import empty_layout
+        whole = empty_layout(self.base_layout)
+        whole.copy_(grads[0])
+        part = whole.as_strided(self.geometry.shape, self.geometry.strides, self.offset)
+        inner = [None] * self.node.outputs
+        inner[self.index] = part.clone()
+        own, *others = self.node.rule.run(self.node, inner)
+        if own is None:
+            part.zero_()
+        else:
+            part.copy_(own)
+        return [whole, None, *others]
+
+
+def deliver(op, results, out):
+    """Copy results into the tensors given as `out=`."""
+    if isinstance(out, (tuple, list)):
+        values = results if isinstance(results, tuple) else (results,)
+        for r, o in zip(values, out, strict=True):
+            deliver(op, r, o)
+        return type(results)(tuple(out)) if hasattr(results, "_fields") else tuple(out)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.enabled and (out._needs_grad or (isinstance(results, Tensor) and results._needs_grad)):
+        raise RuntimeError(f"{op.name}(): functions with out=... arguments don't support automatic differentiation, but "
+                           "one of the arguments requires grad.")
+    own = out._layout
+    if not dtypes.can_cast(results._layout.dtype, own.dtype):
+        raise RuntimeError(f"{op.name}(): result type {planning._type_name(results._layout.dtype)} can't be cast to the "
+                           f"desired output type {planning._type_name(own.dtype)}")
+    if own.shape != results._layout.shape:
+        if own.numel:
+            warnings.warn(f"{op.name}: an output with one or more elements was resized since it had shape "
+                          f"{list(own.shape)}, which does not match the required output shape "
+                          f"{list(results._layout.shape)}. Resize it to zero elements first: out.resize_(0).",
+                          stacklevel=3)
+        out.resize_(results._layout.shape)
+    out.copy_(results.detach())
+    return out
+
+
+def miss(op, inplace, plans, values):
+    """Make the plan of a call that has none yet; or, after converting arguments, do the call itself."""
+    specs, statics, converted, changed = {}, {}, [], False
+    key = []
+    tensors = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand" and isinstance(v, Tensor)]
+    formula = op.kind in _FORMULAS
+    for position, (p, value) in enumerate(zip(op.parameters, values, strict=True)):
+        if p.role == "operand":
+            if isinstance(value, Tensor):
+                specs[p.name] = value._layout
+                key.append(value._layout)
+            elif value is None and p.optional:
+                specs[p.name] = None
+                key.append(type(None))
+            elif formula and isinstance(value, _NUMBERS) and tensors and not (position == 0 and inplace):
+                if isinstance(value, np.generic):
+                    value, changed = value.item(), True
+                if isinstance(value, complex):
+                    from .tensor import tensor
+                    value, changed = tensor(value), True
+                elif isinstance(value, int) and not -2**63 <= value < 2**63:
+                    if value >= 2**64 or value < -2**63:
+                        raise RuntimeError(f"{op.name}(): argument '{p.name}' = {value} overflows int64")
+                    value, changed = value - 2**64, True
+                else:
+                    specs[p.name] = _number_kind(value)
+                key.append(type(value))
+            else:
+                raise TypeError(f"{op.name}(): argument '{p.name}' (position {position + 1}) must be Tensor, not "
+                                f"{type(value).__name__}")
+        elif p.role in ("number", "neutral"):
+            if isinstance(value, Tensor):
+                value, changed = value.item(), True
+            elif isinstance(value, np.generic):
+                value, changed = value.item(), True
+            if p.role == "neutral" and value == p.default:
+                specs[p.name], statics[p.name] = None, p.default
+                key.append(None)
+            elif value is None and p.default is None:
+                specs[p.name] = None
+                key.append(type(None))
+            elif isinstance(value, (bool, int, float)):
+                specs[p.name] = _number_kind(value)
+                key.append(type(value))
+            elif isinstance(value, complex):
+                raise RuntimeError(f"{op.name}(): argument '{p.name}' must be a real number here, got {value}")
+            else:
+                raise TypeError(f"{op.name}(): argument '{p.name}' must be a number, not {type(value).__name__}")
+        else:
+            plain = _static(op, p, value)
+            changed = changed or plain is not value
+            value = plain
+            statics[p.name] = value
+            key.append(value)
+        converted.append(value)
+    if changed:
+        call = op.call_inplace if inplace else op.call
+        positional = [v for p, v in zip(op.parameters, converted, strict=True)
+                      if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        keywords = {p.name: v for p, v in zip(op.parameters, converted, strict=True)
+                    if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        return call(*positional, **keywords)
+    plan = planning.make(op, specs, statics, values[0]._layout if inplace else None)
+    if len(plans) > 20_000:  # shapes that never come again
+        plans.clear()
+    plans[tuple(key)] = plan
+    return plan
+
+
+def _number_kind(value):
+    return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "float"
+
+
+def _static(op, p, value):
+    """A static argument in hashable form, checked against what its annotation says."""
+    if isinstance(value, Tensor) and value._layout.numel == 1 and value._layout.dtype.category < 2:
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        plain = tuple(_static(op, p, v) for v in value)
+        return value if type(value) is tuple and all(a is b for a, b in zip(plain, value, strict=True)) else plain
+    if isinstance(value, np.generic):
+        return value.item()
+    if p.name == "dim" and value is not None and not isinstance(value, int):
+        if hasattr(value, "__index__"):
+            return value.__index__()
+        raise TypeError(f"{op.name}(): argument 'dim' must be int or tuple of ints, not {type(value).__name__}")
+    if p.annotation is int and value is not None and not isinstance(value, int):
+        if hasattr(value, "__index__"):
+            return value.__index__()
+        raise TypeError(f"{op.name}(): argument '{p.name}' must be int, not {type(value).__name__}")
+    return value
+
+
+def _composite(op):
+    """A composite is its body; `out=` is added where declared."""
+    body = op.body
+    if not op.out:
+        def call(*args, **kwargs):
+            return body(*args, **kwargs)
+        return call
+
+    def call_out(*args, out=None, **kwargs):
+        result = body(*args, **kwargs)
+        return result if out is None else deliver(op, result, out)
+    return call_out
+
+
+def _eager(op):
+    """An op whose body runs on tensors, unrecorded; its declared gradients make the node."""
+    body, parameters = op.body, op.parameters
+    signature = inspect.Signature([inspect.Parameter(p.name, p.kind, default=p.default) for p in parameters])
+    operands = [p.name for p in op.operands]
+
+    def call(*args, out=None, **kwargs):
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{op.name}(): {error}") from None
+        bound.apply_defaults()
+        values = bound.arguments
+        for p in parameters:
+            v = values[p.name]
+            if p.role == "operand" and not isinstance(v, (Tensor, list, tuple)) and not (v is None and p.optional):
+                raise TypeError(f"{op.name}(): argument '{p.name}' must be Tensor, not {type(v).__name__}")
+        before, mode.enabled = mode.enabled, False
+        try:
+            result = body(**values)
+        finally:
+            mode.enabled = before
+        if before and op.differentiable and op.grads:
+            given = [values[n] for n in operands]
+            flat = [t for v in given for t in (v if isinstance(v, (list, tuple)) else (v,))]
+            if any(isinstance(t, Tensor) and t._needs_grad for t in flat):
+                _record_eager(op, values, given, result)
+        if op.outputs[0] != "result" and type(result) is tuple:
+            result = result_type(op)(*result)
+        return result if out is None else deliver(op, result, out)
+    return call
+
+
+def _record_eager(op, values, given, result):
+    """The node of an op with a tensor-level rule; list operands have one edge an item."""
+    wanted = tuple(any(isinstance(t, Tensor) and t._needs_grad for t in (v if isinstance(v, (list, tuple)) else (v,)))
+                   for v in given)
+    statics = {p.name: values[p.name] for p in op.parameters if p.role != "operand"}
+    for p, v in zip(op.operands, given, strict=True):
+        if isinstance(v, (list, tuple)):
+            statics[p.name] = v
+    rule = _EagerRule(op, statics, wanted, [len(v) if isinstance(v, (list, tuple)) else None for v in given])
+    if not rule.positions:
+        return
+    edges = []
+    for k, v in enumerate(given):
+        if isinstance(v, (list, tuple)):
+            edges += [edge(t) if k in rule.positions and isinstance(t, Tensor) else None for t in v]
+        else:
+            edges.append(edge(v) if k in rule.positions else None)
+    results = result if isinstance(result, tuple) else (result,)
+    saved = rule.save(given, results)
+    node = new_node(rule, _Layouts(tuple(r._layout for r in results)), edges, saved, len(results))
+    for k, r in enumerate(results):
+        if r._layout.dtype.category >= 2:
+            attach(r, node, k)
+
+
+class _Layouts:
+    """What a node of an eager op knows about its results."""
+
+    __slots__ = ("layouts",)
+
+    def __init__(self, layouts):
+        self.layouts = layouts
+
+
+class _EagerRule(TensorRule):
+    """A TensorRule whose operands may be lists of tensors."""
+
+    def __init__(self, op, statics, wanted, lengths):
+        super().__init__(op, statics, wanted)
+        self.lengths = lengths
+        listed = {p.name for p, n in zip(op.operands, lengths, strict=True) if n is not None}
+        kept = [(n, k) for n, k in zip(self.reads, self.keep, strict=True) if n not in listed]
+        self.reads, self.keep = [n for n, _ in kept], [k for _, k in kept]
+
+    def run(self, node, grads):
+        out = super().run(node, grads)
+        flat = []
+        for value, n in zip(out, self.lengths, strict=True):
+            if n is None:
+                flat.append(value)
+            else:
+                flat += [None] * n if value is None else list(value)
+        return flat
+
+
+def _inplace_by_copy(op):
+    """The in-place form of an op without a kernel for it: compute, then write the result into the first operand."""
+    def call(input, *args, **kwargs):
+        check_inplace(op.name, input)
+        recorded = mode.enabled
+        result = op.call(input, *args, **kwargs)
+        if result._layout.shape != input._layout.shape:
+            raise RuntimeError(f"{op.name}_: output with shape {list(input._layout.shape)} doesn't match the result's "
+                               f"shape {list(result._layout.shape)}")
+        overwrite(input, result, recorded)
+        return input
+    return call
+
+
+def overwrite(target, result, recorded=True):
+    """Put a result's values and history in place of a tensor's own."""
+    before, mode.enabled = mode.enabled, False
+    try:
+        target.copy_(result.detach() if result._needs_grad else result)
+    finally:
+        mode.enabled = before
+    if recorded and result._needs_grad:
+        if target._base is not None:
+            rule = FunctionRule("CopyBackward", lambda n, g: [None, g[0]])
+            rebase(target, new_node(rule, _Layouts((target._layout,)), [None, edge(result)], ()))
+        else:
+            target._needs_grad, target._node = True, result._node
+            target._output_index = result._output_index
+            target._generation += 1
+            if result._node is None:
+                rule = FunctionRule("CopyBackward", lambda n, g: [g[0]])
+                attach(target, new_node(rule, _Layouts((target._layout,)), [edge(result)], ()))
+
+
+__all__ = ["OPS", "Layout", "write_call"]

@@ -1,0 +1,98 @@
+"""Template of elementwise formulas: a flat loop where every operand is contiguous or one value, else the nest.
+
+The nest walks up to any number of dimensions: units are rows of the fastest one, whose strides 0 and 1 are written into
+the kernel so that LLVM can vectorise it.
+"""
+
+import math
+
+from ..expr import write
+from ..expr.tree import arg
+from ..layout import Layout, broadcast_strides
+from . import geometry
+from .compile import compile_kernel
+
+_NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
+
+
+def plan(request):
+    """The Launch of an `Elementwise` request."""
+    shape, rows, flat, classes = _walk(request)
+    text, name, signature = _source(request, classes, 0 if flat else len(shape))
+    kernel = compile_kernel(name, text, signature, independent=True)
+    if flat:
+        return geometry.launch(kernel, shape[0], geometry.GRAIN)
+    return geometry.launch(kernel, math.prod(shape[:-1]), geometry.GRAIN // max(1, shape[-1]), shape, *rows)
+
+
+def source(request):
+    """The kernel text for a request."""
+    shape, _, flat, classes = _walk(request)
+    return _source(request, classes, 0 if flat else len(shape))[0]
+
+
+def _walk(request):
+    """(sizes, strides of each operand, whether one flat loop does, inner stride classes)."""
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    rows = [broadcast_strides(o.layout.shape, o.layout.strides, request.shape) for o in tensors]
+    rows += [broadcast_strides(o.shape, o.strides, request.shape) for o in request.outputs]
+    shape, rows = geometry.ordered(request.shape, rows)
+    if math.prod(shape) == 0:
+        shape, rows = (0,), [(1,)] * len(rows)
+    if not shape:
+        shape, rows = (1,), [(1,)] * len(rows)
+    flat = len(shape) == 1 and all(r[0] in (0, 1) for r in rows)
+    return shape, rows, flat, "".join(geometry.stride_class(r[-1]) for r in rows)
+
+
+def _source(request, classes, rank):
+    """Kernel text, name and signature. rank 0 is the flat loop."""
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    outputs = [f"result{k or ''}" for k in range(len(request.outputs))]
+    names = [o.name for o in tensors] + outputs
+    inner = dict(zip(names, classes, strict=True))
+    layout_name = "flat" if rank == 0 else f"nest{rank}"
+    name = f"{request.name}_{request.compute}_{layout_name}_{classes}"
+    lines = [f"def {name}({', '.join([o.name for o in request.operands] + outputs)}, meta, start, stop):"]
+    bound = {}
+    pad = "    "
+    body = pad * (2 if rank == 0 else 3)
+    position = {}
+    for n in names:
+        offset = "" if rank == 0 else f"at_{n}"
+        step = {"0": "", "1": "i", "n": f"i * step_{n}"}[inner[n]]
+        position[n] = " + ".join(t for t in (offset, step) if t) or "0"
+    before, inside = [], []
+    for o in request.operands:
+        if not isinstance(o.layout, Layout):
+            before.append(f"{pad}{o.name}_ = {write.convert(o.name, _NUMBER[o.layout], o.dtype)}")
+        else:
+            text = write.load(f"{o.name}[{position[o.name]}]", o.layout.dtype.name, o.dtype)
+            hoist = inner[o.name] == "0"
+            target = (before if rank == 0 else inside) if hoist else None
+            if hoist:
+                indent = pad if rank == 0 else pad * 2
+                target.append(f"{indent}{o.name}_ = {text}")
+            else:
+                bound[o.name] = f"{body}{o.name}_ = {text}"
+    writer = write.Writer(request.compute, {id(arg(o.name)): (f"{o.name}_", o.dtype) for o in request.operands}, body)
+    keep = [arg(o.name) for o in request.operands]
+    stores = []
+    for root, out, layout in zip(request.roots, outputs, request.outputs, strict=True):
+        text, type_ = writer.typed(root, None if root.op != "const" else write.compute_type(layout.dtype.name))
+        stores.append(f"{body}{out}[{position[out]}] = {write.store(text, type_, layout.dtype.name)}")
+    del keep
+    loop = [*bound.values(), *writer.lines, *stores]
+    if rank == 0:
+        lines += [*before, f"{pad}for i in range(start, stop):", *loop]
+    else:
+        stride_at = {n: rank * (k + 1) for k, n in enumerate(names)}
+        lines += [f"{pad}inner = meta[{rank - 1}]"]
+        lines += [f"{pad}step_{n} = meta[{stride_at[n] + rank - 1}]" for n in names if inner[n] == "n"]
+        lines += [*before, f"{pad}for row in range(start, stop):"]
+        lines += geometry.decode(pad * 2, rank - 1, 0, [(f"at_{n}", stride_at[n]) for n in names])
+        lines += [*inside, f"{pad * 2}for i in range(inner):", *loop]
+    signature = tuple(
+        _NUMBER[o.layout] if not isinstance(o.layout, Layout) else f"{write.storage(o.layout.dtype.name)}*"
+        for o in request.operands) + tuple(f"{write.storage(o.dtype.name)}*" for o in request.outputs) + ("int64*",)
+    return "\n".join(lines) + "\n", name, signature

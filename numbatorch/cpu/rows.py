@@ -1,0 +1,271 @@
+"""Template of row formulas: softmax, norms, sums, extremes; everything that looks at a row before it answers.
+
+Units are rows. A row is walked once for each level of row functions that depend on each other (softmax: maximum, then
+sum), and once more where the result has one value an element. Sums of float32 run in float64 with a fixed order of
+lanes, so that they neither lose accuracy nor depend on the number of threads.
+"""
+
+import math
+
+from ..expr import write
+from ..expr.derive import rank_of
+from ..expr.functions import ROW, row_index, row_length
+from ..expr.tree import Expr, arg, order
+from ..layout import Layout, broadcast_strides, coalesce
+from . import geometry
+from .compile import compile_kernel
+
+_NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
+_TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uint8": "int64", "int8": "int64",
+          "int16": "int64", "int32": "int64"}
+
+
+def plan(request):
+    """The Launch of a `Rows` request."""
+    outer_shape, inner_shape, rows, classes = _walk(request)
+    text, name, signature = _Kernel(request, classes, len(outer_shape), len(inner_shape)).text()
+    kernel = compile_kernel(name, text, signature, independent=True)
+    return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
+                           outer_shape, inner_shape, *rows)
+
+
+def source(request):
+    """The kernel text for a request."""
+    outer_shape, inner_shape, _, classes = _walk(request)
+    return _Kernel(request, classes, len(outer_shape), len(inner_shape)).text()[0]
+
+
+def _walk(request):
+    """(sizes of the outer dimensions, of the row's, strides of each operand over both, inner stride classes)."""
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    rows = [broadcast_strides(o.layout.shape, o.layout.strides, request.shape) for o in tensors]
+    rows += [broadcast_strides(o.shape, o.strides, request.shape) for o in request.outputs]
+    outer = [d for d in range(len(request.shape)) if d not in request.dims]
+    lead = next((r for r, _ in zip(rows, tensors, strict=False) if any(r[d] for d in request.dims)), rows[-1])
+    outer.sort(key=lambda d: (-abs(rows[-1][d]), d))
+    inner = sorted(request.dims, key=lambda d: (-abs(lead[d]), d))
+    if any(e.op in ("row_argmax", "row_argmin") or e is row_index for e in order(*request.roots)):
+        inner = sorted(request.dims)  # positions count in logical order
+    outer_shape, outer_rows = coalesce([request.shape[d] for d in outer], [[r[d] for d in outer] for r in rows])
+    inner_shape, inner_rows = coalesce([request.shape[d] for d in inner], [[r[d] for d in inner] for r in rows])
+    if not inner_shape:
+        inner_shape, inner_rows = (1,), [(1,)] * len(rows)
+    if 0 in inner_shape:
+        inner_shape, inner_rows = (0,), [(1,)] * len(rows)
+    is_row = [all(s == 0 for s in r) for r in inner_rows]
+    for k, flag in enumerate(request.is_row):
+        is_row[len(tensors) + k] = flag
+    classes = "".join("r" if flag else geometry.stride_class(r[-1]) for flag, r in zip(is_row, inner_rows, strict=True))
+    return outer_shape, inner_shape, [(*a, *b) for a, b in zip(outer_rows, inner_rows, strict=True)], classes
+
+
+class _Kernel:
+    """One kernel's text in the making."""
+
+    def __init__(self, request, classes, outer_rank, inner_rank):
+        self.request, self.outer, self.inner = request, outer_rank, inner_rank
+        self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+        self.flushed = 0
+        self.outputs = [f"result{k or ''}" for k in range(len(request.outputs))]
+        self.names = [o.name for o in tensors] + self.outputs
+        self.classes = dict(zip(self.names, classes, strict=True))
+        width = outer_rank + inner_rank
+        self.stride_at = {n: width * (k + 1) for k, n in enumerate(self.names)}
+        self.lines: list[str] = []
+
+    def text(self):
+        request, lines = self.request, self.lines
+        name = f"{request.name}_{request.compute}_rows{self.outer}{self.inner}_" + "".join(self.classes.values())
+        parameters = [o.name for o in request.operands] + self.outputs
+        lines.append(f"def {name}({', '.join(parameters)}, meta, start, stop):")
+        pad = "    "
+        sizes = [f"n{d}" for d in range(self.inner)]
+        for d, n in enumerate(sizes):
+            lines.append(f"{pad}{n} = meta[{self.outer + d}]")
+        lines.append(f"{pad}length = {' * '.join(sizes)}")
+        for n in self.names:
+            if self.classes[n] != "r":
+                for d in range(self.inner):
+                    if d < self.inner - 1 or self.classes[n] == "n":
+                        lines.append(f"{pad}step_{n}_{d} = meta[{self.stride_at[n] + self.outer + d}]")
+        bound = {}
+        self.row_args = set()
+        for o in request.operands:
+            if not isinstance(o.layout, Layout):
+                lines.append(f"{pad}{o.name}_ = {write.convert(o.name, _NUMBER[o.layout], o.dtype)}")
+                bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
+                self.row_args.add(o.name)
+            elif self.classes[o.name] == "r":
+                self.row_args.add(o.name)
+        self.keep = [arg(o.name) for o in request.operands] + list(request.roots)
+        lines.append(f"{pad}for row in range(start, stop):")
+        row_pad = pad * 2
+        lines += geometry.decode(row_pad, self.outer, 0, [(f"at_{n}", self.stride_at[n]) for n in self.names])
+        for o in self.tensors:
+            if self.classes[o.name] == "r":
+                text = write.load(f"{o.name}[at_{o.name}]", o.layout.dtype.name, o.dtype)
+                lines.append(f"{row_pad}{o.name}_ = {text}")
+                bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
+        length_type = request.compute if request.compute.startswith(("float", "complex")) else "int64"
+        bound[id(row_length)] = (f"{length_type}(length)", length_type)
+        self.writer = write.Writer(request.compute, bound, row_pad, "r")
+        self.is_row = rank_of(*request.roots, row_args=self.row_args)
+        for level in self._levels():
+            self._pass(level)
+        self._results()
+        signature = tuple(
+            _NUMBER[o.layout] if not isinstance(o.layout, Layout) else f"{write.storage(o.layout.dtype.name)}*"
+            for o in request.operands) + tuple(f"{write.storage(o.dtype.name)}*" for o in request.outputs)
+        return "\n".join(lines) + "\n", name, (*signature, "int64*")
+
+    def _levels(self):
+        """Row functions grouped by how many row functions lie below them."""
+        depth: dict[int, int] = {}
+        levels: dict[int, list[Expr]] = {}
+        for n in order(*self.request.roots):
+            below = max((depth[id(a)] for a in n.args if isinstance(a, Expr)), default=0)
+            depth[id(n)] = below + (n.op in ROW)
+            if n.op in ROW:
+                levels.setdefault(below, []).append(n)
+        return [levels[k] for k in sorted(levels)]
+
+    def _flush(self):
+        """Move the row-level statements written so far into the kernel."""
+        self.lines += self.writer.lines[self.flushed:]
+        self.flushed = len(self.writer.lines)
+
+    def _row_parts(self, roots):
+        """Write every maximal row-level part of the roots as statements outside the loop."""
+        for n in order(*roots):
+            if self.is_row[id(n)] and n.op not in ("const", "arg") and n.op not in ROW:
+                self.writer.value(n)
+        self._flush()
+
+    def _loop(self, write_body):
+        """Loops over the row; write_body(writer, indent, position) gives the innermost statements."""
+        pad = "    " * 2
+        at = {n: f"at_{n}" for n in self.names if self.classes[n] != "r"}
+        for d in range(self.inner - 1):
+            self.lines.append(f"{pad}for j{d} in range(n{d}):")
+            pad += "    "
+            for n in at:
+                self.lines.append(f"{pad}at{d}_{n} = {at[n]} + j{d} * step_{n}_{d}")
+                at[n] = f"at{d}_{n}"
+        last = self.inner - 1
+        self.lines.append(f"{pad}for i in range(n{last}):")
+        pad += "    "
+        position = {}
+        for n in at:
+            step = {"0": "", "1": "i", "n": f"i * step_{n}_{last}"}[self.classes[n]]
+            position[n] = f"{at[n]} + {step}" if step else at[n]
+        bound = dict(self.writer.bound)
+        loads = {}
+        for o in self.tensors:
+            if self.classes[o.name] != "r":
+                bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
+                text = write.load(f"{o.name}[{position[o.name]}]", o.layout.dtype.name, o.dtype)
+                loads[o.name] = f"{pad}{o.name}_ = {text}"
+        index = "i"
+        if self.inner > 1:
+            index = " + ".join([self._flat_index(), "i"])
+        bound[id(row_index)] = (f"int64({index})", "int64")
+        writer = write.Writer(self.request.compute, bound, pad, "e")
+        used, tail = write_body(writer, pad, position)
+        needed = {n.args[0] for root in used for n in order(root) if n.op == "arg"}
+        self.lines += [line for name, line in loads.items() if name in needed]
+        self.lines += writer.lines + tail
+
+    def _flat_index(self):
+        text = "j0"
+        for d in range(1, self.inner - 1):
+            text = f"({text} * n{d} + j{d})"
+        return f"{text} * n{self.inner - 1}"
+
+    def _pass(self, level):
+        """One walk over the row that computes every row function of a level."""
+        self._row_parts([n.args[0] for n in level])
+        start = len(self.lines)
+        finish = []
+
+        def body(writer, pad, position):
+            tail = []
+            for n in level:
+                text, type_ = writer.typed(n.args[0])
+                total = f"{n.op[4:]}{len(self.writer.bound)}_{len(finish)}"
+                head, step, end, result = _row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
+                self.lines[start:start] = [f"        {line}" for line in head]
+                tail += step
+                finish.append((n, end, result))
+            return [n.args[0] for n in level], tail
+        self._loop(body)
+        for n, end, result in finish:
+            self.lines += [f"        {line}" for line in end]
+            self.writer.bound[id(n)] = result
+
+    def _results(self):
+        request = self.request
+        elements = [(root, out, o) for root, out, o, flag in
+                    zip(request.roots, self.outputs, request.outputs, request.is_row, strict=True) if not flag]
+        self._row_parts(request.roots)
+        for root, out, o, flag in zip(request.roots, self.outputs, request.outputs, request.is_row, strict=True):
+            if flag:
+                text, type_ = self.writer.typed(root)
+                self._flush()
+                self.lines.append(f"        {out}[at_{out}] = {write.store(text, type_, o.dtype.name)}")
+        if elements:
+            def body(writer, pad, position):
+                tail = []
+                for root, out, o in elements:
+                    text, type_ = writer.typed(root)
+                    tail.append(f"{pad}{out}[{position[out]}] = {write.store(text, type_, o.dtype.name)}")
+                return [root for root, _, _ in elements], tail
+            self._loop(body)
+
+
+def _row_function(op, total, text, type_, pad, index):
+    """(statements before the loop, inside it, after it, (text, type) of the value) of a row function."""
+    if op in ("row_sum", "row_prod"):
+        wide = _TOTAL.get(type_, type_)
+        value = write.convert(text, type_, wide)
+        result = type_ if type_ not in ("bool", "uint8", "int8", "int16", "int32") else "int64"
+        if op == "row_prod":
+            step = f"{pad}{total} = {total} * {value}"
+        elif wide == "float64":
+            step = f"{pad}{total} = add_reassoc({total}, {value})"
+        else:
+            step = f"{pad}{total} = {total} + {value}"
+        start = write.literal(0 if op == "row_sum" else 1, wide)
+        return [f"{total} = {start}"], [step], [f"{total}_ = {write.convert(total, wide, result)}"], (f"{total}_", result)
+    if op in ("row_any", "row_all"):
+        value = write.convert(text, type_, "bool")
+        start, sign = ("uint8(0)", "|") if op == "row_any" else ("uint8(1)", "&")
+        return ([f"{total} = {start}"], [f"{pad}{total} = uint8({total} {sign} uint8({value}))"],
+                [f"{total}_ = {total} != 0"], (f"{total}_", "bool"))
+    largest = op in ("row_max", "row_argmax")
+    if type_.startswith("float"):
+        start = write.literal(-math.inf if largest else math.inf, type_)
+    elif type_ == "bool":
+        text, type_ = f"uint8({text})", "uint8"
+        start = write.literal(0 if largest else 1, "uint8")
+        if op in ("row_max", "row_min"):
+            compare = ">" if largest else "<"
+            step = [f"{pad}{total}v = {text}", f"{pad}{total} = {total}v if {total}v {compare} {total} else {total}"]
+            return [f"{total} = {start}"], step, [f"{total}_ = {total} != 0"], (f"{total}_", "bool")
+    else:
+        import numpy as np
+        info = np.iinfo(type_)
+        start = write.literal(info.min if largest else info.max, type_)
+    compare = ">" if largest else "<"
+    if op in ("row_max", "row_min"):
+        if type_.startswith("float"):
+            step = [f"{pad}{total} = {'maximum' if largest else 'minimum'}({total}, {text})"]
+        else:
+            step = [f"{pad}{total} = {text} if {text} {compare} {total} else {total}"]
+        return [f"{total} = {start}"], step, [], (total, type_)
+    head = [f"{total} = {start}", f"{total}_at = int64(-1)"]
+    better = f"({total}v {compare} {total}) or ({total}_at < 0)"
+    if type_.startswith("float"):
+        better += f" or ({total}v != {total}v and {total} == {total})"
+    step = [f"{pad}{total}v = {text}", f"{pad}if {better}:", f"{pad}    {total} = {total}v",
+            f"{pad}    {total}_at = {index}"]
+    return head, step, [], (f"{total}_at", "int64")

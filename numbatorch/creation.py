@@ -1,0 +1,465 @@
+"""Making tensors: from data, by value, by sequence. (Random numbers: randomness.py.)"""
+
+import math
+
+import numpy as np
+
+from . import dtypes
+from .device import CPU, device as device_type
+from .layout import layout, span
+from .ops.declare import OPS
+from .storage import Storage
+from .tensor import Tensor, alias, empty_layout
+
+
+class layout_type:
+    """How a tensor is stored: strided, or a sparse form."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+
+strided = layout_type("strided")
+sparse_coo = layout_type("sparse_coo")
+sparse_csr = layout_type("sparse_csr")
+
+
+class memory_format:
+    """An order of dimensions in memory."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
+def _shape(name, size):
+    """A shape from `*size`: ints, or one sequence of them. RuntimeError for negative sizes, TypeError for others."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    shape = []
+    for n in size:
+        if not isinstance(n, int) or isinstance(n, bool):
+            if not hasattr(n, "__index__") or isinstance(n, bool):
+                raise TypeError(f"{name}(): sizes must be ints, got {type(n).__name__} in {tuple(size)!r}")
+            n = n.__index__()
+        if n < 0:
+            raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {n}: {list(size)}")
+        shape.append(n)
+    return tuple(shape)
+
+
+def _device(device):
+    d = CPU if device is None else device_type(device)
+    if d.type != "cpu":
+        raise RuntimeError(f"device {d} is not available in this build: only cpu")
+    return d
+
+
+def _dtype(dtype, default=None):
+    if dtype is None:
+        return default or dtypes.get_default_dtype()
+    if not isinstance(dtype, dtypes.dtype):
+        known = {float: dtypes.get_default_dtype(), int: dtypes.int64, bool: dtypes.bool,
+                 complex: dtypes.get_default_dtype().to_complex()}
+        if dtype not in known:
+            raise TypeError(f"dtype must be a torch dtype, not {type(dtype).__name__}")
+        return known[dtype]
+    return dtype
+
+
+def _finish(t, requires_grad):
+    return t.requires_grad_(True) if requires_grad else t
+
+
+def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False,
+          memory_format=None):
+    """A tensor of shape `size` with whatever the memory holds."""
+    if out is not None:
+        return out.resize_(_shape("empty", size))
+    return _finish(_empty(_shape("empty", size), _dtype(dtype), _device(device)), requires_grad)
+
+
+def _empty(shape, dtype, device=CPU):
+    return empty_layout(layout(dtype, shape, None, device))
+
+
+def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """A tensor with the given shape and strides (in elements), not initialised."""
+    from .layout import layout as make
+    return _finish(empty_layout(make(_dtype(dtype), tuple(size), tuple(stride), _device(device))), requires_grad)
+
+
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
+    """A tensor of shape `size` with `fill_value` everywhere."""
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    shape = _shape("full", (size,) if isinstance(size, int) else tuple(size))
+    if out is not None:
+        return out.resize_(shape).fill_(fill_value)
+    return _finish(OPS["fill"].call_inplace(
+        _empty(shape, _dtype(dtype, dtypes.of_number(fill_value)), _device(device)), fill_value), requires_grad)
+
+
+def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
+    """A tensor of shape `size` with 0 everywhere."""
+    if out is not None:
+        return out.resize_(_shape("zeros", size)).zero_()
+    result = OPS["fill"].call_inplace(_empty(_shape("zeros", size), dtype if dtype.__class__ is dtypes.dtype
+                                             else _dtype(dtype), CPU if device is None else _device(device)), 0)
+    return result.requires_grad_(True) if requires_grad else result
+
+
+def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
+    """A tensor of shape `size` with 1 everywhere."""
+    if out is not None:
+        return out.resize_(_shape("ones", size)).fill_(1)
+    return _finish(OPS["fill"].call_inplace(_empty(_shape("ones", size), _dtype(dtype), _device(device)), 1),
+                   requires_grad)
+
+
+def _like_layout(input, dtype, memory_format=None):
+    from .layout import is_dense
+    own = input._layout
+    d = _dtype(dtype, own.dtype)
+    if memory_format in (None, preserve_format) and not own.is_contiguous and own.numel:
+        if is_dense(own.shape, own.strides):
+            return layout(d, own.shape, own.strides, own.device)
+        from .layout import result_strides
+        return layout(d, own.shape, result_strides(own.shape, [(own.shape, own.strides)]), own.device)
+    return layout(d, own.shape, None, own.device)
+
+
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+    """`empty` in the shape, dtype and order of dimensions of `input`."""
+    return _finish(empty_layout(_like_layout(input, dtype, memory_format)), requires_grad)
+
+
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False,
+               out=None):
+    """`zeros` in the shape, dtype and order of dimensions of `input`."""
+    return _finish(OPS["fill"].call_inplace(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
+
+
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+    """`ones` in the shape, dtype and order of dimensions of `input`."""
+    return _finish(OPS["fill"].call_inplace(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
+
+
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+              pin_memory=False):
+    """`full` in the shape, dtype and order of dimensions of `input`."""
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    return _finish(OPS["fill"].call_inplace(empty_layout(_like_layout(input, dtype, memory_format)), fill_value),
+                   requires_grad)
+
+
+def _of_array(array, dtype):
+    """A contiguous tensor with a copy of a NumPy array's values."""
+    array = np.asarray(array)
+    own = dtypes.from_numpy(array.dtype)
+    result = _empty(array.shape, dtype or own)
+    if result.numel():
+        with np.errstate(all="ignore"):
+            result._array()[...] = array.astype(result.dtype.numpy) if dtype and dtype is not own else array
+    return result
+
+
+_SCALARS = (bool, int, float, complex)
+
+
+def _infer(data):
+    """The dtype of nested Python data, and its shape."""
+    shape = []
+    level = [data]
+    while isinstance(level[0], (list, tuple)):
+        n = len(level[0])
+        shape.append(n)
+        flat = []
+        for item in level:
+            if not isinstance(item, (list, tuple)):
+                raise TypeError(f"expected a sequence of length {n} at dim {len(shape) - 1}, got {type(item).__name__}")
+            if len(item) != n:
+                raise ValueError(f"expected sequence of length {n} at dim {len(shape) - 1} (got {len(item)})")
+            flat += item
+        level = flat
+        if not level:
+            break
+    return tuple(shape), level
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, tensors.
+
+    The dtype is inferred where none is given: bool, int64, the default float or complex dtype. ValueError for ragged
+    sequences, TypeError for what has no dtype, RuntimeError for values that the dtype cannot hold.
+    """
+    _device(device)
+    dtype = None if dtype is None else _dtype(dtype)
+    if isinstance(data, Tensor):
+        result = data.detach().clone()
+        result = result.to(dtype) if dtype else result
+    elif isinstance(data, (np.ndarray, np.generic)):
+        result = _of_array(data, dtype)
+    elif isinstance(data, (list, tuple)):
+        result = _of_sequence(data, dtype)
+    elif isinstance(data, _SCALARS):
+        own = dtype or dtypes.of_number(data)
+        result = _empty((), own)
+        _check_range(data, own)
+        result._array()[...] = data
+    elif hasattr(data, "__array__"):
+        result = _of_array(np.asarray(data), dtype)
+    elif hasattr(data, "__array_interface__") or hasattr(data, "__dlpack__"):
+        result = _of_array(np.asarray(data), dtype)
+    elif hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+        result = _of_sequence(list(data), dtype)
+    else:
+        raise TypeError(f"tensor(): data of type {type(data).__name__} cannot be made a tensor")
+    return _finish(result, requires_grad)
+
+
+def _check_range(value, dtype):
+    if dtype.category == dtypes.INTEGER and isinstance(value, int) and not isinstance(value, bool):
+        info = dtypes.iinfo(dtype)
+        if not info.min <= value <= info.max:
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}")
+    if dtype.category < dtypes.COMPLEX and isinstance(value, complex):
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}")
+
+
+def _of_sequence(data, dtype):
+    first = data[0] if data else 0.0
+    if first.__class__ is float and dtype is None:
+        try:  # the common case: a flat list of floats
+            array = np.array(data, dtype=dtypes.get_default_dtype().numpy)
+        except (ValueError, TypeError):
+            array = None
+        if array is not None and array.ndim == 1 and not any(isinstance(v, complex) for v in data):
+            return _take(array)
+    shape, leaves = _infer(data)
+    if any(isinstance(v, Tensor) for v in leaves):
+        values = [v.tolist() if isinstance(v, Tensor) else v for v in leaves]
+        kinds = [v.dtype if isinstance(v, Tensor) else dtypes.of_number(v) for v in leaves]
+        shape, leaves = (*shape, *_infer(values)[0][1:]), _infer(values)[1]
+    elif any(isinstance(v, np.ndarray) for v in leaves):
+        return _of_array(np.array(data), dtype)
+    else:
+        for v in leaves:
+            if not isinstance(v, (*_SCALARS, np.generic)):
+                raise TypeError(f"tensor(): new(): data must be numbers, got {type(v).__name__}")
+        kinds = [dtypes.of_number(v) for v in {type(v): v for v in leaves}.values()]
+    if dtype is None:
+        own = dtypes.get_default_dtype() if not kinds else kinds[0]
+        for k in kinds[1:]:
+            own = dtypes.promote_types(own, k)
+    else:
+        own = dtype
+        if own.category <= dtypes.INTEGER:
+            for v in leaves:
+                _check_range(v, own)
+    if own.category < dtypes.COMPLEX and any(isinstance(v, complex) for v in leaves):
+        raise TypeError(f"tensor(): complex values do not fit {own}")
+    try:
+        array = np.array(leaves, dtype=own.numpy).reshape(shape)
+    except OverflowError as error:
+        raise RuntimeError(f"tensor(): a value is out of the range of {own}: {error}") from None
+    return _take(array)
+
+
+def _take(array):
+    """A tensor in our own memory with the values of a fresh contiguous array."""
+    result = _empty(array.shape, dtypes.from_numpy(array.dtype))
+    if array.size:
+        import ctypes
+        ctypes.memmove(result._ptr, array.ctypes.data, array.nbytes)
+    return result
+
+
+def as_tensor(data, dtype=None, device=None):
+    """`data` as a tensor, sharing memory where it can (tensors and NumPy arrays of the right dtype)."""
+    _device(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray) and all(s >= 0 for s in data.strides):
+        shared = from_numpy(data)
+        return shared if dtype is None else shared.to(dtype)
+    return tensor(data, dtype=dtype)
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+    """`obj` as a tensor; `copy` says whether memory must (True), must not (False) or may (None) be copied."""
+    result = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype=dtype)
+    if copy is False and isinstance(obj, np.ndarray) and result.data_ptr() != obj.ctypes.data:
+        raise ValueError("can't alias arbitrary sequence into a tensor: copy=False needs shared memory")
+    return result.requires_grad_(True) if requires_grad else result
+
+
+def from_numpy(array):
+    """A tensor over the memory of a NumPy array. TypeError for other objects and dtypes, ValueError for negative strides."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    d = dtypes.from_numpy(array.dtype)
+    if any(s % d.itemsize for s in array.strides) and array.size:
+        raise ValueError("given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
+                         "reallocate the memory.")
+    strides = tuple(s // d.itemsize for s in array.strides)
+    if any(s < 0 for s in strides):
+        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides are "
+                         "not currently supported. (You can probably work around this by making a copy of your array "
+                         "with array.copy().)")
+    result = object.__new__(Tensor)
+    s = result._storage = object.__new__(Storage)
+    s.block, s.ptr, s.version = array, array.ctypes.data, 0
+    s.nbytes = span(array.shape, strides) * d.itemsize
+    result._layout, result._ptr = layout(d, array.shape, strides), s.ptr
+    return result
+
+
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A 1-d tensor over the memory of an object with the buffer protocol."""
+    if len(memoryview(buffer).cast("B")) == 0:
+        raise ValueError("both buffer length (0) and count (-1) must not be 0")
+    array = np.frombuffer(buffer, dtype=dtype.numpy, count=count, offset=offset)
+    if not array.flags.writeable:
+        import warnings
+        warnings.warn("The given buffer is not writable, and PyTorch does not support non-writable tensors.", stacklevel=2)
+    return _finish(from_numpy(array), requires_grad)
+
+
+def from_dlpack(ext_tensor):
+    """A tensor over the memory of any object with `__dlpack__`."""
+    if isinstance(ext_tensor, Tensor):
+        return alias(ext_tensor, ext_tensor._layout)
+    return from_numpy(np.from_dlpack(ext_tensor))
+
+
+def scalar_tensor(value, *, dtype=None, device=None):
+    """A 0-d tensor with one value, in the default float dtype unless told otherwise."""
+    return tensor(value, dtype=_dtype(dtype))
+
+
+def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,
+           pin_memory=False):
+    """start, start + step, ... up to but without `end`; int64 for ints, else the default float dtype."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
+    if step == 0:
+        raise RuntimeError("arange(): step must be nonzero")
+    for v in (start, end):
+        if isinstance(v, float) and not math.isfinite(v):
+            raise RuntimeError(f"arange(): unsupported range: {start} -> {end}")
+    if (step > 0) != (end >= start) and end != start:
+        raise RuntimeError(f"arange(): upper bound and lower bound inconsistent with step sign: {start} -> {end} step {step}")
+    integer = all(isinstance(v, int) for v in (start, end, step))
+    d = _dtype(dtype, dtypes.int64 if integer else dtypes.get_default_dtype())
+    n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
+    _device(device)
+    if integer or d.category == dtypes.INTEGER:
+        values = np.arange(n, dtype=np.int64) * int(step) + int(start) if d.category == dtypes.INTEGER else (
+            np.arange(n, dtype=np.float64) * step + start)
+    else:
+        values = start + step * np.arange(n, dtype=np.float64)
+    result = _of_array(values, d)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def range_(start=0, end=None, step=1, *, dtype=None, **options):
+    """Like arange, but `end` is included where a step meets it."""
+    n = math.floor((end - start) / step) + 1
+    return _of_array(start + step * np.arange(n, dtype=np.float64), _dtype(dtype))
+
+
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """`steps` evenly spaced values from `start` to `end`, both included."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    default = dtypes.get_default_dtype()
+    d = _dtype(dtype, default.to_complex() if isinstance(start, complex) or isinstance(end, complex) else default)
+    wide = np.complex128 if d.is_complex else np.float64
+    i = np.arange(steps, dtype=np.float64)
+    if d.category == dtypes.INTEGER:
+        start, end = int(start), int(end)
+    width = (end - start) / (steps - 1) if steps > 1 else 0.0
+    if d.name in ("float32", "complex64") and steps > 1:
+        part = np.complex64 if d.is_complex else np.float32
+        width = part((part(end) - part(start)) / part(steps - 1))
+        forward = (part(start) + width * i.astype(np.float32)).astype(part)
+        back = (part(end) - width * (steps - 1 - i).astype(np.float32)).astype(part)
+    else:
+        forward, back = start + width * i, end - width * (steps - 1 - i)
+    values = np.where(i < steps // 2, forward, back) if steps > 1 else np.full(steps, start, dtype=wide)
+    result = _of_array(values, d)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """base ** linspace(start, end, steps)."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    d = _dtype(dtype)
+    values = np.power(base, np.asarray(linspace(start, end, steps, dtype=dtypes.float64).numpy()))
+    result = _of_array(values, d)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """The n × m matrix with 1 on the diagonal and 0 elsewhere."""
+    m = n if m is None else m
+    if n < 0 or m < 0:
+        raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else
+                           f"m must be greater or equal to 0, got {m}")
+    result = _of_array(np.eye(n, m), _dtype(dtype))
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def tril_indices(row, col, offset=0, *, dtype=None, device=None):
+    """Indices of the lower triangle of a row × col matrix: (2, N), row by row."""
+    return _of_array(np.array(np.tril_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
+
+
+def triu_indices(row, col, offset=0, *, dtype=None, device=None):
+    """Indices of the upper triangle of a row × col matrix: (2, N), row by row."""
+    return _of_array(np.array(np.triu_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
+
+
+
+def _method(maker):
+    def new(self, *args, dtype=None, **options):
+        return maker(*args, dtype=dtype or self.dtype, **options)
+    new.__doc__ = f"`{maker.__name__}` in this tensor's dtype and device."
+    return new
+
+
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
+    """A new tensor from data, in this tensor's dtype."""
+    return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def new(self, *args):
+    """An uninitialised tensor, or one from data, in this tensor's dtype."""
+    if len(args) == 1 and isinstance(args[0], (list, tuple)) and not isinstance(args[0], type(self.shape)):
+        return tensor(args[0], dtype=self.dtype)
+    return empty(*args, dtype=self.dtype) if args else empty(0, dtype=self.dtype)
+
+
+for _name, _maker in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones), ("new_full", full),
+                      ("new_empty_strided", empty_strided)):
+    setattr(Tensor, _name, _method(_maker))
+Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[attr-defined]
+
+FUNCTIONS = ("empty empty_strided full zeros ones empty_like zeros_like ones_like full_like tensor as_tensor asarray "
+             "from_numpy frombuffer from_dlpack scalar_tensor arange linspace logspace eye tril_indices "
+             "triu_indices").split()

@@ -1,0 +1,9 @@
+"""Exceptions of our own, each a subclass of the one PyTorch raises in its place."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """An allocation failed. The message says how much was asked for."""
+
+
+class LinAlgError(RuntimeError):
+    """A matrix does not allow the operation (singular, not positive definite, no convergence)."""

@@ -1,0 +1,1 @@
+"""Formulas as trees: tracing, scalar functions, derivation and writing."""

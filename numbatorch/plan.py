@@ -1,0 +1,248 @@
+"""From an op and the layouts of its operands to a Plan: kernel, result layouts and what the backward pass needs.
+
+Rules (promotion, broadcasting, checks) run here, once for each new combination of layouts and static arguments; calls
+only look plans up. Devices are met by name, through their backend module: `plan(request) -> Launch`, `allocate(nbytes)`,
+`address(block)`.
+"""
+
+import importlib
+import math
+from typing import Any
+
+from . import dtypes
+from .expr import kinds, tree
+from .expr.derive import rank_of
+from .layout import Layout, broadcast_shapes, broadcast_strides, contiguous_strides, layout, result_strides, wrap_dims
+from .ops.declare import FLOAT, OPS, Op
+
+_backends: dict[str, Any] = {}
+
+
+def backend(name):
+    """The backend module of a device type, imported when first needed."""
+    found = _backends.get(name)
+    if found is None:
+        if name not in ("cpu", "cuda"):
+            raise RuntimeError(f"device {name!r} cannot run kernels")
+        found = _backends[name] = importlib.import_module(f".{name}.backend", __package__)
+    return found
+
+
+class Plan:
+    """What runs for one op and one combination of operand layouts."""
+
+    __slots__ = ("op", "kernel", "meta", "units", "grain", "layouts", "layout", "nbytes", "allocate", "address", "keep",
+                 "specs", "statics", "dims", "length", "offset", "rules", "compute")
+
+    def __repr__(self):
+        return f"<Plan {self.op.name} {self.specs} -> {self.layouts}>"
+
+
+def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
+    """The Plan of `op`. specs: {operand or number: Layout | "int" | "float" | "bool" | None}; statics: {name: value}.
+
+    `into`: the layout of the tensor that an in-place form writes.
+    """
+    tensors = [s for s in specs.values() if isinstance(s, Layout)]
+    devices = {s.device for s in tensors if s.ndim > 0} or {s.device for s in tensors}
+    if len(devices) > 1:
+        raise RuntimeError(f"{op.name}: expected all tensors to be on the same device, but found "
+                           f"{' and '.join(sorted(map(str, devices)))}")
+    plan = Plan()
+    plan.op, plan.specs, plan.statics, plan.rules = op, specs, statics, {}
+    plan.dims, plan.length, plan.offset, plan.compute = None, 0, 0, None
+    plan.kernel = plan.meta = plan.units = plan.grain = plan.keep = None
+    for spec in tensors:
+        if op.dtypes is not None and spec.dtype.name not in op.dtypes:
+            raise NotImplementedError(f'"{op.name}" not implemented for \'{_type_name(spec.dtype)}\'')
+    if op.check is not None:
+        op.check(op, specs, statics)
+    if op.kind == "view":
+        first = tensors[0]
+        shape, strides, offset = op.body(first, **statics)
+        plan.layout = layout(first.dtype, shape, strides, first.device)
+        plan.layouts, plan.nbytes, plan.offset = (plan.layout,), 0, offset * first.dtype.itemsize
+        return plan
+    request = _request(op, plan, specs, statics, into)
+    runtime = backend(next(iter(devices)).type if devices else "cpu")
+    launch = runtime.plan(request)
+    plan.kernel, plan.meta, plan.units, plan.grain, plan.keep = (
+        launch.kernel, launch.meta, launch.units, launch.grain, launch.keep)
+    plan.allocate, plan.address = runtime.allocate, runtime.address
+    plan.layout = plan.layouts[0]
+    plan.nbytes = plan.layout.nbytes
+    return plan
+
+
+def _request(op, plan, specs, statics, into):
+    if op.kind == "elementwise":
+        return elementwise_request(op, plan, specs, statics, into)
+    if op.kind in ("reduction", "rowwise"):
+        return rows_request(op, plan, specs, statics)
+    request = op.body(*specs.values(), **statics)
+    plan.layouts = tuple(request.outputs)
+    return request
+
+
+def _type_name(d):
+    names = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long",
+             "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
+             "complex64": "ComplexFloat", "complex128": "ComplexDouble"}
+    return names.get(d.name, d.name)
+
+
+def computing_dtype(op, specs):
+    """The dtype in which a formula is evaluated, and which its results have unless the op says otherwise."""
+    ranked = []
+    for p in op.operands:
+        spec = specs.get(p.name)
+        if spec is None or p.name in op.apart or (op.promote_by and p.name not in op.promote_by):
+            continue
+        if isinstance(spec, Layout):
+            ranked.append((spec.dtype, 2 if spec.ndim else 1))
+        else:
+            ranked.append((_number_dtype(spec), 0))
+    d = dtypes.result_of(ranked)
+    if op.promote == FLOAT and d.category < dtypes.FLOAT:
+        d = dtypes.get_default_dtype()
+    elif op.promote == "int64" and d.category < dtypes.FLOAT:
+        d = dtypes.int64
+    return d
+
+
+def _number_dtype(kind):
+    return {"bool": dtypes.bool, "int": dtypes.int64, "float": dtypes.get_default_dtype()}[kind]
+
+
+def _formula_operands(op, specs, d):
+    operands = []
+    for name, spec in specs.items():
+        if spec is None:
+            operands.append(kinds.Operand(name, "int", "int64"))
+        elif name in op.apart and isinstance(spec, Layout):
+            operands.append(kinds.Operand(name, spec, spec.dtype.compute))
+        elif isinstance(spec, Layout):
+            operands.append(kinds.Operand(name, spec, d.compute))
+        else:
+            if spec == "float" and d.category < dtypes.FLOAT and name not in op.apart:
+                raise RuntimeError(f"{op.name}: for integral input tensors, argument {name} must not be a floating "
+                                   "point number.")
+            operands.append(kinds.Operand(name, spec, d.compute))
+    return operands
+
+
+def _result_dtypes(op, d, count, statics):
+    if callable(op.result):
+        return [op.result(d, statics)] * count
+    stated = op.result if isinstance(op.result, tuple) else (op.result,) * count
+    return [d if s is None else d.to_real() if s == "real" else d.to_complex() if s == "complex"
+            else dtypes.by_name(s) for s in stated]
+
+
+def elementwise_request(op, plan, specs, statics, into=None):
+    """The request of an elementwise op; fills in the plan's layouts."""
+    d = computing_dtype(op, specs)
+    plan.compute = d
+    absent = tuple(n for n, s in specs.items() if s is None)
+    roots = op.trace({**dict.fromkeys(absent), **statics}, absent)
+    tensors = {n: s for n, s in specs.items() if isinstance(s, Layout)}
+    shape = broadcast_shapes(op.name, [s.shape for s in tensors.values()], list(tensors))
+    results = _result_dtypes(op, d, len(roots), statics)
+    device = next(iter(tensors.values())).device
+    if into is not None:
+        if shape != into.shape:
+            raise RuntimeError(f"{op.name}_: output with shape {list(into.shape)} doesn't match the broadcast shape "
+                               f"{list(shape)}")
+        if not op.casts and not dtypes.can_cast(results[0], into.dtype):
+            raise RuntimeError(f"{op.name}_: result type {_type_name(results[0])} can't be cast to the desired output "
+                               f"type {_type_name(into.dtype)}")
+        if any(s == 0 and n > 1 for n, s in zip(into.shape, into.strides, strict=True)):
+            raise RuntimeError(f"{op.name}_: unsupported operation: more than one element of the written-to tensor "
+                               "refers to a single memory location. Please clone() the tensor before performing the "
+                               "operation.")
+        outputs = [into]
+    else:
+        strides = None if statics.get("contiguous") else result_strides(
+            shape, [(s.shape, s.strides) for s in tensors.values()])
+        outputs = [layout(r, shape, strides, device) for r in results]
+    plan.layouts = tuple(outputs)
+    return kinds.Elementwise(op.name, tree.expand(*roots), _formula_operands(op, specs, d), outputs, shape, d.compute)
+
+
+def rows_request(op, plan, specs, statics):
+    """The request of a reduction or a rowwise op; fills in layouts and dims."""
+    tensors = {n: s for n, s in specs.items() if isinstance(s, Layout)}
+    first = next(iter(tensors.values()))
+    d = computing_dtype(op, specs)
+    if statics.get("dtype") is not None:
+        d = statics["dtype"]
+    elif op.promote == "float only" and d.category < dtypes.FLOAT:
+        raise RuntimeError(f"{op.name}(): could not infer output dtype. Input dtype must be either a floating point or "
+                           f"complex dtype. Got: {_type_name(d)}")
+    plan.compute = d
+    shape = first.shape if op.kind == "reduction" else broadcast_shapes(
+        op.name, [s.shape for s in tensors.values()], list(tensors))
+    dims = op.dims(shape, statics) if callable(op.dims) else wrap_dims(statics.get("dim"), len(shape))
+    if op.dims == "one" and isinstance(statics.get("dim"), tuple):
+        raise TypeError(f"{op.name}(): argument 'dim' must be int, not tuple")
+    plan.dims, plan.length = dims, math.prod(shape[i] for i in dims)
+    if op.kind == "reduction" and op.identity is None and plan.length == 0:
+        if statics.get("dim") is None:
+            raise RuntimeError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+                               "reduction dim with the 'dim' argument.")
+        if 0 in [shape[i] for i in dims]:
+            bad = next(i for i in dims if shape[i] == 0)
+            raise IndexError(f"{op.name}(): Expected reduction dim {bad} to have non-zero size.")
+    absent = tuple(n for n, s in specs.items() if s is None)
+    values = {k: v for k, v in statics.items() if k not in ("dim", "keepdim", "dtype")}
+    roots = tree.expand(*op.trace({**dict.fromkeys(absent), **values}, absent))
+    ranks = rank_of(*roots, row_args=tuple(n for n, s in specs.items() if not isinstance(s, Layout)))
+    is_row = tuple(True if op.kind == "reduction" else ranks[id(r)] for r in roots)
+    kept = tuple(1 if i in dims else n for i, n in enumerate(shape))
+    strides = result_strides(shape, [(s.shape, s.strides) for s in tensors.values()])
+    results = _result_dtypes(op, d, len(roots), statics)
+    written = [layout(r, kept if row else shape, None if row else strides, first.device)
+               for r, row in zip(results, is_row, strict=True)]
+    keepdim = op.kind != "reduction" or statics.get("keepdim")
+    final = kept if keepdim else tuple(n for i, n in enumerate(shape) if i not in dims)
+    plan.layouts = tuple(w.with_(shape=final) if row and not keepdim else w
+                         for w, row in zip(written, is_row, strict=True))
+    return kinds.Rows(op.name, roots, _formula_operands(op, specs, d), written, is_row, shape, dims, d.compute)
+
+
+def show(op_name, dtype="float32", layout_name="contiguous"):
+    """The generated source of the kernel that runs op `op_name` on operands of a dtype and layout.
+
+    KeyError for an unknown op; ValueError for ops without a generated formula kernel, and unknown layouts.
+    """
+    op = OPS[op_name]
+    if op.kind not in ("elementwise", "reduction", "rowwise"):
+        raise ValueError(f"{op_name} is of kind {op.kind}: it has no formula kernel of its own")
+    shapes = {"contiguous": ((4, 6), (6, 1)), "strided": ((4, 6), (1, 4)), "broadcast": ((4, 6), (0, 1))}
+    if layout_name not in shapes:
+        raise ValueError(f"layout must be one of {', '.join(shapes)}, got {layout_name!r}")
+    d = dtypes.by_name(dtype)
+    specs: dict[str, Any] = {}
+    for k, p in enumerate(op.parameters):
+        if p.role == "operand":
+            kind = shapes[layout_name] if k or layout_name != "broadcast" else shapes["contiguous"]
+            own = dtypes.bool if p.name in ("mask", "condition") else d
+            specs[p.name] = layout(own, *kind)
+        elif p.role in ("number", "neutral"):
+            specs[p.name] = None if p.role == "neutral" or p.default is None else "float"
+    statics = {p.name: p.default for p in op.parameters if p.role in ("static", "neutral")}
+    for name, value in list(statics.items()):
+        if value is p_empty:
+            statics[name] = 1 if name == "dim" else None
+    plan = Plan()
+    request = _request(op, plan, specs, {k: v for k, v in statics.items() if k in static_names(op)}, None)
+    return backend("cpu").source(request)
+
+
+def static_names(op):
+    return [p.name for p in op.parameters if p.role == "static"]
+
+
+p_empty = __import__("inspect").Parameter.empty
+
+__all__ = ["Plan", "backend", "broadcast_strides", "contiguous_strides", "make", "show"]

@@ -1,0 +1,52 @@
+"""Storage: a block of memory that one or more tensors view."""
+
+import numpy as np
+
+
+class Storage:
+    """`nbytes` bytes at address `ptr`, kept alive by `block`; `version` counts in-place changes."""
+
+    __slots__ = ("block", "ptr", "nbytes", "version", "device", "__weakref__")
+
+    @classmethod
+    def from_buffer(cls, array):
+        """The memory of a NumPy array (or of anything with the buffer protocol), shared."""
+        if not isinstance(array, np.ndarray):
+            array = np.frombuffer(array, dtype=np.uint8)
+        self = cls.__new__(cls)
+        self.block, self.ptr, self.nbytes, self.version = array, array.ctypes.data, array.nbytes, 0
+        return self
+
+    @classmethod
+    def allocate(cls, nbytes):
+        """New memory, not initialised."""
+        from .plan import backend
+        runtime = backend("cpu")
+        self = cls.__new__(cls)
+        self.block = runtime.allocate(nbytes)
+        self.ptr, self.nbytes, self.version = runtime.address(self.block), nbytes, 0
+        return self
+
+    def numpy(self):
+        """All bytes as a NumPy array that keeps this storage alive."""
+        return window(self, self.ptr, (self.nbytes,), (1,), np.dtype(np.uint8))
+
+
+class _Window:
+    """NumPy's array interface of a part of a storage."""
+
+    __slots__ = ("storage", "__array_interface__")
+
+
+def window(storage, ptr, shape, byte_strides, numpy_dtype):
+    """A writable NumPy array over a part of a storage."""
+    if 0 in shape:
+        return np.empty(shape, numpy_dtype)
+    w = _Window()
+    w.storage = storage
+    known = numpy_dtype.kind != "V" and numpy_dtype.name != "bfloat16"
+    carrier = numpy_dtype if known else np.dtype(np.uint16)
+    w.__array_interface__ = {"version": 3, "shape": tuple(shape), "strides": tuple(byte_strides),
+                             "typestr": carrier.str, "data": (ptr, False)}
+    array = np.asarray(w)
+    return array if known else array.view(numpy_dtype)

@@ -1,0 +1,802 @@
+"""Tensor: an n-dimensional array with a layout over a storage, and its place on the tape.
+
+Methods that are ops come from the op table (`install`); this file holds what a tensor is: memory, conversion, gradients.
+"""
+
+import copy as copying
+import ctypes
+
+import numpy as np
+
+from . import calls, dtypes
+from .autograd.modes import mode
+from .autograd.node import FunctionRule, edge, new_node
+from .device import CPU, device as device_type
+from .layout import Layout, contiguous_strides, layout, span
+from .ops.declare import OPS
+from .plan import backend
+from .storage import Storage, window
+
+_new = object.__new__
+_READ = {"float32": ctypes.c_float, "float64": ctypes.c_double, "int64": ctypes.c_int64, "int32": ctypes.c_int32,
+         "int16": ctypes.c_int16, "int8": ctypes.c_int8, "uint8": ctypes.c_uint8, "bool": ctypes.c_bool,
+         "uint16": ctypes.c_uint16, "uint32": ctypes.c_uint32, "uint64": ctypes.c_uint64}
+
+
+class Size(tuple):
+    """The shape of a tensor: a tuple of ints with `numel()`."""
+
+    __slots__ = ()
+
+    def numel(self):
+        result = 1
+        for n in self:
+            result *= n
+        return result
+
+    def __getitem__(self, index):
+        item = tuple.__getitem__(self, index)
+        return Size(item) if isinstance(index, slice) else item
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __radd__(self, other):
+        return Size(tuple(other) + tuple(self))
+
+    def __mul__(self, n):
+        return Size(tuple.__mul__(self, n))
+
+    def __repr__(self):
+        return f"torch.Size({list(self)})"
+
+    def __reduce__(self):
+        return Size, (tuple(self),)
+
+
+class Tensor:
+    """An n-dimensional array of one dtype. Make one with `tensor`, `zeros`, `from_numpy`, ...; `Tensor(2, 3)` is empty."""
+
+    _needs_grad = False
+    _node = None
+    _output_index = 0
+    _grad = None
+    _base = None
+    _hooks = None
+    _post_hooks = None
+    _retains = False
+    _generation = 0
+    _seen_generation = 0
+    _conj = False
+    __array_priority__ = 1000
+
+    _layout: Layout
+    _storage: Storage
+    _ptr: int
+
+    def __new__(cls, *data, dtype=None, device=None):
+        from .creation import empty, tensor
+        default = dtypes.get_default_dtype()
+        if len(data) == 1 and isinstance(data[0], (list, tuple)) and not isinstance(data[0], Size):
+            made = tensor(data[0], dtype=default)
+        elif len(data) == 1 and isinstance(data[0], Tensor):
+            made = data[0].detach()
+        elif len(data) == 1 and isinstance(data[0], np.ndarray):
+            made = tensor(data[0], dtype=default)
+        else:
+            made = empty(*(data or (0,)), dtype=default)
+        return made if cls is Tensor else cls._make_subclass(cls, made, False)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False):
+        """A tensor of class `cls` over the memory of `data`."""
+        self = _new(cls)
+        self._layout, self._storage, self._ptr = data._layout, data._storage, data._ptr
+        if require_grad:
+            self.requires_grad_(True)
+        return self
+
+    # ---------------------------------------------------------------- what it is
+
+    @property
+    def shape(self):
+        return Size(self._layout.shape)
+
+    @property
+    def dtype(self):
+        return self._layout.dtype
+
+    @property
+    def device(self):
+        return self._layout.device
+
+    @property
+    def ndim(self):
+        return self._layout.ndim
+
+    @property
+    def layout(self):
+        from .creation import strided
+        return strided
+
+    @property
+    def itemsize(self):
+        return self._layout.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self._layout.numel * self._layout.dtype.itemsize
+
+    def size(self, dim=None):
+        """The shape, or its size along `dim`."""
+        if dim is None:
+            return Size(self._layout.shape)
+        from .layout import wrap_dim
+        if self._layout.ndim == 0:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions" if dim in (0, -1) else
+                             f"Dimension out of range (expected to be in range of [-1, 0], but got {dim})")
+        return self._layout.shape[wrap_dim(dim, self._layout.ndim)]
+
+    def stride(self, dim=None):
+        """Strides in elements, or the one along `dim`."""
+        if dim is None:
+            return self._layout.strides
+        from .layout import wrap_dim
+        return self._layout.strides[wrap_dim(dim, self._layout.ndim)]
+
+    def storage_offset(self):
+        """Elements between the start of the storage and element 0."""
+        return (self._ptr - self._storage.ptr) // self._layout.dtype.itemsize
+
+    def dim(self):
+        return self._layout.ndim
+
+    ndimension = dim
+
+    def numel(self):
+        return self._layout.numel
+
+    nelement = numel
+
+    def element_size(self):
+        return self._layout.dtype.itemsize
+
+    def data_ptr(self):
+        """Address of element 0."""
+        return self._ptr if self._layout.numel else 0
+
+    def is_contiguous(self, memory_format=None):
+        return self._layout.is_contiguous
+
+    def is_floating_point(self):
+        return self._layout.dtype.category == dtypes.FLOAT
+
+    def is_complex(self):
+        return self._layout.dtype.category == dtypes.COMPLEX
+
+    def is_signed(self):
+        return self._layout.dtype.is_signed
+
+    def is_conj(self):
+        return False
+
+    def is_neg(self):
+        return False
+
+    def resolve_conj(self):
+        return self
+
+    def resolve_neg(self):
+        return self
+
+    def is_inference(self):
+        return False
+
+    def is_pinned(self):
+        return False
+
+    def is_shared(self):
+        return False
+
+    def is_set_to(self, other):
+        return self._ptr == other._ptr and self._layout is other._layout
+
+    def get_device(self):
+        return -1
+
+    is_cuda = is_sparse = is_quantized = is_meta = is_mkldnn = is_mps = is_xpu = is_nested = False
+    is_sparse_csr = False
+    is_cpu = True
+    names = property(lambda self: (None,) * self._layout.ndim)
+
+    def untyped_storage(self):
+        """The storage, shared by all views of the same memory."""
+        return UntypedStorage(self._storage)
+
+    storage = untyped_storage
+
+    def type(self, dtype=None, **_):
+        """The type's name, or a conversion to `dtype`."""
+        if dtype is None:
+            return "torch." + _TYPE_NAMES[self._layout.dtype.name]
+        if isinstance(dtype, str):
+            dtype = dtypes.by_name({v: k for k, v in _TYPE_NAMES.items()}[dtype.rpartition(".")[2]])
+        return self.to(dtype)
+
+    # ---------------------------------------------------------------- gradients
+
+    @property
+    def requires_grad(self):
+        return self._needs_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad=True):
+        """Record operations on this tensor from now on. RuntimeError for integers and for results."""
+        if requires_grad and self._layout.dtype.category < dtypes.FLOAT:
+            raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, this one is "
+                               f"{self._layout.dtype}")
+        if not requires_grad and self._node is not None:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                               "variable in a subgraph that doesn't require differentiation use var_no_grad = "
+                               "var.detach().")
+        self._needs_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self):
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self):
+        if self._base is not None:
+            self._refresh_view()
+        return self._node
+
+    @property
+    def output_nr(self):
+        return self._output_index
+
+    @property
+    def grad(self):
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._layout.dtype is not self._layout.dtype:
+                raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {self.dtype}")
+            if value._layout.shape != self._layout.shape:
+                raise RuntimeError(f"assigned grad has data of a different size: {list(value._layout.shape)} for "
+                                   f"{list(self._layout.shape)}")
+        self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self._grad = None
+
+    @property
+    def retains_grad(self):
+        return self._retains
+
+    @property
+    def _version(self):
+        return self._storage.version
+
+    def _is_view(self):
+        return self._base is not None
+
+    @property
+    def data(self):
+        """The same memory, outside the tape."""
+        return alias(self, self._layout)
+
+    @data.setter
+    def data(self, other):
+        if not isinstance(other, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
+        self._layout, self._storage, self._ptr = other._layout, other._storage, other._ptr
+
+    def detach(self):
+        """The same memory, outside the tape."""
+        return alias(self, self._layout)
+
+    def detach_(self):
+        """Take this tensor off the tape."""
+        if self._base is not None and self._needs_grad:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node, self._needs_grad, self._output_index = None, False, 0
+        return self
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
+        from .autograd import backward
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def retain_grad(self):
+        """Keep `.grad` of a result, too."""
+        if not self._needs_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._node is None or self._retains:
+            return
+        self._retains = True
+        index, tensor = self._output_index, self
+
+        def keep(grads):
+            if grads[index] is not None:
+                tensor._grad = grads[index] if mode.enabled else grads[index].clone()
+        _prehooks(self._node)[f"retain_grad {index}"] = keep
+
+    def register_hook(self, hook):
+        """Call hook(grad) when the gradient of this tensor is known; what it returns replaces the gradient."""
+        from .utils.hooks import RemovableHandle
+        if not self._needs_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        node = self.grad_fn
+        if node is None:
+            if self._hooks is None:
+                self._hooks = {}
+            handle = RemovableHandle(self._hooks)
+            self._hooks[handle.id] = hook
+            return handle
+        index = self._output_index
+
+        def call(grads):
+            if grads[index] is None:
+                return None
+            changed = hook(grads[index])
+            if changed is None:
+                return None
+            grads = list(grads)
+            grads[index] = changed
+            return grads
+        hooks = _prehooks(node)
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = call
+        for key in [k for k in hooks if isinstance(k, str)]:  # retained gradients see what hooks made
+            hooks[key] = hooks.pop(key)
+        return handle
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call hook(tensor) after `.grad` of this leaf was added to."""
+        from .utils.hooks import RemovableHandle
+        if not self._needs_grad or self._node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._post_hooks is None:
+            self._post_hooks = {}
+        handle = RemovableHandle(self._post_hooks)
+        self._post_hooks[handle.id] = hook
+        return handle
+
+    def _refresh_view(self):
+        """Take a view's history from its base anew when the base was changed in place since."""
+        base = self._base
+        if base._generation == self._seen_generation or not base._needs_grad:
+            return
+        own, base_layout = self._layout, base._layout
+        offset = (self._ptr - base._ptr) // own.dtype.itemsize
+
+        def run(node, grads):
+            whole = empty_layout(base_layout).zero_()
+            if mode.enabled:
+                return [OPS["as_strided_scatter"].call(whole, grads[0], own.shape, own.strides, offset)]
+            whole.as_strided(own.shape, own.strides, offset).copy_(grads[0])
+            return [whole]
+        self._node = new_node(FunctionRule("AsStridedBackward0", run), calls._Layouts((own,)), [edge(base)], ())
+        self._needs_grad, self._output_index = True, 0
+        self._seen_generation = base._generation
+
+    # ---------------------------------------------------------------- values in Python and NumPy
+
+    def item(self):
+        """The value of a tensor of one element as a Python number. RuntimeError if there are more or none."""
+        own = self._layout
+        if own.numel != 1:
+            raise RuntimeError(f"a Tensor with {own.numel} elements cannot be converted to Scalar")
+        reader = _READ.get(own.dtype.name)
+        if reader is not None:
+            return reader.from_address(self._ptr).value
+        return self.detach().numpy().item() if own.dtype.name != "bfloat16" else float(
+            self.detach()._array().astype(np.float32).item())
+
+    def _array(self):
+        own = self._layout
+        size = own.dtype.itemsize
+        return window(self._storage, self._ptr, own.shape, [s * size for s in own.strides], own.dtype.numpy)
+
+    def numpy(self, *, force=False):
+        """The same memory as a NumPy array. RuntimeError on tensors that require grad; TypeError for bfloat16."""
+        if force:
+            return self.detach().cpu().resolve_conj().numpy()
+        if self._needs_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self._layout.dtype.name == "bfloat16":
+            raise TypeError("numpy(): NumPy has no bfloat16; convert first: tensor.float().numpy()")
+        return self._array()
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        from .creation import from_numpy
+        return from_numpy(np.asarray(array))
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        if self._needs_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self.numpy().__dlpack__()
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def tolist(self):
+        """Nested lists of Python numbers; a number for a 0-d tensor."""
+        array = self.detach()._array()
+        return array.astype(np.float32).tolist() if self._layout.dtype.name == "bfloat16" else array.tolist()
+
+    def __bool__(self):
+        own = self._layout
+        if own.numel != 1:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous" if own.numel == 0 else
+                               "Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __float__(self):
+        return float(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __index__(self):
+        if self._layout.dtype.category > dtypes.INTEGER or self._layout.numel != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self):
+        if self._layout.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._layout.shape[0]
+
+    def __iter__(self):
+        if self._layout.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element):
+        return bool((self == element).any())
+
+    def __hash__(self):
+        return id(self)
+
+    def __reversed__(self):
+        return self if self._layout.ndim == 0 else self.flip(tuple(range(self._layout.ndim)))
+
+    def __format__(self, spec):
+        if self._layout.ndim == 0 and not isinstance(self.item(), complex) and type(self) is Tensor:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
+
+    def __repr__(self, *, tensor_contents=None):
+        from .printing import text
+        return text(self)
+
+    def __dir__(self):
+        return sorted(set(dir(type(self))) | set(self.__dict__))
+
+    # ---------------------------------------------------------------- conversion
+
+    def to(self, *args, **kwargs):
+        """to(dtype), to(device, dtype), to(other), non_blocking and copy as in PyTorch. Itself when nothing changes."""
+        dtype, device, copy = parse_to(*args, **kwargs)
+        if device is not None and device.type != "cpu":
+            raise RuntimeError(f"to: device {device} is not available in this build")
+        if dtype is None or dtype is self._layout.dtype:
+            return self.clone() if copy else self
+        return _convert(self, dtype, False)
+
+    def cpu(self, memory_format=None):
+        return self
+
+    def cuda(self, device=None, non_blocking=False, memory_format=None):
+        return self.to(device_type("cuda"))
+
+    def contiguous(self, memory_format=None):
+        """Itself where elements lie in row-major order, else a copy that does."""
+        return self if self._layout.is_contiguous else _convert(self, self._layout.dtype, True)
+
+    def type_as(self, other):
+        return self.to(other.dtype)
+
+    def pin_memory(self, device=None):
+        return self
+
+    def share_memory_(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        if id(self) in memo:
+            return memo[id(self)]
+        if self._node is not None:
+            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol "
+                               "at the moment: call detach() first.")
+        storages = memo.setdefault("numbatorch storages", {})
+        storage = storages.get(id(self._storage))
+        if storage is None:
+            storage = Storage.allocate(self._storage.nbytes)
+            ctypes.memmove(storage.ptr, self._storage.ptr, storage.nbytes)
+            storages[id(self._storage)] = storage
+        result = _new(type(self))
+        result._layout, result._storage = self._layout, storage
+        result._ptr = storage.ptr + (self._ptr - self._storage.ptr)
+        memo[id(self)] = result
+        if self._needs_grad:
+            result._needs_grad = True
+        if self._grad is not None:
+            result._grad = copying.deepcopy(self._grad, memo)
+        for name, value in self.__dict__.items():
+            if name not in _OWN:
+                result.__dict__[name] = copying.deepcopy(value, memo)
+        return result
+
+    def __reduce_ex__(self, protocol):
+        if self._node is not None:
+            raise RuntimeError("cannot pickle a tensor that is a result of recorded operations: call detach() first")
+        own = self._layout
+        count = span(own.shape, own.strides)
+        raw = window(self._storage, self._ptr, (count * own.dtype.itemsize,), (1,), np.dtype(np.uint8))
+        extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
+        return _rebuild, (type(self), raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
+                          own.strides, self._needs_grad, extra)
+
+    def resize_(self, *size, memory_format=None):
+        """Give this tensor another shape, with more memory where it needs it. Contents are kept as far as they reach."""
+        shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
+        if self._needs_grad:
+            raise RuntimeError("cannot resize variables that require grad")
+        new = layout(self._layout.dtype, shape, None, self._layout.device)
+        offset = self._ptr - self._storage.ptr
+        if offset + new.nbytes > self._storage.nbytes:
+            storage = Storage.allocate(offset + new.nbytes)
+            ctypes.memmove(storage.ptr, self._storage.ptr, self._storage.nbytes)
+            self._storage, self._ptr = storage, storage.ptr + offset
+        self._layout = new
+        return self
+
+    def resize_as_(self, other, memory_format=None):
+        return self.resize_(other.shape)
+
+    def set_(self, source=None, storage_offset=0, size=None, stride=None):
+        """Make this tensor view another tensor's memory, or a storage with the given geometry."""
+        if source is None:
+            empty = empty_layout(layout(self.dtype, (0,)))
+            self._layout, self._storage, self._ptr = empty._layout, empty._storage, empty._ptr
+        elif isinstance(source, Tensor) and size is None:
+            self._layout, self._storage, self._ptr = source._layout, source._storage, source._ptr
+        else:
+            storage = source._storage if isinstance(source, (Tensor, UntypedStorage)) else source
+            size = tuple(size) if size is not None else (storage.nbytes // self.itemsize,)
+            self._layout = layout(self.dtype, size, stride or contiguous_strides(size))
+            self._storage, self._ptr = storage, storage.ptr + storage_offset * self.itemsize
+        return self
+
+    def map_(self, other, function):
+        array, given = self._array(), other._array()
+        for at in np.ndindex(array.shape):
+            array[at] = function(array[at].item(), given[at].item())
+        self._storage.version += 1
+        return self
+
+    def apply_(self, function):
+        """Replace each element by function(element), in Python: slow, for tests."""
+        array = self._array()
+        for at in np.ndindex(array.shape):
+            array[at] = function(array[at].item())
+        self._storage.version += 1
+        return self
+
+
+_OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
+                 "_generation _seen_generation".split())
+_TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
+               "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor",
+               "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "complex64": "ComplexFloatTensor",
+               "complex128": "ComplexDoubleTensor"}
+
+
+class UntypedStorage:
+    """The bytes that tensors view: data_ptr(), nbytes(), and equality of memory."""
+
+    __slots__ = ("_storage",)
+
+    def __init__(self, storage):
+        self._storage = Storage.allocate(storage) if isinstance(storage, int) else storage
+
+    def data_ptr(self):
+        return self._storage.ptr
+
+    def nbytes(self):
+        return self._storage.nbytes
+
+    size = __len__ = nbytes
+
+    def _cdata(self):
+        return id(self._storage)
+
+    def numpy(self):
+        return self._storage.numpy()
+
+    def tolist(self):
+        return self._storage.numpy().tolist()
+
+    def __eq__(self, other):
+        return isinstance(other, UntypedStorage) and self._storage is other._storage
+
+    def __hash__(self):
+        return id(self._storage)
+
+
+def _prehooks(node):
+    if node.prehooks is None:
+        node.prehooks = {}
+    return node.prehooks
+
+
+def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
+    """A tensor from its pickled bytes."""
+    raw = np.frombuffer(bytearray(raw), dtype=np.uint8) if isinstance(raw, bytes) else raw
+    result = _new(cls)
+    result._storage = Storage.from_buffer(raw)
+    result._layout, result._ptr = layout(dtypes.by_name(dtype_name), shape, strides), result._storage.ptr
+    if requires_grad:
+        result._needs_grad = True
+    result.__dict__.update(extra)
+    return result
+
+
+def alias(tensor, layout_, offset_bytes=0):
+    """The same memory with a layout of its own, outside the tape."""
+    result = _new(Tensor)
+    result._layout, result._storage, result._ptr = layout_, tensor._storage, tensor._ptr + offset_bytes
+    return result
+
+
+def empty_layout(layout_):
+    """A tensor with uninitialised memory for a layout."""
+    runtime = backend(layout_.device.type)
+    result = _new(Tensor)
+    result._storage = s = _new(Storage)
+    s.nbytes = layout_.nbytes
+    s.block = runtime.allocate(layout_.nbytes)
+    s.ptr = result._ptr = runtime.address(s.block)
+    s.version = 0
+    result._layout = layout_
+    return result
+
+
+def tensor_from_storage(storage, dtype, shape, strides=None, offset=0):
+    """A tensor over a part of a storage; strides and offset in elements. RuntimeError where the storage is too small."""
+    layout_ = layout(dtype, shape, strides)
+    end = (offset + span(layout_.shape, layout_.strides)) * dtype.itemsize
+    if end > storage.nbytes:
+        raise RuntimeError(f"setStorage: sizes {list(shape)}, strides {list(layout_.strides)}, storage offset {offset} "
+                           f"need {end} bytes, which is out of bounds for storage of size {storage.nbytes}")
+    result = _new(Tensor)
+    result._layout, result._storage, result._ptr = layout_, storage, storage.ptr + offset * dtype.itemsize
+    return result
+
+
+def _convert(tensor, dtype, contiguous):
+    return OPS["_to"].call(tensor, dtype, contiguous)
+
+
+def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
+    """(dtype, device, copy) from the arguments of `Tensor.to` or `Module.to`."""
+    for a in args:
+        if isinstance(a, dtypes.dtype):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, (str, device_type)):
+            device = a
+        elif isinstance(a, bool) or a is None:
+            continue
+        elif isinstance(a, int):
+            device = device_type("cuda", a)
+        else:
+            raise TypeError(f"to() received an invalid combination of arguments - got {type(a).__name__}; expected a "
+                            "dtype, a device or a Tensor")
+    if other is not None:
+        dtype, device = other.dtype, other.device
+    return dtype, None if device is None else device_type(device), copy
+
+
+def arange(n):
+    """0..n-1 as int64."""
+    from .creation import arange as make
+    return make(n)
+
+
+def tensor(value):
+    from .creation import tensor as make
+    return make(value)
+
+
+calls.Tensor = Tensor
+
+_REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul")
+_DUNDERS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_divide", "floordiv": "floor_divide",
+            "mod": "remainder", "pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+            "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "matmul": "matmul"}
+_COMPARE = ("lt", "le", "gt", "ge", "eq", "ne")
+
+
+def install():
+    """Write the calls of all declared ops and hang methods, in-place forms and operators on Tensor."""
+    for op in dict.fromkeys(OPS.values()):
+        if op.call is None:
+            calls.write_call(op)
+            if op.method:
+                for name in (op.name, *op.aliases):
+                    if name not in Tensor.__dict__:
+                        setattr(Tensor, name, op.call)
+                    if op.call_inplace is not None and f"{name}_" not in Tensor.__dict__:
+                        setattr(Tensor, f"{name}_", op.call_inplace)
+    for python, name in _DUNDERS.items():
+        op = OPS.get(name)
+        if op is None:
+            continue
+        setattr(Tensor, f"__{python}__", _operator(op.call, python))
+        setattr(Tensor, f"__r{python}__", _reflected(op.call, python))
+        if op.call_inplace is not None:
+            setattr(Tensor, f"__i{python}__", op.call_inplace)
+    for name in _COMPARE:
+        if name in OPS:
+            setattr(Tensor, f"__{name}__", _operator(OPS[name].call, name))
+    for python, name in (("neg", "neg"), ("pos", "positive"), ("abs", "abs"), ("invert", "bitwise_not")):
+        if name in OPS:
+            setattr(Tensor, f"__{python}__", OPS[name].call)
+
+
+def _operator(call, name):
+    """`a + b`: NotImplemented for operands that are neither tensors nor numbers, so that Python tries the other side."""
+    def operator(self, other):
+        try:
+            return call(self, other)
+        except TypeError:
+            if isinstance(other, (Tensor, int, float, complex, bool)):
+                raise
+            return _retry(call, self, other)
+    operator.__name__ = operator.__qualname__ = f"__{name}__"
+    return operator
+
+
+def _reflected(call, name):
+    def operator(self, other):
+        if isinstance(other, np.ndarray):
+            return call(tensor(other), self)
+        return call(other, self)
+    operator.__name__ = operator.__qualname__ = f"__r{name}__"
+    return operator
+
+
+def _retry(call, self, other):
+    if isinstance(other, np.ndarray):
+        return call(self, tensor(other))
+    return NotImplemented
+
+
