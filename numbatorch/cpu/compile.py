@@ -52,7 +52,7 @@ def compile_ir(name, text, signature):
 def compile_object(name, text, exports):
     """Object code of plain IR text through the cache: (bytes, names it needs from outside)."""
     key = cache.key(_versions(), "object", name, text, exports)
-    return _object(key, lambda: text, set(exports))
+    return _object(key, lambda: text, tuple(exports))
 
 
 def _kernel(key, name, source, signature, make):
@@ -61,7 +61,9 @@ def _kernel(key, name, source, signature, make):
         return found
     with _lock:
         if key not in _kernels:
-            exports = {name, f"entry_{name}"}
+            if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
+                print(f"# kernel {name}({', '.join(signature)})\n{source.rstrip()}\n", file=sys.stderr)
+            exports = (name, f"entry_{name}")
             code, needs = _object(key, lambda: make() + entry.write(name, signature), exports)
             _kernels[key] = entry.Kernel(name, signature, source, code, needs).function()
         return _kernels[key]
@@ -74,15 +76,21 @@ def _object(key, make, exports):
         head, _, code = stored.partition(b"\n")
         return code, json.loads(head)
     with _lock, machine.lock:
-        code, needs = machine.emit(machine.parse(make()), exports)
+        text = make()
+        try:
+            module = machine.parse(text)
+            for name in exports:
+                if any(function.name == name for function in module.functions):
+                    module.get_function(name).add_function_attribute("noinline")  # its entry calls it in two places
+            code, needs = machine.emit(module, exports)
+        except RuntimeError as error:
+            raise RuntimeError(f"kernel {exports[0]}: LLVM does not accept its text: {error}") from error
     cache.write(key, json.dumps(needs).encode() + b"\n" + code)
     return code, needs
 
 
 def write_source(name, source, key):
     """Put source into a readable file, for people and tracebacks; returns the name to compile it under."""
-    if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
-        print(f"# kernel {name}\n{source.rstrip()}\n", file=sys.stderr)
     path = cache.write_source(f"{name}-{key[:16]}.py", source)
     return str(path) if path else f"<kernel {name}>"
 

@@ -82,7 +82,7 @@ def module_text(name, source, path, signature, independent):
     linecache.cache[path] = (len(source), None, source.splitlines(True), path)
     namespace = intrinsics.namespace()
     arguments = [*map(numba_type, signature), types.int64, types.int64]
-    with global_compiler_lock, machine.lock:
+    with machine.lock, global_compiler_lock:
         try:
             exec(compile(source, path, "exec"), namespace)
             function = namespace[name]
@@ -93,6 +93,9 @@ def module_text(name, source, path, signature, independent):
             raise RuntimeError(f"kernel {name}({', '.join(signature)}) does not compile: {detail} ({path})") from error
         made.library.finalize()
         native = made.fndesc.llvm_func_name
+        for part in made.library._final_module.functions:
+            if not part.is_declaration and b"noinline" not in b" ".join(part.attributes):
+                part.add_function_attribute("alwaysinline")
         text = str(made.library._final_module)
     if independent:
         text = _mark_independent(text, native)
@@ -114,10 +117,10 @@ def _wrapper(name, native, signature):
             passed.append(f"{kind} %a{i}")
     wide = ' "prefer-vector-width"="512"' if machine.has_feature("avx512f") else ""
     return f"""
-define void @{name}({", ".join(listed)}) noinline nounwind{wide} {{
+define void @{name}({", ".join(listed)}) nounwind{wide} {{
  %result = alloca ptr
  %raised = alloca ptr
-{unpack} %status = call i32 @"{native}"(ptr %result, ptr %raised, {", ".join(passed)}) alwaysinline
+{unpack} %status = call i32 @"{native}"(ptr %result, ptr %raised, {", ".join(passed)})
  ret void
 }}
 """

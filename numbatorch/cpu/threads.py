@@ -11,7 +11,6 @@ Chunks depend on the kernel's grain alone, so results never depend on the number
 
 import contextlib
 import ctypes
-import functools
 import os
 import sys
 
@@ -297,12 +296,13 @@ def _text():
     return _COMMON + pool.replace("FUTEX", str(_FUTEX[architecture]))
 
 
-@functools.cache
 def _pool():
     """Addresses of the pool's functions and of its limit."""
     from . import compile
 
     with machine.lock:
+        if _loaded:
+            return _loaded[0].addresses
         exports = ("numbatorch_parallel", "numbatorch_region", "numbatorch_forked", "numbatorch_limit")
         code, needs = compile.compile_object("pool", _text(), exports)
         imports = {name: machine.python_api(name) for name in needs if name.startswith("Py")}
