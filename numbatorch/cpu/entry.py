@@ -97,7 +97,7 @@ done:
 def _convert(i, text):
     """Blocks that turn argument i into %a<i>, or leave with the error that Python has set."""
     head = f"convert{i}:\n %q{i} = getelementptr ptr, ptr %arguments, i64 {i}\n %o{i} = load ptr, ptr %q{i}\n"
-    if text.startswith("complex"):
+    if text in ("complex64", "complex128"):
         part = "float" if text == "complex64" else "double"
         pair = TYPES[text]
         narrow = "".join(f" %n{i}{k} = fptrunc double %v{i}{k} to float\n" for k in "ri") if part == "float" else ""
