@@ -30,7 +30,7 @@ def compile_kernel(name, source, signature, independent=False):
         writes; loops then become vector code without run-time overlap checks, for results in place too.
     Raises RuntimeError, with Numba's message as its cause, when the source does not compile.
     """
-    signature = tuple(signature)
+    signature = _checked(signature)
     key = cache.key(_versions(), "numba", name, source, signature, independent, *_helper_texts(source))
 
     def make():
@@ -44,7 +44,7 @@ def compile_kernel(name, source, signature, independent=False):
 
 def compile_ir(name, text, signature):
     """The same for LLVM IR text that defines `void @name(<signature>, i64 %start, i64 %stop)`."""
-    signature = tuple(signature)
+    signature = _checked(signature)
     key = cache.key(_versions(), "ir", name, text, signature)
     return _kernel(key, name, text, signature, lambda: text)
 
@@ -53,6 +53,12 @@ def compile_object(name, text, exports):
     """Object code of plain IR text through the cache: (bytes, names it needs from outside)."""
     key = cache.key(_versions(), "object", name, text, exports)
     return _object(key, lambda: text, tuple(exports))
+
+
+def _checked(signature):
+    for text in signature:
+        entry.llvm_type(text)
+    return tuple(signature)
 
 
 def _kernel(key, name, source, signature, make):
