@@ -96,8 +96,10 @@ def _written(op, inplace):
             keys.append(p.name)
     names = ", ".join(p.name for p in op.parameters)
     lines += ["    try:",
-              f"        plan = plans[{', '.join(keys)}{',' if len(keys) == 1 else ''}]",
-              "    except (KeyError, TypeError):",
+              f"        plan = find(({', '.join(keys)}{',' if len(keys) == 1 else ''}))",
+              "    except TypeError:  # an argument that does not hash",
+              "        plan = None",
+              "    if plan is None:",
               f"        plan = miss(op, {inplace}, plans, ({names}{',' if len(op.parameters) == 1 else ''}))",
               "        if plan.__class__ is not Plan:",
               "            return plan" if not op.out or inplace else "            return plan if out is None else deliver(op, plan, out)"]
@@ -136,12 +138,13 @@ def _written(op, inplace):
     source = "\n".join(lines) + "\n"
     filename = f"<call of {op.name}{'_' if inplace else ''}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": {}, "miss": miss, "op": op, "mode": mode,
+    plans: dict = {}
+    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss, "op": op, "mode": mode,
              "new": object.__new__, "record": record, "record_inplace": record_inplace, "deliver": deliver,
              "tuple_of": result_type(op), **env}
     exec(compile(source, filename, "exec"), scope)
     function = scope[f"{op.name}{'_' if inplace else ''}"]
-    function._plans = scope["plans"]
+    function._plans = plans
     return function
 
 

@@ -48,7 +48,7 @@ def _walk(request):
 def _source(request, classes, rank):
     """Kernel text, name and signature. rank 0 is the flat loop."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
-    outputs = [f"result{k or ''}" for k in range(len(request.outputs))]
+    outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
     names = [o.name for o in tensors] + outputs
     inner = dict(zip(names, classes, strict=True))
     layout_name = "flat" if rank == 0 else f"nest{rank}"

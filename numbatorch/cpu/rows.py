@@ -66,7 +66,7 @@ class _Kernel:
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.flushed = 0
-        self.outputs = [f"result{k or ''}" for k in range(len(request.outputs))]
+        self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
         self.names = [o.name for o in tensors] + self.outputs
         self.classes = dict(zip(self.names, classes, strict=True))
         width = outer_rank + inner_rank

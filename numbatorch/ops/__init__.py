@@ -2,7 +2,7 @@
 
 from .declare import OPS, namespace
 
-FAMILIES = ("pointwise",)
+FAMILIES = ("pointwise", "activation", "reduce", "rowwise")
 
 
 def load():

@@ -131,6 +131,8 @@ class Op:
                 values[p.name] = statics[p.name]
             else:
                 values[p.name] = arg(p.name)
+        if self.kind != "elementwise":
+            values.update({p.name: None for p in self.parameters if p.name in _STRUCTURE})
         result = self.body(**values)
         return tuple(as_expr(r) for r in result) if isinstance(result, tuple) else (as_expr(result),)
 

@@ -1,0 +1,148 @@
+"""Activations: elementwise formulas of neural networks."""
+
+from ..expr import functions as f
+from .declare import FLOAT, elementwise
+
+_F = ("nn.functional",)
+_BOTH = ("", "nn.functional")
+
+
+@elementwise(namespaces=_BOTH, grad=lambda grad, result: f.where(f.gt(result, 0), grad, 0))
+def relu(input):
+    """max(input, 0)."""
+    return f.where(f.le(input, 0), 0, input)
+
+
+@elementwise(promote=FLOAT, domain=(-8, 8), namespaces=("", "nn.functional", "special"), aliases=("expit",),
+             grad=lambda grad, result: grad * f.conj(result * (1 - result)))
+def sigmoid(input):
+    """Logistic function, 1 / (1 + e^-input)."""
+    return 1 / (1 + f.exp(-input))
+
+
+@elementwise(namespaces=_F, grad=lambda grad, input: f.where(f.gt(input, 0) & f.lt(input, 6), grad, 0))
+def relu6(input):
+    """min(max(input, 0), 6)."""
+    return f.minimum(f.maximum(input, 0), 6)
+
+
+@elementwise(namespaces=_F, grad=lambda grad, input, negative_slope: f.where(f.gt(input, 0), grad,
+                                                                             grad * negative_slope))
+def leaky_relu(input, negative_slope: float = 0.01):
+    """input above 0, negative_slope * input below."""
+    return f.where(f.gt(input, 0), input, input * negative_slope)
+
+
+@elementwise(namespaces=_F, grad=lambda grad, input, min_val, max_val: f.where(
+    f.gt(input, min_val) & f.lt(input, max_val), grad, 0))
+def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
+    """input limited to [min_val, max_val]."""
+    return f.minimum(f.maximum(input, min_val), max_val)
+
+
+@elementwise(namespaces=_F, promote=FLOAT)
+def elu(input, alpha: float = 1.0):
+    """input above 0, alpha * (e^input - 1) below."""
+    return f.where(f.gt(input, 0), input, alpha * f.expm1(input))
+
+
+@elementwise(namespaces=_BOTH, promote=FLOAT)
+def celu(input, alpha: float = 1.0):
+    """max(0, input) + min(0, alpha * (e^(input/alpha) - 1))."""
+    return f.where(f.gt(input, 0), input, alpha * f.expm1(input / alpha))
+
+
+_ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+@elementwise(namespaces=_BOTH, promote=FLOAT)
+def selu(input):
+    """scale * elu(input, alpha) with the constants of Klambauer et al. 2017, arXiv:1706.02515."""
+    return f.where(f.gt(input, 0), _SCALE * input, _SCALE * _ALPHA * f.expm1(input))
+
+
+def _gelu_gradient(grad, input, approximate):
+    if approximate == "tanh":
+        inner = 0.7978845608028654 * (input + 0.044715 * input * input * input)
+        t = f.tanh(inner)
+        slope = 0.7978845608028654 * (1 + 0.134145 * input * input)
+        return grad * (0.5 * (1 + t) + 0.5 * input * (1 - t * t) * slope)
+    density = 0.3989422804014327 * f.exp(-0.5 * input * input)
+    return grad * (0.5 * (1 + f.erf(input * 0.7071067811865476)) + input * density)
+
+
+def _gelu_check(op, specs, statics):
+    if statics["approximate"] not in ("none", "tanh"):
+        raise RuntimeError(f"gelu: approximate argument must be either none or tanh, got {statics['approximate']!r}")
+
+
+@elementwise(namespaces=_F, promote=FLOAT, grad=_gelu_gradient, check=_gelu_check)
+def gelu(input, *, approximate: str = "none"):
+    """input * Phi(input), Phi the normal distribution function; or its tanh approximation (arXiv:1606.08415)."""
+    if approximate == "tanh":
+        return 0.5 * input * (1 + f.tanh(0.7978845608028654 * (input + 0.044715 * input * input * input)))
+    return 0.5 * input * (1 + f.erf(input * 0.7071067811865476))
+
+
+@elementwise(namespaces=_F, promote=FLOAT,
+             grad=lambda grad, input: grad * sigmoid(input) * (1 + input * (1 - sigmoid(input))))
+def silu(input):
+    """input * sigmoid(input)."""
+    return input / (1 + f.exp(-input))
+
+
+@elementwise(namespaces=_F, promote=FLOAT)
+def softplus(input, beta: float = 1.0, threshold: float = 20.0):
+    """log(1 + e^(beta * input)) / beta; `input` itself where beta * input > threshold."""
+    scaled = input * beta
+    return f.where(f.gt(scaled, threshold), input, f.log1p(f.exp(f.minimum(scaled, threshold))) / beta)
+
+
+@elementwise(namespaces=_F, promote=FLOAT)
+def mish(input):
+    """input * tanh(log(1 + e^input)) (arXiv:1908.08681)."""
+    return input * f.tanh(softplus(input))
+
+
+@elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * sigmoid(-input))
+def logsigmoid(input):
+    """log(sigmoid(input)), without overflow."""
+    return f.minimum(input, 0) - f.log1p(f.exp(-f.abs(input)))
+
+
+@elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: f.where(
+    f.gt(input, -3) & f.lt(input, 3), grad / 6, 0))
+def hardsigmoid(input):
+    """min(max(input + 3, 0), 6) / 6."""
+    return f.minimum(f.maximum(input + 3, 0), 6) / 6
+
+
+@elementwise(namespaces=_BOTH, grad=lambda grad, input, lambd: f.where(
+    f.le(f.abs(input), lambd), 0, grad))
+def hardshrink(input, lambd: float = 0.5):
+    """0 where |input| <= lambd, else input."""
+    return f.where(f.le(f.abs(input), lambd), 0, input)
+
+
+@elementwise(namespaces=_F, grad=lambda grad, input, lambd: f.where(f.le(f.abs(input), lambd), 0, grad))
+def softshrink(input, lambd: float = 0.5):
+    """`input` moved towards 0 by `lambd`, 0 where it would cross it."""
+    return f.where(f.gt(input, lambd), input - lambd, f.where(f.lt(input, -lambd), input + lambd, 0 * input))
+
+
+@elementwise(namespaces=_F, promote=FLOAT)
+def tanhshrink(input):
+    """input - tanh(input)."""
+    return input - f.tanh(input)
+
+
+@elementwise(namespaces=_BOTH)
+def threshold(input, threshold: float, value: float):
+    """`input` above `threshold`, else `value`."""
+    return f.where(f.le(input, threshold), value, input)
+
+
+@elementwise(name="prelu_kernel", method=False, inplace=False, out=False)
+def prelu_kernel(input, weight):
+    """input above 0, weight * input below."""
+    return f.where(f.gt(input, 0), input, weight * input)

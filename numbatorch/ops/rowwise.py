@@ -1,0 +1,104 @@
+"""Softmax and normalisation: every element of a row depends on the whole row."""
+
+from ..expr import functions as f
+from ..expr.functions import row_length, row_max, row_sum
+from .declare import FLOAT, composite, rowwise
+
+
+@rowwise(name="softmax_rows", method=False, promote=FLOAT,
+         grad=lambda grad, result: result * (grad - row_sum(grad * result)))
+def softmax_rows(input, dim, dtype=None):
+    """exp(input - max) / sum(exp(input - max)) along `dim`."""
+    e = f.exp(input - row_max(input))
+    return e / row_sum(e)
+
+
+@rowwise(name="log_softmax_rows", method=False, promote=FLOAT,
+         grad=lambda grad, result: grad - f.exp(result) * row_sum(grad))
+def log_softmax_rows(input, dim, dtype=None):
+    """input - max - log(sum(exp(input - max))) along `dim`."""
+    shifted = input - row_max(input)
+    return shifted - f.log(row_sum(f.exp(shifted)))
+
+
+def _softmax_dim(name, ndim, dim):
+    if dim is None:
+        return 0 if ndim in (0, 1, 3) else 1
+    return dim
+
+
+@composite(namespaces=("", "nn.functional", "special"), out=False)
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """exp(input) / sum(exp(input)) along `dim`; in `dtype` when given."""
+    return softmax_rows.call(input, _softmax_dim("softmax", input.ndim, dim), dtype)
+
+
+@composite(namespaces=("", "nn.functional", "special"), out=False)
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """log(softmax(input, dim)), without overflow; in `dtype` when given."""
+    return log_softmax_rows.call(input, _softmax_dim("log_softmax", input.ndim, dim), dtype)
+
+
+@composite(namespaces="nn.functional", method=False)
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """softmax(-input, dim)."""
+    return softmax.call(-input, dim, dtype=dtype)
+
+
+def _last(shape, statics):
+    return tuple(range(len(shape) - statics["rank"], len(shape)))
+
+
+def _normalised_gradient(grad, weight, input, eps):
+    """Gradient of (input - mean) * rstd for an incoming grad * weight."""
+    mean = row_sum(input) / row_length
+    centred = input - mean
+    rstd = f.rsqrt(row_sum(centred * centred) / row_length + eps)
+    xhat = centred * rstd
+    g = grad if weight is None else grad * weight
+    return rstd * (g - row_sum(g) / row_length - xhat * (row_sum(g * xhat) / row_length))
+
+
+def _xhat(input, eps):
+    mean = row_sum(input) / row_length
+    centred = input - mean
+    return centred * f.rsqrt(row_sum(centred * centred) / row_length + eps)
+
+
+@rowwise(name="layer_norm_rows", method=False, dims=_last,
+         input=lambda grad, input, weight, eps: _normalised_gradient(grad, weight, input, eps),
+         weight=lambda grad, input, eps: grad * _xhat(input, eps),
+         bias=lambda grad: grad)
+def layer_norm_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int = 1):
+    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias."""
+    result = _xhat(input, eps)
+    if weight is not None:
+        result = result * weight
+    return result if bias is None else result + bias
+
+
+@rowwise(name="rms_norm_rows", method=False, dims=_last)
+def rms_norm_rows(input, weight=None, eps: float = 1e-6, rank: int = 1):
+    """input / sqrt(mean(input²) + eps) over the last `rank` dimensions, times weight."""
+    result = input * f.rsqrt(row_sum(input * input) / row_length + eps)
+    return result if weight is None else result * weight
+
+
+def _channels(shape, statics):
+    return tuple(i for i in range(len(shape)) if i != 1)
+
+
+@rowwise(name="batch_norm_rows", method=False, dims=_channels,
+         input=lambda grad, input, weight, eps: _normalised_gradient(grad, weight, input, eps),
+         weight=lambda grad, input, eps: row_sum(grad * _xhat(input, eps)),
+         bias=lambda grad: row_sum(grad),
+         outputs=("result", "mean", "var"), result=(None, None, None))
+def batch_norm_rows(input, weight=None, bias=None, eps: float = 1e-5):
+    """Normalised over everything but dimension 1, with the batch's mean and (biased) variance of each channel."""
+    mean = row_sum(input) / row_length
+    centred = input - mean
+    var = row_sum(centred * centred) / row_length
+    result = centred * f.rsqrt(var + eps)
+    if weight is not None:
+        result = result * weight
+    return result if bias is None else result + bias, mean, var
