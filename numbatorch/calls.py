@@ -45,7 +45,8 @@ def write_call(op: Op):
 
 
 def _signature(op):
-    parameters = [inspect.Parameter(p.name, p.kind, default=p.default) for p in op.parameters]
+    parameters = [inspect.Parameter(p.name, inspect.Parameter.VAR_POSITIONAL) if p.name == op.spread else
+                  inspect.Parameter(p.name, p.kind, default=p.default) for p in op.parameters]
     if op.out:
         parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     return inspect.Signature(parameters)
@@ -58,7 +59,9 @@ def _head(op, with_out):
         if p.kind is inspect.Parameter.KEYWORD_ONLY and not star:
             parts.append("*")
             star = True
-        if p.default is inspect.Parameter.empty:
+        if p.name == op.spread:
+            parts += [f"*{p.name}", "**named"]
+        elif p.default is inspect.Parameter.empty:
             parts.append(p.name)
         else:
             env[f"default_{p.name}"] = p.default
@@ -73,6 +76,8 @@ def _written(op, inplace):
     head, env = _head(op, op.out and not inplace)
     lines = [f"def {op.name}{'_' if inplace else ''}({head}):"]
     keys, passed, needs, formula = [], [], [], []
+    if op.spread:
+        lines.append(f"    if named: {op.spread} = by_name(op, {op.spread}, named)")
     for k, p in enumerate(op.parameters):
         if p.role == "operand":
             lines += [f"    if isinstance({p.name}, Tensor):",
@@ -141,7 +146,7 @@ def _written(op, inplace):
     plans: dict = {}
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss, "op": op, "mode": mode,
              "new": object.__new__, "record": record, "record_inplace": record_inplace, "deliver": deliver,
-             "tuple_of": result_type(op), **env}
+             "by_name": _by_name, "tuple_of": result_type(op), **env}
     exec(compile(source, filename, "exec"), scope)
     function = scope[f"{op.name}{'_' if inplace else ''}"]
     function._plans = plans
@@ -382,12 +387,23 @@ def miss(op, inplace, plans, values):
                       if p.kind is not inspect.Parameter.KEYWORD_ONLY]
         keywords = {p.name: v for p, v in zip(op.parameters, converted, strict=True)
                     if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        if op.spread:
+            positional += positional.pop()
         return call(*positional, **keywords)
     plan = planning.make(op, specs, statics, values[0]._layout if inplace else None)
     if len(plans) > 20_000:  # shapes that never come again
         plans.clear()
     plans[tuple(key)] = plan
     return plan
+
+
+def _by_name(op, given, named):
+    """The spread argument of a call that passes it by name."""
+    (name, value), *more = named.items()
+    if given or more or name != op.spread:
+        raise TypeError(f"{op.name}() got an unexpected keyword argument '{(more[0][0] if more else name)}'; "
+                        f"it takes {op.spread} as separate ints or as one tuple")
+    return (value,)
 
 
 def _number_kind(value):
@@ -418,9 +434,7 @@ def _composite(op):
     """A composite is its body; `out=` is added where declared."""
     body = op.body
     if not op.out:
-        def call(*args, **kwargs):
-            return body(*args, **kwargs)
-        return call
+        return body
 
     def call_out(*args, out=None, **kwargs):
         result = body(*args, **kwargs)
@@ -467,6 +481,8 @@ def _record_eager(op, values, given, result):
                    for v in given)
     statics = {p.name: values[p.name] for p in op.parameters if p.role != "operand"}
     for p, v in zip(op.operands, given, strict=True):
+        if isinstance(v, Tensor):
+            statics[f"{p.name}_layout"] = v._layout
         if isinstance(v, (list, tuple)):
             statics[p.name] = v
     rule = _EagerRule(op, statics, wanted, [len(v) if isinstance(v, (list, tuple)) else None for v in given])

@@ -59,9 +59,9 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
         op.check(op, specs, statics)
     if op.kind == "view":
         first = tensors[0]
-        shape, strides, offset = op.body(first, **statics)
-        plan.layout = layout(first.dtype, shape, strides, first.device)
-        plan.layouts, plan.nbytes, plan.offset = (plan.layout,), 0, offset * first.dtype.itemsize
+        shape, strides, offset, *other = op.body(first, **statics)  # other: a dtype of its own
+        plan.layout = layout(other[0] if other else first.dtype, shape, strides, first.device)
+        plan.layouts, plan.nbytes, plan.offset = (plan.layout,), 0, offset * plan.layout.dtype.itemsize
         return plan
     request = _request(op, plan, specs, statics, into)
     runtime = backend(next(iter(devices)).type if devices else "cpu")
@@ -156,7 +156,7 @@ def elementwise_request(op, plan, specs, statics, into=None):
         if not op.casts and not dtypes.can_cast(results[0], into.dtype):
             raise RuntimeError(f"{op.name}_: result type {_type_name(results[0])} can't be cast to the desired output "
                                f"type {_type_name(into.dtype)}")
-        if any(s == 0 and n > 1 for n, s in zip(into.shape, into.strides, strict=True)):
+        if into.numel and any(s == 0 and n > 1 for n, s in zip(into.shape, into.strides, strict=True)):
             raise RuntimeError(f"{op.name}_: unsupported operation: more than one element of the written-to tensor "
                                "refers to a single memory location. Please clone() the tensor before performing the "
                                "operation.")
@@ -183,6 +183,8 @@ def rows_request(op, plan, specs, statics):
     shape = first.shape if op.kind == "reduction" else broadcast_shapes(
         op.name, [s.shape for s in tensors.values()], list(tensors))
     dims = op.dims(shape, statics) if callable(op.dims) else wrap_dims(statics.get("dim"), len(shape))
+    if not shape:
+        dims = ()
     if op.dims == "one" and isinstance(statics.get("dim"), tuple):
         raise TypeError(f"{op.name}(): argument 'dim' must be int, not tuple")
     plan.dims, plan.length = dims, math.prod(shape[i] for i in dims)

@@ -13,12 +13,13 @@ def plan(request):
         import importlib
         module = importlib.import_module(f".{request.template}", __package__)
         return getattr(module, request.function)(request)
-    template = _TEMPLATES.get(type(request))
-    if template is None:
-        from . import nest, scan
-        template = {kinds.Nest: nest.plan, kinds.Scan: scan.plan}[type(request)]
-        _TEMPLATES[type(request)] = template
-    return template(request)
+    if isinstance(request, kinds.Nest):
+        from . import nest
+        return nest.plan(request)
+    if isinstance(request, kinds.Scan):
+        from . import scan
+        return scan.plan(request)
+    return _TEMPLATES[type(request)](request)
 
 
 def source(request):

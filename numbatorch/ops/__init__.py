@@ -2,7 +2,7 @@
 
 from .declare import OPS, namespace
 
-FAMILIES = ("pointwise", "activation", "reduce", "rowwise")
+FAMILIES = ("pointwise", "activation", "reduce", "rowwise", "contraction", "conv")
 
 
 def load():
