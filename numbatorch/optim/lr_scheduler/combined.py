@@ -128,6 +128,18 @@ class ChainedScheduler(_Combination):
         self.optimizer = optimizer
         self._last_lr = values(optimizer, "lr")
 
+    def _initial_step(self) -> None:
+        """The first step as a part of another schedule; the optimizer need not have stepped before it."""
+        self._step_count = 0
+        self._is_initial = False
+        for scheduler in self._schedulers:
+            if type(scheduler).step is LRScheduler.step:
+                scheduler._step_count += 1
+                scheduler._go_to()
+            else:
+                scheduler.step()
+        self._last_lr = values(self.optimizer, "lr")
+
     def step(self) -> None:  # type: ignore[override]
         for scheduler in self._schedulers:
             scheduler.step()
