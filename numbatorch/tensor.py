@@ -753,7 +753,7 @@ def install():
             if op.method:
                 for name in (op.name, *op.aliases):
                     if name not in Tensor.__dict__:
-                        setattr(Tensor, name, op.call)
+                        setattr(Tensor, name, property(op.call) if op.method == "property" else op.call)
                     if op.call_inplace is not None and f"{name}_" not in Tensor.__dict__:
                         setattr(Tensor, f"{name}_", op.call_inplace)
     for python, name in _DUNDERS.items():

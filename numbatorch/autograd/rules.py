@@ -31,7 +31,8 @@ def make_rule(plan, wanted):
         return None
     if op.kind in _FORMULAS:
         return FormulaRule(plan, wanted)
-    return TensorRule(plan.op, plan.statics, wanted)
+    layouts = {f"{n}_layout": s for n, s in plan.specs.items()}
+    return TensorRule(plan.op, {**plan.statics, **layouts}, wanted)
 
 
 def backward_name(op):

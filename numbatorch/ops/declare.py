@@ -9,7 +9,8 @@ The body of a formula (elementwise, reduction, rowwise) is traced once; a view's
 the bodies of other kinds return a request (expr/kinds.py); a composite's body is ordinary code over tensors.
 Gradients: for formulas, `grad=` (first operand) or `<operand>=` lambdas over names among `grad`, `result`, the outputs'
 names and the parameters; what is not declared is derived. For other kinds the same lambdas run on Tensors, and
-operands without one get no gradient.
+operands without one get no gradient; `<operand>_layout` names an operand's Layout without keeping its values.
+`spread=` names the last static, which a call takes as `f(x, 2, 3)` or `f(x, (2, 3))`; `method="property"` makes `x.name`.
 """
 
 import inspect
@@ -58,7 +59,8 @@ class Op:
     parameters: list[Parameter]
     doc: str
     namespaces: tuple[str, ...] = ("",)
-    method: bool = True
+    method: bool | str = True
+    spread: str = ""
     inplace: bool = False
     out: bool = False
     promote: str = SAME
@@ -215,7 +217,8 @@ def declare(kind, function, *, grad=None, namespaces="", name=None, aliases=(), 
         raise TypeError(f"{op_name} ({where}): unknown fields {sorted(unknown)}; operands are {operand_names}")
     for operand, rule in grads.items():
         known = {"grad", "result", *(p.name for p in parameters), *options.get("outputs", ())}
-        known |= {f"grad_{o}" for o in options.get("outputs", ())} | {"grads", "ctx"}
+        known |= {f"grad_{o}" for o in options.get("outputs", ())} | {"grads"}
+        known |= {f"{o}_layout" for o in operand_names}
         for n in inspect.signature(rule).parameters:
             if n not in known:
                 raise TypeError(f"{op_name} ({where}): the gradient of {operand} reads {n}, which the op does not have")
