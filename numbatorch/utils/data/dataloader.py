@@ -96,7 +96,8 @@ class DataLoader:
             if self._is_stream:
                 sampler = _Endless()
             else:
-                sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
+                source: Any = dataset
+                sampler = RandomSampler(source, generator=generator) if shuffle else SequentialSampler(source)
         if batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.dataset = dataset

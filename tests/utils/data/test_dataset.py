@@ -108,7 +108,8 @@ def test_batch_sampler():
 
 
 def test_collate_descends_into_containers():
-    sample = {"t": nt.ones(2), "n": np.arange(3), "f": 0.5, "i": 3, "s": "a", "p": Point(1, np.float32(2)), "l": [1, (2,)]}
+    sample = {"t": nt.ones(2), "n": np.arange(3), "f": 0.5, "i": 3, "s": "a"}
+    sample |= {"p": Point(1, np.float32(2)), "l": [1, (2,)]}
     batch = data.default_collate([sample, sample])
     assert batch["t"].shape == (2, 2) and batch["n"].tolist() == [[0, 1, 2]] * 2
     assert batch["f"].dtype == nt.float64 and batch["i"].dtype == nt.int64 and batch["s"] == ["a", "a"]
