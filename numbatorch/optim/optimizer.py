@@ -77,7 +77,7 @@ def _with_hooks(step: Callable) -> Callable:
         finally:
             self._is_stepping = False
 
-    hooked_step.hooked = True
+    hooked_step.hooked = True  # type: ignore[attr-defined]
     return hooked_step
 
 
@@ -87,6 +87,8 @@ class Optimizer:
     params: tensors, `(name, tensor)` pairs, or dicts with a `params` entry and options of their own.
     defaults: option values for groups that do not give them.
     """
+
+    _opt_called = False  # whether a step was made since a schedule was attached
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -143,7 +143,7 @@ class _CheckpointMixin:
         self.storages[key] = storage
         elements = size // obj.element_size() if typed else size
         reference = _Reference(("storage", class_name, key, "cpu", elements))
-        place = (obj.storage_offset(), tuple(obj.shape), tuple(obj.stride()), obj.requires_grad, OrderedDict())
+        place: tuple = (obj.storage_offset(), tuple(obj.shape), tuple(obj.stride()), obj.requires_grad, OrderedDict())
         if typed:
             return _Call(torch_name("torch._utils", "_rebuild_tensor_v2"), (reference, *place))
         return _Call(torch_name("torch._utils", "_rebuild_tensor_v3"), (reference, *place, obj.dtype))

@@ -285,7 +285,7 @@ class RestrictedUnpickler:
         elif isinstance(target, numpy.dtype):
             if state[3] is not None or state[4] is not None or state[2] is not None:
                 raise self._error("it holds a NumPy dtype with fields")
-            target.__setstate__(state)
+            target.__setstate__(state)  # type: ignore[attr-defined]
         elif id(type(target)) in self.classes:
             if hasattr(target, "__setstate__"):
                 target.__setstate__(state)

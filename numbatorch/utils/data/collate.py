@@ -61,7 +61,7 @@ def default_collate(batch: list) -> Any:
     if isinstance(first, Mapping):
         return _mapping_like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
     if _is_namedtuple(first):
-        return type(first)(*(default_collate(column) for column in zip(*batch, strict=True)))
+        return type(first)(*(default_collate(column) for column in map(list, zip(*batch, strict=True))))
     if isinstance(first, Sequence):
         sizes = {len(sample) for sample in batch}
         if len(sizes) > 1:
