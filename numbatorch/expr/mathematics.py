@@ -9,9 +9,12 @@ are the C library's.
 from types import FunctionType
 
 from numbatorch.expr import (
+    bessel_functions,
     circular_float32,
     elementary_float64,
+    error_functions,
     exponential_float32,
+    gamma_functions,
     wide_float32,
 )
 
@@ -25,7 +28,15 @@ def _functions(*modules):
     return found
 
 
-FUNCTIONS = _functions(exponential_float32, circular_float32, elementary_float64, wide_float32)
+FUNCTIONS = _functions(
+    exponential_float32,
+    circular_float32,
+    elementary_float64,
+    wide_float32,
+    error_functions,
+    gamma_functions,
+    bessel_functions,
+)
 ULP = {name: function.ulp for name, function in FUNCTIONS.items() if hasattr(function, "ulp")}
 
 globals().update(FUNCTIONS)
