@@ -162,7 +162,7 @@ def result_type(op):
         return lambda *values: values
     found = _types.get((op.name, op.outputs))
     if found is None:
-        found = _types[op.name, op.outputs] = named_results(op.name, op.outputs)
+        found = _types[op.name, op.outputs] = named_results(op.name.removesuffix("_dim"), op.outputs)
     return lambda *values: found(values)
 
 

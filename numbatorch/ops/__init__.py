@@ -2,7 +2,9 @@
 
 from .declare import OPS, namespace
 
-FAMILIES = ("pointwise", "activation", "reduce", "rowwise", "contraction", "conv")
+FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss", "contraction", "conv",
+            "view", "placing", "splitting",
+            "pool")
 
 
 def load():

@@ -1,0 +1,163 @@
+"""Normalisation layers over the rowwise ops."""
+
+from .declare import OPS, composite
+from .rowwise import batch_norm_rows, layer_norm_rows, rms_norm_rows
+
+_BOTH = ("", "nn.functional")
+
+
+def _expect(name, label, value, shape):
+    if value is not None and tuple(value.shape) != tuple(shape):
+        raise RuntimeError(f"{name}: expected {label} to have shape {tuple(shape)}, but got {tuple(value.shape)}")
+
+
+@composite(namespaces=_BOTH, method=False)
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True):
+    """(input - mean) / sqrt(var + eps) over the last dimensions, times weight, plus bias (arXiv:1607.06450)."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if len(shape) < 1:
+        raise RuntimeError("layer_norm: Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
+                           f"one element, but got normalized_shape = {list(shape)}")
+    if tuple(input.shape[-len(shape):]) != shape:
+        raise RuntimeError(f"layer_norm: Given normalized_shape={list(shape)}, expected input with shape "
+                           f"[*, {', '.join(map(str, shape))}], but got input of size {list(input.shape)}")
+    _expect("layer_norm", "weight", weight, shape)
+    _expect("layer_norm", "bias", bias, shape)
+    return layer_norm_rows.call(input, weight, bias, eps, len(shape))
+
+
+@composite(namespaces=_BOTH, method=False)
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """input / sqrt(mean(input²) + eps) over the last dimensions, times weight (arXiv:1910.07467)."""
+    from .. import dtypes
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if len(shape) < 1 or tuple(input.shape[-len(shape):]) != shape:
+        raise RuntimeError(f"rms_norm: Given normalized_shape={list(shape)}, expected input with shape "
+                           f"[*, {', '.join(map(str, shape))}], but got input of size {list(input.shape)}")
+    _expect("rms_norm", "weight", weight, shape)
+    return rms_norm_rows.call(input, weight, float(dtypes.finfo(input.dtype).eps if eps is None else eps), len(shape))
+
+
+def _by_channel(x, ndim):
+    return None if x is None else x.view(1, -1, *(1,) * (ndim - 2))
+
+
+@composite(namespaces="nn.functional", method=False)
+def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1,
+               eps=1e-05):
+    """(input - mean) / sqrt(var + eps) for each channel (dimension 1), times weight, plus bias (arXiv:1502.03167).
+
+    In training mean and variance are the batch's, and move the running ones by `momentum` (variance unbiased).
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"batch_norm: expected at least 2 dimensions, got input {tuple(input.shape)}")
+    channels = input.shape[1]
+    for label, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if value is not None and value.numel() != channels:
+            raise RuntimeError(f"batch_norm: {label} should contain {channels} elements not {value.numel()}")
+    count = input.numel() // channels if channels else 0
+    if training:
+        if count == 1:
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+        result, mean, var = batch_norm_rows.call(input, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim), eps)
+        if running_mean is not None or running_var is not None:
+            from ..autograd.modes import no_grad
+            with no_grad():
+                if running_mean is not None:
+                    running_mean.lerp_(mean.detach().reshape(-1).to(running_mean.dtype), momentum)
+                if running_var is not None:
+                    unbiased = var.detach().reshape(-1).to(running_var.dtype) * (count / max(count - 1, 1))
+                    running_var.lerp_(unbiased, momentum)
+        return result
+    if running_mean is None or running_var is None:
+        raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
+    scale = OPS["rsqrt"].call(running_var + eps)
+    result = (input - _by_channel(running_mean, input.ndim)) * _by_channel(scale, input.ndim)
+    if weight is not None:
+        result = result * _by_channel(weight, input.ndim)
+    return (result if bias is None else result + _by_channel(bias, input.ndim)).to(input.dtype)
+
+
+@composite(namespaces=_BOTH, method=False)
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True):
+    """Normalised over groups of channels (arXiv:1803.08494)."""
+    if input.ndim < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+    n, c = input.shape[:2]
+    if num_groups <= 0 or c % num_groups:
+        raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+                           f"{list(input.shape)} and num_groups={num_groups}")
+    _expect("group_norm", "weight", weight, (c,))
+    _expect("group_norm", "bias", bias, (c,))
+    rows = input.reshape(n, num_groups, -1) if input.numel() else input
+    result = layer_norm_rows.call(rows, None, None, eps, 1).reshape(input.shape) if input.numel() else input.clone()
+    if weight is not None:
+        result = result * _by_channel(weight, input.ndim)
+    return result if bias is None else result + _by_channel(bias, input.ndim)
+
+
+@composite(namespaces="nn.functional", method=False)
+def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
+                  eps=1e-05):
+    """Each channel of each sample normalised by itself (arXiv:1607.08022)."""
+    n, c = input.shape[:2]
+    if use_input_stats:
+        size = 1
+        for k in input.shape[2:]:
+            size *= k
+        if size == 1:
+            raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    def repeat(x):
+        return None if x is None else x.repeat(n)
+    mean, var = repeat(running_mean), repeat(running_var)
+    result = batch_norm.call(input.reshape(1, n * c, *input.shape[2:]), mean, var, repeat(weight), repeat(bias),
+                             use_input_stats, momentum, eps).reshape(input.shape)
+    if use_input_stats and running_mean is not None:
+        from ..autograd.modes import no_grad
+        with no_grad():
+            running_mean.copy_(mean.view(n, c).mean(0))
+            running_var.copy_(var.view(n, c).mean(0))
+    return result
+
+
+@composite(namespaces="nn.functional", method=False)
+def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
+    """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta (Krizhevsky et al. 2012, 3.3)."""
+    if input.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if input.numel() == 0:
+        return input
+    squares = (input * input).unsqueeze(1)
+    pad, pool = OPS["nn.functional.pad"].call, OPS["nn.functional.avg_pool2d"].call
+    if input.ndim == 3:
+        mean = pool(pad(squares, (0, 0, size // 2, (size - 1) // 2)), (size, 1), 1).squeeze(1)
+    else:
+        n, _, c, *rest = squares.shape
+        flat = squares.reshape(n, 1, c, -1)
+        mean = pool(pad(flat, (0, 0, size // 2, (size - 1) // 2)), (size, 1), 1).reshape(input.shape)
+    return input / (mean * alpha + k) ** beta
+
+
+@composite(namespaces="nn.functional", method=False)
+def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+    """input / max(‖input‖_p, eps) along `dim`."""
+    from .reduce_forms import vector_norm_of
+    result = input / vector_norm_of(input, p, dim, True).clamp_min(eps).expand_as(input)
+    return result if out is None else out.copy_(result)
+
+
+@composite(namespaces=_BOTH, method=False)
+def cosine_similarity(x1, x2, dim=1, eps=1e-08):
+    """Sum of products over the product of norms, each at least eps, along `dim`."""
+    from .reduce_forms import vector_norm_of
+    x1, x2 = OPS["broadcast_tensors"].call(x1, x2)
+    first = vector_norm_of(x1, 2, dim, True).clamp_min(eps)
+    second = vector_norm_of(x2, 2, dim, True).clamp_min(eps)
+    return ((x1 / first) * (x2 / second)).sum(dim)
+
+
+@composite(namespaces=_BOTH, method=False)
+def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
+    """The p-norm of x1 - x2 + eps over the last dimension."""
+    from .reduce_forms import vector_norm_of
+    return vector_norm_of(x1 - x2 + eps, p, -1, keepdim)
