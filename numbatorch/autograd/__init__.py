@@ -141,5 +141,19 @@ class set_detect_anomaly(detect_anomaly):
         return self
 
 
+def __getattr__(name):
+    """Function and the checks need Tensor, which needs this package: they are imported when first asked for."""
+    import importlib
+    if name in ("Function", "FunctionCtx", "once_differentiable"):
+        return getattr(importlib.import_module(".function", __name__), name)
+    if name in ("gradcheck", "gradgradcheck"):
+        module = importlib.import_module(".gradcheck", __name__)
+        globals()["gradcheck"], globals()["gradgradcheck"] = module.gradcheck, module.gradgradcheck
+        return globals()[name]
+    if name == "Variable":
+        return importlib.import_module("..tensor", __name__).Tensor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "inference_mode", "is_grad_enabled",
            "is_inference_mode_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled"]
