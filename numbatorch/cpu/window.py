@@ -1,0 +1,398 @@
+"""Template of pooling: each output looks at a window of its input plane.
+
+Units of the forward kernels are rows of the output, those of the backward kernels whole planes, so that a plane's
+gradient is summed by one thread in a fixed order. Window sizes, strides and dilations are constants in the source.
+Where windows lie inside the input they are written out tap by tap, in a loop that becomes vector code; windows that
+touch a border, or differ in size (adaptive pooling), walk the ranges that tables in `meta` give for each dimension.
+"""
+
+import math
+
+from ..expr import write
+from . import geometry
+from .compile import compile_kernel
+
+UNROLLED = 36  # taps written out one by one at most: 6x6; larger windows are loops of constant length
+
+
+class _Geometry:
+    """Where the windows of a request lie, and the meta block that says so."""
+
+    def __init__(self, request, inputs, plane, windows):
+        options = request.options
+        self.rank = rank = len(plane)
+        self.plane, self.windows = plane, windows
+        self.step = options["dilation"]  # between the taps of a window
+        self.kernel, self.stride = options["kernel"], options["stride"]
+        self.inside = [(0, 0)] * rank
+        tables = []
+        for d in range(rank):
+            starts, ends, counts, ok = _spans(options, d, plane[d], windows[d])
+            tables.append((starts, ends, counts))
+            if self.kernel is not None and ok:
+                self.inside[d] = (ok[0], ok[-1] + 1)
+        if any(lo == hi for lo, hi in self.inside):
+            self.inside = [(0, 0)] * rank
+        self.whole = all(span == (0, n) for span, n in zip(self.inside, windows, strict=True))
+        self.tiles = self.whole and self.kernel == self.stride and set(self.step) == {1}  # windows never overlap
+        tensors = list(inputs) + list(request.outputs)
+        self.rows = [t.strides if t.ndim == rank + 2 else (0, *t.strides) for t in tensors]
+        self.last = [geometry.stride_class(r[-1]) for r in self.rows]
+        first = tensors[0]
+        self.lead = first.shape[:2] if first.ndim == rank + 2 else (1, first.shape[0])
+        # meta: channels, plane sizes, window counts, inside ranges, tensor strides, tables
+        self.values = [self.lead[1], *plane, *windows]
+        self.at_inside = len(self.values)
+        for span in self.inside:
+            self.values += span
+        self.at_rows = [len(self.values) + k * (rank + 2) for k in range(len(self.rows))]
+        for r in self.rows:
+            self.values += r
+        self.at_tables = []
+        for table in tables:
+            places = []
+            for column in table:
+                places.append(len(self.values))
+                self.values += column
+            self.at_tables.append(places)
+
+    def code(self):
+        """A name part for everything that is constant in the source."""
+        shape = "adaptive" if self.kernel is None else "_".join(
+            "x".join(map(str, v)) for v in (self.kernel, self.stride, self.step))
+        return f"{shape}_{'whole' if self.whole else 'edges'}_{''.join(self.last)}"
+
+
+def _spans(options, d, size, count):
+    """Per window of dimension d: first tap, end of taps, elements that an average divides by; windows fully inside."""
+    starts, ends, counts, inside = [], [], [], []
+    for o in range(count):
+        if options["kernel"] is None:
+            start, end = o * size // count, -(-(o + 1) * size // count)
+            starts.append(start), ends.append(end), counts.append(end - start)
+            continue
+        k, step, pad = options["kernel"][d], options["dilation"][d], options["padding"][d]
+        start = o * options["stride"][d] - pad
+        end = start + (k - 1) * step + 1
+        if start >= 0 and end <= size:
+            inside.append(o)
+        padded = min(end, size + pad) - start
+        first = start if start >= 0 else start + -(start // step) * step
+        starts.append(first), ends.append(min(end, size))
+        counts.append(padded if options.get("count_include_pad") else max(0, min(end, size) - max(start, 0)))
+    if options["kernel"] is not None and options.get("divisor") is None and options.get("average"):
+        inside = [o for o in inside if counts[o] == options["kernel"][d]]
+    return starts, ends, [max(1, c) for c in counts], inside
+
+
+class _Kernel:
+    """One kernel's text in the making."""
+
+    def __init__(self, request, inputs, plane, windows, names):
+        self.request, self.names = request, names
+        self.g = _Geometry(request, inputs, plane, windows)
+        self.dtype = inputs[0].dtype.name
+        self.value = write.compute_type(self.dtype)
+        self.layouts = [*inputs, *request.outputs]
+        self.lines: list[str] = []
+
+    def add(self, depth, *lines):
+        self.lines += ["    " * depth + line for line in lines]
+
+    def launch(self, label, units, work, independent=False):
+        signature = (*(f"{write.storage(t.dtype.name)}*" for t in self.layouts), "int64*")
+        name = f"{label}_{self.dtype}_{self.g.code()}"
+        head = [f"def {name}({', '.join(self.names)}, meta, start, stop):"]
+        sizes = [f"    size{d} = meta[{1 + d}]" for d in range(self.g.rank)]
+        sizes += [f"    count{d} = meta[{1 + self.g.rank + d}]" for d in range(self.g.rank)]
+        for n, row, last in zip(self.names, self.g.at_rows, self.g.last, strict=True):
+            for d in range(self.g.rank):
+                if d < self.g.rank - 1 or last == "n":
+                    sizes.append(f"    {n}_{d} = meta[{row + 2 + d}]")
+        for d in range(self.g.rank):
+            sizes.append(f"    low{d} = meta[{self.g.at_inside + 2 * d}]")
+            sizes.append(f"    high{d} = meta[{self.g.at_inside + 2 * d + 1}]")
+        kernel = compile_kernel(name, "\n".join(head + sizes + self.lines) + "\n", signature, independent)
+        return geometry.launch(kernel, units, geometry.GRAIN // max(1, work), self.g.values)
+
+    def element(self, name, coordinates, base=None):
+        """name[...] at spatial coordinates within the plane that starts at at_name."""
+        k = self.names.index(name)
+        parts = [base or f"at_{name}"]
+        for d, c in enumerate(coordinates):
+            if d < self.g.rank - 1:
+                parts.append(f"({c}) * {name}_{d}")
+            elif self.g.last[k] != "0":
+                parts.append(f"({c})" if self.g.last[k] == "1" else f"({c}) * {name}_{d}")
+        return f"{name}[{' + '.join(parts)}]"
+
+    def read(self, name, coordinates):
+        k = self.names.index(name)
+        return write.load(self.element(name, coordinates), self.layouts[k].dtype.name)
+
+    def assign(self, name, coordinates, text, type_):
+        k = self.names.index(name)
+        return f"{self.element(name, coordinates)} = {write.store(text, type_, self.layouts[k].dtype.name)}"
+
+    def planes(self, counter):
+        """Lines at depth 2 that give at_<name> for the plane that `counter` names."""
+        self.add(2, f"channel = {counter} % meta[0]", f"sample = {counter} // meta[0]")
+        for n, row in zip(self.names, self.g.at_rows, strict=True):
+            self.add(2, f"at_{n} = sample * meta[{row}] + channel * meta[{row + 1}]")
+
+    def output_rows(self, body):
+        """Units are output rows: body(depth, taps) writes one output, at o0, o1, ..."""
+        g = self.g
+        self.add(1, "for unit in range(start, stop):")
+        self.add(2, "rest = unit")
+        for d in range(g.rank - 2, -1, -1):
+            self.add(2, f"o{d} = rest % count{d}", f"rest = rest // count{d}")
+        self.planes("rest")
+        self._row(2, body)
+
+    def plane_rows(self, body):
+        """Units are planes: loops over all outputs of the plane."""
+        g = self.g
+        for d in range(g.rank - 1):
+            self.add(2 + d, f"for o{d} in range(count{d}):")
+        self._row(1 + g.rank, body)
+
+    def _row(self, depth, body):
+        g, last = self.g, self.g.rank - 1
+        if g.whole:
+            self.add(depth, f"for o{last} in range(count{last}):")
+            self._whole(depth + 1, body)
+            return
+        if g.inside[last] == (0, 0):
+            self.add(depth, f"for o{last} in range(count{last}):")
+            self._edge(depth + 1, body)
+            return
+        test = " and ".join(f"o{d} >= low{d} and o{d} < high{d}" for d in range(last)) or "True"
+        self.add(depth, f"first = low{last}", f"after = high{last}")
+        self.add(depth, f"if not ({test}):", f"    first = count{last}", f"    after = count{last}")
+        self.add(depth, f"for o{last} in range(first):")
+        self._edge(depth + 1, body)
+        self.add(depth, f"for o{last} in range(first, after):")
+        self._whole(depth + 1, body)
+        self.add(depth, f"for o{last} in range(after, count{last}):")
+        self._edge(depth + 1, body)
+
+    def _whole(self, depth, body):
+        g = self.g
+        padding = self.request.options["padding"]
+        for d in range(g.rank):
+            pad = f" - {padding[d]}" if padding[d] else ""
+            self.add(depth, f"y{d} = o{d} * {g.stride[d]}{pad}")
+        if math.prod(g.kernel) <= UNROLLED:
+            def taps(tap):
+                for number in range(math.prod(g.kernel)):
+                    rest, place = number, []
+                    for d in range(g.rank - 1, -1, -1):
+                        rest, k = divmod(rest, g.kernel[d])
+                        place.insert(0, f"y{d} + {k * g.step[d]}" if k else f"y{d}")
+                    tap(depth, place)
+        else:
+            def taps(tap):
+                for d in range(g.rank):
+                    reach = (g.kernel[d] - 1) * g.step[d] + 1
+                    self.add(depth + d, f"for x{d} in range(y{d}, y{d} + {reach}, {g.step[d]}):")
+                tap(depth + g.rank, [f"x{d}" for d in range(g.rank)])
+        body(depth, taps, True)
+
+    def _edge(self, depth, body):
+        g = self.g
+
+        def taps(tap):
+            for d in range(g.rank):
+                first, end, _ = g.at_tables[d]
+                self.add(depth + d, f"for x{d} in range(meta[{first} + o{d}], meta[{end} + o{d}], {g.step[d]}):")
+            tap(depth + g.rank, [f"x{d}" for d in range(g.rank)])
+        body(depth, taps, False)
+
+    def outputs(self):
+        return [f"o{d}" for d in range(self.g.rank)]
+
+    def flat(self, place):
+        text = f"({place[0]})"
+        for d in range(1, self.g.rank):
+            text = f"({text} * size{d} + {place[d]})"
+        return text
+
+    def lowest(self):
+        if self.value.startswith("float"):
+            return f"{self.value}(-inf)"
+        import numpy as np
+        return write.literal(int(np.iinfo(self.value).min), self.value)
+
+    def first_position(self, whole):
+        if whole:
+            return self.flat([f"y{d}" for d in range(self.g.rank)])
+        return self.flat([f"meta[{self.g.at_tables[d][0]} + o{d}]" for d in range(self.g.rank)])
+
+    def largest(self, depth, taps, whole):
+        """Statements that leave the window's maximum in `best` and its place in `where_`; NaN beats everything."""
+        self.add(depth, f"best = {self.lowest()}", f"where_ = int64({self.first_position(whole)})")
+
+        def tap(depth, place):
+            self.add(depth, f"v = {self.read('x', place)}")
+            self.add(depth, "better = (v > best) | (v != v)" if self.value.startswith("float") else "better = v > best")
+            self.add(depth, "best = where(better, v, best)")
+            self.add(depth, f"where_ = where(better, int64({self.flat(place)}), where_)")
+        taps(tap)
+
+    def divisor(self):
+        fixed = self.request.options.get("divisor")
+        if fixed is not None:
+            return f"{self.value}({fixed})"
+        return f"{self.value}({' * '.join(f'meta[{t[2]} + o{d}]' for d, t in enumerate(self.g.at_tables))})"
+
+    def scale(self, whole):
+        if whole and self.request.options.get("divisor") is None:
+            return f"{self.value}({math.prod(self.g.kernel)})"
+        return self.divisor()
+
+    def divided(self, text, by):
+        return f"{text} / {by}" if self.value.startswith(("float", "complex")) else f"{self.value}({text} // {by})"
+
+
+def _shape(layout, rank):
+    return layout.shape[-rank:]
+
+
+def _units(k):
+    return math.prod(k.g.lead)
+
+
+def max_pool(request):
+    """Launch of the maximum of each window; with a second output also its flat position in the input plane."""
+    (x,), rank = request.inputs, request.options["rank"]
+    indices = len(request.outputs) == 2
+    names = ["x", "out", "at"] if indices else ["x", "out"]
+    k = _Kernel(request, [x], _shape(x, rank), _shape(request.outputs[0], rank), names)
+
+    def body(depth, taps, whole):
+        if indices:
+            k.largest(depth, taps, whole)
+            k.add(depth, k.assign("out", k.outputs(), "best", k.value), f"{k.element('at', k.outputs())} = where_")
+            return
+        k.add(depth, f"best = {k.lowest()}")
+
+        def tap(depth, place):
+            k.add(depth, f"v = {k.read('x', place)}")
+            if k.value.startswith("float"):
+                k.add(depth, "best = where((v > best) | (v != v), v, best)")
+            else:
+                k.add(depth, "best = where(v > best, v, best)")
+        taps(tap)
+        k.add(depth, k.assign("out", k.outputs(), "best", k.value))
+    k.output_rows(body)
+    rows = math.prod(k.g.windows[:-1])
+    return k.launch(f"max_pool{rank}d{'_indices' if indices else ''}", _units(k) * rows,
+                    k.g.windows[-1] * (2 + math.prod(k.g.kernel or (4,))), True)
+
+
+def _clear(k, depth):
+    """Lines that set the plane of `out` to zero; `out` is contiguous."""
+    zero = write.store(write.literal(0, k.value), k.value, k.layouts[-1].dtype.name)
+    sizes = " * ".join(f"size{d}" for d in range(k.g.rank))
+    if k.g.tiles:  # what lies outside all tiles is all that the stores below leave out
+        test = " or ".join(f"size{d} != count{d} * {k.g.kernel[d]}" for d in range(k.g.rank))
+        k.add(depth, f"if {test}:")
+        depth += 1
+    k.add(depth, f"for i in range({sizes}):", f"    out[at_out + i] = {zero}")
+
+
+def max_pool_backward(request):
+    """Launch that gives each window's gradient to its maximum, which is looked for again; inputs (grad, input)."""
+    (grad, x), rank = request.inputs, request.options["rank"]
+    k = _Kernel(request, [grad, x], _shape(x, rank), _shape(grad, rank), ["grad", "x", "out"])
+    k.add(1, "for unit in range(start, stop):")
+    k.planes("unit")
+    _clear(k, 2)
+
+    narrow = k.g.tiles and math.prod(k.g.kernel) <= UNROLLED
+
+    def body(depth, taps, whole):
+        if narrow:
+            _tile_gradient(k, depth, taps)
+            return
+        k.largest(depth, taps, whole)
+        k.add(depth, f"g = {k.read('grad', k.outputs())}")
+        old = write.load("out[at_out + where_]", k.dtype)
+        k.add(depth, f"out[at_out + where_] = {write.store(f'{old} + g', k.value, k.dtype)}")
+    k.plane_rows(body)
+    return k.launch(f"max_pool{rank}d_backward", _units(k), 2 * math.prod(k.g.plane), narrow)
+
+
+def _tile_gradient(k, depth, taps):
+    """Every tap of a tile is stored, with the gradient or 0; a tap's number is narrow, so the loop becomes vectors."""
+    k.add(depth, f"best = {k.lowest()}", "where_ = int32(0)", f"g = {k.read('grad', k.outputs())}")
+    places = []
+
+    def look(depth, place):
+        k.add(depth, f"v = {k.read('x', place)}")
+        k.add(depth, "better = (v > best) | (v != v)" if k.value.startswith("float") else "better = v > best")
+        k.add(depth, "best = where(better, v, best)", f"where_ = where(better, int32({len(places)}), where_)")
+        places.append(place)
+    taps(look)
+    for number, place in enumerate(places):
+        chosen = f"where(where_ == int32({number}), g, {write.literal(0, k.value)})"
+        k.add(depth, k.assign("out", place, chosen, k.value))
+
+
+def scatter_planes(request):
+    """Launch that adds inputs[0] at the flat positions inputs[1] of each output plane."""
+    (grad, at), rank = request.inputs, request.options["rank"]
+    windows = _shape(grad, rank)
+    k = _Kernel(request, [grad, at], _shape(request.outputs[0], rank), windows, ["grad", "at", "out"])
+    k.add(1, "for unit in range(start, stop):")
+    k.planes("unit")
+    _clear(k, 2)
+    k.add(2, "area = " + " * ".join(f"size{d}" for d in range(rank)))
+    for d in range(rank):
+        k.add(2 + d, f"for o{d} in range(count{d}):")
+    k.add(2 + rank, f"position = {k.element('at', k.outputs())}", "if position >= 0 and position < area:")
+    value = k.read("grad", k.outputs())
+    if request.options["add"]:
+        value = f"{write.load('out[at_out + position]', k.dtype)} + {value}"
+    k.add(3 + rank, f"out[at_out + position] = {write.store(value, k.value, k.dtype)}")
+    return k.launch(f"{'add' if request.options['add'] else 'put'}_planes{rank}d", _units(k), 2 * math.prod(k.g.plane))
+
+
+def avg_pool(request):
+    """Launch of the mean of each window."""
+    (x,), rank = request.inputs, request.options["rank"]
+    k = _Kernel(request, [x], _shape(x, rank), _shape(request.outputs[0], rank), ["x", "out"])
+
+    def body(depth, taps, whole):
+        k.add(depth, f"total = {write.literal(0, k.value)}")
+        taps(lambda depth, place: k.add(depth, f"total = total + {k.read('x', place)}"))
+        k.add(depth, k.assign("out", k.outputs(), k.divided("total", k.scale(whole)), k.value))
+    k.output_rows(body)
+    rows = math.prod(k.g.windows[:-1])
+    return k.launch(_average_name(k, ""), _units(k) * rows, k.g.windows[-1] * (2 + math.prod(k.g.kernel or (4,))), True)
+
+
+def avg_pool_backward(request):
+    """Launch that spreads each window's gradient over its elements."""
+    (grad,), rank = request.inputs, request.options["rank"]
+    k = _Kernel(request, [grad], _shape(request.outputs[0], rank), _shape(grad, rank), ["grad", "out"])
+    k.add(1, "for unit in range(start, stop):")
+    k.planes("unit")
+    _clear(k, 2)
+
+    def body(depth, taps, whole):
+        k.add(depth, f"g = {k.divided(k.read('grad', k.outputs()), k.scale(whole))}")
+
+        def tap(depth, place):
+            value = "g" if k.g.tiles else f"{k.read('out', place)} + g"
+            k.add(depth, k.assign("out", place, value, k.value))
+        taps(tap)
+    k.plane_rows(body)
+    return k.launch(_average_name(k, "_backward"), _units(k), 2 * math.prod(k.g.plane), k.g.tiles)
+
+
+def _average_name(k, suffix):
+    divisor = k.request.options.get("divisor")
+    own = "" if divisor is None else f"_by{divisor}".replace("-", "m")
+    return f"avg_pool{k.g.rank}d{suffix}{own}"

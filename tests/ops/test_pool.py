@@ -1,0 +1,68 @@
+"""Pooling against windows cut out with NumPy."""
+
+import numpy as np
+import pytest
+
+import numbatorch as nt
+from numbatorch.ops import namespace
+
+F = namespace("nn.functional")
+
+
+def windows(x, kernel, stride, padding, fill):
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=fill)
+    cut = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (2, 3))
+    return cut[:, :, ::stride, ::stride]
+
+
+@pytest.mark.parametrize("kernel, stride, padding", [(2, 2, 0), (3, 2, 1), (3, 1, 1), (7, 3, 2)])
+def test_max_and_mean_of_windows(kernel, stride, padding):
+    x = np.random.default_rng(0).standard_normal((2, 3, 13, 12)).astype(np.float32)
+    maximum = F["max_pool2d"](nt.from_numpy(x), kernel, stride, padding)
+    assert np.array_equal(maximum.numpy(), windows(x, kernel, stride, padding, -np.inf).max((-1, -2)))
+    mean = F["avg_pool2d"](nt.from_numpy(x), kernel, stride, padding).numpy()
+    np.testing.assert_allclose(mean, windows(x, kernel, stride, padding, 0).mean((-1, -2)), rtol=1e-5, atol=1e-6)
+
+
+def test_indices_point_at_the_maximum_and_the_gradient_goes_there():
+    x = np.random.default_rng(1).standard_normal((2, 3, 9, 9)).astype(np.float32)
+    for kernel, stride, padding in ((2, 2, 0), (3, 2, 1)):
+        input = nt.from_numpy(x.copy()).requires_grad_()
+        values, indices = F["max_pool2d"](input, kernel, stride, padding, return_indices=True)
+        flat = x.reshape(2, 3, -1)
+        at = indices.numpy().reshape(2, 3, -1)
+        assert np.array_equal(np.take_along_axis(flat, at, -1), values.detach().numpy().reshape(2, 3, -1))
+        expected = np.zeros_like(flat)
+        for n in range(2):
+            for c in range(3):
+                np.add.at(expected[n, c], at[n, c], 1)
+        values.sum().backward()
+        assert np.array_equal(input.grad.numpy().reshape(2, 3, -1), expected)
+        input.grad = None
+        F["max_pool2d"](input, kernel, stride, padding).sum().backward()
+        assert np.array_equal(input.grad.numpy().reshape(2, 3, -1), expected)
+
+
+def test_nan_wins():
+    x = nt.tensor([[[1.0, float("nan"), 3.0, 2.0]]])
+    assert np.isnan(F["max_pool1d"](x, 2).numpy()[0, 0, 0])
+
+
+def test_adaptive_windows_cover_everything_once_where_sizes_divide():
+    x = nt.arange(24, dtype=nt.float32).reshape(1, 2, 12).requires_grad_()
+    result = F["adaptive_avg_pool1d"](x, 5)
+    starts = [(o * 12 // 5, -(-(o + 1) * 12 // 5)) for o in range(5)]
+    expected = [[np.arange(24).reshape(2, 12)[c, a:b].mean() for a, b in starts] for c in range(2)]
+    np.testing.assert_allclose(result.detach().numpy()[0], expected, rtol=1e-6)
+    result.sum().backward()
+    assert abs(float(x.grad.sum()) - 10) < 1e-5
+
+
+def test_errors_name_the_values():
+    x = nt.zeros(1, 1, 4, 4)
+    with pytest.raises(RuntimeError, match="pad=3, kernel_size=3"):
+        F["max_pool2d"](x, 3, 1, 3)
+    with pytest.raises(RuntimeError, match="too small"):
+        F["max_pool2d"](x, 5)
+    with pytest.raises(RuntimeError, match="3D or 4D"):
+        F["avg_pool2d"](nt.zeros(4), 2)
