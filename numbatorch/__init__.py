@@ -1,4 +1,7 @@
-"""numbatorch: PyTorch's programming model in pure Python, its kernels generated and compiled by Numba."""
+"""numbatorch: PyTorch's programming model in pure Python, its kernels generated and compiled by Numba.
+
+    import numbatorch as torch
+"""
 
 from . import ops
 
@@ -10,9 +13,42 @@ _tensor.install()
 globals().update(ops.namespace(""))
 globals().update({name: getattr(creation, name) for name in creation.FUNCTIONS})
 
+from . import autograd, dtypes as _dtypes, indexing  # noqa: E402
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: E402
+from .autograd.modes import is_inference_mode_enabled  # noqa: E402
+from .creation import (channels_last, channels_last_3d, contiguous_format, layout_type as layout,  # noqa: E402
+                       memory_format, preserve_format, range_ as range, sparse_coo, sparse_csr, strided)
 from .device import device  # noqa: E402
-from .dtypes import (bfloat16, bool, can_cast, complex64, complex128, dtype, finfo, float16, float32,  # noqa: E402
-                     float64, get_default_dtype, iinfo, int8, int16, int32, int64, promote_types, set_default_dtype,
-                     uint8, uint16, uint32, uint64)
-from .tensor import Size, Tensor  # noqa: E402
+from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype  # noqa: E402
+from .printing import set_printoptions  # noqa: E402
+from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads  # noqa: E402
+from .tensor import Size, Tensor, UntypedStorage  # noqa: E402
+from .typing import is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type  # noqa: E402
+
+for _d in (*_dtypes.ALL, _dtypes.uint16, _dtypes.uint32, _dtypes.uint64):
+    globals()[_d.name] = _d
+globals().update(_dtypes.ALIASES)
+
+from math import e, inf, nan, pi  # noqa: E402
+
+newaxis = None
+__version__ = "0.1.0"
+
+_SUBMODULES = frozenset("nn optim utils linalg fft special serialization safetensors library random backends cuda cpu "
+                        "datasets jit testing version".split())
+
+
+_NAMES = {"Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",
+          "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
+          "set_rng_state": "random"}
+
+
+def __getattr__(name):
+    """Submodules, and what they define, are imported when first named."""
+    import importlib
+    if name in _SUBMODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _NAMES:
+        found = globals()[name] = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,10 +19,14 @@ import numpy as np
 
 from numbatorch.cpu.convolution_kernels import (
     CALL,
+    FLAT_BYTES,
+    FLAT_K_BLOCK,
+    FLAT_META,
     FORWARD_META,
     K_BLOCK,
     POSITION_BLOCK,
     WEIGHT_META,
+    write_flat,
     write_forward,
     write_turn,
     write_weight,
@@ -41,8 +45,9 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
 
     target, pointer = host_target(dtype), f"{dtype}*"
     name = f"convolution_{kind}_{'bias_' if with_bias else ''}{dtype}"
-    if kind == "forward":
-        text, pointers = write_forward(name, target, with_bias), 4 if with_bias else 3
+    if kind in ("forward", "flat"):
+        write_either = write_flat if kind == "flat" else write_forward
+        text, pointers = write_either(name, target, with_bias), 4 if with_bias else 3
     else:
         write = {"turn": write_turn, "weight": write_weight, "weight_sum": write_weight_sum}[kind]
         text, pointers = write(name, target), 3 if kind == "weight" else 2
@@ -113,7 +118,7 @@ def _grain(units: int, flops: float) -> int:
 
 def _forward_launch(
     g: Geometry,
-    kernel: Callable[..., None],
+    bias: bool,
     channels: int,
     outputs: int,
     plane: tuple[int, int],
@@ -127,6 +132,94 @@ def _forward_launch(
 
     Output (i, j) of the grid reads input (i, j) * step + shift and lies at (i, j) * result_step of the result plane.
     """
+    if step == (1, 1) and result_step == (1, 1) and shifts and grid[1] >= host_target(g.dtype).lanes:
+        launch = _flat_launch(g, bias, channels, outputs, plane, grid, shifts)
+        if launch is not None:
+            return launch
+    return _packed_launch(g, bias, channels, outputs, plane, grid, step, shifts, result_plane, result_step)
+
+
+def _flat_launch(
+    g: Geometry,
+    bias: bool,
+    channels: int,
+    outputs: int,
+    plane: tuple[int, int],
+    grid: tuple[int, int],
+    shifts: list[tuple[int, int]],
+) -> Launch | None:
+    """The kernel that reads the input in place; None when a padded row of all channels is too much to copy."""
+    target = host_target(g.dtype)
+    size, (height, width), (rows, columns), taps = target.bytes, plane, grid, len(shifts)
+    top, left = min(row for row, _ in shifts), min(column for _, column in shifts)
+    reach, reach_columns = max(row for row, _ in shifts) - top, max(column for _, column in shifts) - left
+    copies = not (top >= 0 and left >= 0 and top + rows + reach <= height and left + columns + reach_columns <= width)
+    pitch = columns + reach_columns if copies else width
+    flops = 2.0 * g.n * g.groups * outputs * rows * columns * channels * taps
+    wanted = max(1, ceil(flops / (g.n * g.groups * max(UNIT_FLOPS, flops / 32)))) if flops else 1
+    rows_per_unit = balanced(rows, ceil(rows / min(rows, wanted)))
+    row_block = rows_per_unit
+    if copies:
+        fitting = FLAT_BYTES // (channels * pitch * size) - reach
+        if fitting < min(rows, 2 * reach):
+            return None
+        row_block = balanced(rows_per_unit, fitting)
+        origin, pitch_channel = (0, 0), (row_block + reach) * pitch * size
+    else:
+        origin, pitch_channel = (top, left), height * width * size
+    plane_bytes, result = height * width * size, rows * columns * size
+    meta = dict(
+        channels=channels,
+        outputs=outputs,
+        height=height,
+        width=width,
+        rows=rows,
+        columns=columns,
+        pitch=pitch,
+        top=top,
+        left=left,
+        reach=reach,
+        x_image=g.groups * channels * plane_bytes,
+        x_group=channels * plane_bytes,
+        x_channel=plane_bytes,
+        copied_channel=pitch_channel,
+        w_output=channels * taps * size,
+        w_group=outputs * channels * taps * size,
+        y_image=g.groups * outputs * result,
+        y_group=outputs * result,
+        y_channel=result,
+        groups=g.groups,
+        rows_per_unit=rows_per_unit,
+        units_per_group=ceil(rows / rows_per_unit),
+        row_block=row_block,
+        k_block=balanced(channels * taps, FLAT_K_BLOCK),
+        taps=taps,
+        tile=balanced(outputs, target.rows),
+        copies=int(copies),
+    )
+    table = [
+        channel * pitch_channel + ((row - top + origin[0]) * pitch + column - left + origin[1]) * size
+        for channel in range(channels)
+        for row, column in shifts
+    ]
+    units = g.n * g.groups * meta["units_per_group"] if outputs else 0
+    kernel = _kernel("flat", g.dtype, bias)
+    return Launch(kernel, [meta[name] for name in FLAT_META] + table, units, _grain(units, flops))
+
+
+def _packed_launch(
+    g: Geometry,
+    bias: bool,
+    channels: int,
+    outputs: int,
+    plane: tuple[int, int],
+    grid: tuple[int, int],
+    step: tuple[int, int],
+    shifts: list[tuple[int, int]],
+    result_plane: tuple[int, int],
+    result_step: tuple[int, int],
+) -> Launch:
+    """The kernel that packs the columns of each panel: for all shapes."""
     target = host_target(g.dtype)
     size, (height, width), (rows, columns) = target.bytes, plane, grid
     taps, positions = len(shifts), rows * columns
@@ -174,6 +267,7 @@ def _forward_launch(
         table += [*_inside(step[0], row, rows, height), *_inside(step[1], column, columns, width)]
         table.append((row * width + column) * size)
     units = g.n * g.groups * units_per_group if positions and outputs else 0
+    kernel = _kernel("forward", g.dtype, bias)
     return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, _grain(units, flops))
 
 
@@ -192,7 +286,7 @@ class ForwardPlan:
         else:
             self.launch = _forward_launch(
                 g,
-                _kernel("forward", g.dtype, bias),
+                bias,
                 g.c // g.groups,
                 g.o // g.groups,
                 (g.h, g.w),
@@ -243,7 +337,7 @@ class InputGradientPlan:
                 grid = (ceil((g.h - row) / sh), ceil((g.w - column) / sw))
                 forward = _forward_launch(
                     g,
-                    _kernel("forward", g.dtype, False),
+                    False,
                     outputs,
                     channels,
                     (g.oh, g.ow),

@@ -221,13 +221,16 @@ def namespace():
 
 @functools.cache
 def lookup(name):
-    """The function behind a name with a dtype suffix, ready to be compiled; None for any other name."""
+    """The function behind a name with a dtype suffix, ready to be compiled; None for any other name.
+
+    `library_sin_float64` is the C library's sine, whatever expr/mathematics has.
+    """
     from ..expr import mathematics
 
     function = mathematics.FUNCTIONS.get(name)
     if function is not None:
         return _rebound(function)
-    stem, _, dtype = name.rpartition("_")
+    stem, _, dtype = name.removeprefix("library_").rpartition("_")
     return _from_library(stem, dtype) if dtype in ("float32", "float64", "complex64", "complex128") else None
 
 

@@ -176,10 +176,10 @@ class Function:
         name = f"llvm.masked.store.{short_name(value.type)}.p0"
         self.intrinsic("void", name, [value, pointer, Value(self, "i32", str(align)), mask])
 
-    def prefetch(self, pointer: Value) -> None:
-        """A hint to read; an address outside any object is harmless."""
+    def prefetch(self, pointer: Value, write: bool = False) -> None:
+        """A hint to read, or to write; an address outside any object is harmless."""
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.line(f"call void @llvm.prefetch.p0(ptr {pointer.text}, i32 0, i32 3, i32 1)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer.text}, i32 {int(write)}, i32 3, i32 1)")
 
     # Vectors
 
@@ -239,7 +239,7 @@ class Function:
         self.line(f"br label %{label}.latch")
         self.start(f"{label}.latch")
         following = index + step
-        self.line(f"br label %{label}")
+        self.line(f"br label %{label}, !llvm.loop !{self.module.loop_number()}")
         for i, (now, first, then) in enumerate(
             zip([index, *carried], [begin, *carry], [following, *loop.following], strict=True)
         ):
@@ -279,6 +279,12 @@ class Module:
     def __init__(self) -> None:
         self.functions: dict[str, Function] = {}
         self.declarations: dict[str, None] = {}
+        self.loops = 0
+
+    def loop_number(self) -> int:
+        """Metadata of one more loop that is not unrolled: copies of a tile's body do not fit the registers."""
+        self.loops += 1
+        return self.loops
 
     def declare(self, text: str) -> None:
         self.declarations[text] = None
@@ -288,7 +294,10 @@ class Module:
         return made
 
     def text(self) -> str:
-        return "\n".join([*self.declarations, *(function.text() for function in self.functions.values())])
+        lines = [*self.declarations, *(function.text() for function in self.functions.values())]
+        lines += ['!0 = !{!"llvm.loop.unroll.disable"}']
+        lines += [f"!{number} = distinct !{{!{number}, !0}}" for number in range(1, self.loops + 1)]
+        return "\n".join(lines) + "\n"
 
 
 def short_name(type: str) -> str:

@@ -13,29 +13,25 @@ from numbatorch.expr.primitives import as_float32, as_int32, copysign, fabs, fma
 
 
 def _turns_float32(x):
-    """x / (2 pi) modulo 1, in [-1/2, 1/2], as a float64; any finite float32 x (Payne & Hanek).
+    """x / (2 pi) less a whole number of turns, within [-3, 3], as a float64; any finite float32 x (Payne & Hanek).
 
     1 / (2 pi) is cut into pieces of 29 bits, whose products with the 24 bits of x are exact. A piece that only adds
     whole turns vanishes by itself, the last two never reach a whole turn.
     """
     x = float64(x)
-    turns = x * float64(0.15915494272485375)
-    turns = turns - rint(turns)
-    part = x * float64(3.6704158115630214e-10)
-    turns = turns + (part - rint(part))
-    part = x * float64(5.690025167992954e-19)
-    turns = turns + (part - rint(part))
-    part = x * float64(1.4703036846932608e-27)
-    turns = turns + (part - rint(part))
-    part = x * float64(2.5867171752090537e-36)
-    turns = turns + (part - rint(part))
-    turns = fma(x, float64(9.458140877728297e-46), turns)
-    turns = fma(x, float64(9.30118721574127e-54), turns)
-    return turns - rint(turns)
+    first = x * float64(0.15915494272485375)
+    second = x * float64(3.6704158115630214e-10)
+    third = x * float64(5.690025167992954e-19)
+    fourth = x * float64(1.4703036846932608e-27)
+    fifth = x * float64(2.5867171752090537e-36)
+    large = (first - rint(first)) + (second - rint(second))
+    small = (third - rint(third)) + (fourth - rint(fourth))
+    rest = fma(x, float64(9.458140877728297e-46), fifth - rint(fifth))
+    return large + (small + fma(x, float64(9.30118721574127e-54), rest))
 
 
 def _quarter_float32(turns):
-    """The nearest quarter turn, an integer in [-2, 2], held as 1.5 * 2^23 + q in a float32."""
+    """The nearest quarter turn, an integer in [-12, 12], held as 1.5 * 2^23 + q in a float32."""
     return float32(turns) * float32(4.0) + float32(12582912.0)
 
 

@@ -1,0 +1,5 @@
+"""Special functions, under PyTorch's names."""
+
+from .ops import namespace
+
+globals().update(namespace("special"))
