@@ -10,7 +10,7 @@ from numbatorch.cpu.microkernel import FLAT, NEST, PLACE, Target, write_pack_tra
 
 K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
 FLAT_BYTES = 192 << 10  # of a padded block of rows: on the stack, and a fraction of a second-level cache
-FLAT_K_BLOCK = 640
+FLAT_K_BLOCK = 640  # nothing is packed: a block ends for accuracy alone
 STAGE_ROWS = 252  # channels of a strided store that are staged at once
 POSITION_BLOCK = 256  # positions summed in registers by the weight gradient: accuracy of GEMM's blocks
 
@@ -170,19 +170,23 @@ def _write_copy_padded(module: Module, target: Target) -> None:
     x, to, meta, first_row, rows = f.parameters
     p = _fields(f, FLAT_META, meta)
     size = target.bytes
-    with (
-        f.loop(0, p["channels"]) as channels,
-        f.loop(0, rows) as each,
-        f.loop(0, p["pitch"], target.lanes) as columns,
-    ):
-        row = first_row + each.index + p["top"]
-        begin, end = p["left"] + columns.index, p["width"]  # place in the input of lane 0, and of the row's end
-        within = f.emit("i1", f"and i1 {(row >= 0).text}, {(row < p['height']).text}")
-        mask = f.lanes_between(target.lanes, f.value(0) - begin, f.select(within, end - begin, 0))
-        source = f.offset(x, p["x_channel"] * channels.index + (row * p["width"] + begin) * size)
-        value = f.masked_load(target.vector, source, size, mask)
-        there = p["copied_channel"] * channels.index + (each.index * p["pitch"] + columns.index) * size
-        f.store(value, f.offset(to, there), size)  # what it writes beyond a row, the next row overwrites
+    vectors = (p["pitch"] + (target.lanes - 1)) // target.lanes
+    none = f.lanes_between(target.lanes, None, f.value(0))
+    with f.loop(0, vectors) as each:
+        # From the last vector of the rows to the first: what a vector writes beyond its row is overwritten by the next.
+        column = (vectors - 1 - each.index) * target.lanes
+        begin = p["left"] + column  # place of lane 0 in the input
+        inside = f.lanes_between(target.lanes, f.value(0) - begin, p["width"] - begin)
+        with f.loop(0, rows) as lines:
+            row = first_row + lines.index + p["top"]
+            within = f.emit("i1", f"and i1 {(row >= 0).text}, {(row < p['height']).text}")
+            mask = f.select(within, inside, none)
+            source = f.offset(x, (row * p["width"] + begin) * size)
+            there = f.offset(to, (lines.index * p["pitch"] + column) * size)
+            with f.loop(0, p["channels"], carry=[source, there]) as channels:
+                here, target_row = channels.carried
+                f.store(f.masked_load(target.vector, here, size, mask), target_row, size)
+                channels.carry([f.offset(here, p["x_channel"]), f.offset(target_row, p["copied_channel"])])
 
 
 def write_flat(name: str, target: Target, with_bias: bool) -> str:
