@@ -242,9 +242,9 @@ _FORMULAS = {
     "cauchy": "fma(library_tan_float64(3.141592653589793 * (unit53(words, i) - 0.5)), b, a)",
 }
 _CATEGORICAL = """
-def {name}(words, cumulative, result, categories, samples, start, stop):
+def {name}(words, cumulative, result, categories, samples, first, start, stop):
     for i in range(start, stop):
-        row = (i // samples) * categories
+        row = ((first + i) // samples) * categories
         drawn = unit53(words, i)
         left, right = int64(0), categories
         while right > left:
@@ -343,9 +343,9 @@ def from_unit(kind, dtype):
 
 @functools.cache
 def categorical():
-    """(words, cumulative, result, categories, samples): units are samples of all rows."""
+    """(words, cumulative, result, categories, samples, first): units are samples of all rows, from `first` on."""
     source = _WORDS + _CATEGORICAL.format(name="categorical")
-    signature = ("uint32*", "float64*", "int64*", "int64", "int64")
+    signature = ("uint32*", "float64*", "int64*", "int64", "int64", "int64")
     return compile_kernel("categorical", source, signature, independent=True)
 
 

@@ -1,0 +1,411 @@
+"""Random numbers on the CPU: PyTorch's streams, bit for bit. What is drawn from which bits: README.md, "Seeds".
+
+A `MersenneState` is the generator. Every fill takes it first, then the address of `n` contiguous elements and the name
+of their dtype, writes them in order and moves the state on as PyTorch does:
+
+    fill_uniform(state, ptr, n, dtype, low=0.0, high=1.0)           rand, uniform_
+    fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0)            randn, normal_
+    fill_randint(state, ptr, n, dtype, low, high)                   randint, random_(low, high); high=None: no end
+    fill_random(state, ptr, n, dtype)                               random_()
+    fill_randperm(state, ptr, n, dtype)                             randperm
+    fill_bernoulli_scalar(state, ptr, n, dtype, p)                  bernoulli_(p), dropout
+    fill_bernoulli_tensor(state, ptr, n, dtype, chance, chance_dtype)    bernoulli(p): chance is the address of n numbers
+    fill_exponential(state, ptr, n, dtype, rate=1.0)                and fill_geometric(p), fill_cauchy(median, sigma),
+    fill_log_normal(state, ptr, n, dtype, mean=1.0, std=2.0)        the in-place methods of the same names
+    fill_categorical(state, ptr, cumulative, rows, categories, samples)  multinomial with replacement
+
+    fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the first nine into any strides
+
+Complex numbers are filled as twice as many real ones (normal: with std / sqrt(2)). The fills check no arguments but
+those that only the drawing sees; randint's `bounds` raises what PyTorch raises. Results do not depend on the number of
+threads: words of the generator are made in one go, and every result depends on its own words only.
+"""
+
+import ctypes
+import math
+import warnings
+
+import numpy as np
+
+from . import random_kernels as kernels
+
+DEFAULT_SEED = 67280421310721
+BLOCK = 624  # words that the generator makes of the words before them
+SLAB = 128 * BLOCK  # words made at a time, 320 KB: stays in a core's cache until they are used
+GRAIN = 8192  # results for one thread at a time
+_LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
+_MANTISSA = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+_CARRIER = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
+
+
+class MersenneState:
+    """A Mersenne Twister as PyTorch's CPU generator: words, position among them, second half of a pair of normals.
+
+    `_words[:_ready]` are whole blocks of untempered words, of which those from `_position` on are still to be drawn.
+    """
+
+    __slots__ = ("initial_seed", "normal", "_words", "_ready", "_position", "_fresh", "_float_normal")
+
+    def __init__(self, seed=DEFAULT_SEED):
+        self.seed(seed)
+
+    def seed(self, seed):
+        """Start again from `seed`, 64 bits, of which the generator takes the lower 32. Knuth's initialisation."""
+        word = seed & 0xFFFFFFFF
+        words = [word]
+        for i in range(1, BLOCK):
+            word = (1812433253 * (word ^ word >> 30) + i) & 0xFFFFFFFF
+            words.append(word)
+        self.initial_seed = seed & 0xFFFFFFFFFFFFFFFF
+        self._words = np.array(words, dtype=np.uint32)
+        self._ready = self._position = BLOCK
+        self._fresh, self.normal, self._float_normal = True, None, bytes(8)
+
+    def take(self, count, multiple=1):
+        """Draw `count` words: yields (address, length), lengths being multiples of `multiple` except for the last.
+
+        An address is good until the next one is asked for.
+        """
+        while count > 0:
+            length = self._ready - self._position
+            if length < count:
+                length = self._extend(count)
+            length = count if count <= length else length // multiple * multiple
+            start, self._position, self._fresh = self._position, self._position + length, False
+            yield self._words.ctypes.data + 4 * start, length
+            count -= length
+
+    def _extend(self, count):
+        """Make words until there are `count` to be drawn, or a slab full; returns how many there are."""
+        kept = self._block() * BLOCK
+        words, self._position, ready = self._words, self._position - kept, self._ready - kept
+        target = min(-(-(self._position + count) // BLOCK) * BLOCK, SLAB + BLOCK)
+        if target > len(words):
+            self._words = np.empty(max(target, 8 * BLOCK), dtype=np.uint32)
+        self._words[:ready] = words[kept : kept + ready]
+        made = target - ready
+        kernels.extend()(self._words.ctypes.data + 4 * (ready - BLOCK), made, made)
+        self._ready = target
+        return target - self._position
+
+    def _block(self):
+        """Number of the block that the last drawn word is in."""
+        return max(self._position - 1, 0) // BLOCK
+
+    def get_state(self):
+        """The 5056 bytes that PyTorch's `get_state` gives for this state, as a NumPy array."""
+        block, state = self._block(), np.zeros(_LEGACY_BYTES, dtype=np.uint8)
+        position = self._position - block * BLOCK
+        head = state[:24].view(np.int32)
+        state[:8].view(np.uint64)[0] = self.initial_seed
+        head[2], head[3], head[4] = (1, 1, 0) if self._fresh else (BLOCK + 1 - position, 1, position)
+        state[24:5016].view(np.uint64)[:] = self._words[block * BLOCK : (block + 1) * BLOCK]
+        if self.normal is not None:
+            state[5024:5032].view(np.float64)[0] = self.normal
+            state[5040:5044].view(np.int32)[0] = 1
+        state[5048:] = np.frombuffer(self._float_normal, dtype=np.uint8)
+        return state
+
+    def set_state(self, state):
+        """Take over bytes of `get_state`, PyTorch's or ours; RuntimeError if they cannot be a state."""
+        state = np.ascontiguousarray(state)
+        if state.dtype != np.uint8:
+            raise TypeError(f"set_state: RNG state must be a torch.ByteTensor, got elements of {state.dtype}")
+        if state.size != _LEGACY_BYTES:
+            raise RuntimeError(f"set_state: RNG state is wrong size: expected {_LEGACY_BYTES} bytes, got {state.size}")
+        state = state.reshape(-1)
+        left, seeded, position = (int(number) for number in state[8:20].view(np.int32))
+        if not (seeded and 0 < left <= BLOCK and 0 <= position <= BLOCK):
+            raise RuntimeError(f"set_state: Invalid mt19937 state (left {left}, seeded {seeded}, next {position})")
+        self.initial_seed = int(state[:8].view(np.uint64)[0])
+        self._words = state[24:5016].view(np.uint64).astype(np.uint32)
+        self._ready, self._fresh = BLOCK, left == 1 and position == 0
+        self._position = BLOCK if left == 1 else position
+        valid = state[5040:5044].view(np.int32)[0] != 0
+        self.normal = float(state[5024:5032].view(np.float64)[0]) if valid else None
+        self._float_normal = state[5048:].tobytes()
+
+    def copy(self):
+        """Another generator in the same state."""
+        other = MersenneState.__new__(MersenneState)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other._words = self._words.copy()
+        return other
+
+
+def _draw(state, kernel, ptr, n, itemsize, words_each, *arguments, units_each=1):
+    """Call kernel(words, result, *arguments, units, grain) until n results are there.
+
+    Each takes words_each words; units of the kernel are `units_each` results.
+    """
+    grain, multiple = max(1, GRAIN // units_each), words_each * units_each
+    for words, length in state.take(n * words_each, multiple):
+        done = length // words_each
+        kernel(words, ptr, *arguments, done // units_each, grain)
+        ptr += done * itemsize
+
+
+def fill_uniform(state, ptr, n, dtype, low=0.0, high=1.0):
+    """Numbers of [low, high): float64 from 53 bits of two words, others from 24 bits of one, in float32."""
+    number = np.float64 if dtype == "float64" else np.float32
+    low, high = number(low), number(high)
+    bottom, bound = (_rounded(dtype, value) for value in (low, high))
+    kernel = kernels.uniform(dtype)
+    words_each = 2 if dtype == "float64" else 1
+    _draw(state, kernel, ptr, n, _itemsize(dtype), words_each, float(low), float(high - low), bound, bottom)
+
+
+def _rounded(dtype, value):
+    if dtype in ("float16", "bfloat16"):
+        return float(value.astype(_numpy(dtype)))
+    return float(value)
+
+
+def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0, is_contiguous=True):
+    """Normal numbers by Box & Muller: in pairs of float64 when fewer than 16 or not contiguous, else in blocks of 16."""
+    if n < 16 or not is_contiguous:
+        _fill_from_normal("normal", state, ptr, n, dtype, mean, std)
+        return
+    kernel, words_each, itemsize = kernels.normal_blocks(dtype), 2 if dtype == "float64" else 1, _itemsize(dtype)
+    rest = n % 16
+    _draw(state, kernel, ptr, n - rest, itemsize, words_each, float(mean), float(std), units_each=16)
+    if rest:  # the last 16 results are drawn again
+        if dtype not in ("float16", "bfloat16"):
+            for _ in state.take(rest * words_each):
+                pass
+        last = ptr + (n - 16) * itemsize
+        _draw(state, kernel, last, 16, itemsize, words_each, float(mean), float(std), units_each=16)
+
+
+def fill_log_normal(state, ptr, n, dtype, mean=1.0, std=2.0):
+    """e to the power of normal numbers."""
+    _fill_from_normal("log_normal", state, ptr, n, dtype, mean, std)
+
+
+def _fill_from_normal(kind, state, ptr, n, dtype, mean, std):
+    """Pairs of normals, the odd one kept in the state for the next call."""
+    kernel, itemsize = kernels.from_normal(kind, dtype), _itemsize(dtype)
+    if n and state.normal is not None:
+        one, state.normal = np.array([state.normal]), None
+        kernel(one.ctypes.data, ptr, float(mean), float(std), 1, 1)
+        ptr, n = ptr + itemsize, n - 1
+    normals = np.empty(min(n + n % 2, (SLAB + BLOCK) // 2))
+    for words, length in state.take((n + 1) // 2 * 4, 4):
+        done = min(length // 2, n)
+        kernels.normal_pairs()(words, normals.ctypes.data, length // 4, GRAIN)
+        kernel(normals.ctypes.data, ptr, float(mean), float(std), done, GRAIN)
+        if done < length // 2:
+            state.normal = float(normals[done])
+        ptr, n = ptr + done * itemsize, n - done
+
+
+def bounds(dtype, low, high):
+    """First value and number of values of random_(low, high); high None: to the largest value of the dtype.
+
+    A number of 2^64 stands for all of int64. RuntimeError when the bounds are empty or outside the dtype.
+    """
+    digits = _MANTISSA.get(dtype)
+    if digits:
+        largest = int(np.finfo(_numpy(dtype)).max) if dtype != "bfloat16" else int(float.fromhex("0x1.fep127"))
+        smallest = -largest
+    elif dtype == "bool":
+        smallest, largest = 0, 1
+    else:
+        smallest, largest = (int(getattr(np.iinfo(dtype), end)) for end in ("min", "max"))
+    if not smallest <= low <= largest:
+        raise RuntimeError(f"random_: from is out of bounds for {dtype}: got from={low}")
+    if high is None:
+        if digits:
+            end = 2**digits + 1
+            low = _first_exact(low, digits)
+            if low >= end:
+                raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={end - 1}")
+            return low, end - low
+        return low, largest - low + 1
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    if not smallest <= high - 1 <= largest:
+        raise RuntimeError(f"random_: to - 1 is out of bounds for {dtype}: got to={high}")
+    if digits:
+        for label, value in (("from", low), ("to - 1", high - 1)):
+            if abs(value) > 2**digits:
+                warnings.warn(f"random_: {label} = {value} is outside [-(2^{digits}), 2^{digits}], the integers that "
+                              f"{dtype} holds exactly; values will not be evenly distributed", stacklevel=3)
+        low, high = _first_exact(low, digits), _end_exact(high, digits)
+        if low >= high:
+            raise RuntimeError(f"random_ expects 'from' to be less than 'to' after rounding to {dtype}, "
+                               f"but got from={low} >= to={high}")
+    return low, high - low
+
+
+def _to_digits(value, digits):
+    """The integer nearest to `value` with that many binary digits, ties to even."""
+    shift = max(0, abs(value).bit_length() - digits)
+    half, size = (1 << shift) >> 1, abs(value)
+    size = (size + max(half - 1, 0) + (size >> shift & 1 if shift else 0)) >> shift << shift
+    return size if value >= 0 else -size
+
+
+def _first_exact(low, digits):
+    near = _to_digits(low + 1, digits)
+    return low if near >= low else near + (1 << max(0, abs(low + 1).bit_length() - digits))
+
+
+def _end_exact(high, digits):
+    near = _to_digits(high - 1, digits)
+    return high if near < high else near - (1 << max(0, abs(high - 1).bit_length() - digits))
+
+
+def fill_randint(state, ptr, n, dtype, low, high):
+    """Integers of [low, high): a word modulo their number, two words when that is 2^28 or more."""
+    base, number = bounds(dtype, low, high)
+    _fill_modulo(state, ptr, n, dtype, base, number, number >= 2**28)
+
+
+def fill_random(state, ptr, n, dtype):
+    """All non-negative integers of an integer dtype, all from 0 to 2^digits of a floating-point one."""
+    if dtype in _MANTISSA:
+        number = 2 ** _MANTISSA[dtype] + 1
+    else:
+        number = 2 if dtype == "bool" else int(np.iinfo(dtype).max) + 1
+    _fill_modulo(state, ptr, n, dtype, 0, number, dtype in ("float64", "int64"))
+
+
+def _fill_modulo(state, ptr, n, dtype, base, number, is_wide):
+    if number == 2**64:
+        _draw(state, kernels.whole(dtype), ptr, n, _itemsize(dtype), 2)
+    else:
+        _draw(state, kernels.modulo(dtype, is_wide), ptr, n, _itemsize(dtype), 2 if is_wide else 1, base, number)
+
+
+def fill_randperm(state, ptr, n, dtype):
+    """The numbers 0 to n - 1, shuffled (Fisher & Yates); from some 2^27.7 on by inserting, with 64-bit draws."""
+    if dtype not in ("int32", "int64"):
+        numbers = np.empty(n, dtype=np.int64)
+        fill_randperm(state, numbers.ctypes.data, n, "int64")
+        view(ptr, (n,), (1,), dtype)[:] = numbers
+        return
+    first = 0
+    if n < (2**32 - 1) // 20:
+        view(ptr, (n,), (1,), dtype)[:] = np.arange(n, dtype=dtype)
+        kernel = kernels.exchange(dtype)
+        for words, length in state.take(n - 1):
+            kernel(words, ptr, first, n, length, length)
+            first += length
+    else:
+        kernel = kernels.insert(dtype)
+        for words, length in state.take(2 * n, 2):
+            kernel(words, ptr, first, length // 2, length // 2)
+            first += length // 2
+
+
+def fill_bernoulli_scalar(state, ptr, n, dtype, p):
+    """1 where 53 bits of two words, as a number of [0, 1), are below p, else 0."""
+    carrier, one = _one(dtype)
+    _draw(state, kernels.bernoulli(carrier), ptr, n, _itemsize(dtype), 2, math.ceil(float(p) * 2.0**53), one)
+
+
+def fill_bernoulli_tensor(state, ptr, n, dtype, chance, chance_dtype):
+    """1 where a draw is below its own chance: 53 bits for float64 chances, 24 for others.
+
+    RuntimeError when a chance is not in [0, 1].
+    """
+    carrier, one = _one(dtype)
+    kernel, flag = kernels.bernoulli_tensor(carrier, chance_dtype), np.zeros(1, dtype=np.uint8)
+    words_each = 2 if chance_dtype == "float64" else 1
+    for words, length in state.take(n * words_each, words_each):
+        done = length // words_each
+        kernel(words, chance, ptr, flag.ctypes.data, one, done, GRAIN)
+        ptr, chance = ptr + done * _itemsize(dtype), chance + done * _itemsize(chance_dtype)
+    if flag[0]:
+        raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true for all probabilities, but got false")
+
+
+def _one(dtype):
+    """The carrier of a dtype and the bits of its one."""
+    carrier = _CARRIER[_itemsize(dtype)]
+    return carrier, int(np.ones(1, dtype=_numpy(dtype)).view(carrier)[0])
+
+
+def fill_exponential(state, ptr, n, dtype, rate=1.0):
+    """-log(1 - u) / rate."""
+    _draw(state, kernels.from_unit("exponential", dtype), ptr, n, _itemsize(dtype), 2, -1.0 / float(rate), 0.0)
+
+
+def fill_geometric(state, ptr, n, dtype, p):
+    """ceil(log u / log(1 - p)), for integer and floating-point dtypes."""
+    _draw(state, kernels.from_unit("geometric", dtype), ptr, n, _itemsize(dtype), 2, math.log1p(-float(p)), 0.0)
+
+
+def fill_cauchy(state, ptr, n, dtype, median=0.0, sigma=1.0):
+    """median + sigma tan(pi (u - 1/2))."""
+    _draw(state, kernels.from_unit("cauchy", dtype), ptr, n, _itemsize(dtype), 2, float(median), float(sigma))
+
+
+def fill_categorical(state, ptr, cumulative, rows, categories, samples):
+    """int64 (rows, samples): the first category whose cumulative probability, float64 (rows, categories), is >= u."""
+    done = 0
+    for words, length in state.take(2 * rows * samples, 2):
+        kernels.categorical()(words, cumulative, ptr, categories, samples, done, length // 2, GRAIN)
+        done, ptr = done + length // 2, ptr + 8 * (length // 2)
+
+
+def fill(function, state, ptr, shape, strides, dtype, *arguments):
+    """Fill elements of any strides with fill_<name> `function`: in the order of memory, as PyTorch does.
+
+    Dense memory, permuted or not, is filled in place, anything else by way of a contiguous array. Normal numbers that
+    are not contiguous in the order of dims are drawn in pairs.
+    """
+    n = math.prod(shape)
+    if n == 0:
+        return
+    order = draw_order(shape, strides)
+    options = {}
+    if function is fill_normal:
+        options["is_contiguous"] = _is_dense(shape, strides, range(len(shape)))
+    if _is_dense(shape, strides, order):
+        function(state, ptr, n, dtype, *arguments, **options)
+        return
+    scratch = np.empty(n * _itemsize(dtype), dtype=np.uint8)
+    function(state, scratch.ctypes.data, n, dtype, *arguments, **options)
+    shape, strides = [shape[d] for d in order], [strides[d] for d in order]
+    carrier = _CARRIER[_itemsize(dtype)]
+    view(ptr, shape, strides, carrier)[...] = scratch.view(carrier).reshape(shape)
+
+
+def draw_order(shape, strides):
+    """Dims from the one with the widest steps to the one with the narrowest: the order in which elements are drawn."""
+    return sorted(range(len(shape)), key=lambda d: -strides[d] if shape[d] != 1 else 0)
+
+
+def _is_dense(shape, strides, order):
+    step = 1
+    for d in reversed(order):
+        if shape[d] != 1 and strides[d] != step:
+            return False
+        step *= shape[d]
+    return True
+
+
+def view(ptr, shape, strides, dtype):
+    """A NumPy array over memory at `ptr`; strides in elements."""
+    numpy_dtype = _numpy(dtype)
+    if 0 in shape:
+        return np.empty(shape, numpy_dtype)
+    length = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    memory = np.frombuffer((ctypes.c_char * (length * numpy_dtype.itemsize)).from_address(ptr), dtype=np.uint8)
+    return np.lib.stride_tricks.as_strided(memory.view(numpy_dtype), shape,
+                                           [stride * numpy_dtype.itemsize for stride in strides])
+
+
+def _numpy(dtype):
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(dtype)
+
+
+def _itemsize(dtype):
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
