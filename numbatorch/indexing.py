@@ -9,7 +9,6 @@ import numpy as np
 from . import dtypes
 from .autograd.modes import mode
 from .calls import check_inplace, overwrite, record
-from .layout import broadcast_shapes
 from .ops.declare import OPS
 from .tensor import Tensor
 
@@ -55,18 +54,34 @@ def setitem(self, index, value):
     number = not isinstance(value, Tensor)
     if number and not isinstance(value, (int, float, complex, np.generic)):
         raise TypeError(f"can't assign a {type(value).__name__} to a {self.type()}; make it a tensor first")
-    part, dims, tensors = _basic_part(self, index)
-    if part is self and not dims:
-        part = OPS["_index"].call(self, ((type(Ellipsis), Ellipsis),))
-    if not dims:
+    part, dims, tensors = _part(self, index)
+    if dims:
         if number:
-            part.fill_(value)
-        else:
-            part.copy_(_without_ones(value, part._layout.ndim))
-        return
-    if number:
-        value = part.new_full((), value if not isinstance(value, np.generic) else value.item())
-    OPS["_index_put_"].call(part, tensors, dims, value, False)
+            value = part.new_full((), value.item() if isinstance(value, np.generic) else value)
+        put_in_place(part, tensors, dims, value.to(part._layout.dtype), False)
+    elif number:
+        part.fill_(value)
+    else:
+        part.copy_(_without_ones(value, part._layout.ndim))
+
+
+def _part(self, index):
+    """_basic_part, through the views found before."""
+    if index.__class__ in (int, slice, tuple):
+        try:
+            if (self._layout, _key(index)) in _plans:
+                return getitem(self, index), (), ()
+        except TypeError:  # a list among the indices has no hash
+            pass
+    return _basic_part(self, index)
+
+
+def _key(index):
+    if index.__class__ is int:
+        return index
+    items = index if index.__class__ is tuple else (index,)
+    return tuple([i if i.__class__ is int else (i.start, i.stop, i.step) if i.__class__ is slice else (i.__class__, i)
+                  for i in items])
 
 
 def _without_ones(value, ndim):
@@ -102,7 +117,7 @@ def _basic_part(self, index):
         if i is Ellipsis:
             skip = ndim - used
             used = ndim  # a second ellipsis stands for nothing
-            key += [_EVERYTHING] * skip
+            key.append((type(Ellipsis), Ellipsis))
             place, axis = place + skip, axis + skip
         elif i is None:
             key.append((type(None), None))
@@ -129,11 +144,11 @@ def _basic_part(self, index):
             dims.append(place)
             tensors.append(i)
             place, axis = place + 1, axis + 1
-    while key and key[-1] is _EVERYTHING:
-        key.pop()
-    if not key:
-        return (self if dims else OPS["_index"].call(self, ((type(Ellipsis), Ellipsis),))), tuple(dims), tensors
-    return OPS["_index"].call(self, key[0] if len(key) == 1 and isinstance(key[0], int) else tuple(key)), tuple(dims), tensors
+    if all(k == _EVERYTHING for k in key):
+        part = self if dims else OPS["_index"].call(self, ())
+    else:
+        part = OPS["_index"].call(self, key[0] if len(key) == 1 and key[0].__class__ is int else tuple(key))
+    return part, tuple(dims), tensors
 
 
 def _check_mask(self, mask, axis, at):
@@ -170,7 +185,8 @@ def _single(i):
         return i if name in ("int64", "int32", "bool", "uint8") else i.to(dtypes.int64)
     if hasattr(i, "__index__"):
         return i.__index__()
-    raise TypeError(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+    kind = IndexError if isinstance(i, (float, complex)) else TypeError
+    raise kind(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
                     f"{type(i).__name__})")
 
 
@@ -202,4 +218,4 @@ def put_in_place(part, tensors, dims, value, accumulate):
     part._storage.version += 1
 
 
-__all__ = ["broadcast_shapes", "getitem", "install", "put_in_place", "setitem"]
+__all__ = ["getitem", "install", "put_in_place", "setitem"]

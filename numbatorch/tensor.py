@@ -770,6 +770,8 @@ def install():
     for python, name in (("neg", "neg"), ("pos", "positive"), ("abs", "abs"), ("invert", "bitwise_not")):
         if name in OPS:
             setattr(Tensor, f"__{python}__", OPS[name].call)
+    from . import indexing
+    indexing.install()
 
 
 def _operator(call, name):

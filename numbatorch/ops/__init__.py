@@ -2,9 +2,8 @@
 
 from .declare import OPS, namespace
 
-FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss", "contraction", "conv",
-            "view", "placing", "splitting",
-            "pool")
+FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss",
+            "contraction", "conv", "view", "placing", "splitting", "index", "pool")
 
 
 def load():

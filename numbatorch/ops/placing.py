@@ -155,3 +155,9 @@ def as_strided_(input, size, stride, storage_offset=None):
     return _become("as_strided_", input, as_strided.call(input, size, stride, storage_offset))
 
 
+
+
+@composite(name="zero_", namespaces=("", "Tensor"), method=True)
+def zero_(input):
+    """0 everywhere, in place."""
+    return input.fill_(0)

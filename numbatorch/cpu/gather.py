@@ -1,0 +1,99 @@
+"""Template of gather-like loops: each element of the result is one of the input, at a place that an index tensor gives.
+
+Only the size of an element matters: kernels copy unsigned integers of that size. Indices were checked before.
+"""
+
+import math
+
+from . import geometry
+from .compile import compile_kernel
+
+WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
+
+
+def plan(request):
+    """result[p] = input[at(p) + index[p] * stride of the indexed dimension]; options: see ops/index.py, `geometry`."""
+    walk = request.options
+    rows = [walk["target"], walk["index"], request.outputs[0].strides]
+    shape, rows = geometry.ordered(walk["shape"], rows)
+    if not shape:
+        shape, rows = (1,), [(1,)] * 3
+    rank = len(shape)
+    classes = "".join(geometry.stride_class(r[-1]) for r in rows)
+    word = WORDS[request.inputs[0].dtype.itemsize]
+    index_type = request.inputs[1].dtype.name
+    name = f"gather_{word}_{index_type}_nest{rank}_{classes}"
+    kernel = compile_kernel(name, source(name, rank, classes), (f"{word}*", f"{index_type}*", f"{word}*", "int64*"),
+                            independent=True)
+    units = math.prod(shape[:-1]) if 0 not in shape else 0
+    return geometry.launch(kernel, units, geometry.GRAIN // max(1, shape[-1]), shape, *rows,
+                           walk["size"], walk["stride"])
+
+
+def source(name, rank, classes):
+    """The kernel: rows of the fastest dimension of the result, the index read once a row where it is constant there."""
+    at = {n: rank * (k + 1) for k, n in enumerate(("input", "index", "result"))}
+    step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(at, classes, strict=True)}
+    lines = [f"def {name}(input, index, result, meta, start, stop):", f"    inner = meta[{rank - 1}]",
+             f"    size = meta[{4 * rank}]", f"    stride = meta[{4 * rank + 1}]"]
+    lines += [f"    step_{n} = meta[{a + rank - 1}]" for n, a in at.items()]
+    lines += ["    for row in range(start, stop):"]
+    lines += geometry.decode(" " * 8, rank - 1, 0, [(f"at_{n}", a) for n, a in at.items()])
+    find = ["chosen = int64(index[at_index + {}])", "chosen = chosen + size if chosen < 0 else chosen"]
+    if classes[1] == "0":
+        lines += [" " * 8 + text.format("0") for text in find] + ["        at_input += chosen * stride"]
+        lines += ["        for i in range(inner):",
+                  f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
+    else:
+        lines += ["        for i in range(inner):"] + [" " * 12 + text.format(step["index"]) for text in find]
+        lines += [f"            result[at_result + {step['result']}] = input[at_input + {step['input']} + chosen * stride]"]
+    return "\n".join(lines) + "\n"
+
+
+def bounds(request):
+    """The smallest and the largest of a contiguous tensor of indices, as two results."""
+    index_type = request.inputs[0].dtype.name
+    name = f"bounds_{index_type}"
+    text = (f"def {name}(index, low, high, meta, start, stop):\n"
+            "    least = int64(index[0])\n"
+            "    most = least\n"
+            "    for i in range(meta[0]):\n"
+            "        value = int64(index[i])\n"
+            "        least = value if value < least else least\n"
+            "        most = value if value > most else most\n"
+            "    low[0] = least\n"
+            "    high[0] = most\n")
+    kernel = compile_kernel(name, text, (f"{index_type}*", "int64*", "int64*", "int64*"), independent=True)
+    return geometry.launch(kernel, 1, 1, request.inputs[0].numel)
+
+
+def nonzero(request):
+    """Flat places of the nonzero elements of a contiguous tensor, then how many: one pass without branches."""
+    from ..expr import write
+    dtype = request.inputs[0].dtype.name
+    name = f"nonzero_{dtype}"
+    value = write.load("input[i]", dtype)
+    truth = value if dtype == "bool" else f"({value}) != {write.literal(0, write.compute_type(dtype))}"
+    text = (f"def {name}(input, places, count, meta, start, stop):\n"
+            "    found = int64(0)\n"
+            "    for i in range(meta[0]):\n"
+            "        places[found] = i\n"
+            f"        found += int64({truth})\n"
+            "    count[0] = found\n")
+    kernel = compile_kernel(name, text, (f"{write.storage(dtype)}*", "int64*", "int64*", "int64*"))
+    return geometry.launch(kernel, 1, 1, request.inputs[0].numel)
+
+
+def unravel(request):
+    """Coordinates (count, rank) of flat places in row-major order of `shape`."""
+    shape = request.options["shape"]
+    rank = len(shape)
+    name = f"unravel_{rank}"
+    lines = [f"def {name}(places, result, meta, start, stop):", "    for i in range(start, stop):",
+             "        rest = places[i]"]
+    for d in range(rank - 1, -1, -1):
+        lines.append(f"        result[i * {rank} + {d}] = rest" + (f" % meta[{d}]" if d else ""))
+        if d:
+            lines.append(f"        rest = rest // meta[{d}]")
+    kernel = compile_kernel(name, "\n".join(lines) + "\n", ("int64*", "int64*", "int64*"))
+    return geometry.launch(kernel, request.inputs[0].numel, geometry.GRAIN // 8, shape)

@@ -1,0 +1,89 @@
+"""Template of scatter-like loops: each element of the source goes to a place of the target that an index tensor gives.
+
+Places that several elements go to get them in the order of the index. Parallel only over dimensions that cannot meet:
+those that the index does not choose. A unit is one run of at most `BLOCK` elements along the fastest of them.
+"""
+
+import math
+
+from ..expr import write
+from ..layout import coalesce
+from . import geometry
+from .compile import compile_kernel
+from .gather import WORDS
+
+BLOCK = 128  # elements: a few cache lines of the target stay near while the index is walked
+
+
+def plan(request):
+    """target[at(p) + index[p] * stride] = combine(that, source[p]); writes its first input. options: see ops/index.py."""
+    walk, (target, index, origin) = request.options, request.inputs
+    combine = walk["combine"]
+    rows = [walk["target"], walk["index"], walk["source"]]
+    alone = [d for d, n in enumerate(walk["shape"]) if walk["target"][d] != 0]
+    meeting = [d for d in range(len(walk["shape"])) if d not in alone]
+    alone.sort(key=lambda d: (-abs(walk["target"][d]), d))
+    outer, outer_rows = coalesce([walk["shape"][d] for d in alone], [[r[d] for d in alone] for r in rows])
+    turns, turn_rows = coalesce([walk["shape"][d] for d in meeting], [[r[d] for d in meeting] for r in rows])
+    if not outer:
+        outer, outer_rows = (1,), [(1,)] * 3
+    dtype = target.dtype.name
+    stored = WORDS[target.dtype.itemsize] if combine == "set" else write.storage(dtype)
+    classes = "".join(geometry.stride_class(r[-1]) for r in outer_rows)
+    index_type = index.dtype.name
+    name = f"scatter_{combine}_{dtype if combine != 'set' else stored}_{index_type}_{len(outer)}_{len(turns)}_{classes}"
+    text = source(name, len(outer), len(turns), classes, combine, dtype)
+    kernel = compile_kernel(name, text, (f"{stored}*", f"{index_type}*", f"{stored}*", f"{stored}*", "int64*"))
+    blocks = -(-outer[-1] // BLOCK)
+    units = math.prod(outer[:-1]) * blocks if 0 not in walk["shape"] else 0
+    count = math.prod(turns)
+    grain = max(1, geometry.GRAIN // max(1, count * min(BLOCK, outer[-1])))
+    return geometry.launch(kernel, units, grain, outer, *outer_rows, turns, *turn_rows[1:], walk["size"],
+                           walk["stride"], count, blocks)
+
+
+def _combined(combine, dtype):
+    """Text of the value to store, from `old` and `new` places."""
+    if combine == "set":
+        return "{new}"
+    old, new = write.load("{old}", dtype), write.load("{new}", dtype)
+    kind = write.compute_type(dtype)
+    if kind == "bool":
+        text = {"add": f"({old}) | ({new})", "max": f"({old}) | ({new})"}.get(combine, f"({old}) & ({new})")
+    elif combine in ("add", "mul"):
+        text = f"({old}) {'+' if combine == 'add' else '*'} ({new})"
+    elif kind.startswith("float"):
+        text = f"{combine}imum({old}, {new})"
+    else:
+        sign = ">" if combine == "max" else "<"
+        text = f"{new} if {new} {sign} {old} else {old}"
+    return write.store(text if kind == "bool" else f"{kind}({text})", kind, dtype)
+
+
+def source(name, rank, turn_rank, classes, combine, dtype):
+    """The kernel: units of BLOCK elements; for each, every turn of the meeting dimensions in order."""
+    names = ("target", "index", "source")
+    at = {n: rank * (k + 1) for k, n in enumerate(names)}
+    sizes = 4 * rank
+    tail = sizes + 3 * turn_rank
+    step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(names, classes, strict=True)}
+    lines = [f"def {name}(target, index, source, unused, meta, start, stop):", f"    inner = meta[{rank - 1}]",
+             f"    size = meta[{tail}]", f"    stride = meta[{tail + 1}]", f"    turns = meta[{tail + 2}]",
+             f"    blocks = meta[{tail + 3}]"]
+    lines += [f"    step_{n} = meta[{a + rank - 1}]" for n, a in at.items()]
+    lines += ["    for unit in range(start, stop):", "        row = unit // blocks",
+              f"        first = (unit - row * blocks) * {BLOCK}",
+              f"        last = first + {BLOCK} if first + {BLOCK} < inner else inner"]
+    lines += geometry.decode(" " * 8, rank - 1, 0, [(f"at_{n}", a) for n, a in at.items()])
+    lines += ["        for turn in range(turns):"]
+    lines += geometry.decode(" " * 12, turn_rank, sizes, [("on_index", sizes + turn_rank),
+                                                          ("on_source", sizes + 2 * turn_rank)], "turn")
+    pad = " " * (12 if classes[1] == "0" else 16)
+    find = [f"{pad}chosen = int64(index[at_index + on_index + {step['index']}])",
+            f"{pad}chosen = chosen + size if chosen < 0 else chosen", f"{pad}spot = at_target + chosen * stride"]
+    place = f"target[spot + {step['target']}]"
+    value = _combined(combine, dtype).format(old=place, new=f"source[at_source + on_source + {step['source']}]")
+    store = [f"                {place} = {value}"]
+    loop = ["            for i in range(first, last):"]
+    lines += find + loop + store if classes[1] == "0" else loop + find + store
+    return "\n".join(lines) + "\n"
