@@ -23,7 +23,7 @@ from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_ty
 from .printing import set_printoptions  # noqa: E402
 from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads  # noqa: E402
 from .tensor import Size, Tensor, UntypedStorage  # noqa: E402
-from .typing import is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type  # noqa: E402
+from .queries import is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type  # noqa: E402
 
 for _d in (*_dtypes.ALL, _dtypes.uint16, _dtypes.uint32, _dtypes.uint64):
     globals()[_d.name] = _d

@@ -32,7 +32,7 @@ class Plan:
     """What runs for one op and one combination of operand layouts."""
 
     __slots__ = ("op", "kernel", "meta", "units", "grain", "layouts", "layout", "nbytes", "allocate", "address", "keep",
-                 "specs", "statics", "dims", "length", "offset", "rules", "compute")
+                 "specs", "statics", "dims", "shape", "length", "offset", "rules", "compute")
 
     def __repr__(self):
         return f"<Plan {self.op.name} {self.specs} -> {self.layouts}>"
@@ -50,7 +50,7 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
                            f"{' and '.join(sorted(map(str, devices)))}")
     plan = Plan()
     plan.op, plan.specs, plan.statics, plan.rules = op, specs, statics, {}
-    plan.dims, plan.length, plan.offset, plan.compute = None, 0, 0, None
+    plan.dims, plan.shape, plan.length, plan.offset, plan.compute = None, None, 0, 0, None
     plan.kernel = plan.meta = plan.units = plan.grain = plan.keep = None
     for spec in tensors:
         if op.dtypes is not None and spec.dtype.name not in op.dtypes:
@@ -180,14 +180,16 @@ def rows_request(op, plan, specs, statics):
         raise RuntimeError(f"{op.name}(): could not infer output dtype. Input dtype must be either a floating point or "
                            f"complex dtype. Got: {_type_name(d)}")
     plan.compute = d
-    shape = first.shape if op.kind == "reduction" else broadcast_shapes(
-        op.name, [s.shape for s in tensors.values()], list(tensors))
+    shape = statics.get("shape")  # said by backward ops, whose operands may all have one value a row
+    if shape is None:
+        shape = first.shape if op.kind == "reduction" else broadcast_shapes(
+            op.name, [s.shape for s in tensors.values()], list(tensors))
     dims = op.dims(shape, statics) if callable(op.dims) else wrap_dims(statics.get("dim"), len(shape))
     if not shape:
         dims = ()
     if op.dims == "one" and isinstance(statics.get("dim"), tuple):
         raise TypeError(f"{op.name}(): argument 'dim' must be int, not tuple")
-    plan.dims, plan.length = dims, math.prod(shape[i] for i in dims)
+    plan.dims, plan.shape, plan.length = dims, shape, math.prod(shape[i] for i in dims)
     if op.kind == "reduction" and op.identity is None and plan.length == 0:
         if statics.get("dim") is None:
             raise RuntimeError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
@@ -196,7 +198,7 @@ def rows_request(op, plan, specs, statics):
             bad = next(i for i in dims if shape[i] == 0)
             raise IndexError(f"{op.name}(): Expected reduction dim {bad} to have non-zero size.")
     absent = tuple(n for n, s in specs.items() if s is None)
-    values = {k: v for k, v in statics.items() if k not in ("dim", "keepdim", "dtype")}
+    values = {k: v for k, v in statics.items() if k not in ("dim", "keepdim", "dtype", "shape")}
     roots = tree.expand(*op.trace({**dict.fromkeys(absent), **values}, absent))
     ranks = rank_of(*roots, row_args=tuple(n for n, s in specs.items() if not isinstance(s, Layout)))
     is_row = tuple(True if op.kind == "reduction" else ranks[id(r)] for r in roots)

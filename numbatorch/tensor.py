@@ -594,6 +594,10 @@ class Tensor:
             self._storage, self._ptr = storage, storage.ptr + storage_offset * self.itemsize
         return self
 
+    def zero_(self):
+        """0 everywhere, in place."""
+        return OPS["fill"].call_inplace(self, 0)
+
     def map_(self, other, function):
         array, given = self._array(), other._array()
         for at in np.ndindex(array.shape):
@@ -608,6 +612,22 @@ class Tensor:
             array[at] = function(array[at].item())
         self._storage.version += 1
         return self
+
+
+_CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
+          "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
+          "bool": dtypes.bool, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128}
+
+
+def _cast(dtype):
+    def method(self, memory_format=None):
+        return self if self._layout.dtype is dtype else _convert(self, dtype, False)
+    method.__doc__ = f"This tensor in {dtype}; itself where it is that already."
+    return method
+
+
+for _name, _dtype in _CASTS.items():
+    setattr(Tensor, _name, _cast(_dtype))
 
 
 _OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "

@@ -14,7 +14,7 @@ LAYERS = [
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
     {"autograd", "tensor", "storage", "calls", "creation", "indexing", "einsum", "printing", "library", "compiler",
-     "generator", "randomness", "runtime", "typing"},
+     "generator", "randomness", "runtime", "queries"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

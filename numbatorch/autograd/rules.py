@@ -123,18 +123,21 @@ class FormulaRule:
         if self.length is not None:
             parameters.append(Parameter("length_", "number"))
         if kind == "rowwise":
-            parameters.append(Parameter("dim", "static"))
+            parameters += [Parameter("dim", "static"), Parameter("shape", "static")]
         roots = tuple(trees)
         internal = Op(f"{op.name}_backward", kind, lambda **_: roots, parameters, "", (), method=False,
-                      apart=tuple(a for a in op.apart if a in read), differentiable=False, dims=op.dims,
-                      outputs=tuple(f"result{k}" for k in range(len(roots))))
-        if kind == "rowwise":
-            internal.dims = "many"
-            self.dims = plan.dims
+                      apart=(*(a for a in op.apart if a in read), *self._positions_read(op, plan)),
+                      differentiable=False, outputs=tuple(f"result{k}" for k in range(len(roots))))
+        self.dims, self.shape = plan.dims, plan.shape
         self.kind = kind
         from ..calls import write_call
         write_call(internal)
         self.call = internal.call
+
+    def _positions_read(self, op, plan):
+        """Results that are positions: they keep their integer dtype."""
+        return [n for n in self.reads if n in self.result_names
+                and plan.layouts[op.outputs.index(n)].dtype.category < dtypes.FLOAT]
 
     def save(self, args, results):
         saved = []
@@ -161,7 +164,7 @@ class FormulaRule:
                 saved = [self._kept(s) if n in self.result_names else s
                          for n, s in zip(self.reads, saved, strict=True)]
             more = () if self.length is None else (self.length,)
-            values = self.call(*inputs, *saved, *more, self.dims) if self.kind == "rowwise" else self.call(
+            values = self.call(*inputs, *saved, *more, self.dims, self.shape) if self.kind == "rowwise" else self.call(
                 *inputs, *saved, *more)
             values = [values] if not isinstance(values, tuple) else list(values)
         else:
@@ -174,7 +177,7 @@ class FormulaRule:
             if passed:
                 value = grad
             elif zero:
-                continue
+                value = _zero(spec)
             else:
                 value = values[k]
                 k += 1
@@ -209,9 +212,7 @@ class FormulaRule:
         out = [None] * self.count
         memo: dict = {}
         for position, spec, t in zip(self.positions, self.specs, self.trees, strict=True):
-            if t.op != "const":
-                value = evaluate(t, env, self.plan, memo)
-                out[position] = fit(value, spec)
+            out[position] = _zero(spec) if t.op == "const" else fit(evaluate(t, env, self.plan, memo), spec)
         return out
 
 
@@ -224,10 +225,14 @@ def linked(value, node, index):
     return result
 
 
-def _zeros(node, index):
+def _zero(spec):
+    """Zeros in a shape and dtype."""
     from ..tensor import empty_layout
-    spec = node.plan.layouts[index]
     return empty_layout(spec.with_(shape=spec.shape)).zero_()
+
+
+def _zeros(node, index):
+    return _zero(node.plan.layouts[index])
 
 
 def evaluate(root, env, plan, memo):
