@@ -1,22 +1,23 @@
 """Circular functions of float32 and their inverses that LLVM turns into vector code.
 
-Angles are counted in turns modulo 1, in float64, which keeps every bit that a float32 angle needs, however large; the
-polynomials after that run in float32. Conventions as in `exponential_float32`.
+Angles are counted in turns modulo 1, in float64, which keeps the bits that a float32 angle needs, however large, and
+gives sine and cosine one polynomial. The inverses run in float32. Conventions as in `exponential_float32`.
 Argument reduction after Payne & Hanek 1983; Muller, Elementary Functions, chapter 11.
 """
 
-from numpy import float32, float64, int32
+from numpy import float32, float64, int64
 
 from numbatorch.expr.accuracy import accurate
-from numbatorch.expr.exponential_float32 import _nearest_float32
-from numbatorch.expr.primitives import as_float32, as_int32, copysign, fabs, fma, rint, sqrt, where
+from numbatorch.expr.primitives import as_float64, as_int64, copysign, fabs, fma, rint, sqrt, where
 
 
 def _turns_float32(x):
     """x / (2 pi) less a whole number of turns, within [-3, 3], as a float64; any finite float32 x (Payne & Hanek).
 
     1 / (2 pi) is cut into pieces of 29 bits, whose products with the 24 bits of x are exact. A piece that only adds
-    whole turns vanishes by itself, the last two never reach a whole turn.
+    whole turns vanishes by itself, the last two never reach a whole turn. The sum is good to 2^-52 turns: of all
+    float32 arguments only a few, 4.4e10 and 7.7e28 in size and within 4e-9 of a zero, cost a function more than it
+    states, up to 2.7 ULP.
     """
     x = float64(x)
     first = x * float64(0.15915494272485375)
@@ -30,76 +31,43 @@ def _turns_float32(x):
     return large + (small + fma(x, float64(9.30118721574127e-54), rest))
 
 
-def _quarter_float32(turns):
-    """The nearest quarter turn, an integer in [-12, 12], held as 1.5 * 2^23 + q in a float32."""
-    return float32(turns) * float32(4.0) + float32(12582912.0)
+def _sin_turns_float32(turns, offset):
+    """sin(2 pi (turns + offset)) as a float64 to 1e-11, offset 0 or 1/4, which is added without rounding.
+
+    The polynomial serves a quarter turn on either side of the nearest half turn; odd ones are negated.
+    """
+    shifted = fma(turns + offset, float64(2.0), float64(6755399441055744.0))
+    r = turns - fma(shifted - float64(6755399441055744.0), float64(0.5), -offset)
+    square = r * r
+    p = float64(-14.38203349956723)
+    p = fma(p, square, float64(42.007895084212485))
+    p = fma(p, square, float64(-76.70417544976475))
+    p = fma(p, square, float64(81.60522380203363))
+    p = fma(p, square, float64(-41.34170209776476))
+    p = fma(p, square, float64(6.283185307047701))
+    return as_float64(int64(as_int64(p * r) ^ int64(as_int64(shifted) << int64(63))))
 
 
-def _angle_float32(turns, shifted):
-    """The angle in radians from the quarter turn held in `shifted`, in [-pi/4, pi/4], as a float64."""
-    quarter = float64(_nearest_float32(shifted))
-    return fma(quarter, float64(-0.25), turns) * float64(6.283185307179586)
-
-
-def _sin_reduced_float32(r, rest, square):
-    """sin(r + rest) for |r| <= pi / 4 and a rest below the last place of r."""
-    p = float32(2.8332247e-06)
-    p = fma(p, square, float32(-0.00019853102))
-    p = fma(p, square, float32(0.008333379))
-    p = fma(p, square, float32(-0.16666667))
-    return r + fma(p * square, r, rest)
-
-
-def _cos_reduced_float32(square):
-    """cos r for |r| <= pi / 4."""
-    p = float32(2.4432416e-05)
-    p = fma(p, square, float32(-0.001388731))
-    p = fma(p, square, float32(0.041666646))
-    p = fma(p, square, float32(-0.5))
-    return fma(p, square, float32(1.0))
-
-
-def _flip_float32(value, bit):
-    """value, negated where the lowest-but-one bit of `bit` is set."""
-    return as_float32(int32(as_int32(value) ^ int32(int32(bit & int32(2)) << int32(30))))
-
-
-@accurate(ulp=0.9, domain=(-3e38, 3e38))
+@accurate(ulp=0.6, domain=(-3e38, 3e38))
 def sin_float32(x):
-    """Sine of x in radians, every finite x; largest error 0.88 ULP."""
-    turns = _turns_float32(x)
-    shifted = _quarter_float32(turns)
-    quarter = as_int32(shifted)
-    angle = _angle_float32(turns, shifted)
-    r = float32(angle)
-    rest = float32(angle - float64(r))
-    square = float32(angle * angle)
-    odd = int32(quarter & int32(1)) == int32(1)
-    result = where(odd, _cos_reduced_float32(square), _sin_reduced_float32(r, rest, square))
-    return where(x == float32(0.0), x, _flip_float32(result, quarter))
+    """Sine of x in radians, every finite x; largest error 0.51 ULP."""
+    result = float32(_sin_turns_float32(_turns_float32(x), float64(0.0)))
+    return where(x == float32(0.0), x, result)
 
 
-@accurate(ulp=0.9, domain=(-3e38, 3e38))
+@accurate(ulp=0.6, domain=(-3e38, 3e38))
 def cos_float32(x):
-    """Cosine of x in radians, every finite x; largest error 0.87 ULP."""
-    turns = _turns_float32(x)
-    shifted = _quarter_float32(turns)
-    quarter = as_int32(shifted)
-    angle = _angle_float32(turns, shifted)
-    r = float32(angle)
-    rest = float32(angle - float64(r))
-    square = float32(angle * angle)
-    odd = int32(quarter & int32(1)) == int32(1)
-    result = where(odd, _sin_reduced_float32(r, rest, square), _cos_reduced_float32(square))
-    return _flip_float32(result, int32(quarter + int32(1)))
+    """Cosine of x in radians, every finite x, as the sine a quarter turn on; largest error 0.51 ULP."""
+    return float32(_sin_turns_float32(_turns_float32(x), float64(0.25)))
 
 
 @accurate(ulp=0.6, domain=(-3e38, 3e38))
 def tan_float32(x):
     """Tangent of x in radians, every finite x, as a quotient in float64; largest error 0.51 ULP."""
     turns = _turns_float32(x)
-    shifted = _quarter_float32(turns)
-    r = _angle_float32(turns, shifted)
+    # the nearest quarter turn, in the low bits of 1.5 * 2^52 + q
+    shifted = fma(turns, float64(4.0), float64(6755399441055744.0))
+    r = fma(shifted - float64(6755399441055744.0), float64(-0.25), turns) * float64(6.283185307179586)
     square = r * r
     p = float64(2.717294091874456e-06)
     p = fma(p, square, float64(-0.00019839196744613903))
@@ -112,7 +80,7 @@ def tan_float32(x):
     q = fma(q, square, float64(0.04166661650579531))
     q = fma(q, square, float64(-0.4999999961302369))
     q = fma(q, square, float64(0.9999999999522267))
-    odd = int32(as_int32(shifted) & int32(1)) == int32(1)
+    odd = int64(as_int64(shifted) & int64(1)) == int64(1)
     result = where(odd, -q, sine) / where(odd, sine, q)
     return where(x == float32(0.0), x, float32(result))
 
@@ -192,10 +160,10 @@ def atan2_float32(y, x):
     large = where(steep, height, width)
     ratio = small / large
     ratio = where(small == large, where(large == float32(0.0), float32(0.0), float32(1.0)), ratio)
-    rest = _atan_reduced_float32(ratio)
-    angle = where(steep, float32(1.5707964) - (ratio + (rest + float32(4.371139e-08))), ratio + rest)
+    angle = ratio + _atan_reduced_float32(ratio)
     # the sign bit of x decides: -0 lies to the left
-    left = copysign(float32(1.0), x) < float32(0.0)
-    angle = where(left, float32(3.1415927) - (angle + float32(8.742278e-08)), angle)
+    side = copysign(float32(1.0), x)
+    flat = where(side < float32(0.0), float32(3.1415927) - (angle + float32(8.742278e-08)), angle)
+    angle = where(steep, float32(1.5707964) - fma(side, angle, float32(4.371139e-08)), flat)
     result = copysign(angle, y)
     return where(x != x, x, where(y != y, y, result))
