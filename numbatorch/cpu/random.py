@@ -22,17 +22,18 @@ threads: words of the generator are made in one go, and every result depends on 
 """
 
 import ctypes
+import functools
 import math
+import threading
 import warnings
 
 import numpy as np
 
 from . import random_kernels as kernels
 
-DEFAULT_SEED = 67280421310721
 BLOCK = 624  # words that the generator makes of the words before them
 SLAB = 128 * BLOCK  # words made at a time, 320 KB: stays in a core's cache until they are used
-GRAIN = 8192  # results for one thread at a time
+GRAIN = 4096  # results for one thread at a time
 _LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
 _MANTISSA = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 _CARRIER = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
@@ -44,9 +45,11 @@ class MersenneState:
     `_words[:_ready]` are whole blocks of untempered words, of which those from `_position` on are still to be drawn.
     """
 
-    __slots__ = ("initial_seed", "normal", "_words", "_ready", "_position", "_fresh", "_float_normal")
+    __slots__ = ("initial_seed", "normal", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal",
+                 "_lock")
 
-    def __init__(self, seed=DEFAULT_SEED):
+    def __init__(self, seed):
+        self._lock = threading.RLock()
         self.seed(seed)
 
     def seed(self, seed):
@@ -57,34 +60,38 @@ class MersenneState:
             word = (1812433253 * (word ^ word >> 30) + i) & 0xFFFFFFFF
             words.append(word)
         self.initial_seed = seed & 0xFFFFFFFFFFFFFFFF
-        self._words = np.array(words, dtype=np.uint32)
+        self._hold(np.array(words, dtype=np.uint32))
         self._ready = self._position = BLOCK
         self._fresh, self.normal, self._float_normal = True, None, bytes(8)
+
+    def _hold(self, words):
+        self._words, self._address = words, words.ctypes.data
 
     def take(self, count, multiple=1):
         """Draw `count` words: yields (address, length), lengths being multiples of `multiple` except for the last.
 
-        An address is good until the next one is asked for.
+        An address is good until the next one is asked for: other threads wait, for kernels run without the GIL.
         """
-        while count > 0:
-            length = self._ready - self._position
-            if length < count:
-                length = self._extend(count)
-            length = count if count <= length else length // multiple * multiple
-            start, self._position, self._fresh = self._position, self._position + length, False
-            yield self._words.ctypes.data + 4 * start, length
-            count -= length
+        with self._lock:
+            while count > 0:
+                length = self._ready - self._position
+                if length < count:
+                    length = self._extend(count)
+                length = count if count <= length else length // multiple * multiple
+                start, self._position, self._fresh = self._position, self._position + length, False
+                yield self._address + 4 * start, length
+                count -= length
 
     def _extend(self, count):
         """Make words until there are `count` to be drawn, or a slab full; returns how many there are."""
         kept = self._block() * BLOCK
         words, self._position, ready = self._words, self._position - kept, self._ready - kept
-        target = min(-(-(self._position + count) // BLOCK) * BLOCK, SLAB + BLOCK)
+        target = min(max(-(-(self._position + count) // BLOCK) * BLOCK, 8 * BLOCK), SLAB + BLOCK)
         if target > len(words):
-            self._words = np.empty(max(target, 8 * BLOCK), dtype=np.uint32)
+            self._hold(np.empty(target, dtype=np.uint32))
         self._words[:ready] = words[kept : kept + ready]
         made = target - ready
-        kernels.extend()(self._words.ctypes.data + 4 * (ready - BLOCK), made, made)
+        kernels.extend()(self._address + 4 * (ready - BLOCK), made, made)
         self._ready = target
         return target - self._position
 
@@ -118,7 +125,7 @@ class MersenneState:
         if not (seeded and 0 < left <= BLOCK and 0 <= position <= BLOCK):
             raise RuntimeError(f"set_state: Invalid mt19937 state (left {left}, seeded {seeded}, next {position})")
         self.initial_seed = int(state[:8].view(np.uint64)[0])
-        self._words = state[24:5016].view(np.uint64).astype(np.uint32)
+        self._hold(state[24:5016].view(np.uint64).astype(np.uint32))
         self._ready, self._fresh = BLOCK, left == 1 and position == 0
         self._position = BLOCK if left == 1 else position
         valid = state[5040:5044].view(np.int32)[0] != 0
@@ -130,7 +137,8 @@ class MersenneState:
         other = MersenneState.__new__(MersenneState)
         for name in self.__slots__:
             setattr(other, name, getattr(self, name))
-        other._words = self._words.copy()
+        other._hold(self._words.copy())
+        other._lock = threading.RLock()
         return other
 
 
@@ -139,8 +147,8 @@ def _draw(state, kernel, ptr, n, itemsize, words_each, *arguments, units_each=1)
 
     Each takes words_each words; units of the kernel are `units_each` results.
     """
-    grain, multiple = max(1, GRAIN // units_each), words_each * units_each
-    for words, length in state.take(n * words_each, multiple):
+    grain = GRAIN // units_each
+    for words, length in state.take(n * words_each, words_each * units_each):
         done = length // words_each
         kernel(words, ptr, *arguments, done // units_each, grain)
         ptr += done * itemsize
@@ -148,18 +156,17 @@ def _draw(state, kernel, ptr, n, itemsize, words_each, *arguments, units_each=1)
 
 def fill_uniform(state, ptr, n, dtype, low=0.0, high=1.0):
     """Numbers of [low, high): float64 from 53 bits of two words, others from 24 bits of one, in float32."""
+    words_each = 2 if dtype == "float64" else 1
+    _draw(state, kernels.uniform(dtype), ptr, n, _itemsize(dtype), words_each, *_interval(dtype, low, high))
+
+
+@functools.lru_cache(256)
+def _interval(dtype, low, high):
+    """Numbers of the uniform kernel: low, high - low, and both ends as `dtype` holds them."""
     number = np.float64 if dtype == "float64" else np.float32
     low, high = number(low), number(high)
-    bottom, bound = (_rounded(dtype, value) for value in (low, high))
-    kernel = kernels.uniform(dtype)
-    words_each = 2 if dtype == "float64" else 1
-    _draw(state, kernel, ptr, n, _itemsize(dtype), words_each, float(low), float(high - low), bound, bottom)
-
-
-def _rounded(dtype, value):
-    if dtype in ("float16", "bfloat16"):
-        return float(value.astype(_numpy(dtype)))
-    return float(value)
+    bottom, bound = (float(value.astype(_numpy(dtype))) for value in (low, high))
+    return float(low), float(high - low), bound, bottom
 
 
 def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0, is_contiguous=True):
@@ -200,6 +207,7 @@ def _fill_from_normal(kind, state, ptr, n, dtype, mean, std):
         ptr, n = ptr + done * itemsize, n - done
 
 
+@functools.lru_cache(256)
 def bounds(dtype, low, high):
     """First value and number of values of random_(low, high); high None: to the largest value of the dtype.
 
@@ -322,6 +330,7 @@ def fill_bernoulli_tensor(state, ptr, n, dtype, chance, chance_dtype):
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true for all probabilities, but got false")
 
 
+@functools.cache
 def _one(dtype):
     """The carrier of a dtype and the bits of its one."""
     carrier = _CARRIER[_itemsize(dtype)]
@@ -407,5 +416,6 @@ def _numpy(dtype):
     return np.dtype(dtype)
 
 
+@functools.cache
 def _itemsize(dtype):
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize

@@ -1,0 +1,103 @@
+"""`Generator`: where random numbers come from. A seed and, from the first draw on, the state that follows from it."""
+
+import secrets
+
+from .device import CPU, device as _device
+
+DEFAULT_SEED = 67280421310721
+
+
+class Generator:
+    """Generator(device="cpu"): a stream of random numbers that depends on its seed alone.
+
+    The bits are those of PyTorch's CPU generator, and so are the bytes of `get_state`.
+    RuntimeError for a device other than the CPU.
+    """
+
+    __slots__ = ("_seed", "_state", "_device", "__weakref__")
+
+    def __init__(self, device="cpu"):
+        self._device = _device(device)
+        if self._device is not CPU:
+            raise RuntimeError(f"Generator: device {device!r} has no generator, use device='cpu'")
+        self._seed, self._state = DEFAULT_SEED, None
+
+    @property
+    def device(self):
+        """The device whose numbers these are."""
+        return self._device
+
+    @property
+    def state(self):
+        """What the fill functions of cpu/random.py take and move on."""
+        if self._state is None:
+            self._state = _new_state(self._seed)
+        return self._state
+
+    def manual_seed(self, seed):
+        """Start again from `seed`, an int of [-2^63, 2^64); negative ones count from 2^64. Returns the generator."""
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"manual_seed: Overflow when unpacking long long: got seed={seed}, expected one of "
+                             "[-2^63, 2^64)")
+        self._seed, self._state = seed % 2**64, None
+        return self
+
+    def seed(self):
+        """Start again from a seed that the system's entropy gives; returns it."""
+        return self.manual_seed(secrets.randbits(64)).initial_seed()
+
+    def initial_seed(self):
+        """The seed that the stream began with."""
+        return self._seed if self._state is None else self._state.initial_seed
+
+    def get_state(self):
+        """The whole state as a uint8 tensor of 5056 elements."""
+        from .creation import from_numpy
+
+        return from_numpy(self.state.get_state())
+
+    def set_state(self, new_state):
+        """Take over the state in a tensor of `get_state`; TypeError or RuntimeError when it cannot be one."""
+        from .tensor import Tensor
+
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"set_state: expected a torch.ByteTensor, but got {type(new_state).__name__}")
+        self.state.set_state(new_state.numpy())
+        return self
+
+    def clone_state(self):
+        """Another generator in the same state."""
+        other = Generator(self._device)
+        other._seed, other._state = self._seed, None if self._state is None else self._state.copy()
+        return other
+
+    def get_offset(self):
+        """RuntimeError: the CPU's generator is not addressed by an offset."""
+        raise RuntimeError("get_offset: CPU Generator does not use offset")
+
+    def set_offset(self, offset):
+        """RuntimeError: the CPU's generator is not addressed by an offset."""
+        raise RuntimeError("set_offset: CPU Generator does not use offset")
+
+    def __reduce__(self):
+        return _restored, (str(self._device), self.state.get_state())
+
+    def __repr__(self):
+        return f"<numbatorch.Generator device={str(self._device)!r} initial_seed={self.initial_seed()}>"
+
+
+def _new_state(seed):
+    from .cpu.random import MersenneState
+
+    return MersenneState(seed)
+
+
+def _restored(device, state):
+    generator = Generator(device)
+    generator.state.set_state(state)
+    return generator
+
+
+default_generator = Generator()
