@@ -25,17 +25,20 @@ from numbatorch.cpu.convolution_kernels import (
     FORWARD_META,
     K_BLOCK,
     POSITION_BLOCK,
+    ROWS_META,
     WEIGHT_META,
     write_flat,
     write_forward,
     write_turn,
     write_weight,
+    write_weight_rows,
     write_weight_sum,
 )
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced, gemm
 from numbatorch.cpu.microkernel import PREFETCH_OFFSETS, host_target
 
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
+FEW_PAIRS = 4  # channels x outputs of a group up to which the weight gradient is a dot product per tap
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64
 WEIGHT_UNITS = 32  # wanted units of the weight gradient
 
@@ -50,8 +53,13 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
         write_either = write_flat if kind == "flat" else write_forward
         text, pointers = write_either(name, target, with_bias), 4 if with_bias else 3
     else:
-        write = {"turn": write_turn, "weight": write_weight, "weight_sum": write_weight_sum}[kind]
-        text, pointers = write(name, target), 3 if kind == "weight" else 2
+        write = {
+            "turn": write_turn,
+            "weight": write_weight,
+            "weight_rows": write_weight_rows,
+            "weight_sum": write_weight_sum,
+        }[kind]
+        text, pointers = write(name, target), 3 if kind in ("weight", "weight_rows") else 2
     return compile_ir(name, text, (pointer,) * pointers + ("int64*",))
 
 
@@ -352,7 +360,7 @@ class InputGradientPlan:
                 )
                 turn = Launch(
                     _kernel("turn", g.dtype, False),
-                    [channels, outputs, len(taps), g.kh * g.kw, *taps],
+                    [channels, outputs, len(taps), g.kh * g.kw, int(taps == list(range(g.kh * g.kw))), *taps],
                     g.c,
                     max(1, 32768 // max(1, outputs * len(taps))),
                 )
@@ -381,6 +389,10 @@ class WeightGradientPlan:
         size, row_bytes = target.bytes, target.panel * target.bytes
         channels, outputs, taps = g.c // g.groups, g.o // g.groups, g.kh * g.kw
         (sh, sw), (ph, pw), (dh, dw) = g.stride, g.padding, g.dilation
+        self.by_rows = channels * outputs <= FEW_PAIRS
+        if self.by_rows:
+            self.launch = self._rows_launch(g, channels, outputs)
+            return
         ranges_h = [_inside(sh, i * dh - ph, g.oh, g.h) for i in range(g.kh)]
         ranges_w = [_inside(sw, j * dw - pw, g.ow, g.w) for j in range(g.kw)]
         calls: list[int] = []
@@ -437,7 +449,39 @@ class WeightGradientPlan:
         sums = [outputs, inner, outer, chunks, blocks, unit_bytes, per_chunk * unit_bytes]
         self.sum = Launch(_kernel("weight_sum", g.dtype, False), sums, rows, max(1, 8192 // max(1, chunks)))
 
+    @staticmethod
+    def _rows_launch(g: Geometry, channels: int, outputs: int) -> Launch:
+        size = host_target(g.dtype).bytes
+        plane, result = g.h * g.w * size, g.oh * g.ow * size
+        meta = dict(
+            images=g.n,
+            channels=channels,
+            outputs=outputs,
+            columns=g.ow,
+            step_rows=g.stride[0],
+            step_columns=g.stride[1],
+            width=g.w,
+            x_image=g.c * plane,
+            x_channel=plane,
+            gy_image=g.o * result,
+            gy_channel=result,
+            taps=g.kh * g.kw,
+        )
+        table = []
+        for i in range(g.kh):
+            for j in range(g.kw):
+                row, column = i * g.dilation[0] - g.padding[0], j * g.dilation[1] - g.padding[1]
+                table += [*_inside(g.stride[0], row, g.oh, g.h), *_inside(g.stride[1], column, g.ow, g.w)]
+                table.append((row * g.w + column) * size)
+        kernel = _kernel("weight_rows", g.dtype, False)
+        units = g.o * channels
+        # A vector of a dot costs as much as several of a tile.
+        return Launch(kernel, [meta[name] for name in ROWS_META] + table, units, _grain(units, 8 * g.flops))
+
     def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
+        if self.by_rows:
+            self.launch.run(x_ptr, gy_ptr, gw_ptr)
+            return
         from numbatorch.cpu.memory import address, allocate
 
         workspace = allocate(max(64, self.partial_bytes))

@@ -6,7 +6,17 @@ Parameter blocks are int64, named by the *_META lists and followed by a table. A
 from __future__ import annotations
 
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import FLAT, NEST, PLACE, Target, write_pack_transposed, write_rows
+from numbatorch.cpu.microkernel import (
+    FLAT,
+    NEST,
+    PLACE,
+    Target,
+    add_vectors,
+    multiply_add,
+    write_pack_transposed,
+    write_rows,
+    zero,
+)
 
 K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
 FLAT_BYTES = 192 << 10  # of a padded block of rows: on the stack, and a fraction of a second-level cache
@@ -63,36 +73,61 @@ def _write_pack_taps(module: Module, target: Target) -> None:
                 low, high = f.maximum(start, 0), f.minimum(start + p["columns"], lanes)
                 places.append((start, low, high, row * p["step_rows"] * p["width"] * size - start * lane_step))
             owned = f.lanes_between(target.lanes, places[0][1], places[1][2])
-            paired, later, strided = rows[1] < ends, segments.index > first, p["step_columns"] > 1
-            form = f.select(paired, 1, 0) + f.select(later, 2, 0) + f.select(strided, 4, 0)
+            paired, later = rows[1] < ends, segments.index > first
+            kind = f.minimum(p["step_columns"], ANY_STEP) - 1
+            form = f.select(paired, 1, 0) + f.select(later, 2, 0) + kind * 4
             with f.loop(first_tap, first_tap + taps) as each:
                 t = _fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
-                masks = []
+                limits = []
                 for row, (start, low, high, _) in zip(rows, places, strict=True):
                     outside = f.emit("i1", f"or i1 {(row < t['first_row']).text}, {(row >= t['end_row']).text}")
                     begin = f.maximum(low, start + t["first_column"])
-                    end = f.select(outside, 0, f.minimum(high, start + t["end_column"]))
-                    masks.append(f.lanes_between(target.lanes, begin, end))
+                    limits.append((begin, f.select(outside, 0, f.minimum(high, start + t["end_column"]))))
                 source = f.offset(x, places[0][3] + t["offset"])
                 apart = places[1][3] - places[0][3]
                 there = f.offset(to, (each.index - first_tap) * row_bytes + j * target.vector_bytes)
-                with f.cases(form, range(8)) as case:
-                    for number in range(8):
-                        with case(number), f.loop(0, channels, carry=[source, there]) as loop:
-                            at, target_row = loop.carried
-                            value = None
-                            for mask, pointer in zip(masks, (at, f.offset(at, apart)), strict=True):
-                                if value is not None and not number & 1:
-                                    break
-                                if number & 4:
-                                    value = f.gather(target.vector, pointer, lane_step, size, mask, value)
+                with f.cases(form, range(4 * ANY_STEP)) as case:
+                    for number in range(4 * ANY_STEP):
+                        with case(number):
+                            step, used = number // 4 + 1, limits if number & 1 else limits[:1]
+                            masks = [_step_masks(f, target, step, *limit) for limit in used]
+                            with f.loop(0, channels, carry=[source, there]) as loop:
+                                at, target_row = loop.carried
+                                pointers = (at, f.offset(at, apart))[: len(used)]
+                                value = _load_step(f, target, step, lane_step, pointers, masks)
+                                if number & 2:
+                                    f.masked_store(value, target_row, size, owned)
                                 else:
-                                    value = f.masked_load(target.vector, pointer, size, mask, value)
-                            if number & 2:
-                                f.masked_store(value, target_row, size, owned)
-                            else:
-                                f.store(value, target_row, size)
-                            loop.carry([f.offset(at, p["x_channel"]), f.offset(target_row, to_step)])
+                                    f.store(value, target_row, size)
+                                loop.carry([f.offset(at, p["x_channel"]), f.offset(target_row, to_step)])
+
+
+ANY_STEP = 3  # column steps of 1 and 2 have loads of their own, larger ones gather
+
+
+def _step_masks(f: Function, target: Target, step: int, begin: Value, end: Value) -> list[Value]:
+    """Masks for the loads that fill the lanes begin <= l < end."""
+    if step != 2:
+        return [f.lanes_between(target.lanes, begin, end)]
+    low, high = begin * 2, end * 2 - 1  # elements of two vectors, of which the even ones are wanted
+    some = end > begin
+    low, high = f.select(some, low, 0), f.select(some, high, 0)
+    return [f.lanes_between(target.lanes, low - shift, high - shift) for shift in (0, target.lanes)]
+
+
+def _load_step(
+    f: Function, target: Target, step: int, lane_step: Value, pointers: tuple[Value, ...], masks: list[list[Value]]
+) -> Value:
+    """A vector of elements `step` apart, from one pointer per segment, each for the lanes of its mask."""
+    size, halves = target.bytes, [None] * len(masks[0])
+    for pointer, parts in zip(pointers, masks, strict=True):
+        for i, mask in enumerate(parts):
+            if step == ANY_STEP:
+                halves[i] = f.gather(target.vector, pointer, lane_step, size, mask, halves[i])
+            else:
+                place = f.offset(pointer, i * target.vector_bytes)
+                halves[i] = f.masked_load(target.vector, place, size, mask, halves[i])
+    return f.shuffle(halves[0], halves[1], range(0, 2 * target.lanes, 2)) if step == 2 else halves[0]
 
 
 def write_forward(name: str, target: Target, with_bias: bool) -> str:
@@ -265,7 +300,7 @@ def write_flat(name: str, target: Target, with_bias: bool) -> str:
     return module.text()
 
 
-TURN_META = "channels outputs taps all_taps".split()
+TURN_META = "channels outputs taps all_taps all_in_order".split()
 
 
 def write_turn(name: str, target: Target) -> str:
@@ -282,11 +317,95 @@ def write_turn(name: str, target: Target) -> str:
     row = p["outputs"] * p["taps"]
     with f.loop(start, stop) as units:
         group, channel = units.index // p["channels"], units.index % p["channels"]
-        with f.loop(0, p["outputs"]) as outputs, f.loop(0, p["taps"]) as taps:
-            tap = f.load("i64", f.offset(table, taps.index * 8), 8)
-            source = ((group * p["outputs"] + outputs.index) * p["channels"] + channel) * p["all_taps"] + tap
-            value = f.load(target.element, f.offset(w, source * size), size)
-            f.store(value, f.offset(to, (units.index * row + outputs.index * p["taps"] + taps.index) * size), size)
+        step = p["channels"] * p["all_taps"] * size
+        source = f.offset(w, (group * p["outputs"] * p["channels"] + channel) * p["all_taps"] * size)
+        with f.loop(0, p["outputs"], carry=[source, f.offset(to, units.index * row * size)]) as outputs:
+            here, there = outputs.carried
+            with f.cases(p["all_in_order"], (0, 1)) as case:
+                with case(0), f.loop(0, p["taps"]) as taps:
+                    tap = f.load("i64", f.offset(table, taps.index * 8), 8)
+                    value = f.load(target.element, f.offset(here, tap * size), size)
+                    f.store(value, f.offset(there, taps.index * size), size)
+                with case(1), f.loop(0, p["taps"], target.lanes) as taps:
+                    mask = f.lanes_between(target.lanes, None, p["taps"] - taps.index)
+                    value = f.masked_load(target.vector, f.offset(here, taps.index * size), size, mask)
+                    f.masked_store(value, f.offset(there, taps.index * size), size, mask)
+            outputs.carry([f.offset(here, step), f.offset(there, p["taps"] * size)])
+    return module.text()
+
+
+ROWS_META = (
+    "images channels outputs columns step_rows step_columns width x_image x_channel gy_image gy_channel taps"
+).split()
+ROWS_AT_ONCE = 4  # independent sums, for the latency of an addition
+
+
+def write_weight_rows(name: str, target: Target) -> str:
+    """(x, grad_output, grad_weight, meta, start, stop) for few channels per group; a unit is an output x a channel.
+
+    Each tap is the dot product of a plane of grad_output with a shifted plane of x, lanes along rows, images in order.
+    """
+    module = Module()
+    f = module.function(
+        name,
+        [("x", "ptr noalias"), ("gy", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias")]
+        + [("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    x, gy, to, meta, start, stop = f.parameters
+    p = _fields(f, ROWS_META, meta)
+    size, table = target.bytes, f.offset(meta, 8 * len(ROWS_META))
+    none = f.lanes_between(target.lanes, None, f.value(0))
+    zeros = Value(f, target.vector, "zeroinitializer")
+    lane_step = p["step_columns"] * size
+    contiguous = f.select(p["step_columns"].equals(1), 1, 0)
+    suffix = f"v{target.lanes}f{target.bytes * 8}"
+    module.declare(f"declare {target.element} @llvm.vector.reduce.fadd.{suffix}({target.element}, {target.vector})")
+
+    def sum_plane(t: dict[str, Value], x_plane: Value, gy_plane: Value, unit_step: bool) -> Value:
+        with f.loop(t["first_column"], t["end_column"], target.lanes, carry=[zeros] * ROWS_AT_ONCE) as columns:
+            inside = f.lanes_between(target.lanes, None, t["end_column"] - columns.index)
+            left = f.offset(x_plane, t["offset"] + columns.index * lane_step)
+            right = f.offset(gy_plane, columns.index * size)
+            with f.loop(t["first_row"], t["end_row"], ROWS_AT_ONCE, carry=columns.carried) as rows:
+                sums = []
+                for i, total in enumerate(rows.carried):
+                    row = rows.index + i
+                    mask = f.select(row < t["end_row"], inside, none)
+                    at = f.offset(left, row * p["step_rows"] * p["width"] * size)
+                    if unit_step:
+                        value = f.masked_load(target.vector, at, size, mask)
+                    else:
+                        value = f.gather(target.vector, at, lane_step, size, mask)
+                    grad = f.masked_load(target.vector, f.offset(right, row * p["columns"] * size), size, mask)
+                    sums.append(multiply_add(f, target, value, grad, total))
+                rows.carry(sums)
+            columns.carry(rows.carried)
+        first, *others = columns.carried
+        for other in others:
+            first = add_vectors(f, first, other)
+        call = f"call reassoc {target.element} @llvm.vector.reduce.fadd.{suffix}"
+        return f.emit(target.element, f"{call}({target.element} -0.0, {target.vector} {first.text})")
+
+    with f.loop(start, stop) as units:
+        output, within = units.index // p["channels"], units.index % p["channels"]
+        channel = (output // p["outputs"]) * p["channels"] + within
+        result = f.offset(to, units.index * p["taps"] * size)
+        with f.loop(0, p["taps"]) as taps:
+            f.store(zero(f, target.element), f.offset(result, taps.index * size), size)
+        x_planes, gy_planes = f.offset(x, channel * p["x_channel"]), f.offset(gy, output * p["gy_channel"])
+        with f.loop(0, p["images"], carry=[x_planes, gy_planes]) as images:
+            x_plane, gy_plane = images.carried
+            with f.loop(0, p["taps"]) as taps:
+                t = _fields(f, TAP, f.offset(table, taps.index * (8 * len(TAP))))
+                place = f.offset(result, taps.index * size)
+                with f.cases(contiguous, (0, 1)) as case:
+                    for number in (0, 1):
+                        with case(number):
+                            total = sum_plane(t, x_plane, gy_plane, number == 1)
+                            before = f.load(target.element, place, size)
+                            f.store(add_vectors(f, before, total), place, size)
+            images.carry([f.offset(x_plane, p["x_image"]), f.offset(gy_plane, p["gy_image"])])
     return module.text()
 
 
