@@ -537,7 +537,9 @@ def _inplace_by_copy(op):
     def call(input, *args, **kwargs):
         check_inplace(op.name, input)
         recorded = mode.enabled
-        result = op.call(input, *args, **kwargs)
+        # What is recorded may save the input, so it gets values that this call does not overwrite.
+        source = OPS["clone"].call(input) if recorded and input._needs_grad else input
+        result = op.call(source, *args, **kwargs)
         if result._layout.shape != input._layout.shape:
             raise RuntimeError(f"{op.name}_: output with shape {list(input._layout.shape)} doesn't match the result's "
                                f"shape {list(result._layout.shape)}")

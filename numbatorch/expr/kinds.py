@@ -74,14 +74,19 @@ class Nest:
 
 @dataclass
 class Scan:
-    """Running combination along one dimension: state = combine(state, value)."""
+    """Running combination along one dimension: y[i] = combine(y[i - 1], x[i]), from the end when `reverse`.
+
+    kind: "sum", "prod", "logsumexp"; "max" and "min", with a second output for positions; "recurrence", with a second
+    input a: y[i] = x[i] + a[i] * y[i - 1].
+    """
 
     name: str
-    kind: str  # sum, prod, max, min, logsumexp
-    operand: Layout
+    kind: str
+    inputs: tuple[Layout, ...]
     outputs: list[Layout]
     dim: int
     compute: str
+    reverse: bool = False
 
 
 @dataclass
