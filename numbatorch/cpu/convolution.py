@@ -26,6 +26,7 @@ from numbatorch.cpu.convolution_kernels import (
     K_BLOCK,
     POSITION_BLOCK,
     ROWS_META,
+    TURN_CHANNELS,
     WEIGHT_META,
     write_flat,
     write_forward,
@@ -361,8 +362,8 @@ class InputGradientPlan:
                 turn = Launch(
                     _kernel("turn", g.dtype, False),
                     [channels, outputs, len(taps), g.kh * g.kw, int(taps == list(range(g.kh * g.kw))), *taps],
-                    g.c,
-                    max(1, 32768 // max(1, outputs * len(taps))),
+                    g.groups * ceil(channels / TURN_CHANNELS),
+                    max(1, 32768 // max(1, min(channels, TURN_CHANNELS) * outputs * len(taps))),
                 )
                 self.phases.append((turn, forward, self.turned_bytes, (row * g.w + column) * size))
                 self.turned_bytes += g.o * channels * len(taps) * size

@@ -19,6 +19,7 @@ from numbatorch.cpu.microkernel import (
 )
 
 K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
+TURN_CHANNELS = 16
 FLAT_BYTES = 192 << 10  # of a padded block of rows: on the stack, and a fraction of a second-level cache
 FLAT_K_BLOCK = 640  # nothing is packed: a block ends for accuracy alone
 STAGE_ROWS = 252  # channels of a strided store that are staged at once
@@ -304,7 +305,10 @@ TURN_META = "channels outputs taps all_taps all_in_order".split()
 
 
 def write_turn(name: str, target: Target) -> str:
-    """(weight, turned, meta, start, stop): turned[group, c, o, j] = weight[group, o, c, taps[j]], units (group, c)."""
+    """(weight, turned, meta, start, stop): turned[group, c, o, j] = weight[group, o, c, taps[j]].
+
+    A unit is a run of channels of a group: long enough to read whole cache lines, short enough to write few streams.
+    """
     module = Module()
     f = module.function(
         name,
@@ -314,23 +318,27 @@ def write_turn(name: str, target: Target) -> str:
     w, to, meta, start, stop = f.parameters
     p = _fields(f, TURN_META, meta)
     size, table = target.bytes, f.offset(meta, 8 * len(TURN_META))
-    row = p["outputs"] * p["taps"]
+    row = p["outputs"] * p["taps"] * size
+    blocks = (p["channels"] + (TURN_CHANNELS - 1)) // TURN_CHANNELS
     with f.loop(start, stop) as units:
-        group, channel = units.index // p["channels"], units.index % p["channels"]
-        step = p["channels"] * p["all_taps"] * size
-        source = f.offset(w, (group * p["outputs"] * p["channels"] + channel) * p["all_taps"] * size)
-        with f.loop(0, p["outputs"], carry=[source, f.offset(to, units.index * row * size)]) as outputs:
-            here, there = outputs.carried
-            with f.cases(p["all_in_order"], (0, 1)) as case:
-                with case(0), f.loop(0, p["taps"]) as taps:
-                    tap = f.load("i64", f.offset(table, taps.index * 8), 8)
-                    value = f.load(target.element, f.offset(here, tap * size), size)
-                    f.store(value, f.offset(there, taps.index * size), size)
-                with case(1), f.loop(0, p["taps"], target.lanes) as taps:
-                    mask = f.lanes_between(target.lanes, None, p["taps"] - taps.index)
-                    value = f.masked_load(target.vector, f.offset(here, taps.index * size), size, mask)
-                    f.masked_store(value, f.offset(there, taps.index * size), size, mask)
-            outputs.carry([f.offset(here, step), f.offset(there, p["taps"] * size)])
+        group, first = units.index // blocks, (units.index % blocks) * TURN_CHANNELS
+        count = f.minimum(TURN_CHANNELS, p["channels"] - first)
+        with f.loop(0, p["outputs"]) as outputs:
+            output = group * p["outputs"] + outputs.index
+            source = f.offset(w, (output * p["channels"] + first) * p["all_taps"] * size)
+            target_row = f.offset(to, (group * p["channels"] + first) * row + outputs.index * p["taps"] * size)
+            with f.loop(0, count, carry=[source, target_row]) as channels:
+                here, there = channels.carried
+                with f.cases(p["all_in_order"], (0, 1)) as case:
+                    with case(0), f.loop(0, p["taps"]) as taps:
+                        tap = f.load("i64", f.offset(table, taps.index * 8), 8)
+                        value = f.load(target.element, f.offset(here, tap * size), size)
+                        f.store(value, f.offset(there, taps.index * size), size)
+                    with case(1), f.loop(0, p["taps"], target.lanes) as taps:
+                        mask = f.lanes_between(target.lanes, None, p["taps"] - taps.index)
+                        value = f.masked_load(target.vector, f.offset(here, taps.index * size), size, mask)
+                        f.masked_store(value, f.offset(there, taps.index * size), size, mask)
+                channels.carry([f.offset(here, p["all_taps"] * size), f.offset(there, row)])
     return module.text()
 
 
