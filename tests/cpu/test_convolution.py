@@ -1,5 +1,7 @@
 """Convolution and its gradients against a plain sum over taps in float64."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -123,3 +125,18 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     for first, second, third in zip(*seen, strict=True):
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(first, third)
+
+
+@pytest.mark.parametrize("feature", ["avx2", "neon", ""])
+@pytest.mark.parametrize("name", ["padded wide", "strided", "depthwise wide", "grouped"])
+def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
+    from numbatorch.cpu import convolution as module
+
+    target = module.host_target("float32", feature)
+    monkeypatch.setattr(module, "host_target", lambda dtype: target)
+    monkeypatch.setattr(module, "_kernel", module._kernel.__wrapped__)
+    for plan in ("forward_plan", "input_gradient_plan", "weight_gradient_plan"):
+        monkeypatch.setattr(sys.modules[__name__], plan, getattr(module, plan).__wrapped__)
+    (x, w, gy), results = all_three(CASES[name], "float32")
+    for label, result, expected in zip(("y", "gx", "gw"), results, reference(CASES[name], x, w, gy), strict=True):
+        assert abs(result - expected).max() <= TOLERANCE["float32"] * max(1.0, abs(expected).max()), label

@@ -1,6 +1,7 @@
 """GEMM against NumPy in float64, over sizes around the tile and every stored order."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -103,3 +104,18 @@ def test_bits_do_not_depend_on_the_number_of_threads(trans_a, trans_b, set_threa
         results.append(result.copy())
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("feature", ["avx512f", "avx2", "neon", ""])
+def test_tiles_of_other_register_files_are_correct_here_too(feature, monkeypatch):
+    """The text written for each register file is plain LLVM IR: this machine runs it, faster or slower."""
+    from numbatorch.cpu import gemm as module
+
+    target = module.host_target("float32", feature)
+    monkeypatch.setattr(module, "host_target", lambda dtype: target)
+    monkeypatch.setattr(module, "_kernel", module._kernel.__wrapped__)
+    monkeypatch.setattr(sys.modules[__name__], "gemm", module.Gemm)
+    rng = np.random.default_rng(5)
+    for (m, n, k), (trans_a, trans_b) in itertools.product(((1, 33, 20), (7, 9, 300), (70, 50, 33)), FORMS):
+        result, expected, scale = product(rng, "float32", m, n, k, trans_a, trans_b)
+        assert abs(result - expected).max() < TOLERANCE["float32"] * scale, (m, n, k)
