@@ -7,11 +7,11 @@ from . import ops
 
 ops.load()
 
-from . import creation, tensor as _tensor  # noqa: E402
+from . import creation, randomness, tensor as _tensor  # noqa: E402
 
 _tensor.install()
 globals().update(ops.namespace(""))
-globals().update({name: getattr(creation, name) for name in creation.FUNCTIONS})
+globals().update({name: getattr(module, name) for module in (creation, randomness) for name in module.FUNCTIONS})
 
 from . import autograd, dtypes as _dtypes, indexing  # noqa: E402
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: E402

@@ -73,6 +73,7 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
             for e, result in zip(node.edges, results, strict=True):
                 if e is not None and result is not None:
                     send(e[0], e[1], result)
+            results = grads = result = None  # so that a leaf can take its gradient over without a copy
         for leaf, gradient in leaves.values():
             gradient = _leaf_hooks(leaf, gradient)
             position = capture.get((id(leaf), 0)) if capture else None

@@ -28,4 +28,13 @@ def source(request):
     return module.source(request)
 
 
+def __getattr__(name):
+    """The fill functions of random numbers load when first used."""
+    if name == "random":
+        import importlib
+        found = globals()["random"] = importlib.import_module(".random", __package__)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = ["address", "allocate", "plan", "source"]

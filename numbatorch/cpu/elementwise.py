@@ -6,7 +6,7 @@ the kernel so that LLVM can vectorise it.
 
 import math
 
-from ..expr import write
+from ..expr import tree, write
 from ..expr.tree import arg
 from ..layout import Layout, broadcast_strides
 from . import geometry
@@ -63,7 +63,10 @@ def _source(request, classes, rank):
         step = {"0": "", "1": "i", "n": f"i * step_{n}"}[inner[n]]
         position[n] = " + ".join(t for t in (offset, step) if t) or "0"
     before, inside = [], []
+    used = set(tree.names(*request.roots))
     for o in request.operands:
+        if o.name not in used:
+            continue
         if not isinstance(o.layout, Layout):
             before.append(f"{pad}{o.name}_ = {write.convert(o.name, _NUMBER[o.layout], o.dtype)}")
         else:

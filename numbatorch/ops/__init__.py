@@ -3,7 +3,7 @@
 from .declare import OPS, namespace
 
 FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss",
-            "contraction", "conv", "view", "placing", "splitting", "index", "pool", "scan")
+            "contraction", "conv", "view", "placing", "splitting", "index", "pool", "scan", "random")
 
 
 def load():

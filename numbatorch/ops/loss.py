@@ -53,7 +53,7 @@ def huber_error(input, target, delta: float):
     return f.where(f.le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
-@elementwise(name="cross_entropy_of_bits", method=False, inplace=False, out=False,
+@elementwise(name="cross_entropy_of_bits", method=False, domain=(0.1, 0.9), inplace=False, out=False,
              input=lambda grad, input, target: grad * (input - target) / f.maximum((1 - input) * input, 1e-12),
              target=lambda grad, input: grad * (f.log1p(-input) - f.log(input)))
 def cross_entropy_of_bits(input, target):

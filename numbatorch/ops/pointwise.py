@@ -3,6 +3,7 @@
 from ..expr import functions as f
 from .declare import FLOAT, elementwise, neutral
 
+_REAL_NUMBERS = ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 
 
@@ -84,19 +85,19 @@ def neg(input):
     return -input
 
 
-@elementwise(check=_no_bool)
+@elementwise(dtypes=_REAL_NUMBERS)
 def floor_divide(input, other):
     """floor(input / other), as Python's //."""
     return input // other
 
 
-@elementwise(check=_no_bool)
+@elementwise(dtypes=_REAL_NUMBERS)
 def remainder(input, other):
     """input - other * floor(input / other): the sign is that of `other`, as Python's %."""
     return input % other
 
 
-@elementwise(check=_no_bool)
+@elementwise(dtypes=_REAL_NUMBERS)
 def fmod(input, other):
     """input - other * trunc(input / other): the sign is that of `input`."""
     return f.fmod(input, other)

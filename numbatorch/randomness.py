@@ -1,0 +1,262 @@
+"""Drawing: random tensors, and the in-place distributions of Tensor. The streams are PyTorch's (cpu/README.md, "Seeds")."""
+
+from . import dtypes
+from .autograd.modes import no_grad
+from .creation import _device, _dtype, _empty, _finish, _like_layout, _shape, empty
+from .generator import Generator, default_generator
+from .ops.declare import OPS
+from .plan import backend
+from .tensor import Tensor, empty_layout
+
+
+def _state(generator):
+    if generator is None:
+        return default_generator.state
+    if not isinstance(generator, Generator):
+        raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    return generator.state
+
+
+def draw(distribution, tensor, generator, *arguments):
+    """Fill `tensor` in place with numbers of a distribution (a fill function of the backend's `random`)."""
+    own = tensor._layout
+    source = backend(own.device.type).random
+    state = _state(generator)
+    if distribution == "bernoulli_tensor":
+        chance = arguments[0].detach().expand(own.shape).contiguous()
+        target = tensor if own.is_contiguous else empty_layout(own.with_(shape=own.shape))
+        source.fill_bernoulli_tensor(state, target._ptr, own.numel, own.dtype.name, chance._ptr, chance.dtype.name)
+        if target is not tensor:
+            tensor.copy_(target)
+            return tensor
+    else:
+        function = getattr(source, f"fill_{distribution}")
+        source.fill(function, state, tensor._ptr, own.shape, own.strides, own.dtype.name, *arguments)
+    tensor._storage.version += 1
+    return tensor
+
+
+def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Uniform numbers of [0, 1)."""
+    target = _empty(_shape("rand", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
+        _shape("rand", size))
+    return _finish(draw("uniform", target, generator, 0.0, 1.0), requires_grad)
+
+
+def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Normal numbers of mean 0 and variance 1."""
+    target = _empty(_shape("randn", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
+        _shape("randn", size))
+    if target.dtype.category < dtypes.FLOAT:
+        raise NotImplementedError(f'"normal_kernel_cpu" not implemented for {target.dtype}')
+    return _finish(draw("normal", target, generator, 0.0, 1.0), requires_grad)
+
+
+def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
+            requires_grad=False, pin_memory=False):
+    """Integers of [low, high): randint(high, size) or randint(low, high, size). int64 unless told otherwise."""
+    if size is None:
+        if isinstance(high, (tuple, list)):
+            low, high, size = 0, low, high
+        else:
+            raise TypeError("randint(): size is missing: randint(high, size) or randint(low, high, size)")
+    elif high is None:
+        low, high = 0, low
+    target = _empty(_shape("randint", (size,)), _dtype(dtype, dtypes.int64), _device(device)) if out is None else (
+        out.resize_(_shape("randint", (size,))))
+    _check_range("randint", low, high)
+    return _finish(draw("randint", target, generator, int(low), int(high)), requires_grad)
+
+
+def _check_range(name, low, high):
+    if low >= high:
+        raise RuntimeError(f"{name}: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+
+
+def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """The numbers 0..n-1 in random order."""
+    if n < 0:
+        raise RuntimeError(f"n must be non-negative, got {n}")
+    target = _empty((int(n),), _dtype(dtype, dtypes.int64), _device(device)) if out is None else out.resize_(int(n))
+    own = target._layout
+    backend(own.device.type).random.fill_randperm(_state(generator), target._ptr, own.numel, own.dtype.name)
+    return _finish(target, requires_grad)
+
+
+def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+    """`rand` in the shape and dtype of `input`."""
+    return _finish(draw("uniform", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
+                   requires_grad)
+
+
+def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+    """`randn` in the shape and dtype of `input`."""
+    return _finish(draw("normal", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
+                   requires_grad)
+
+
+def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=None, requires_grad=False,
+                 memory_format=None, generator=None):
+    """`randint` in the shape and dtype of `input`."""
+    if high is None:
+        low, high = 0, low
+    low, high = (v.item() if isinstance(v, Tensor) else v for v in (low, high))
+    _check_range("randint_like", low, high)
+    return _finish(draw("randint", empty_layout(_like_layout(input, dtype, memory_format)), generator, int(low),
+                        int(high)), requires_grad)
+
+
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False,
+           layout=None, pin_memory=False):
+    """Normal numbers: of one mean and std in `size`, or of a mean and std for each element."""
+    if size is not None:
+        target = empty(size, dtype=dtype) if out is None else out.resize_(_shape("normal", (size,)))
+        _check_std(std)
+        return _finish(draw("normal", target, generator, float(mean), float(std)), requires_grad)
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        raise TypeError("normal(): give size, or mean or std as a Tensor")
+    if isinstance(std, Tensor):
+        if std.is_complex():
+            raise RuntimeError("normal expects standard deviation to be non-complex")
+        if std.numel() and bool((std.detach() < 0).any()):
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    else:
+        _check_std(std)
+    like = mean if isinstance(mean, Tensor) else std
+    if isinstance(mean, Tensor) and isinstance(std, Tensor):
+        from .layout import broadcast_shapes
+        shape = broadcast_shapes("normal", [tuple(mean.shape), tuple(std.shape)], ["mean", "std"])
+        target = like.new_empty(shape)
+    else:
+        target = empty_layout(_like_layout(like, None))
+    with no_grad():
+        draw("normal", target, generator, 0.0, 1.0)
+        target.mul_(std).add_(mean)
+    return target if out is None else out.resize_(target.shape).copy_(target)
+
+
+def _check_std(std):
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+
+
+def draw_categories(input, num_samples, replacement, generator):
+    """The body of `multinomial`: with replacement by inverting cumulative weights, without by an exponential race."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"prob_dist must be 1 or 2 dim, got {input.ndim}")
+    if input.dtype.category != dtypes.FLOAT:
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
+    categories = input.shape[-1]
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > categories:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    flat = input.detach()
+    if flat.numel() and not bool((OPS["isfinite"].call(flat) & (flat >= 0)).all()):
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if flat.numel() and bool((flat.sum(-1) == 0).any()):
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    if not replacement or num_samples == 1:
+        race = draw("exponential", empty_layout(flat._layout.with_(shape=flat._layout.shape)), generator, 1.0)
+        ratio = flat / race
+        if num_samples == 1:
+            return ratio.argmax(-1, True)
+        return ratio.topk(num_samples, -1)[1]
+    rows = 1 if input.ndim == 1 else input.shape[0]
+    result = _empty((*input.shape[:-1], num_samples), dtypes.int64)
+    cumulative = flat.double().cumsum(-1)
+    cumulative = (cumulative / cumulative.narrow(-1, categories - 1, 1)).contiguous()
+    backend("cpu").random.fill_categorical(_state(generator), result._ptr, cumulative._ptr, rows, categories, num_samples)
+    return result
+
+
+def draw_poisson(input, generator):
+    """The body of `poisson`: NumPy's sampler, seeded from the generator."""
+    import numpy as np
+    if input.numel() and bool((input < 0).any()):
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    seed = int(randint(0, 2 ** 31 - 1, (1,), generator=generator))
+    values = np.random.default_rng(seed).poisson(input.double().numpy())
+    from .creation import from_numpy
+    return from_numpy(np.asarray(values, dtype=np.float64)).to(input.dtype)
+
+
+def _inplace(name, distribution, doc, check=None, **defaults):
+    def method(self, *args, generator=None, **kwargs):
+        values = dict(defaults)
+        for key, value in zip(defaults, args, strict=False):
+            values[key] = value
+        for key, value in kwargs.items():
+            if key not in values:
+                raise TypeError(f"{name}() got an unexpected keyword argument {key!r}")
+            values[key] = value
+        if check is not None:
+            check(self, **{k.replace("from", "low").replace("to", "high"): v for k, v in values.items()})
+        if self._layout.dtype.category < dtypes.FLOAT and distribution in ("uniform", "normal", "exponential", "cauchy",
+                                                                          "log_normal"):
+            raise NotImplementedError(f'"{name}" not implemented for {self.dtype}')
+        from .calls import check_inplace
+        check_inplace(name.rstrip("_"), self)
+        return draw(distribution, self, generator, *(float(v.item() if isinstance(v, Tensor) else v)
+                                                     for v in values.values()))
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = doc
+    setattr(Tensor, name, method)
+
+
+def _uniform_check(self, low, high):
+    if low > high:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}")
+
+
+def _normal_check(self, mean, std):
+    _check_std(std)
+
+
+def _positive(name, text):
+    def check(self, **values):
+        value = values[name]
+        if not value > 0:
+            raise RuntimeError(f"{text}, but found {name}={value}")
+    return check
+
+
+def _probability(self, p):
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+
+
+_inplace("uniform_", "uniform", "Fill with uniform numbers of [from, to).", _uniform_check, **{"from": 0.0, "to": 1.0})
+_inplace("normal_", "normal", "Fill with normal numbers.", _normal_check, mean=0.0, std=1.0)
+_inplace("exponential_", "exponential", "Fill with exponential numbers of rate `lambd`.",
+         _positive("lambd", "exponential_ expects lambda > 0.0"), lambd=1.0)
+_inplace("geometric_", "geometric", "Fill with geometric numbers of success probability `p`.", _probability, p=0.5)
+_inplace("cauchy_", "cauchy", "Fill with Cauchy numbers.", _positive("sigma", "cauchy_ expects sigma > 0.0"), median=0.0,
+         sigma=1.0)
+_inplace("log_normal_", "log_normal", "Fill with numbers whose logarithm is normal.",
+         _positive("std", "log_normal_ expects std > 0.0"), mean=1.0, std=2.0)
+
+
+def random_(self, *bounds, generator=None, **named):
+    """Fill with integers of [from, to), of [0, to), or of all that the dtype holds."""
+    low = named.get("from", bounds[0] if len(bounds) > 1 else 0)
+    high = named.get("to", bounds[1] if len(bounds) > 1 else bounds[0] if bounds else None)
+    if not bounds and not named:
+        return draw("random", self, generator)
+    if high is not None:
+        _check_range("random_", low, high)
+    return draw("randint", self, generator, int(low), high if high is None else int(high))
+
+
+def bernoulli_(self, p=0.5, *, generator=None):
+    """Fill with 1 with probability `p` (a number, or a tensor of one for each element), else 0."""
+    if isinstance(p, Tensor):
+        return draw("bernoulli_tensor", self, generator, p)
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    return draw("bernoulli_scalar", self, generator, float(p))
+
+
+Tensor.random_, Tensor.bernoulli_ = random_, bernoulli_  # type: ignore[attr-defined]
+
+FUNCTIONS = "rand randn randint randperm rand_like randn_like randint_like normal".split()
