@@ -120,7 +120,8 @@ def _load_step(
     f: Function, target: Target, step: int, lane_step: Value, pointers: tuple[Value, ...], masks: list[list[Value]]
 ) -> Value:
     """A vector of elements `step` apart, from one pointer per segment, each for the lanes of its mask."""
-    size, halves = target.bytes, [None] * len(masks[0])
+    size = target.bytes
+    halves = [zero(f, target.vector)] * len(masks[0])
     for pointer, parts in zip(pointers, masks, strict=True):
         for i, mask in enumerate(parts):
             if step == ANY_STEP:
@@ -477,8 +478,8 @@ def write_weight(name: str, target: Target) -> str:
                     arguments += [c, f.value(row_bytes), end - begin, width, bottom - top]
                     arguments += [p["step_rows"] * p["width"] * size, columns * row_bytes]
                     arguments += [t["x_row"] * p["tile"], t["count"], p["tile"]]
-                    vectors = (width + (target.lanes - 1)) // target.lanes
-                    with f.cases(vectors, range(1, target.vectors + 1)) as case:
+                    filled = (width + (target.lanes - 1)) // target.lanes
+                    with f.cases(filled, range(1, target.vectors + 1)) as case:
                         for number in range(1, target.vectors + 1):
                             with case(number):
                                 f.call(f"rows{number}", arguments)

@@ -136,8 +136,8 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
                     addend, addend_row = _addend(f, target, p, bias, c_here, k0, here)
                     arguments = [a_here, a_row, a_step, b_here, b_step, c_here, p["c_row"], addend, addend_row]
                     arguments += [depth, width, a_tile, count, p["height"]]
-                    vectors = (width + (target.lanes - 1)) // target.lanes
-                    with f.cases(f.maximum(vectors, widths[0]), widths) as case:
+                    filled = (width + (target.lanes - 1)) // target.lanes
+                    with f.cases(f.maximum(filled, widths[0]), widths) as case:
                         for number in widths:
                             with case(number):
                                 f.call(f"rows{number}", arguments)

@@ -81,7 +81,8 @@ class Function:
     """One `define void` under construction. `internal` functions are not inlined: each is a kernel of its own."""
 
     def __init__(self, module: Module, name: str, parameters: Sequence[tuple[str, str]], internal: bool) -> None:
-        self.module, self.name, self.lines, self.count, self.block = module, name, [], 0, "entry"
+        self.module, self.name, self.count, self.block = module, name, 0, "entry"
+        self.lines: list[str] = []
         listed = ", ".join(f"{kind} %{label}" for label, kind in parameters)
         linkage, attributes = ("internal ", "noinline nounwind") if internal else ("", "nounwind")
         self.head = f"define {linkage}void @{name}({listed}) {attributes} {{\nentry:"
@@ -113,13 +114,9 @@ class Function:
         listed = ", ".join(f"{a.type} {a.text}" for a in (self.value(x) for x in arguments))
         self.line(f"call void @{name}({listed})")
 
-    def intrinsic(self, type: str, name: str, arguments: Sequence[Value]) -> Value | None:
+    def intrinsic(self, type: str, name: str, arguments: Sequence[Value]) -> Value:
         self.module.declare(f"declare {type} @{name}({', '.join(a.type for a in arguments)})")
-        call = f"call {type} @{name}({', '.join(f'{a.type} {a.text}' for a in arguments)})"
-        if type == "void":
-            self.line(call)
-            return None
-        return self.emit(type, call)
+        return self.emit(type, f"call {type} @{name}({', '.join(f'{a.type} {a.text}' for a in arguments)})")
 
     def select(self, condition: Value, chosen: Value | int, other: Value | int) -> Value:
         type = next((x.type for x in (chosen, other) if isinstance(x, Value)), "i64")
@@ -174,7 +171,9 @@ class Function:
 
     def masked_store(self, value: Value, pointer: Value, align: int, mask: Value) -> None:
         name = f"llvm.masked.store.{short_name(value.type)}.p0"
-        self.intrinsic("void", name, [value, pointer, Value(self, "i32", str(align)), mask])
+        self.module.declare(f"declare void @{name}({value.type}, ptr, i32, {mask.type})")
+        listed = f"{value.type} {value.text}, ptr {pointer.text}, i32 {align}, {mask.type} {mask.text}"
+        self.line(f"call void @{name}({listed})")
 
     def prefetch(self, pointer: Value, write: bool = False) -> None:
         """A hint to read, or to write; an address outside any object is harmless."""

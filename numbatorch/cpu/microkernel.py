@@ -75,8 +75,8 @@ def wide_target(target: Target) -> Target:
 
 def column_masks(f: Function, target: Target, width: Value, vectors: int) -> list[Value | None]:
     """For each vector the lanes that lie inside `width` columns; None where all do."""
-    masks = [f.lanes_between(target.lanes, None, width - j * target.lanes) for j in range(vectors)]
-    return masks if target.wide else [None] * (vectors - 1) + masks[-1:]
+    masks: list[Value | None] = [f.lanes_between(target.lanes, None, width - j * target.lanes) for j in range(vectors)]
+    return masks if target.wide else [*[None] * (vectors - 1), masks[-1]]
 
 
 def load_vector(f: Function, target: Target, pointer: Value, mask: Value | None, other: Value | None = None) -> Value:
@@ -230,7 +230,7 @@ def write_tile(
             elif mode == VECTORS:
                 # All loads of a row before its stores: parts overlap in memory, and a load would wait for the store.
                 for j in range(vectors):
-                    present = None
+                    present = zero(f, target.vector)
                     for offset, mask in parts[j]:
                         present = load_vector(f, target, f.offset(other, offset), mask, present)
                     results[j] = add_vectors(f, present, results[j])
@@ -261,8 +261,8 @@ def write_rows(
     a_tile, count, height = f.parameters[len(parameters) :]
     with f.loop(0, count, height, carry=[a, c, addend]) as loop:
         here, c_here, addend_here = loop.carried
-        rows = f.minimum(height, count - loop.index)
-        with f.cases(rows, target.heights) as case:
+        here_rows = f.minimum(height, count - loop.index)
+        with f.cases(here_rows, target.heights) as case:
             for number in target.heights:
                 with case(number):
                     first = [here, a_row, a_step, b, b_step, c_here, c_row, addend_here, addend_row]
@@ -374,9 +374,9 @@ def write_dot(module: Module, name: str, target: Target, rows: int, columns: int
 
 def write_dots(module: Module, name: str, target: Target) -> None:
     """`write_dot` for a block of `count` rows x `width` columns."""
-    for rows in range(1, target.dot_rows + 1):
-        for columns in range(1, target.dot_columns + 1):
-            write_dot(module, f"{name}_{rows}_{columns}", target, rows, columns)
+    choices = [(i, j) for i in range(1, target.dot_rows + 1) for j in range(1, target.dot_columns + 1)]
+    for i, j in choices:
+        write_dot(module, f"{name}_{i}_{j}", target, i, j)
     f = module.function(
         name,
         [("a", "ptr noalias"), ("a_row", "i64"), ("b", "ptr noalias"), ("b_row", "i64"), ("c", "ptr"), ("c_row", "i64")]
@@ -401,7 +401,6 @@ def write_dots(module: Module, name: str, target: Target) -> None:
                 addend_row,
                 k,
             ]
-            choices = [(i, j) for i in range(1, target.dot_rows + 1) for j in range(1, target.dot_columns + 1)]
             with f.cases(rows * 16 + columns, [i * 16 + j for i, j in choices]) as case:
                 for i, j in choices:
                     with case(i * 16 + j):
