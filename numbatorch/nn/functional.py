@@ -1,6 +1,38 @@
 """Functions on tensors that neural networks are made of: all that the op table declares for `nn.functional`."""
 
+import inspect
+
 from ..ops import namespace
 
+# Functions that take `inplace`; the op table knows their in-place forms under `name_`.
+_INPLACE = ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "hardtanh", "hardsigmoid", "hardswish", "silu",
+            "mish", "threshold", "rrelu")
+
+
+def _with_inplace(name, function):
+    """`function` with a last argument that lets the result replace the input, written out for its parameters."""
+    from ..tensor import Tensor
+    changing = getattr(Tensor, f"{name}_", None) or _by_copy(function)
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "out"]
+    head = "".join(f"{p.name}, " if p.default is p.empty else f"{p.name}=default_{p.name}, " for p in parameters)
+    passed = ", ".join(p.name for p in parameters)
+    names = {f"default_{p.name}": p.default for p in parameters} | {"function": function, "changing": changing}
+    source = f"def {name}({head}inplace=False):\n    return changing({passed}) if inplace else function({passed})\n"
+    exec(source, names)
+    made = names[name]
+    made.__doc__, made.__module__ = function.__doc__, __name__
+    return made
+
+
+def _by_copy(function):
+    def changing(input, *args):
+        return input.copy_(function(input, *args))
+    return changing
+
+
 globals().update(namespace("nn.functional"))
-del namespace
+for _name in _INPLACE:
+    _function = globals().get(_name)
+    if _function is not None:
+        if "inplace" not in inspect.signature(_function).parameters:
+            globals()[_name] = _with_inplace(_name, _function)

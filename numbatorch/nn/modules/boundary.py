@@ -17,8 +17,9 @@ class _Tap(Function):
     def forward(ctx: Any, change: Callable, *tensors: Tensor) -> tuple:
         ctx.change = change
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*[t for t in tensors if not t.requires_grad])
-        return tuple(t.detach() for t in tensors)
+        results = tuple(t.detach() for t in tensors)
+        ctx.mark_non_differentiable(*[r for r, t in zip(results, tensors, strict=True) if not t.requires_grad])
+        return results
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple:
@@ -53,6 +54,7 @@ class Boundary:
         single = isinstance(result, Tensor)
         values = (result,) if single else result
         if not isinstance(values, tuple):
+            self.hooks = []  # no way to know the gradients of the outputs
             return result
         self.output_count = len(values)
         tapped, positions = _tap(values, self._output_grads)
@@ -72,22 +74,24 @@ class Boundary:
                 full = _as_tuple(changed, len(full), "Backward pre hook", "grad_output")
         self.grad_outputs = full
         if self.inputs is None and self.hooks:
-            warnings.warn("Full backward hook is firing when gradients are computed with respect to module outputs since "
-                          "no inputs require gradients.", stacklevel=2)
+            warnings.warn("Full backward hook is firing when gradients are computed with respect to module outputs "
+                          "since no inputs require gradients.", stacklevel=2)
             for hook in self.hooks:
                 changed = hook(self.module, (None,) * self.input_count, full)
                 if changed is not None and not (isinstance(changed, tuple) and all(g is None for g in changed)):
-                    raise RuntimeError("Backward hook for Modules where no input requires gradient should always return "
-                                       "None or None for all gradients.")
+                    raise RuntimeError("Backward hook for Modules where no input requires gradient should always "
+                                       "return None or None for all gradients.")
             self.grad_outputs = None
         return tuple(full[at] for at in self.outputs)
 
     def _input_grads(self, grads: tuple) -> tuple:
+        if not self.hooks:
+            return grads
         if self.grad_outputs is None:
             raise RuntimeError("Module backward hook for grad_input is called before the grad_output one. This happens "
                                "because the gradient in your nn.Module flows to the Module's input without passing "
-                               "through the Module's output. Make sure that the output depends on the input and that the "
-                               "loss is computed based on the output.")
+                               "through the Module's output. Make sure that the output depends on the input and "
+                               "that the loss is computed based on the output.")
         full = _spread(grads, self.inputs or [], self.input_count)
         for hook in self.hooks:
             changed = hook(self.module, full, self.grad_outputs)

@@ -118,7 +118,8 @@ class Hooked:
                               always_call: bool = False) -> RemovableHandle:
         """Call hook(module, args, result) after forward; what it returns replaces the result.
 
-        With `with_kwargs` it is hook(module, args, kwargs, result); with `always_call` it also runs when forward raises.
+        With `with_kwargs` it is hook(module, args, kwargs, result); with `always_call` it also runs when forward
+        raises.
         """
         marks = [self._forward_hooks_with_kwargs] if with_kwargs else []
         if always_call:
@@ -178,7 +179,8 @@ class Hooked:
                 self._before(hook, key in with_kwargs, state)
         boundary = None
         full = self._backward_hooks if self._is_full_backward_hook else {}
-        after, before = [*backward.values(), *full.values()], [*backward_pre.values(), *self._backward_pre_hooks.values()]
+        after = [*backward.values(), *full.values()]
+        before = [*backward_pre.values(), *self._backward_pre_hooks.values()]
         if (after or before) and is_grad_enabled():
             boundary = Boundary(self, after, before)
             state[0] = boundary.enter(state[0])

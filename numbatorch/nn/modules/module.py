@@ -99,9 +99,9 @@ class Module(Hooked, Stateful, Convertible):
                 raise TypeError(f"cannot assign {type_name(param)!r} object to parameter {name!r} "
                                 "(nn.Parameter or None required)")
             if param.grad_fn is not None:
-                raise ValueError(f"Cannot assign non-leaf Tensor to parameter {name!r}. Model parameters must be created "
-                                 f"explicitly. To express {name!r} as a function of another Tensor, compute the value "
-                                 "in the forward() method.")
+                raise ValueError(f"Cannot assign non-leaf Tensor to parameter {name!r}. Model parameters must be "
+                                 f"created explicitly. To express {name!r} as a function of another Tensor, compute "
+                                 "the value in the forward() method.")
         for hook in hooks.parameter_registration.values():
             changed = hook(self, name, param)
             param = param if changed is None else changed

@@ -101,7 +101,7 @@ class ParameterDict(Module):
     def __getitem__(self, key: str) -> Any:
         name = self._attribute(key)
         if name not in self._keys:
-            raise KeyError(key)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self, name)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -113,7 +113,7 @@ class ParameterDict(Module):
 
     def __delitem__(self, key: str) -> None:
         del self._keys[key]
-        delattr(self, self._attribute(key))
+        delattr(self, key)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -146,7 +146,7 @@ class ParameterDict(Module):
             del self[key]
 
     def pop(self, key: str) -> Any:
-        """Take a value out and return it. KeyError if there is none."""
+        """Take a value out and return it. AttributeError if there is none."""
         value = self[key]
         del self[key]
         return value

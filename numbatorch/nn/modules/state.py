@@ -90,7 +90,7 @@ class Stateful:
         return state
 
     def _register_state_dict_hook(self, hook: Callable) -> RemovableHandle:
-        """Call hook(module, state_dict, prefix, metadata) after `state_dict`; what it returns replaces the state dict."""
+        """Call hook(module, state_dict, prefix, metadata) after `state_dict`; what it returns replaces the result."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError("Cannot register the same function as the state dict post hook that was previously "
                                "registered via register_state_dict_post_hook")
