@@ -3,7 +3,8 @@
 from .declare import OPS, namespace
 
 FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss",
-            "contraction", "conv", "view", "placing", "splitting", "index", "pool", "scan", "random")
+            "contraction", "conv", "view", "placing", "splitting", "index", "gathering", "scattering", "rearrange",
+            "sets", "join", "pad", "pool", "scan", "sort", "random")
 
 
 def load():

@@ -307,7 +307,7 @@ def signbit(input):
 
 # Choice.
 
-@elementwise(name="where", apart=("condition",), method=False, inplace=False)
+@elementwise(name="where_values", apart=("condition",), method=False, inplace=False)
 def where(condition, input, other):
     """`input` where `condition`, else `other`."""
     return f.where(condition, input, other)

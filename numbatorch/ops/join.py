@@ -1,0 +1,216 @@
+"""Joining tensors: cat, stack and their forms, block_diag, meshgrid, cartesian products."""
+
+import itertools
+
+from .. import dtypes
+from ..layout import layout, wrap_dim
+from .declare import OPS, composite, foreign
+from .splitting import atleast_1d, atleast_2d, atleast_3d, listed
+from .view import narrow_, reshape
+
+
+def _common_dtype(tensors):
+    ranked = [(t._layout.dtype, 2 if t._layout.ndim else 1) for t in tensors]
+    return dtypes.result_of(ranked)
+
+
+def _sequence(name, tensors):
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+                        f"{type(tensors).__name__}")
+    tensors = list(tensors)
+    for k, t in enumerate(tensors):
+        if not hasattr(t, "_layout"):
+            raise TypeError(f"{name}(): expected Tensor as element {k} in argument 0, but got {type(t).__name__}")
+    if not tensors:
+        raise RuntimeError(f"{name}: expected a non-empty list of Tensors")
+    return tensors
+
+
+def _parts_of(grad, tensors, dim):
+    parts, start = [], 0
+    for t in tensors:
+        n = t._layout.shape[dim]
+        part = narrow_.call(grad, dim, start, n)
+        own = t._layout.dtype
+        if own is not part._layout.dtype:
+            part = (part.real if part._layout.dtype.is_complex and not own.is_complex else part).to(own)
+        parts.append(part)
+        start += n
+    return parts
+
+
+@foreign(name="_cat", method=False, eager=True, grad=_parts_of)
+def joined(tensors, dim: int):
+    """Tensors of matching shapes one after the other along `dim`: each is copied to its place."""
+    from ..tensor import empty_layout
+    first = tensors[0]._layout
+    shape = list(first.shape)
+    shape[dim] = sum(t._layout.shape[dim] for t in tensors)
+    result = empty_layout(layout(_common_dtype(tensors), shape, None, first.device))
+    start = 0
+    for t in tensors:
+        n = t._layout.shape[dim]
+        if t._layout.numel:
+            narrow_.call(result, dim, start, n).copy_(t)
+        start += n
+    return result
+
+
+@composite(method=False, out=True, aliases=("concat", "concatenate"))
+def cat(tensors, dim=0, *, axis=None):
+    """Tensors one after the other along `dim`, in their common dtype. Other sizes must match.
+
+    Tensors of shape (0,) are left out whatever the others' shapes.
+    """
+    given = _sequence("cat", tensors)
+    dim = dim if axis is None else axis
+    kept = [t for t in given if t._layout.shape != (0,)]
+    for k, t in enumerate(given):
+        if t._layout.ndim == 0:
+            raise RuntimeError(f"cat: zero-dimensional tensor (at position {k}) cannot be concatenated")
+    if not kept:
+        wrap_dim(dim, 1)
+        return given[0].to(_common_dtype(given)).clone()
+    ndim = kept[0]._layout.ndim
+    dim = wrap_dim(dim, ndim)
+    for k, t in enumerate(kept):
+        if t._layout.ndim != ndim:
+            raise RuntimeError(f"cat: Tensors must have same number of dimensions: got {ndim} and {t._layout.ndim}")
+        for d, (n, m) in enumerate(zip(kept[0]._layout.shape, t._layout.shape, strict=True)):
+            if d != dim and n != m:
+                raise RuntimeError(f"cat: Sizes of tensors must match except in dimension {dim}. Expected size {n} but got "
+                                   f"size {m} for tensor number {k} in the list: "
+                                   f"{[tuple(x._layout.shape) for x in kept]}")
+    dtype = _common_dtype(given)
+    if len(kept) < len(given):
+        kept = [t if t._layout.dtype is dtype else t.to(dtype) for t in kept]
+    return joined.call(kept, dim)
+
+
+@composite(method=False, out=True)
+def stack(tensors, dim=0):
+    """Tensors of one shape along a new dimension `dim`."""
+    given = _sequence("stack", tensors)
+    shape = given[0]._layout.shape
+    for k, t in enumerate(given):
+        if t._layout.shape != shape:
+            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                               f"{list(t._layout.shape)} at entry {k}")
+    dim = wrap_dim(dim, len(shape) + 1)
+    if not any(t._needs_grad for t in given):
+        return joined.call([t.unsqueeze(dim) for t in given], dim)
+    return stacked.call(given, dim)
+
+
+@foreign(name="_stack", method=False, eager=True, grad=lambda grad, tensors, dim: [
+    g if g._layout.dtype is t._layout.dtype else (g.real if not t._layout.dtype.is_complex and g._layout.dtype.is_complex
+                                                  else g).to(t._layout.dtype)
+    for g, t in zip(grad.unbind(dim), tensors, strict=True)])
+def stacked(tensors, dim: int):
+    """Tensors of one shape along a new dimension, as one recorded step."""
+    return joined.call([t.unsqueeze(dim) for t in tensors], dim)
+
+
+@composite(method=False, out=True)
+def hstack(tensors):
+    """Tensors side by side: along dimension 1, or 0 for 1-d tensors."""
+    given = list(atleast_1d.call(_sequence("hstack", tensors)))
+    return cat.call(given, 0 if given[0]._layout.ndim == 1 else 1)
+
+
+@composite(method=False, out=True, aliases=("row_stack",))
+def vstack(tensors):
+    """Tensors as rows: along dimension 0, 1-d tensors as one row."""
+    return cat.call(list(atleast_2d.call(_sequence("vstack", tensors))), 0)
+
+
+@composite(method=False, out=True)
+def dstack(tensors):
+    """Tensors behind each other: along dimension 2."""
+    return cat.call(list(atleast_3d.call(_sequence("dstack", tensors))), 2)
+
+
+@composite(method=False, out=True)
+def column_stack(tensors):
+    """Tensors as columns: along dimension 1, those of less than two dimensions as one column."""
+    given = _sequence("column_stack", tensors)
+    return hstack.call([reshape.call(t, (t._layout.numel, 1)) if t._layout.ndim <= 1 else t for t in given])
+
+
+@composite(method=False)
+def block_diag(*tensors):
+    """A matrix of zeros with the given matrices along its diagonal."""
+    given = listed(tensors)
+    for k, t in enumerate(given):
+        if t._layout.ndim > 2:
+            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {k} has "
+                               f"{t._layout.ndim} dimensions")
+    if not given:
+        from ..creation import empty
+        return empty(1, 0)
+    given = [atleast_2d.call(t) for t in given]
+    dtype = _common_dtype(given)
+    width, left, rows = sum(t._layout.shape[1] for t in given), 0, []
+    for t in given:
+        n, m = t._layout.shape
+        t = t.to(dtype)
+        rows.append(cat.call([t.new_zeros((n, left)), t, t.new_zeros((n, width - left - m))], 1))
+        left += m
+    return cat.call(rows, 0)
+
+
+@composite(method=False)
+def meshgrid(*tensors, indexing=None):
+    """Coordinates of the grid of 1-d tensors, as expanded views; indexing "ij" (default) or "xy" (columns first)."""
+    given = listed(tensors)
+    if not given:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    for t in given:
+        if t._layout.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got shape "
+                               f"{list(t._layout.shape)}")
+        if t._layout.dtype is not given[0]._layout.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+    swap = indexing == "xy" and len(given) > 1
+    if swap:
+        given[0], given[1] = given[1], given[0]
+    shape = [t._layout.numel for t in given]
+    grids = [t.reshape([-1 if d == k else 1 for d in range(len(given))] if t._layout.numel else
+                       [0 if d == k else 1 for d in range(len(given))]).expand(shape) for k, t in enumerate(given)]
+    if swap:
+        grids = [g.transpose(0, 1) for g in grids]
+        grids[0], grids[1] = grids[1], grids[0]
+    return tuple(grids)
+
+
+@composite(method=False)
+def cartesian_prod(*tensors):
+    """All combinations of one element from each 1-d tensor, (count, number of tensors)."""
+    given = listed(tensors)
+    for t in given:
+        if t._layout.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t._layout.shape)}")
+    if len(given) == 1:
+        return given[0]
+    return stack.call([g.reshape(-1) for g in meshgrid.call(given, indexing="ij")], 1)
+
+
+@composite
+def combinations(input, r=2, with_replacement=False):
+    """All choices of r elements of a 1-d tensor in their order, (count, r)."""
+    if input._layout.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input._layout.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input.new_empty((0,))
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    picked = list(choose(range(input._layout.numel), r))
+    if not picked:
+        return input.new_empty((0, r))
+    index = OPS["_positions"].call(input, 0).new_tensor(picked)
+    return input.index_select(0, index.reshape(-1)).reshape(len(picked), r)
+

@@ -1,0 +1,114 @@
+"""nn.functional.pad: constant, reflect, replicate and circular borders."""
+
+from .declare import OPS, composite, foreign
+from .view import narrow_
+
+
+@composite(namespaces="nn.functional", method=False)
+def pad(input, pad, mode="constant", value=None):
+    """`input` with borders: pad holds (left, right) of the last dimension, then of the one before, and so on.
+
+    Negative numbers cut off. mode: "constant" (with `value`), "reflect" (without the edge), "replicate" (the edge),
+    "circular" (the other side); these pad the last 1 to 3 dimensions of a tensor of 1 or 2 more.
+    """
+    ndim = input._layout.ndim
+    pad = tuple(int(p) for p in pad)
+    if len(pad) % 2:
+        raise RuntimeError(f"pad: Padding length must be divisible by 2, got {list(pad)}")
+    if len(pad) // 2 > ndim:
+        raise RuntimeError(f"pad: Padding length should be less than or equal to two times the input dimension but got "
+                           f"padding length {len(pad)} and input of dimension {ndim}")
+    if mode == "constant":
+        return constant_pad_nd.call(input, pad, 0 if value is None else value)
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"pad: Unrecognised padding mode {mode}")
+    if value is not None and value != 0:
+        raise ValueError(f'pad: Padding mode "{mode}" doesn\'t take in value argument')
+    count = len(pad) // 2
+    if count not in (1, 2, 3) or ndim not in (count + 1, count + 2):
+        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: mode "
+                                  f"{mode!r} pads the last 1 to 3 dimensions of a tensor of 1 or 2 more, got pad {list(pad)} "
+                                  f"and input {list(input._layout.shape)}")
+    shape = input._layout.shape
+    if any(n == 0 for n in shape[1 if ndim == count + 2 else 0:]):
+        raise RuntimeError(f"pad: Expected {count + 1}D or {count + 2}D tensor with possibly 0 batch size and other "
+                           f"non-zero dimensions for input, but got {list(shape)}")
+    for k in range(count):
+        dim = ndim - 1 - k
+        _check_size(mode, shape, dim, pad[2 * k], pad[2 * k + 1], pad)
+    for k in range(count):
+        input = _border(input, ndim - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
+    return input
+
+
+def _check_size(mode, shape, dim, left, right, pad):
+    n = shape[dim]
+    if mode == "reflect" and (left >= n or right >= n):
+        raise RuntimeError(f"pad: Argument #4: Padding size should be less than the corresponding input dimension, but got: "
+                           f"padding ({left}, {right}) at dimension {dim} of input {list(shape)}")
+    if mode == "circular" and (left > n or right > n):
+        raise RuntimeError(f"pad: Padding value causes wrapping around more than once: padding {list(pad)} of input "
+                           f"{list(shape)}")
+    if n + left + right < (0 if mode == "circular" else 1):
+        raise RuntimeError(f"pad: input ({list(shape)}) is too small. Calculated output size {n + left + right} at "
+                           f"dimension {dim}")
+
+
+def _border(input, dim, left, right, mode):
+    """`input` with a border along one dimension: the places of its elements are computed, and gathered."""
+    if left == 0 and right == 0:
+        return input
+    n = input._layout.shape[dim]
+    if left <= 0 and right <= 0:
+        return narrow_.call(input, dim, -left, n + left + right)
+    places = range(-left, n + right)
+    if mode == "reflect":
+        places = [-i if i < 0 else 2 * (n - 1) - i if i >= n else i for i in places]
+    elif mode == "replicate":
+        places = [min(max(i, 0), n - 1) for i in places]
+    else:
+        places = [i % n for i in places]
+    index = OPS["_positions"].call(input, 0).new_tensor(places)
+    return input.index_select(dim, index)
+
+
+@composite(method=False)
+def constant_pad_nd(input, pad, value=0):
+    """`input` inside a tensor of `value`; pad as in nn.functional.pad."""
+    shape = list(input._layout.shape)
+    pad = tuple(pad)
+    for k in range(len(pad) // 2):
+        dim, left, right = len(shape) - 1 - k, pad[2 * k], pad[2 * k + 1]
+        n = shape[dim]
+        if n + left + right < 0:
+            raise RuntimeError(f"pad: The input size {n}, plus negative padding {left} and {right} resulted in a negative "
+                               f"output size, which is invalid. Check dimension {dim} of your input.")
+        start, stop = max(0, -left), n - max(0, -right)
+        if start or stop < n:
+            input = narrow_.call(input, dim, min(start, n), max(0, stop - start))
+            shape[dim] = max(0, stop - start)
+    borders = [(max(0, pad[2 * k]), max(0, pad[2 * k + 1])) for k in range(len(pad) // 2)]
+    if not any(a or b for a, b in borders):
+        return input.clone()
+    inner, starts = tuple(shape), [0] * len(shape)
+    for k, (a, b) in enumerate(borders):
+        dim = len(shape) - 1 - k
+        shape[dim] += a + b
+        starts[dim] = a
+    return framed.call(input, tuple(shape), inner, tuple(starts), value)
+
+
+def _inside(tensor, sizes, starts):
+    for d, (start, n) in enumerate(zip(starts, sizes, strict=True)):
+        if tensor._layout.shape[d] != n:
+            tensor = narrow_.call(tensor, d, start, n)
+    return tensor
+
+
+@foreign(name="_frame", method=False, eager=True,
+         grad=lambda grad, sizes, starts: _inside(grad, sizes, starts).clone())
+def framed(input, shape: tuple, sizes: tuple, starts: tuple, value: object):
+    """A tensor of `shape` full of `value`, with `input` at `starts`."""
+    result = input.new_full(shape, value)
+    _inside(result, sizes, starts).copy_(input)
+    return result

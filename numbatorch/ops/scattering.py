@@ -1,0 +1,307 @@
+"""Writing by index: scatter and its reductions, index_add, index_copy, index_fill, put, masked_scatter.
+
+Elements that go to one place come in the order of the index, so results are the same on any number of threads.
+"""
+
+import math
+
+from ..dtypes import int64
+from ..layout import wrap_dim
+from .declare import composite, foreign
+from .gathering import fits_along, flat_nonzero
+from .index import check, combined, take_from, write
+
+
+def _lowest(dtype):
+    """The identity of max: -inf, or the smallest integer."""
+    if dtype.category == 2:
+        return -math.inf
+    return 0 if not dtype.is_signed else -(1 << (8 * dtype.itemsize - 1))
+
+
+def _highest(dtype):
+    if dtype.category == 2:
+        return math.inf
+    if dtype.category == 0:
+        return 1
+    return (1 << (8 * dtype.itemsize - (1 if dtype.is_signed else 0))) - 1
+
+
+# In one dimension less, a scalar is a row of one.
+
+def _rows(input, index, source):
+    return [x.reshape(1) if hasattr(x, "_layout") and x._layout.ndim == 0 else x for x in (input, index, source)]
+
+
+def _fit_source(name, input, index, source):
+    """`source` cut to the shape of `index`. RuntimeError where it is smaller or of another dtype."""
+    if source._layout.dtype is not input._layout.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype, got {input._layout.dtype} and "
+                           f"{source._layout.dtype}")
+    wanted = index._layout.shape
+    if index._layout.numel == 0:
+        return source
+    if len(wanted) != source._layout.ndim:
+        raise RuntimeError(f"{name}(): Index tensor must have the same number of dimensions as src tensor, got "
+                           f"{len(wanted)} and {source._layout.ndim}")
+    for d, n in enumerate(wanted):
+        own = source._layout.shape[d]
+        if n > own:
+            raise RuntimeError(f"{name}(): Expected index {list(wanted)} to be no larger than src "
+                               f"{list(source._layout.shape)} in dimension {d}")
+        if n < own:
+            source = source.narrow(d, 0, n)
+    return source
+
+
+def _along(name, input, dim, index, source, combine):
+    """The recorded scatter of `source` along `dim`."""
+    shape = input._layout.shape
+    input, index, source = _rows(input, index, source)
+    if index._layout.dtype is not int64:
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index, got {index._layout.dtype}")
+    if hasattr(source, "_layout"):
+        dim = fits_along(name, input, dim, index)
+        source = _fit_source(name, input, index, source)
+    else:
+        dim = fits_along(name, input, dim, index)
+        source = input.new_full((), source).expand(index._layout.shape)
+    if index._layout.numel == 0:
+        return input.clone().reshape(shape)
+    if combine in ("set", "add"):
+        return combined.call(input, index, source, (dim,), "along", combine).reshape(shape)
+    return reduced.call(input, index, source, dim, combine).reshape(shape)
+
+
+_REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "mean"}
+
+
+@composite(inplace=True, out=True)
+def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+    """A copy of `input` with `src` (or one number) at index[i, j, k] along `dim`; reduce: "add" or "multiply" to them."""
+    source = value if src is None else src
+    if source is None:
+        raise TypeError("scatter(): missing src or value")
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError(f"scatter(): reduce argument must be either add or multiply, got {reduce!r}")
+    if reduce == "multiply" and input._needs_grad:
+        return reduced.call(*_rows(input, index, source), wrap_dim(dim, input._layout.ndim), "mul")
+    return _along("scatter", input, dim, index, source, "set" if reduce is None else _REDUCE[reduce])
+
+
+@composite(inplace=True, out=True)
+def scatter_add(input, dim, index, src):
+    """A copy of `input` with `src` added at index[i, j, k] along `dim`."""
+    return _along("scatter_add", input, dim, index, src, "add")
+
+
+def _share(result, index, dim):
+    return take_from.call(result, index, (dim,), "along")
+
+
+def _product_gradient(grad, input, index, source, result, dim):
+    """grad * result / value; where a value is 0, the product of all others."""
+    zero = (source == 0)
+    zeros_here = combined.call((input == 0).to(input.dtype), index, zero.to(input.dtype), (dim,), "along", "add")
+    others = reduced.call(input.masked_fill(input == 0, 1), index, source.masked_fill(zero, 1), dim, "mul")
+    return zeros_here, others
+
+
+def _of_input(grad, input, index, source, result, dim, combine):
+    if combine in ("max", "min"):
+        return _winners(grad, input, index, source, result, dim)[0]
+    zeros_here, others = _product_gradient(grad, input, index, source, result, dim)
+    none = grad * others / input.masked_fill(input == 0, 1)
+    value = (grad * others).where((input == 0) & (zeros_here == 1), none.where(zeros_here == 0, none.new_zeros(())))
+    return value
+
+
+def _of_source(grad, input, index, source, result, dim, combine):
+    if combine in ("max", "min"):
+        return _winners(grad, input, index, source, result, dim)[1]
+    zeros_here, others = _product_gradient(grad, input, index, source, result, dim)
+    zeros_here, g = _share(zeros_here, index, dim), _share(grad * others, index, dim)
+    none = g / source.masked_fill(source == 0, 1)
+    return g.where((source == 0) & (zeros_here == 1), none.where(zeros_here == 0, none.new_zeros(())))
+
+
+def _winners(grad, input, index, source, result, dim):
+    """The gradient in equal parts to all that attain the extreme."""
+    own = (input == result).to(grad.dtype)
+    theirs = (source == _share(result, index, dim)).to(grad.dtype)
+    count = combined.call(own, index, theirs, (dim,), "along", "add")
+    part = grad / count.where(count != 0, count.new_ones(()))
+    return part * own, _share(part, index, dim) * theirs
+
+
+@foreign(name="_scatter_reduce", method=False, eager=True, input=_of_input, source=_of_source)
+def reduced(input, index, source, dim: int, combine: str):
+    """A copy of `input`, multiplied by ("mul") or in the "max" or "min" with the elements of `source` along `dim`."""
+    result = input.clone()
+    write.call(result, index, source, (dim,), "along", combine)
+    return result
+
+
+def _reduce_along(name, input, dim, index, source, reduce, include_self):
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"{name}(): reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
+    shape = input._layout.shape
+    input, index, source = _rows(input, index, source)
+    if index._layout.dtype is not int64:
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index, got {index._layout.dtype}")
+    dim = fits_along(name, input, dim, index)
+    source = _fit_source(name, input, index, source)
+    if index._layout.numel == 0:
+        return input.clone().reshape(shape)
+    dtype = input._layout.dtype
+    start = input
+    if not include_self:
+        identity = {"sum": 0, "mean": 0, "prod": 1, "amax": _lowest(dtype), "amin": _highest(dtype)}[reduce]
+        start = combined.call(input, index, input.new_full((), identity).expand(index._layout.shape), (dim,), "along", "set")
+    if reduce in ("sum", "mean"):
+        result = combined.call(start, index, source, (dim,), "along", "add")
+        if reduce == "mean":
+            ones = input.new_ones(()).expand(index._layout.shape)
+            count = input.detach().new_ones(input._layout.shape)
+            if not include_self:
+                count = combined.call(count, index, ones - ones, (dim,), "along", "set")
+            count = combined.call(count, index, ones, (dim,), "along", "add")
+            count = count.clamp_min(1)
+            result = result / count if dtype.category >= 2 else result.div(count, rounding_mode="floor")
+    else:
+        result = reduced.call(start, index, source, dim, _REDUCE[reduce])
+    return result.reshape(shape)
+
+
+@composite(inplace=True, out=True)
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+    """A copy of `input` reduced ("sum", "prod", "mean", "amax", "amin") with `src` at index[i, j, k] along `dim`."""
+    return _reduce_along("scatter_reduce", input, dim, index, src, reduce, include_self)
+
+
+# A 1-d index.
+
+def _line(name, input, dim, index, source):
+    """Check index and source of an index_ function; (input, dim, source, shape)."""
+    own, shape = index._layout, input._layout.shape
+    dim = wrap_dim(dim, len(shape))
+    if own.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got {own.ndim} dims")
+    if own.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {own.dtype}")
+    if source is not None:
+        if source._layout.dtype is not input._layout.dtype:
+            raise RuntimeError(f"{name}(): self ({input._layout.dtype}) and source ({source._layout.dtype}) must have the "
+                               "same dtype")
+        other = source._layout.shape
+        along = other[dim] if dim < len(other) else 1
+        if along != own.numel:
+            raise RuntimeError(f"{name}(): Number of indices ({own.numel}) should be equal to source.size(dim): ({along}), "
+                               f"for dim: {dim}")
+        if [n for d, n in enumerate(other) if d != dim] != [n for d, n in enumerate(shape) if d != dim]:
+            raise RuntimeError(f"{name}(): source/destination must match in all dimensions but {dim}, got source "
+                               f"{list(other)} and self {list(shape)}")
+    check(f"{name}()", index, shape[dim] if shape else 1, dim, wrap=name == "index_fill")
+    input, _, source = _rows(input, index, source)
+    if source is not None and source._layout.ndim < input._layout.ndim:
+        source = source.unsqueeze(dim)
+    return input, dim, source, shape
+
+
+@composite(inplace=True, out=True)
+def index_add(input, dim, index, source, *, alpha=1):
+    """A copy of `input` with alpha * source[i] added to its part index[i] along `dim`."""
+    row, dim, source, shape = _line("index_add", input, dim, index, source)
+    if alpha != 1:
+        source = source * alpha
+    return combined.call(row, index, source, (dim,), "select", "add").reshape(shape)
+
+
+@composite(inplace=True, out=True)
+def index_copy(input, dim, index, source):
+    """A copy of `input` with source[i] as its part index[i] along `dim`."""
+    own, other = input._layout, source._layout
+    if own.ndim != other.ndim and own.ndim and other.ndim:
+        raise IndexError(f"index_copy(): When source and destination are not scalars, their dimensionality must match. "
+                         f"Source dimensionality ({other.ndim}), destination dimensionality ({own.ndim})")
+    if index._layout.ndim > 1:
+        raise IndexError(f"index_copy(): Index should have dimension 1 or 0 (got {index._layout.ndim})")
+    if index._layout.dtype is not int64:
+        raise RuntimeError(f"index_copy(): Expected a long tensor for index, but got {index._layout.dtype}")
+    if other.ndim == 0 and index._layout.numel != 1:
+        raise IndexError(f"index_copy(): When source is scalar, index should have one element (got {index._layout.numel})")
+    row, dim, source, shape = _line("index_copy", input, dim, index, source)
+    return combined.call(row, index, source, (dim,), "select", "set").reshape(shape)
+
+
+@composite(inplace=True)
+def index_fill(input, dim, index, value):
+    """A copy of `input` with `value` in its parts `index` along `dim`."""
+    row, dim, _, shape = _line("index_fill", input, dim, index, None)
+    if hasattr(value, "_layout"):
+        if value._layout.ndim:
+            raise RuntimeError("index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                               f"{value._layout.ndim} dimension(s).")
+        value = value.to(input._layout.dtype)
+    else:
+        if isinstance(value, complex) and not input._layout.dtype.is_complex:
+            raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
+        value = input.new_full((), value)
+    target = list(row._layout.shape)
+    target[dim] = index._layout.numel
+    return combined.call(row, index, value.expand(target), (dim,), "select", "set").reshape(shape)
+
+
+@composite(inplace=True, out=True)
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """A copy of `input` reduced ("prod", "mean", "amax", "amin") with source[i] in its part index[i] along `dim`."""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+    row, dim, source, shape = _line("index_reduce", input, dim, index, source)
+    lead = [1] * row._layout.ndim
+    lead[dim] = -1
+    wide = index.to(int64).reshape(lead).expand(source._layout.shape)
+    return _reduce_along("index_reduce", row, dim, wide, source, reduce, include_self).reshape(shape)
+
+
+# Places in row-major order.
+
+@composite(inplace=True)
+def put(input, index, source, accumulate=False):
+    """A copy of `input` with `source` at places `index` in row-major order, added where `accumulate`."""
+    if index._layout.dtype is not int64:
+        raise RuntimeError(f"put(): Expected a long tensor for index, but got {index._layout.dtype}")
+    if source._layout.dtype is not input._layout.dtype:
+        raise RuntimeError(f"put(): self and source expected to have the same dtype, but got self.dtype = "
+                           f"{input._layout.dtype} and source.dtype = {source._layout.dtype}")
+    if index._layout.numel != source._layout.numel:
+        raise RuntimeError(f"put(): Expected source and index to have the same number of elements, but got source.numel() "
+                           f"= {source._layout.numel}, index.numel() = {index._layout.numel}")
+    if input._layout.numel == 0 and index._layout.numel:
+        raise IndexError("put(): tried to put elements into an empty tensor")
+    check("put()", index, input._layout.numel, 0, wrap=True)
+    changed = combined.call(input.reshape(-1), index.reshape(-1), source.reshape(-1), (0,), "along",
+                            "add" if accumulate else "set")
+    return changed.reshape(input._layout.shape)
+
+
+@composite(inplace=True)
+def masked_scatter(input, mask, source):
+    """A copy of `input`, broadcast with `mask`, with consecutive elements of `source` where `mask`."""
+    from ..layout import broadcast_shapes
+    if source._layout.dtype is not input._layout.dtype:
+        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input._layout.dtype} "
+                           f"and {source._layout.dtype}")
+    if mask._layout.dtype.name != "bool":
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask._layout.dtype}")
+    shape = broadcast_shapes("masked_scatter", [input._layout.shape, mask._layout.shape], ["input", "mask"])
+    places = flat_nonzero(mask.expand(shape))
+    count = places._layout.numel
+    if count > source._layout.numel:
+        raise RuntimeError(f"masked_scatter: expected self and source to have enough elements: the mask has {count} True, "
+                           f"source has {source._layout.numel}")
+    flat = input.expand(shape).reshape(-1)
+    changed = combined.call(flat, places, source.reshape(-1).narrow(0, 0, count), (0,), "along", "set")
+    return changed.reshape(shape)
+
+
