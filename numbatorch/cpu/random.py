@@ -9,12 +9,14 @@ of their dtype, writes them in order and moves the state on as PyTorch does:
     fill_random(state, ptr, n, dtype)                               random_()
     fill_randperm(state, ptr, n, dtype)                             randperm
     fill_bernoulli_scalar(state, ptr, n, dtype, p)                  bernoulli_(p), dropout
-    fill_bernoulli_tensor(state, ptr, n, dtype, chance, chance_dtype)    bernoulli(p): chance is the address of n numbers
+    fill_bernoulli_tensor(state, ptr, n, dtype, chance, chance_dtype)    bernoulli(p): chance is an address
     fill_exponential(state, ptr, n, dtype, rate=1.0)                and fill_geometric(p), fill_cauchy(median, sigma),
     fill_log_normal(state, ptr, n, dtype, mean=1.0, std=2.0)        the in-place methods of the same names
-    fill_categorical(state, ptr, cumulative, rows, categories, samples)  multinomial with replacement
+    fill_multinomial(state, ptr, chance, dtype, rows, categories, samples)    multinomial with replacement
 
-    fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the first nine into any strides
+    fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the others into any strides, but randperm
+
+multinomial without replacement is the largest of p / q, q from fill_exponential.
 
 Complex numbers are filled as twice as many real ones (normal: with std / sqrt(2)). The fills check no arguments but
 those that only the drawing sees; randint's `bounds` raises what PyTorch raises. Results do not depend on the number of
@@ -170,7 +172,7 @@ def _interval(dtype, low, high):
 
 
 def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0, is_contiguous=True):
-    """Normal numbers by Box & Muller: in pairs of float64 when fewer than 16 or not contiguous, else in blocks of 16."""
+    """Normal numbers by Box & Muller: in pairs if fewer than 16 or not contiguous, else in blocks of 16."""
     if n < 16 or not is_contiguous:
         _fill_from_normal("normal", state, ptr, n, dtype, mean, std)
         return
@@ -352,12 +354,24 @@ def fill_cauchy(state, ptr, n, dtype, median=0.0, sigma=1.0):
     _draw(state, kernels.from_unit("cauchy", dtype), ptr, n, _itemsize(dtype), 2, float(median), float(sigma))
 
 
-def fill_categorical(state, ptr, cumulative, rows, categories, samples):
-    """int64 (rows, samples): the first category whose cumulative probability, float64 (rows, categories), is >= u."""
-    done = 0
+def fill_multinomial(state, ptr, chance, dtype, rows, categories, samples):
+    """Categories, int64 (rows, samples), drawn with replacement by chances (rows, categories) of a floating dtype.
+
+    The first category whose cumulative chance is not below a draw of 53 bits. RuntimeError for rows that are no
+    distribution.
+    """
+    cumulative, flag = np.empty(rows * categories), np.zeros(2, dtype=np.uint8)
+    grain = max(1, GRAIN // max(1, categories))
+    kernels.cumulate(dtype)(chance, cumulative.ctypes.data, flag.ctypes.data, categories, rows, grain)
+    if flag[0]:
+        raise RuntimeError("multinomial: probability tensor contains either `inf`, `nan` or element < 0")
+    if flag[1]:
+        raise RuntimeError("multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
+    first = 0
     for words, length in state.take(2 * rows * samples, 2):
-        kernels.categorical()(words, cumulative, ptr, categories, samples, done, length // 2, GRAIN)
-        done, ptr = done + length // 2, ptr + 8 * (length // 2)
+        done = length // 2
+        kernels.categorical()(words, cumulative.ctypes.data, ptr, categories, samples, first, done, GRAIN)
+        first, ptr = first + done, ptr + 8 * done
 
 
 def fill(function, state, ptr, shape, strides, dtype, *arguments):

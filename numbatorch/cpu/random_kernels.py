@@ -241,6 +241,24 @@ _FORMULAS = {
     "geometric": "ceil(library_log_float64(unit53(words, i)) / a)",
     "cauchy": "fma(library_tan_float64(3.141592653589793 * (unit53(words, i) - 0.5)), b, a)",
 }
+# Sums run in the order of the row, in float32 unless the numbers are float64, as the comparison with draws sees them.
+_CUMULATE = """
+def {name}(chance, cumulative, flag, categories, start, stop):
+    for row in range(start, stop):
+        total = {real}(0)
+        for k in range(categories):
+            i = row * categories + k
+            p = {load}
+            if not (p >= {real}(0) and p < {real}(inf)):
+                flag[0] = 1
+            total = total + p
+            cumulative[i] = float64(total)
+        if not total > {real}(0):
+            flag[1] = 1
+        for k in range(categories):
+            i = row * categories + k
+            cumulative[i] = float64({real}(cumulative[i]) / total)
+"""
 _CATEGORICAL = """
 def {name}(words, cumulative, result, categories, samples, first, start, stop):
     for i in range(start, stop):
@@ -305,7 +323,7 @@ def bernoulli(carrier):
 
 @functools.cache
 def bernoulli_tensor(carrier, dtype):
-    """(words, chance, result, flag, one): the same with a chance for each element; flag is set if one is not in [0, 1]."""
+    """(words, chance, result, flag, one): each element has its own chance; flag is set if one is not in [0, 1]."""
     real, unit = ("float64", "unit53(words, i)") if dtype == "float64" else ("float32", "unit24(words[i])")
     name = f"bernoulli_{dtype}_{carrier}"
     source = _WORDS + _BERNOULLI_TENSOR.format(name=name, load=_LOAD[dtype], real=real, unit=unit, type=carrier)
@@ -339,6 +357,14 @@ def from_unit(kind, dtype):
     """(words, result, a, b): exponential (a = -1/rate), geometric (a = log(1 - p)), cauchy (a median, b sigma)."""
     store = _store(dtype) if "float" in dtype else _STORE[dtype].format("int64(value)")
     return _compile(kind, _FROM_UNIT, dtype, ["float64", "float64"], formula=_FORMULAS[kind], store=store)
+
+
+@functools.cache
+def cumulate(dtype):
+    """(chance, cumulative, flag, categories): units are rows; flags: a bad number, a row of zeros."""
+    name, real = f"cumulate_{dtype}", "float64" if dtype == "float64" else "float32"
+    source = _CUMULATE.format(name=name, load=_LOAD[dtype], real=real)
+    return compile_kernel(name, source, (f"{dtype}*", "float64*", "uint8*", "int64"))
 
 
 @functools.cache
