@@ -1,0 +1,286 @@
+"""Sorting along a dimension, and what reads a sorted row: topk, median, mode, quantiles.
+
+Sorts are stable; NaN counts as larger than everything. Gradients go back to where values came from.
+"""
+
+import functools
+
+from .. import dtypes
+from ..expr import kinds
+from ..layout import layout, result_strides, wrap_dim
+from .declare import OPS, composite, foreign
+from .declare import sort as sorting
+
+
+def _filled(t, value, dtype=None):
+    from ..creation import full
+    return full(tuple(t.shape), value, dtype=dtype or t.dtype)
+
+
+@functools.cache
+def _pair(name):
+    from ..calls import named_results
+    return named_results(name, ("values", "indices"))
+
+
+def _named(name, values, indices):
+    return _pair(name)((values, indices))
+
+
+def _back(grad, input, indices, dim):
+    """Zeros like the input with the gradient at the places that were picked."""
+    if indices.ndim == 0:
+        return grad.reshape(input.shape)
+    return _filled(input, 0, grad.dtype).scatter_add(dim, indices, grad)
+
+
+def _check(name, input):
+    if input.dtype.is_complex:
+        raise RuntimeError(f"{name}: does not support complex input")
+
+
+@sorting(name="_sort", method=False, outputs=("values", "indices"), grad=lambda grad, indices, dim: _back(
+    grad, indices, indices, dim))
+def sort_rows(input, dim: int, descending: bool):
+    """Each row along `dim` in order, and where its elements were."""
+    _check("sort", input)
+    dim = wrap_dim(dim, input.ndim)
+    strides = result_strides(input.shape, [(input.shape, input.strides)]) if input.ndim else ()
+    outputs = [layout(d, input.shape, strides, input.device) for d in (input.dtype, dtypes.int64)]
+    return kinds.Native("sort", "plan", (input,), outputs, {"dim": dim, "descending": descending})
+
+
+def _topk_gradient(grad, input, indices, dim):
+    return _back(grad, input, indices, dim)
+
+
+@sorting(outputs=("values", "indices"), out=True, grad=_topk_gradient)
+def topk(input, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
+    """The k largest (or smallest) elements along `dim`, in order, and where they are."""
+    _check("topk", input)
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("topk: does not support bool input")
+    dim = wrap_dim(dim, input.ndim)
+    n = input.shape[dim] if input.ndim else 1
+    if not 0 <= k <= n:
+        raise RuntimeError(f"topk: selected index k out of range: k is {k}, dim {dim} has size {n}")
+    shape = tuple(k if d == dim else s for d, s in enumerate(input.shape))
+    outputs = [layout(d, shape, None, input.device) for d in (input.dtype, dtypes.int64)]
+    return kinds.Native("sort", "plan", (input,), outputs, {"dim": dim, "descending": bool(largest)})
+
+
+@composite(out=True)
+def sort(input, dim=-1, descending=False, stable=False):
+    """(values, indices) in ascending order along `dim`, or descending. Equal elements keep their order."""
+    values, indices = sort_rows.call(input, dim, bool(descending))
+    return _named("sort", values, indices)
+
+
+@composite(out=True)
+def argsort(input, dim=-1, descending=False, stable=False):
+    """Positions that sort the input along `dim`."""
+    return sort_rows.call(input.detach(), dim, bool(descending))[1]
+
+
+@composite(out=True)
+def msort(input):
+    """The input sorted along dimension 0."""
+    return sort_rows.call(input, 0, False)[0]
+
+
+def _picked(values, indices, place, dim, keepdim):
+    """Element `place` (an int) of sorted rows."""
+    if values.ndim == 0:
+        return values, indices
+    values, indices = (t.narrow(dim, place, 1) for t in (values, indices))
+    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
+
+
+def _row_length(name, input, dim):
+    dim = wrap_dim(dim, input.ndim)
+    n = input.shape[dim] if input.ndim else 1
+    if n == 0:
+        raise IndexError(f"{name}(): expected reduction dim {dim} to have non-zero size")
+    return dim, n
+
+
+@composite(out=True)
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """The k-th smallest element along `dim` (k counts from 1) and where it is."""
+    dim, n = _row_length("kthvalue", input, dim)
+    if not 1 <= k <= n:
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, the size {n}")
+    values, indices = topk.call(input, k, dim, False)
+    return _named("kthvalue", *_picked(values, indices, k - 1, dim, keepdim))
+
+
+# ------------------------------------------------------------------ medians and modes
+
+def _even_gradient(grad, input, result):
+    """Shared evenly by the elements that equal the result."""
+    same = OPS["logical_or"].call(input == result, OPS["logical_and"].call(input != input, result != result))
+    return same.to(grad.dtype) * (grad / same.sum())
+
+
+def _pick_at(values, indices, at, dim, keepdim):
+    """Element at[row] of each sorted row; `at` has size 1 along dim."""
+    values, indices = values.gather(dim, at), indices.gather(dim, at)
+    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
+
+
+def _median_rows(input, dim, keepdim, ignore_nan):
+    n = input.shape[dim]
+    values, indices = sort_rows.call(input, dim, False)
+    if input.dtype.category < dtypes.FLOAT:
+        return _picked(values, indices, (n - 1) // 2, dim, keepdim)
+    present = (values == values).sum(dim, True)
+    if ignore_nan:
+        at = OPS["clamp"].call(present - 1, 0) // 2
+    else:  # the first NaN comes right after the numbers
+        at = OPS["where"].call(present < n, present, (n - 1) // 2)
+    return _pick_at(values, indices, at, dim, keepdim)
+
+
+@sorting(name="_median", method=False, eager=True, grad=_even_gradient)
+def median_all(input, ignore_nan: bool):
+    """The lower median of all elements."""
+    if not input.numel():
+        return _filled(input.sum(), float("nan") if input.dtype.is_floating_point else -2**63, input.dtype)
+    return _median_rows(input.reshape(-1), 0, False, ignore_nan)[0]
+
+
+def _median(name, input, dim, keepdim, ignore_nan):
+    _check(name, input)
+    if dim is None:
+        return median_all.call(input, ignore_nan)
+    dim, _ = _row_length(name, input, dim)
+    if input.ndim == 0:
+        values, indices = sort_rows.call(input, 0, False)
+        return _named(name, values, indices)
+    return _named(name, *_median_rows(input, dim, keepdim, ignore_nan))
+
+
+@composite(out=True)
+def median(input, dim=None, keepdim=False):
+    """The lower median of all elements, or (values, indices) along `dim`; NaN if any is."""
+    return _median("median", input, dim, keepdim, False)
+
+
+@composite(out=True)
+def nanmedian(input, dim=None, keepdim=False):
+    """The lower median of what is not NaN, of all elements or along `dim`."""
+    return _median("nanmedian", input, dim, keepdim, True)
+
+
+@composite(out=True)
+def mode(input, dim=-1, keepdim=False):
+    """The most frequent value along `dim` (the smallest of equally frequent ones) and where it is."""
+    dim, n = _row_length("mode", input, dim)
+    values, indices = sort_rows.call(input, dim, False)
+    if input.ndim == 0:
+        return _named("mode", values, indices)
+    own = values.detach()
+    begins = own.narrow(dim, 1, n - 1) != own.narrow(dim, 0, n - 1)
+    first = _filled(own.narrow(dim, 0, 1), True, dtypes.bool)
+    begins = OPS["cat"].call([first, begins], dim)
+    from ..creation import arange
+    place = arange(n).reshape(tuple(-1 if d == dim else 1 for d in range(input.ndim)))
+    start = OPS["cummax"].call(OPS["where"].call(begins, place, 0), dim)[0]
+    at = OPS["argmax"].call(place - start, dim, True)  # the last element of the longest run
+    return _named("mode", *_pick_at(values, indices, at, dim, keepdim))
+
+
+# ------------------------------------------------------------------ quantiles
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
+    from ..creation import tensor
+    if interpolation not in _INTERPOLATIONS:
+        raise RuntimeError(f"{name}(): interpolation must be one of {', '.join(_INTERPOLATIONS)}, but got "
+                           f"{interpolation}")
+    if not input.numel():
+        raise RuntimeError(f"{name}(): input tensor must be non-empty, got shape {list(input.shape)}")
+    if input.dtype.name not in ("float32", "float64"):
+        raise RuntimeError(f"{name}(): input tensor must be either float or double dtype, got {input.dtype}")
+    if not hasattr(q, "_layout"):
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}(): q must be in the range [0, 1] but got {q}")
+        q = tensor(q, dtype=input.dtype)
+    if q.ndim > 1:
+        raise RuntimeError(f"{name}(): q must be a scalar or 1D tensor, got {q.ndim} dimensions")
+    if q.dtype is not input.dtype:
+        raise RuntimeError(f"{name}(): q tensor must be same dtype as the input tensor, got {q.dtype} and "
+                           f"{input.dtype}")
+    if not bool(OPS["logical_and"].call(q >= 0, q <= 1).all()):
+        raise RuntimeError(f"{name}(): q values must be in the range [0, 1]")
+    rank = input.ndim
+    if dim is None:
+        rows, place = input.reshape(-1), None
+    else:
+        place = wrap_dim(dim, rank)
+        rows = OPS["movedim"].call(input, place, -1) if rank else input.reshape(1)
+    values = sort_rows.call(rows, -1, False)[0]
+    n = values.shape[-1]
+    detached = values.detach()
+    present = (detached == detached).sum(-1, True).to(input.dtype)  # (..., 1)
+    many = q.reshape(-1)
+    if ignore_nan:
+        ranks = OPS["clamp"].call(many * (present - 1), 0)
+    else:
+        ranks = OPS["where"].call(present < n, float(n - 1), many * float(n - 1))
+    if interpolation == "lower":
+        ranks = ranks.floor()
+    elif interpolation == "higher":
+        ranks = ranks.ceil()
+    elif interpolation == "nearest":
+        ranks = ranks.round()
+    ranks = ranks.expand(*values.shape[:-1], many.shape[0])
+    below = ranks.detach().floor().to(dtypes.int64)
+    result = values.gather(-1, below)
+    if interpolation in ("linear", "midpoint"):
+        weight = _filled(ranks, 0.5) if interpolation == "midpoint" else ranks - below.to(input.dtype)
+        result = OPS["lerp"].call(result, values.gather(-1, ranks.detach().ceil().to(dtypes.int64)), weight)
+    if q.ndim == 0:
+        result = result.squeeze(-1)
+    else:
+        result = OPS["movedim"].call(result, -1, 0) if result.ndim > 1 else result
+    if keepdim:
+        lead = (q.shape[0],) if q.ndim else ()
+        if place is None:
+            return result.reshape((*lead, *([1] * rank)))
+        return result.unsqueeze(place + len(lead)) if rank else result
+    return result
+
+
+@composite(out=True)
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The q-quantiles of all elements or along `dim`; NaN if any is. A 1-d q puts its quantiles first."""
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@composite(out=True)
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The q-quantiles of what is not NaN."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+# ------------------------------------------------------------------ membership
+
+@foreign(name="_isin", method=False, differentiable=False)
+def isin_tensors(elements, test_elements, invert: bool):
+    """Where elements are among the test elements."""
+    import numpy as np
+
+    from ..creation import from_numpy
+    return from_numpy(np.ascontiguousarray(
+        np.isin(elements.detach().numpy(), test_elements.detach().numpy(), invert=invert)))
+
+
+@composite(method=False, out=True)
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """Where elements are among test_elements; either may be a number."""
+    from ..creation import tensor
+    elements, test_elements = (t if hasattr(t, "_layout") else tensor(t) for t in (elements, test_elements))
+    return isin_tensors.call(elements, test_elements, bool(invert))

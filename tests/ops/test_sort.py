@@ -1,0 +1,65 @@
+"""Sorting against NumPy, with what NumPy leaves open: stability both ways and NaN."""
+
+import numpy as np
+import pytest
+
+import numbatorch as nt
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("n", [1, 17, 200])
+def test_sort_is_stable_in_both_directions(dtype, n):
+    x = (np.random.default_rng(0).standard_normal((4, n, 3)) * 5).round().astype(dtype)
+    for dim in (1, 2):
+        values, indices = nt.sort(nt.from_numpy(x), dim)
+        assert np.array_equal(indices.numpy(), np.argsort(x, dim, kind="stable"))
+        assert np.array_equal(values.numpy(), np.sort(x, dim))
+        down = nt.sort(nt.from_numpy(x), dim, descending=True)
+        order = -x.astype(np.float64)
+        assert np.array_equal(down.indices.numpy(), np.argsort(order, dim, kind="stable"))
+
+
+def test_nan_is_largest():
+    x = nt.tensor([float("nan"), 1.0, float("inf"), -2.0])
+    assert nt.argsort(x).tolist() == [3, 1, 2, 0]
+    assert nt.argsort(x, descending=True).tolist() == [0, 2, 1, 3]
+    assert nt.topk(x, 2).indices.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("k", [1, 5, 60, 500])
+def test_topk_is_the_head_of_a_sort(k):
+    x = np.random.default_rng(1).standard_normal((3, 500)).astype(np.float32)
+    values, indices = nt.topk(nt.from_numpy(x), k)
+    assert np.array_equal(values.numpy(), -np.sort(-x, 1)[:, :k])
+    assert np.array_equal(np.take_along_axis(x, indices.numpy(), 1), values.numpy())
+
+
+def test_median_is_the_lower_one_and_sees_nan():
+    x = nt.tensor([[4.0, 1.0, 3.0, 2.0], [4.0, 1.0, float("nan"), 2.0]])
+    assert nt.median(x[0]).item() == 2
+    assert np.isnan(nt.median(x, 1).values.numpy()[1])
+    assert nt.nanmedian(x, 1).values.tolist() == [2, 2]
+
+
+def test_mode_and_kthvalue():
+    x = nt.tensor([3, 1, 2, 3, 1])
+    assert nt.mode(x).values.item() == 1
+    assert nt.kthvalue(x, 4).values.item() == 3
+
+
+def test_quantiles():
+    x = np.random.default_rng(2).standard_normal((6, 7))
+    q = np.array([0.0, 0.3, 0.5, 1.0])
+    result = nt.quantile(nt.from_numpy(x), nt.from_numpy(q), 1)
+    np.testing.assert_allclose(result.numpy(), np.quantile(x, q, 1), rtol=1e-12)
+
+
+def test_gradients_go_where_values_came_from():
+    x = nt.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    (nt.sort(x).values * nt.tensor([1.0, 10.0, 100.0])).sum().backward()
+    assert x.grad.tolist() == [100, 1, 10]
+
+
+def test_k_out_of_range_is_named():
+    with pytest.raises(RuntimeError, match="k is 4"):
+        nt.topk(nt.zeros(3), 4)
