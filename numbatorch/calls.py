@@ -267,8 +267,8 @@ def rebase(target, node, index=0):
         target._generation += 1
         return
     offset = (target._ptr - base._ptr) // base._layout.dtype.itemsize
-    rule = _CopySlices(base._layout, target._layout, offset, node, index)
-    attach(base, new_node(rule, _Layouts((base._layout,)), [edge(base), None, *node.edges[1:]], ()))
+    rule = _CopySlices(base._layout, target._layout, offset, index, len(node.edges) + 1)
+    attach(base, new_node(rule, _Layouts((base._layout,)), [edge(base), None, *node.edges[1:]], (node,)))
     base._generation += 1
     target._needs_grad = True
     target._refresh_view()
@@ -279,19 +279,19 @@ class _CopySlices:
 
     name = "CopySlices"
 
-    def __init__(self, base_layout, geometry, offset, node, index):
-        self.base_layout, self.geometry, self.offset = base_layout, geometry, offset
-        self.node, self.index = node, index
-        self.positions = range(len(node.edges) + 1)
+    def __init__(self, base_layout, geometry, offset, index, edge_count):
+        self.base_layout, self.geometry, self.offset, self.index = base_layout, geometry, offset, index
+        self.positions = range(edge_count)
 
     def run(self, node, grads):
         from .tensor import empty_layout
+        (change,) = node.unpack()
         whole = empty_layout(self.base_layout)
         whole.copy_(grads[0])
         part = whole.as_strided(self.geometry.shape, self.geometry.strides, self.offset)
-        inner = [None] * self.node.outputs
+        inner = [None] * change.outputs
         inner[self.index] = part.clone()
-        own, *others = self.node.rule.run(self.node, inner)
+        own, *others = change.rule.run(change, inner)
         if own is None:
             part.zero_()
         else:

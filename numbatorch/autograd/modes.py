@@ -34,14 +34,24 @@ class _Switch:
             @functools.wraps(function)
             def generator(*args, **kwargs):
                 iterator = function(*args, **kwargs)
-                sent = None
-                while True:
+                try:
                     with self.clone():
+                        value = next(iterator)
+                    while True:
                         try:
-                            value = iterator.send(sent)
-                        except StopIteration as stop:
-                            return stop.value
-                    sent = yield value
+                            sent = yield value
+                        except GeneratorExit:
+                            with self.clone():
+                                iterator.close()
+                            raise
+                        except BaseException as error:
+                            with self.clone():
+                                value = iterator.throw(error)
+                        else:
+                            with self.clone():
+                                value = iterator.send(sent)
+                except StopIteration as stop:
+                    return stop.value
             return generator
 
         @functools.wraps(function)
@@ -101,7 +111,7 @@ class set_grad_enabled(_Switch):
 
 
 class inference_mode(_Switch):
-    """no_grad, and tensors made inside cannot be recorded later either."""
+    """no_grad; `is_inference_mode_enabled()` tells. Results are ordinary tensors without a history."""
 
     def __new__(cls, mode=True):
         self = super().__new__(cls)

@@ -16,8 +16,15 @@ RELEASED = object()
 class Node:
     """One recorded operation."""
 
-    __slots__ = ("rule", "edges", "saved", "versions", "sequence", "plan", "outputs", "hooks", "prehooks", "metadata",
-                 "__weakref__")
+    outputs = 1  # results of the operation
+    hooks = prehooks = metadata = None
+
+    rule: "object"
+    edges: tuple
+    saved: tuple
+    versions: tuple
+    sequence: int
+    plan: "object"
 
     def name(self):
         return self.rule.name
@@ -68,7 +75,9 @@ class Node:
         return saved
 
     def release(self):
-        self.saved = RELEASED
+        """Free the saved values; a node that saved none can run again."""
+        if self.saved:
+            self.saved = RELEASED
 
     @property
     def saved_tensors(self):
@@ -119,8 +128,6 @@ def new_node(rule, plan, edges, saved, result_count=1):
     node.saved = saved
     node.versions = tuple([v._storage.version if hasattr(v, "_storage") else None for v in saved])
     node.sequence = _sequence()
-    node.hooks = node.prehooks = None
-    node.metadata = None
     if anomaly.enabled:
         import traceback
         node.metadata = {"traceback": traceback.extract_stack()[:-3]}
