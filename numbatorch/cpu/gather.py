@@ -85,15 +85,15 @@ def nonzero(request):
 
 
 def unravel(request):
-    """Coordinates (count, rank) of flat places in row-major order of `shape`."""
+    """Coordinates of flat places in row-major order of `shape`: one row of all places for each dimension."""
     shape = request.options["shape"]
     rank = len(shape)
     name = f"unravel_{rank}"
-    lines = [f"def {name}(places, result, meta, start, stop):", "    for i in range(start, stop):",
-             "        rest = places[i]"]
+    lines = [f"def {name}(places, result, meta, start, stop):", f"    count = meta[{rank}]",
+             "    for i in range(start, stop):", "        rest = places[i]"]
     for d in range(rank - 1, -1, -1):
-        lines.append(f"        result[i * {rank} + {d}] = rest" + (f" % meta[{d}]" if d else ""))
+        lines.append(f"        result[i + {d} * count] = rest" + (f" % meta[{d}]" if d else ""))
         if d:
             lines.append(f"        rest = rest // meta[{d}]")
     kernel = compile_kernel(name, "\n".join(lines) + "\n", ("int64*", "int64*", "int64*"))
-    return geometry.launch(kernel, request.inputs[0].numel, geometry.GRAIN // 8, shape)
+    return geometry.launch(kernel, request.inputs[0].numel, geometry.GRAIN // 8, shape, request.inputs[0].numel)

@@ -27,14 +27,16 @@ def index_select(input, dim, index):
     return take_from.call(input, index, (dim,), "select")
 
 
-def fits_along(name, input, dim, index, error=RuntimeError):
-    """Check an index that has the shape of what it chooses from along `dim`; returns (input, dim) with at least 1 dimension."""
+def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
+    """Check an index that has the shape of what it chooses from along `dim`; returns (dim, index as int64 or int32)."""
     own, shape = index._layout, input._layout.shape
     dim = wrap_dim(dim, len(shape))
-    if own.dtype.name not in ("int64", "int32"):
+    if own.dtype.category != 1:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, got {own.dtype}")
+    if own.dtype.name not in ("int64", "int32"):
+        index = index.to(int64)
     if own.numel == 0:
-        return dim
+        return dim, index
     if max(own.ndim, 1) != max(len(shape), 1):
         raise RuntimeError(f"{name}(): Index tensor must have the same number of dimensions as input tensor, got "
                            f"{own.ndim} and {len(shape)}")
@@ -42,14 +44,18 @@ def fits_along(name, input, dim, index, error=RuntimeError):
         if d != dim and n > m:
             raise RuntimeError(f"{name}(): Size does not match at dimension {d} expected index {list(own.shape)} to be no "
                                f"larger than self {list(shape)} apart from dimension {dim}")
-    check(f"{name}()", index, shape[dim] if shape else 1, dim, error)
-    return dim
+    check(f"{name}()", index, shape[dim] if shape else 1, dim, error, wrap)
+    return dim, index
 
 
 @composite(out=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside."""
-    dim = fits_along("gather", input, dim, index)
+    return _chosen_along("gather", input, dim, index, False)
+
+
+def _chosen_along(name, input, dim, index, wrap):
+    dim, index = fits_along(name, input, dim, index, wrap=wrap)
     shape = index._layout.shape
     if not shape or not input._layout.shape:
         return take_from.call(input.reshape(-1), index.reshape(-1), (0,), "along").reshape(shape)
@@ -65,7 +71,7 @@ def take_along_dim(input, indices, dim=None):
     if indices._layout.dtype is not int64:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {indices._layout.dtype}")
     if dim is None:
-        return gather.call(input.reshape(-1), 0, indices.reshape(-1))
+        return _chosen_along("take_along_dim", input.reshape(-1), 0, indices.reshape(-1), True)
     own, other = input._layout, indices._layout
     if own.ndim != other.ndim:
         raise RuntimeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
@@ -76,7 +82,7 @@ def take_along_dim(input, indices, dim=None):
     whole[dim] = own.shape[dim]
     input = input.expand(whole)
     whole[dim] = other.shape[dim]
-    return gather.call(input, dim, indices.expand(whole))
+    return _chosen_along("take_along_dim", input, dim, indices.expand(whole), True)
 
 
 @composite(out=True)
@@ -97,9 +103,9 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
 
     The row padding_idx gets no gradient. Rows longer than max_norm are shortened to it first, in place.
     """
-    rows = weight._layout.shape[0]
     if weight._layout.ndim != 2:
-        raise RuntimeError(f"'weight' must be 2-D, got {list(weight._layout.shape)}")
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, got {list(weight._layout.shape)}")
+    rows = weight._layout.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
             raise AssertionError(f"embedding: Padding_idx must be within num_embeddings: got {padding_idx} for {rows} rows")
@@ -173,9 +179,9 @@ def nonzero_places(input):
 
 @gather_kind(name="_unravel", method=False, differentiable=False)
 def unravel(places, shape: tuple):
-    """Coordinates (count, rank) of places in row-major order of `shape`."""
-    return Native("gather", "unravel", (places,), [layout(int64, (places.numel, len(shape)), None, places.device)],
-                  {"shape": shape})
+    """Coordinates (count, rank) of places in row-major order of `shape`; each column in one piece, as PyTorch has it."""
+    result = layout(int64, (places.numel, len(shape)), (1, max(1, places.numel)), places.device)
+    return Native("gather", "unravel", (places,), [result], {"shape": shape})
 
 
 def flat_nonzero(input):
@@ -199,8 +205,21 @@ def nonzero(input, *, as_tuple=False):
         return places.clone().unsqueeze(1)
     if not shape:
         return places.new_empty((places._layout.numel, 0))
-    # PyTorch gives coordinates whose columns are contiguous.
     return unravel.call(places, shape) if 0 not in shape else places.new_empty((0, len(shape)))
+
+
+@composite(out=True)
+def nonzero_static(input, *, size, fill_value=-1):
+    """The first `size` rows of nonzero(input), filled up with `fill_value`."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    found = nonzero.call(input)
+    count, rank = found._layout.shape
+    if count >= size:
+        return OPS["_to"].call(found.narrow(0, 0, size), int64, True)
+    result = found.new_full((size, rank), fill_value)
+    result.narrow(0, 0, count).copy_(found)
+    return result
 
 
 @composite
@@ -209,7 +228,7 @@ def argwhere(input):
     return nonzero.call(input)
 
 
-@composite(method=False)
+@composite(method=False, out=True)
 def where(condition, input=None, other=None):
     """`input` where `condition`, else `other`; with `condition` alone, the coordinates where it is nonzero."""
     if input is None and other is None:

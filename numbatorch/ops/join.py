@@ -9,6 +9,24 @@ from .splitting import atleast_1d, atleast_2d, atleast_3d, listed
 from .view import narrow_, reshape
 
 
+_NOTHING = (0,)  # tensors of this shape are left out whatever the others' shapes
+
+
+def channels_last_strides(shape):
+    """Strides with the channels, dimension 1, next to each other."""
+    order, strides, step = [1, *range(len(shape) - 1, 1, -1), 0], [0] * len(shape), 1
+    for d in order:
+        strides[d] = step
+        step *= max(1, shape[d])
+    return tuple(strides)
+
+
+def is_channels_last(own):
+    """Whether a layout of 4 or 5 dimensions has its channels next to each other, and could not be row-major."""
+    return (own.ndim in (4, 5) and own.numel > 0 and not own.is_contiguous
+            and own.strides == channels_last_strides(own.shape))
+
+
 def _common_dtype(tensors):
     ranked = [(t._layout.dtype, 2 if t._layout.ndim else 1) for t in tensors]
     return dtypes.result_of(ranked)
@@ -23,13 +41,16 @@ def _sequence(name, tensors):
         if not hasattr(t, "_layout"):
             raise TypeError(f"{name}(): expected Tensor as element {k} in argument 0, but got {type(t).__name__}")
     if not tensors:
-        raise RuntimeError(f"{name}: expected a non-empty list of Tensors")
+        raise (ValueError if name == "cat" else RuntimeError)(f"{name}(): expected a non-empty list of Tensors")
     return tensors
 
 
 def _parts_of(grad, tensors, dim):
     parts, start = [], 0
     for t in tensors:
+        if t._layout.shape == _NOTHING:
+            parts.append(t.new_zeros(_NOTHING))
+            continue
         n = t._layout.shape[dim]
         part = narrow_.call(grad, dim, start, n)
         own = t._layout.dtype
@@ -44,10 +65,13 @@ def _parts_of(grad, tensors, dim):
 def joined(tensors, dim: int):
     """Tensors of matching shapes one after the other along `dim`: each is copied to its place."""
     from ..tensor import empty_layout
+    dtype = _common_dtype(tensors)
+    tensors = [t for t in tensors if t._layout.shape != _NOTHING] or tensors[:1]
     first = tensors[0]._layout
     shape = list(first.shape)
     shape[dim] = sum(t._layout.shape[dim] for t in tensors)
-    result = empty_layout(layout(_common_dtype(tensors), shape, None, first.device))
+    strides = channels_last_strides(shape) if all(is_channels_last(t._layout) for t in tensors) else None
+    result = empty_layout(layout(dtype, shape, strides, first.device))
     start = 0
     for t in tensors:
         n = t._layout.shape[dim]
@@ -82,10 +106,7 @@ def cat(tensors, dim=0, *, axis=None):
                 raise RuntimeError(f"cat: Sizes of tensors must match except in dimension {dim}. Expected size {n} but got "
                                    f"size {m} for tensor number {k} in the list: "
                                    f"{[tuple(x._layout.shape) for x in kept]}")
-    dtype = _common_dtype(given)
-    if len(kept) < len(given):
-        kept = [t if t._layout.dtype is dtype else t.to(dtype) for t in kept]
-    return joined.call(kept, dim)
+    return joined.call(given, dim)
 
 
 @composite(method=False, out=True)
@@ -181,7 +202,6 @@ def meshgrid(*tensors, indexing=None):
     grids = [t.reshape([-1 if d == k else 1 for d in range(len(given))] if t._layout.numel else
                        [0 if d == k else 1 for d in range(len(given))]).expand(shape) for k, t in enumerate(given)]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 
@@ -209,8 +229,6 @@ def combinations(input, r=2, with_replacement=False):
         return input.new_empty((0,))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     picked = list(choose(range(input._layout.numel), r))
-    if not picked:
-        return input.new_empty((0, r))
-    index = OPS["_positions"].call(input, 0).new_tensor(picked)
-    return input.index_select(0, index.reshape(-1)).reshape(len(picked), r)
+    index = OPS["_positions"].call(input, 0).new_tensor([i for row in picked for i in row])
+    return input.index_select(0, index).reshape(len(picked), r)
 

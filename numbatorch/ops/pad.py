@@ -36,9 +36,10 @@ def pad(input, pad, mode="constant", value=None):
     for k in range(count):
         dim = ndim - 1 - k
         _check_size(mode, shape, dim, pad[2 * k], pad[2 * k + 1], pad)
+    result = input
     for k in range(count):
-        input = _border(input, ndim - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
-    return input
+        result = _border(result, ndim - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
+    return OPS["_to"].call(result, result._layout.dtype, True) if result._storage is input._storage else result
 
 
 def _check_size(mode, shape, dim, left, right, pad):
@@ -61,6 +62,9 @@ def _border(input, dim, left, right, mode):
     n = input._layout.shape[dim]
     if left <= 0 and right <= 0:
         return narrow_.call(input, dim, -left, n + left + right)
+    if mode == "circular":  # what negative padding cuts off does not come round
+        n += min(left, 0) + min(right, 0)
+        input, left, right = narrow_.call(input, dim, max(-left, 0), n), max(left, 0), max(right, 0)
     places = range(-left, n + right)
     if mode == "reflect":
         places = [-i if i < 0 else 2 * (n - 1) - i if i >= n else i for i in places]

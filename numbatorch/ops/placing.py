@@ -31,19 +31,19 @@ def place_over(input, src, name: str, arguments: tuple):
     return result
 
 
-@composite
+@composite(out=True)
 def select_scatter(input, src, dim, index):
     """A copy of `input` with `src` at `index` of dimension `dim`."""
     return place_over.call(input, src, "select", (dim, index))
 
 
-@composite
+@composite(out=True)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """A copy of `input` with `src` at start:end:step of dimension `dim`."""
     return place_over.call(input, src, "_slice", (dim, start, end, step))
 
 
-@composite
+@composite(out=True)
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """A copy of `input` with `src` on a diagonal."""
     return place_over.call(input, src, "diagonal", (offset, dim1, dim2))
@@ -105,7 +105,7 @@ def as_strided(input, size, stride, storage_offset=None):
     return _as_strided.call(input, size, stride, offset - own)
 
 
-@composite
+@composite(out=True)
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """A copy of `input` with `src` written through as_strided(copy, size, stride, storage_offset)."""
     offset = 0 if storage_offset is None else storage_offset - input.storage_offset()

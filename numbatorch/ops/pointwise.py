@@ -313,7 +313,14 @@ def where(condition, input, other):
     return f.where(condition, input, other)
 
 
-@elementwise(apart=("mask",), promote_by=("input",), out=False)
+def _one_value(op, specs, statics):
+    value = specs["value"]
+    if getattr(value, "ndim", 0):
+        raise RuntimeError(f"{op.name} only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+                           f"dimension(s), shape {value.shape}.")
+
+
+@elementwise(apart=("mask",), promote_by=("input",), out=False, check=_one_value)
 def masked_fill(input, mask, value):
     """`value` where `mask`, else `input`."""
     return f.where(mask, value, input)

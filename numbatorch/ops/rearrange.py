@@ -62,8 +62,10 @@ def roll(input, shifts, dims=None):
         raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     moved = input
     for shift, d in zip(shifts, dims, strict=True):
+        if not input._layout.ndim:
+            raise IndexError(f"roll: Dimension specified as {d} but tensor has no dimensions")
         d = wrap_dim(d, input._layout.ndim)
-        n = input._layout.shape[d] if input._layout.ndim else 1
+        n = input._layout.shape[d]
         if input._layout.numel and shift % n:
             cut = n - shift % n
             moved = OPS["cat"].call([moved.narrow(d, cut, n - cut), moved.narrow(d, 0, cut)], d)

@@ -5,6 +5,7 @@ Elements that go to one place come in the order of the index, so results are the
 
 import math
 
+from .. import dtypes
 from ..dtypes import int64
 from ..layout import wrap_dim
 from .declare import composite, foreign
@@ -58,13 +59,10 @@ def _along(name, input, dim, index, source, combine):
     """The recorded scatter of `source` along `dim`."""
     shape = input._layout.shape
     input, index, source = _rows(input, index, source)
-    if index._layout.dtype is not int64:
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index, got {index._layout.dtype}")
+    dim, index = fits_along(name, input, dim, index)
     if hasattr(source, "_layout"):
-        dim = fits_along(name, input, dim, index)
         source = _fit_source(name, input, index, source)
     else:
-        dim = fits_along(name, input, dim, index)
         source = input.new_full((), source).expand(index._layout.shape)
     if index._layout.numel == 0:
         return input.clone().reshape(shape)
@@ -147,9 +145,7 @@ def _reduce_along(name, input, dim, index, source, reduce, include_self):
         raise RuntimeError(f"{name}(): reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
     shape = input._layout.shape
     input, index, source = _rows(input, index, source)
-    if index._layout.dtype is not int64:
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index, got {index._layout.dtype}")
-    dim = fits_along(name, input, dim, index)
+    dim, index = fits_along(name, input, dim, index)
     source = _fit_source(name, input, index, source)
     if index._layout.numel == 0:
         return input.clone().reshape(shape)
@@ -243,6 +239,9 @@ def index_fill(input, dim, index, value):
             raise RuntimeError("index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
                                f"{value._layout.ndim} dimension(s).")
         value = value.to(input._layout.dtype)
+        if value._needs_grad:  # an index that occurs twice counts once
+            chosen = index_fill.call(row.detach().new_zeros(row._layout.shape, dtype=dtypes.bool), dim, index, True)
+            return value.where(chosen, row).reshape(shape)
     else:
         if isinstance(value, complex) and not input._layout.dtype.is_complex:
             raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")

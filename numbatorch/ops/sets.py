@@ -154,7 +154,7 @@ def _of_dim(input, dim, consecutive, return_inverse, return_counts):
         rows, order = _sorted_rows(rows)
     values, inverse, counts = _runs(rows, order, return_inverse, return_counts)
     values = values.reshape(-1, *shape[1:]).movedim(0, dim)
-    return _answer(values.contiguous(), inverse, counts, return_inverse, return_counts)
+    return _answer(values, inverse, counts, return_inverse, return_counts)
 
 
 @composite
