@@ -119,7 +119,7 @@ def _written(op, inplace):
         lines += ["    r = new(Tensor)", "    r._layout = plan.layout", f"    r._storage = {first}._storage",
                   f"    r._ptr = a0 + plan.offset; b = {first}._base", f"    r._base = b = {first} if b is None else b",
                   "    if b._generation: r._seen_generation = b._generation",
-                  f"    if g0 and mode.enabled: record(plan, ({first},), (r,))", "    return r"]
+                  *_recording(["g0"], ["g0"], [first], ["r"]), "    return r"]
     else:
         results = [f"r{k}" for k in range(len(op.outputs))]
         for k, r in enumerate(results):
@@ -131,10 +131,9 @@ def _written(op, inplace):
         pointers = [f"p{k}" for k in range(len(results))]
         lines.append(f"    plan.kernel({', '.join([*passed, *pointers])}, plan.meta, plan.units, plan.grain)")
         if op.differentiable and needs:
-            test = " or ".join(needs)
-            trailing = "," if len(formula) == 1 else ""
-            lines.append(f"    if ({test}) and mode.enabled: record(plan, ({', '.join(formula)}{trailing}), "
-                         f"({', '.join(results)},))")
+            wanted = [f"g{k}" if p.role == "operand" else "False" for k, p in enumerate(op.parameters)
+                      if p.role != "static"]
+            lines += _recording(needs, wanted, formula, results)
         value = results[0] if len(results) == 1 else f"{'tuple_of' if len(results) > 1 else ''}({', '.join(results)})"
         if op.out:
             lines.append(f"    return {value} if out is None else deliver(op, {value}, out)")
@@ -145,12 +144,20 @@ def _written(op, inplace):
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     plans: dict = {}
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss, "op": op, "mode": mode,
-             "new": object.__new__, "record": record, "record_inplace": record_inplace, "deliver": deliver,
+             "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace, "deliver": deliver,
              "by_name": _by_name, "tuple_of": result_type(op), **env}
     exec(compile(source, filename, "exec"), scope)
     function = scope[f"{op.name}{'_' if inplace else ''}"]
     function._plans = plans
     return function
+
+
+def _recording(needs, wanted, operands, results):
+    """Lines that hang a node on the results when an operand needs a gradient."""
+    return [f"    if ({' or '.join(needs)}) and mode.enabled:",
+            f"        rule = plan.rules.get(({', '.join(wanted)},))",
+            f"        if rule is None: rule = new_rule(plan, ({', '.join(wanted)},))",
+            f"        if rule: rule.record({', '.join([*operands, *results])})"]
 
 
 _types: dict = {}
@@ -181,29 +188,20 @@ def named_results(name, fields):
                                 "__reduce__": lambda self: (tuple, (tuple(self),)), "__module__": "torch.return_types"})
 
 
+def new_rule(plan, wanted):
+    """The rule of a plan for a choice of operands that need a gradient; False where none can have one."""
+    rule = plan.rules[wanted] = make_rule(plan, wanted) or False
+    return rule
+
+
 def record(plan, args, results):
-    """Hang a node on the results of a call."""
+    """Hang a node on the results of a call that was not written out."""
     wanted = tuple([isinstance(a, Tensor) and a._needs_grad for a in args])
     rule = plan.rules.get(wanted)
     if rule is None:
-        rule = plan.rules[wanted] = make_rule(plan, wanted) or False
-    if rule is False or not rule.positions:
-        return
-    if mode.inference:
-        return
-    edges = [None] * len(wanted)
-    for i in rule.positions:
-        a = args[i]
-        if a._base is None and a._node is not None:
-            edges[i] = (a._node, a._output_index)
-        else:
-            edges[i] = edge(a)
-    node = new_node(rule, plan, edges, rule.save(args, results) if rule.keep else (), len(results))
-    for k, r in enumerate(results):
-        if r._layout.dtype.category >= 2:
-            r._needs_grad = True
-            r._node = node
-            r._output_index = k
+        rule = new_rule(plan, wanted)
+    if rule:
+        rule.record(*args, *results)
 
 
 def record_inplace(op, plan, args):
@@ -214,7 +212,10 @@ def record_inplace(op, plan, args):
     rule = None
     wanted = tuple(isinstance(a, Tensor) and a._needs_grad for a in args)
     if any(wanted):
-        rule = make_rule(plan, wanted)
+        rule = plan.rules.get(wanted)
+        if rule is None:
+            rule = new_rule(plan, wanted)
+        rule = rule or None
     edges = [None] * len(wanted)
     saved = ()
     if rule is not None:

@@ -1,5 +1,6 @@
 """Making tensors: from data, by value, by sequence. (Random numbers: randomness.py.)"""
 
+import ctypes
 import math
 
 import numpy as np
@@ -107,7 +108,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
     shape = _shape("full", (size,) if isinstance(size, int) else tuple(size))
     if out is not None:
         return out.resize_(shape).fill_(fill_value)
-    return _finish(OPS["fill"].call_inplace(
+    return _finish(_fill(
         _empty(shape, _dtype(dtype, dtypes.of_number(fill_value)), _device(device)), fill_value), requires_grad)
 
 
@@ -115,16 +116,37 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
     """A tensor of shape `size` with 0 everywhere."""
     if out is not None:
         return out.resize_(_shape("zeros", size)).zero_()
-    result = OPS["fill"].call_inplace(_empty(_shape("zeros", size), dtype if dtype.__class__ is dtypes.dtype
-                                             else _dtype(dtype), CPU if device is None else _device(device)), 0)
+    try:
+        own = _zero_layouts.get((size, dtype or dtypes._default, device))
+    except TypeError:  # a list of sizes
+        own = None
+    if own is None:
+        own = _zero_layout(size, dtype, device)
+    result = _fill(empty_layout(own), 0)
     return result.requires_grad_(True) if requires_grad else result
+
+
+_zero_layouts: dict = {}
+
+
+def _zero_layout(size, dtype, device):
+    own = layout(_dtype(dtype), _shape("zeros", size), None, _device(device))
+    if not any(isinstance(n, list) for n in size):
+        if len(_zero_layouts) > 10_000:
+            _zero_layouts.clear()
+        _zero_layouts[size, dtype or dtypes._default, device] = own
+    return own
+
+
+def _fill(target, value):
+    return OPS["fill"].call_inplace(target, value)
 
 
 def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
     """A tensor of shape `size` with 1 everywhere."""
     if out is not None:
         return out.resize_(_shape("ones", size)).fill_(1)
-    return _finish(OPS["fill"].call_inplace(_empty(_shape("ones", size), _dtype(dtype), _device(device)), 1),
+    return _finish(_fill(_empty(_shape("ones", size), _dtype(dtype), _device(device)), 1),
                    requires_grad)
 
 
@@ -148,12 +170,12 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False,
                out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
-    return _finish(OPS["fill"].call_inplace(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
 
 
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
     """`ones` in the shape, dtype and order of dimensions of `input`."""
-    return _finish(OPS["fill"].call_inplace(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -161,7 +183,7 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
     """`full` in the shape, dtype and order of dimensions of `input`."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    return _finish(OPS["fill"].call_inplace(empty_layout(_like_layout(input, dtype, memory_format)), fill_value),
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), fill_value),
                    requires_grad)
 
 
@@ -240,14 +262,10 @@ def _check_range(value, dtype):
 
 
 def _of_sequence(data, dtype):
-    first = data[0] if data else 0.0
-    if first.__class__ is float and dtype is None:
-        try:  # the common case: a flat list of floats
-            array = np.array(data, dtype=dtypes.get_default_dtype().numpy)
-        except (ValueError, TypeError):
-            array = None
-        if array is not None and array.ndim == 1 and not any(isinstance(v, complex) for v in data):
-            return _take(array)
+    if dtype is None and data and data[0].__class__ is float:  # the common case: a flat list of floats
+        result = _of_floats(data)
+        if result is not None:
+            return result
     shape, leaves = _infer(data)
     if any(isinstance(v, Tensor) for v in leaves):
         values = [v.tolist() if isinstance(v, Tensor) else v for v in leaves]
@@ -278,11 +296,28 @@ def _of_sequence(data, dtype):
     return _take(array)
 
 
+def _of_floats(data):
+    """A tensor of a flat sequence of real numbers in the default dtype, or None for anything else."""
+    own = dtypes._default
+    carrier = _CARRIERS.get(own.name)
+    if carrier is None:
+        return None
+    n = len(data)
+    result = empty_layout(layout(own, (n,)))
+    try:
+        (carrier * n).from_address(result._ptr)[:] = data
+    except TypeError:
+        return None
+    return result
+
+
+_CARRIERS = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+
+
 def _take(array):
     """A tensor in our own memory with the values of a fresh contiguous array."""
     result = _empty(array.shape, dtypes.from_numpy(array.dtype))
     if array.size:
-        import ctypes
         ctypes.memmove(result._ptr, array.ctypes.data, array.nbytes)
     return result
 

@@ -18,9 +18,17 @@ from .plan import backend
 from .storage import Storage, window
 
 _new = object.__new__
-_READ = {"float32": ctypes.c_float, "float64": ctypes.c_double, "int64": ctypes.c_int64, "int32": ctypes.c_int32,
-         "int16": ctypes.c_int16, "int8": ctypes.c_int8, "uint8": ctypes.c_uint8, "bool": ctypes.c_bool,
-         "uint16": ctypes.c_uint16, "uint32": ctypes.c_uint32, "uint64": ctypes.c_uint64}
+_readers: dict = {}  # functions from an address to a Python number, by dtype
+
+
+def _reader(dtype):
+    found = backend("cpu").reader(dtype.name)
+    if found is None:
+        def found(ptr):
+            value = np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(ptr), dtype=dtype.numpy)[0]
+            return float(value) if dtype.category == dtypes.FLOAT else value.item()
+    _readers[dtype] = found
+    return found
 
 
 class Size(tuple):
@@ -400,13 +408,9 @@ class Tensor:
     def item(self):
         """The value of a tensor of one element as a Python number. RuntimeError if there are more or none."""
         own = self._layout
-        if own.numel != 1:
-            raise RuntimeError(f"a Tensor with {own.numel} elements cannot be converted to Scalar")
-        reader = _READ.get(own.dtype.name)
-        if reader is not None:
-            return reader.from_address(self._ptr).value
-        return self.detach().numpy().item() if own.dtype.name != "bfloat16" else float(
-            self.detach()._array().astype(np.float32).item())
+        if own.numel == 1:
+            return (_readers.get(own.dtype) or _reader(own.dtype))(self._ptr)
+        raise RuntimeError(f"a Tensor with {own.numel} elements cannot be converted to Scalar")
 
     def _array(self):
         own = self._layout
@@ -697,15 +701,23 @@ def alias(tensor, layout_, offset_bytes=0):
 
 def empty_layout(layout_):
     """A tensor with uninitialised memory for a layout."""
-    runtime = backend(layout_.device.type)
+    runtime = _runtimes.get(layout_.device) or _runtime(layout_.device)
     result = _new(Tensor)
     result._storage = s = _new(Storage)
-    s.nbytes = layout_.nbytes
-    s.block = runtime.allocate(layout_.nbytes)
-    s.ptr = result._ptr = runtime.address(s.block)
+    s.nbytes = n = layout_.nbytes
+    s.block = block = runtime.allocate(n)
+    s.ptr = result._ptr = runtime.address(block)
     s.version = 0
     result._layout = layout_
     return result
+
+
+_runtimes: dict = {}
+
+
+def _runtime(device):
+    found = _runtimes[device] = backend(device.type)
+    return found
 
 
 def tensor_from_storage(storage, dtype, shape, strides=None, offset=0):

@@ -8,7 +8,7 @@ import heapq
 import sys
 
 from .modes import mode
-from .node import Node, anomaly
+from .node import RELEASED, Node, anomaly
 
 
 def run(roots, *, keep, create, capture=None, accumulate=True):
@@ -18,37 +18,44 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
     capture: {(id(node or leaf), index): position} of wanted gradients; returns {position: gradient}.
     accumulate: leaves collect what reaches them in `.grad` (False when only `capture` is asked for).
     """
-    pending: dict[int, list] = {}
+    pending: dict[Node, list] = {}
     leaves: dict[int, list] = {}
     heap: list = []
     captured: dict[int, object] = {}
     needed = _reaching(roots, capture) if capture is not None and not accumulate else None
-
-    def send(target, index, gradient):
-        key = id(target)
-        if not isinstance(target, Node):
-            entry = leaves.get(key)
-            if entry is None:
-                leaves[key] = [target, gradient]
-            else:
-                entry[1] = entry[1] + gradient
-            return
-        if needed is not None and key not in needed:
-            return
-        buffer = pending.get(key)
-        if buffer is None:
-            buffer = pending[key] = [None] * target.outputs
-            heapq.heappush(heap, (-target.sequence, target))
-        buffer[index] = gradient if buffer[index] is None else buffer[index] + gradient
-
+    push, pop = heapq.heappush, heapq.heappop
+    edges, results = [r[:2] for r in roots], [r[2] for r in roots]
     before = mode.enabled
     mode.enabled = create
     try:
-        for target, index, gradient in roots:
-            send(target, index, gradient)
-        while heap:
-            node = heapq.heappop(heap)[1]
-            grads = pending.pop(id(node))
+        while True:
+            for e, gradient in zip(edges, results, strict=True):
+                if e is None or gradient is None:
+                    continue
+                target, index = e
+                if target.__class__ is not Node:
+                    entry = leaves.get(id(target))
+                    if entry is None:
+                        leaves[id(target)] = [target, gradient]
+                    else:
+                        entry[1] = entry[1] + gradient
+                    continue
+                buffer = pending.get(target)
+                if buffer is not None:
+                    buffer[index] = gradient if buffer[index] is None else buffer[index] + gradient
+                elif needed is None or id(target) in needed:
+                    if target.outputs == 1:
+                        pending[target] = [gradient]
+                    else:
+                        pending[target] = buffer = [None] * target.outputs
+                        buffer[index] = gradient
+                    push(heap, (-target.sequence, target))
+            results = gradient = buffer = entry = None  # so that a leaf can take its gradient over without a copy
+            if not heap:
+                break
+            node = pop(heap)[1]
+            grads = pending.pop(node)
+            edges = results = ()
             if node.prehooks:
                 grads = _prehooks(node, grads)
             if capture:
@@ -68,12 +75,10 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
                 _look_for_nan(node, results)
             if node.hooks:
                 results = _hooks(node, results, grads)
-            if not keep:
-                node.release()
-            for e, result in zip(node.edges, results, strict=True):
-                if e is not None and result is not None:
-                    send(e[0], e[1], result)
-            results = grads = result = None  # so that a leaf can take its gradient over without a copy
+            if not keep and node.saved:  # a node that saved nothing can run again
+                node.saved = RELEASED
+            edges = node.edges
+            node = grads = None
         for leaf, gradient in leaves.values():
             gradient = _leaf_hooks(leaf, gradient)
             position = capture.get((id(leaf), 0)) if capture else None

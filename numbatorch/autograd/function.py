@@ -1,6 +1,6 @@
 """Function: operations with a backward of one's own."""
 
-from ..calls import _Layouts
+from ..calls import _Layouts, check_inplace
 from ..dtypes import FLOAT
 from .modes import mode
 from .node import attach, edge, new_node
@@ -118,6 +118,8 @@ class Function(metaclass=_Meta):
             mode.enabled = before
         if not any(ctx._needs):
             return output
+        for t in ctx._dirty:
+            check_inplace(cls.__name__, t)
         outputs = output if isinstance(output, tuple) else (output,)
         edges = [edge(a) if needs else None for a, needs in zip(args, ctx._needs, strict=True)]
         # An input that is returned as it is gets a tensor object of its own, unless it was changed in place.

@@ -74,11 +74,6 @@ class Node:
                     f"{value._storage.version} now. Clone it before the in-place operation, or use the out-of-place form.")
         return saved
 
-    def release(self):
-        """Free the saved values; a node that saved none can run again."""
-        if self.saved:
-            self.saved = RELEASED
-
     @property
     def saved_tensors(self):
         return self.unpack()
@@ -129,9 +124,14 @@ def new_node(rule, plan, edges, saved, result_count=1):
     node.versions = tuple([v._storage.version if hasattr(v, "_storage") else None for v in saved])
     node.sequence = _sequence()
     if anomaly.enabled:
-        import traceback
-        node.metadata = {"traceback": traceback.extract_stack()[:-3]}
+        note_lines(node)
     return node
+
+
+def note_lines(node):
+    """Keep where a node was recorded, for anomaly mode."""
+    import traceback
+    node.metadata = {"traceback": traceback.extract_stack()[:-3]}
 
 
 class _Anomaly:

@@ -13,6 +13,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import row_length
 from ..layout import Layout, broadcast_shapes
 from ..ops.declare import OPS, Op, Parameter
+from . import written
 from .modes import mode
 
 _FORMULAS = ("elementwise", "reduction", "rowwise")
@@ -30,9 +31,14 @@ def make_rule(plan, wanted):
     if not op.differentiable:
         return None
     if op.kind in _FORMULAS:
-        return FormulaRule(plan, wanted)
-    layouts = {f"{n}_layout": s for n, s in plan.specs.items()}
-    return TensorRule(plan.op, {**plan.statics, **layouts}, wanted)
+        rule = FormulaRule(plan, wanted)
+    else:
+        layouts = {f"{n}_layout": s for n, s in plan.specs.items()}
+        rule = TensorRule(plan.op, {**plan.statics, **layouts}, wanted)
+    if not rule.positions:
+        return None
+    rule.record = written.recorder(rule, plan, wanted)
+    return rule
 
 
 def backward_name(op):
@@ -95,6 +101,7 @@ class FormulaRule:
             self.kept_shape = tuple(1 if i in plan.dims else n for i, n in enumerate(shape))
         self.specs = [plan.specs[n] for n in self.wanted]
         self._internal(op, plan, row_args)
+        self.run = written.elementwise_step(self, plan) or self.general_run
 
     def _internal(self, op, plan, row_args):
         """The op that computes every gradient that is not simply `grad` itself."""
@@ -148,7 +155,8 @@ class FormulaRule:
                 saved.append(results[index].detach())
         return tuple(saved)
 
-    def run(self, node, grads):
+    def general_run(self, node, grads):
+        """Gradients of the operands from those of the results."""
         saved = node.unpack()
         grad = grads[0]
         op = self.op

@@ -29,11 +29,15 @@ def source(request):
 
 
 def __getattr__(name):
-    """The fill functions of random numbers load when first used."""
+    """The fill functions of random numbers, and the readers of single ones, load when first used."""
     if name == "random":
         import importlib
         found = globals()["random"] = importlib.import_module(".random", __package__)
         return found
+    if name == "reader":
+        from .scalars import reader
+        globals()["reader"] = reader
+        return reader
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,7 +16,7 @@ of their dtype, writes them in order and moves the state on as PyTorch does:
 
     fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the others into any strides, but randperm
 
-multinomial without replacement is the largest of p / q, q from fill_exponential.
+random_rejection.py has poisson, binomial and gamma; multinomial without replacement is the largest of p / q, q from fill_exponential.
 
 Complex numbers are filled as twice as many real ones (normal: with std / sqrt(2)). The fills check no arguments but
 those that only the drawing sees; randint's `bounds` raises what PyTorch raises. Results do not depend on the number of
@@ -48,10 +48,10 @@ class MersenneState:
     """
 
     __slots__ = ("initial_seed", "normal", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal",
-                 "_lock")
+                 "lock")
 
     def __init__(self, seed):
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self.seed(seed)
 
     def seed(self, seed):
@@ -74,7 +74,7 @@ class MersenneState:
 
         An address is good until the next one is asked for: other threads wait, for kernels run without the GIL.
         """
-        with self._lock:
+        with self.lock:
             while count > 0:
                 length = self._ready - self._position
                 if length < count:
@@ -83,6 +83,21 @@ class MersenneState:
                 start, self._position, self._fresh = self._position, self._position + length, False
                 yield self._address + 4 * start, length
                 count -= length
+
+    def look(self, count):
+        """(address, length) of the next words, `count` of them or more (a slab at most); `skip` then draws some.
+
+        For the holder of `lock`.
+        """
+        length = self._ready - self._position
+        if length < count:
+            length = self._extend(count)
+        return self._address + 4 * self._position, length
+
+    def skip(self, count):
+        """Draw the next `count` words, of those that `look` has shown."""
+        if count:
+            self._position, self._fresh = self._position + count, False
 
     def _extend(self, count):
         """Make words until there are `count` to be drawn, or a slab full; returns how many there are."""
@@ -140,7 +155,7 @@ class MersenneState:
         for name in self.__slots__:
             setattr(other, name, getattr(self, name))
         other._hold(self._words.copy())
-        other._lock = threading.RLock()
+        other.lock = threading.RLock()
         return other
 
 

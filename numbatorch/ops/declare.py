@@ -46,7 +46,7 @@ class Parameter:
         return self.role == "operand" and self.default is None
 
 
-_STRUCTURE = ("dim", "keepdim", "dtype")  # what reductions and rows understand themselves
+_STRUCTURE = ("dim", "keepdim", "dtype", "shape")  # what reductions and rows understand themselves
 
 
 @dataclass(eq=False)

@@ -1,0 +1,84 @@
+"""What a rule does on every call, written out as source for its operands: hanging a node on the results, and the backward
+step of elementwise ops. The general forms (rules.py) do the same; these leave out every question whose answer is known.
+"""
+
+from ..layout import Layout
+from . import node as tape
+from .modes import mode
+from .node import RELEASED, Node, edge
+
+FLOAT = 2  # categories of dtypes from here on have gradients
+
+
+def _compile(name, lines, scope):
+    source = "\n".join(lines) + "\n"
+    exec(compile(source, f"<{name}>", "exec"), scope)
+    return scope["written"]
+
+
+def recorder(rule, plan, wanted):
+    """record(*operands, *results): a node for a call of `plan` whose operands `wanted` need a gradient."""
+    specs = list(plan.specs.values())
+    count = len(plan.layouts)
+    operands = [f"a{i}" for i in range(len(wanted))]
+    results = [f"r{k}" for k in range(count)]
+    lines = [f"def written({', '.join([*operands, *results])}):"]
+    edges = ["None"] * len(wanted)
+    for i in rule.positions:
+        edges[i] = f"e{i}"
+        lines += [f"    if a{i}._base is None:", f"        n = a{i}._node",
+                  f"        e{i} = (a{i}, 0) if n is None else (n, a{i}._output_index)",
+                  "    else:", f"        e{i} = edge(a{i})"]
+    saved, versions = [], []
+    for source, i in rule.keep:
+        if source == "result":
+            saved.append(f"r{i}.detach()")
+            versions.append(f"r{i}._storage.version")
+        else:
+            saved.append(f"a{i}")
+            versions.append(f"a{i}._storage.version" if isinstance(specs[i], Layout) else "None")
+    lines += ["    node = new(Node)", "    node.rule = rule; node.plan = plan",
+              f"    node.edges = ({', '.join(edges)},)", f"    node.saved = ({''.join(s + ', ' for s in saved)})",
+              f"    node.versions = ({''.join(v + ', ' for v in versions)})", "    node.sequence = sequence()",
+              "    if anomaly.enabled: note(node)"]
+    if count > 1:
+        lines.append(f"    node.outputs = {count}")
+    for k, layout_ in enumerate(plan.layouts):
+        if layout_.dtype.category >= FLOAT:
+            lines.append(f"    r{k}._needs_grad = True; r{k}._node = node")
+            if k:
+                lines.append(f"    r{k}._output_index = {k}")
+    return _compile(f"record of {plan.op.name}", lines, {
+        "new": object.__new__, "Node": Node, "rule": rule, "plan": plan, "edge": edge, "sequence": tape._sequence,
+        "anomaly": tape.anomaly, "note": tape.note_lines})
+
+
+def elementwise_step(rule, plan):
+    """run(node, grads) of a FormulaRule whose op and backward op are elementwise with one result; None for others."""
+    if plan.op.kind != "elementwise" or rule.grad_names not in ([], ["grad"]) or len(plan.layouts) != 1 or any(rule.zero):
+        return None
+    scope = {"mode": mode, "RELEASED": RELEASED, "general": rule.general_run, "call": rule.call}
+    lines = ["def written(node, grads):", "    saved = node.saved",
+             "    if mode.enabled or saved is RELEASED: return general(node, grads)", "    g = grads[0]"]
+    specs = list(plan.specs.values())
+    for k, (source, i) in enumerate(rule.keep):
+        if source == "result" or isinstance(specs[i], Layout):
+            lines.append(f"    if saved[{k}]._storage.version != node.versions[{k}]: return general(node, grads)")
+    arguments = [*(["g"] if rule.grad_names else []), *(f"saved[{k}]" for k in range(len(rule.keep)))]
+    computed = [i for i, passed in zip(rule.positions, rule.passed, strict=True) if not passed]
+    if computed:
+        names = ", ".join(f"v{i}" for i in computed)
+        lines.append(f"    {names} = call({', '.join(arguments)})")
+    out = ["None"] * rule.count
+    for i, passed, spec in zip(rule.positions, rule.passed, rule.specs, strict=True):
+        name = "g" if passed else f"v{i}"
+        scope[f"layout{i}"], scope[f"shape{i}"], scope[f"dtype{i}"] = spec, spec.shape, spec.dtype
+        lines += [f"    own = {name}._layout",
+                  f"    w{i} = {name} if own is layout{i} or (own.shape == shape{i} and own.dtype is dtype{i}) else "
+                  f"fit({name}, layout{i})"]
+        out[i] = f"w{i}"
+    lines.append(f"    return ({', '.join(out)},)")
+    from .rules import fit
+    scope["fit"] = fit
+    return _compile(f"backward of {plan.op.name}", lines, scope)
+
