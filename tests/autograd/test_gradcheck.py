@@ -1,0 +1,75 @@
+"""gradcheck finds right and wrong gradients; a sample of ops passes it, once and twice differentiated."""
+
+import pytest
+
+import numbatorch as torch
+from numbatorch.autograd import Function, gradcheck, gradgradcheck
+from numbatorch.autograd.gradcheck import GradcheckError
+
+
+def values(*shape):
+    count = 1
+    for n in shape:
+        count *= n
+    flat = torch.linspace(-1.3, 1.7, count, dtype=torch.float64) if count > 1 else torch.tensor(
+        [0.7], dtype=torch.float64)
+    return flat.reshape(shape).requires_grad_()
+
+
+class WrongSquare(Function):
+    @staticmethod
+    def forward(ctx, input):
+        ctx.save_for_backward(input)
+        return input * input
+
+    @staticmethod
+    def backward(ctx, grad):
+        (input,) = ctx.saved_tensors
+        return grad * input  # half of what it should be
+
+
+def test_wrong_gradients_are_found():
+    with pytest.raises(GradcheckError, match="Jacobian mismatch for output 0 with respect to input 0"):
+        gradcheck(WrongSquare.apply, (values(3),))
+    assert not gradcheck(WrongSquare.apply, (values(3),), raise_exception=False)
+
+
+def test_inputs_must_require_grad():
+    with pytest.raises(ValueError, match="require"):
+        gradcheck(torch.sin, (values(2).detach(),))
+
+
+def test_single_precision_is_warned_about():
+    with pytest.warns(UserWarning, match="double precision"):
+        gradcheck(torch.sin, (torch.ones(1, requires_grad=True),), eps=1e-2, atol=1e-1, rtol=1e-1)
+
+
+FUNCTIONS = {
+    "tanh": (lambda a: a.tanh(), (3,)),
+    "product": (lambda a, b: a * b, (2, 3), (3,)),
+    "quotient": (lambda a, b: a / (b * b + 1), (2, 3), (2, 1)),
+    "softmax": (lambda a: a.softmax(-1), (2, 3)),
+    "logsumexp": (lambda a: a.logsumexp(0), (2, 3)),
+    "var": (lambda a: a.var(1), (2, 3)),
+    "matmul": (lambda a, b: a @ b, (2, 3), (3, 2)),
+    "views": (lambda a: a.t()[1:].reshape(-1).unsqueeze(0), (2, 3)),
+    "prod": (lambda a: a.prod(), (3,)),
+    "norm": (lambda a: a.norm(), (4,)),
+    "where": (lambda a, b: torch.where(a > 0, a * b, b.exp()), (4,), (4,)),
+    "power": (lambda a, b: (a * a + 1) ** b, (3,), (3,)),
+    "several": (lambda a: (a.sin(), a.sum(0)), (2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_first_and_second_gradients(name):
+    function, *shapes = FUNCTIONS[name]
+    inputs = tuple(values(*s) for s in shapes)
+    assert gradcheck(function, inputs)
+    assert gradgradcheck(function, inputs)
+
+
+def test_complex_gradients():
+    a = torch.complex(values(3).detach(), values(3).detach() + 0.5).requires_grad_()
+    assert gradcheck(lambda z: z * z.conj() + z ** 2, (a,))
+    assert gradcheck(lambda z: z.abs(), (a,))
