@@ -16,7 +16,8 @@ of their dtype, writes them in order and moves the state on as PyTorch does:
 
     fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the others into any strides, but randperm
 
-random_rejection.py has poisson, binomial and gamma; multinomial without replacement is the largest of p / q, q from fill_exponential.
+random_rejection.py has poisson, binomial and gamma. multinomial without replacement is the largest of p / q, q from
+fill_exponential.
 
 Complex numbers are filled as twice as many real ones (normal: with std / sqrt(2)). The fills check no arguments but
 those that only the drawing sees; randint's `bounds` raises what PyTorch raises. Results do not depend on the number of

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numbatorch.cpu import random
+from numbatorch.cpu import random, random_rejection
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
@@ -127,6 +127,35 @@ def test_multinomial_refuses_what_is_no_distribution(row, message):
     chance, out = np.array(row, dtype=np.float32), np.zeros(3, dtype=np.int64)
     with pytest.raises(RuntimeError, match=message):
         random.fill_multinomial(random.MersenneState(0), out.ctypes.data, chance.ctypes.data, "float32", 1, 2, 3)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["poisson", "binomial", "gamma"])
+def test_rejection_is_that_of_torch(name, dtype):
+    torch = pytest.importorskip("torch")
+    if name != "poisson" and "float16" in dtype:
+        pytest.skip("PyTorch has none for 16 bits")
+    rate, prob = torch.rand(2, 2001, generator=torch.Generator().manual_seed(3)).to(getattr(torch, dtype))
+    rate = rate * 40
+    rate[3::7] = 0
+    count = (rate * 2).floor()
+    fill, inputs, theirs = {
+        "poisson": (random_rejection.fill_poisson, (rate,), torch.poisson),
+        "binomial": (random_rejection.fill_binomial, (count, prob), torch.binomial),
+        "gamma": (random_rejection.fill_gamma, (rate / 9,), torch._standard_gamma),
+    }[name]
+    torch.manual_seed(4)
+    state, out = random.MersenneState(4), np.zeros(2001, dtype=random._numpy(dtype))
+    for _ in range(2):
+        fill(state, out.ctypes.data, 2001, dtype, *(tensor.data_ptr() for tensor in inputs))
+        assert out.tobytes() == theirs(*inputs).view(torch.uint8).numpy().tobytes()
+        assert np.array_equal(state.get_state(), torch.get_rng_state().numpy())
+
+
+def test_poisson_refuses_negative_rates():
+    rate, out = np.array([1.0, -1.0]), np.zeros(2)
+    with pytest.raises(RuntimeError, match="invalid Poisson rate, expected rate to be non-negative"):
+        random_rejection.fill_poisson(random.MersenneState(0), out.ctypes.data, 2, "float64", rate.ctypes.data)
 
 
 def layouts(empty):
