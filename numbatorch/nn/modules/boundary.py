@@ -14,16 +14,16 @@ class _Tap(Function):
     """Identity on some tensors; `backward` passes the gradients through a function."""
 
     @staticmethod
-    def forward(ctx: Any, change: Callable, *tensors: Tensor) -> tuple:
+    def forward(ctx: Any, change: Callable, fill: bool, *tensors: Tensor) -> tuple:
         ctx.change = change
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(fill)
         results = tuple(t.detach() for t in tensors)
         ctx.mark_non_differentiable(*[r for r, t in zip(results, tensors, strict=True) if not t.requires_grad])
         return results
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple:
-        return None, *ctx.change(grads)
+        return None, None, *ctx.change(grads)
 
 
 class Boundary:
@@ -46,7 +46,7 @@ class Boundary:
         self.input_count = len(args)
         if not self.hooks:
             return args
-        args, self.inputs = _tap(args, self._input_grads)
+        args, self.inputs = _tap(args, self._input_grads, True)
         return args
 
     def leave(self, result: Any) -> Any:
@@ -57,7 +57,7 @@ class Boundary:
             self.hooks = []  # no way to know the gradients of the outputs
             return result
         self.output_count = len(values)
-        tapped, positions = _tap(values, self._output_grads)
+        tapped, positions = _tap(values, self._output_grads, False)
         if positions is None:
             return result
         self.outputs = positions
@@ -101,13 +101,16 @@ class Boundary:
         return tuple(full[at] for at in self.inputs or [])
 
 
-def _tap(values: tuple, change: Callable) -> tuple[tuple, list[int] | None]:
-    """The values with their tensors tapped and where those stand, or None where no gradient is needed."""
+def _tap(values: tuple, change: Callable, fill: bool) -> tuple[tuple, list[int] | None]:
+    """The values with their tensors tapped and where those stand, or None where no gradient is needed.
+
+    `fill` replaces missing gradients by zeros.
+    """
     positions = [at for at, value in enumerate(values) if isinstance(value, Tensor)]
     if not any(values[at].requires_grad for at in positions):
         return values, None
     tapped = list(values)
-    for at, tensor in zip(positions, _Tap.apply(change, *[values[at] for at in positions]), strict=True):
+    for at, tensor in zip(positions, _Tap.apply(change, fill, *[values[at] for at in positions]), strict=True):
         tapped[at] = tensor
     return tuple(tapped), positions
 
