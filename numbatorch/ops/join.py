@@ -95,7 +95,7 @@ def cat(tensors, dim=0, *, axis=None):
             raise RuntimeError(f"cat: zero-dimensional tensor (at position {k}) cannot be concatenated")
     if not kept:
         wrap_dim(dim, 1)
-        return given[0].to(_common_dtype(given)).clone()
+        return joined.call(given, 0)
     ndim = kept[0]._layout.ndim
     dim = wrap_dim(dim, ndim)
     for k, t in enumerate(kept):

@@ -4,7 +4,7 @@ A view's gradient is zero outside the view: `_place` puts it into zeros. Its own
 """
 
 from ..layout import is_dense, span
-from .declare import OPS, composite, foreign, view
+from .declare import OPS, composite, declare, foreign, view
 from .view import sizes
 
 
@@ -161,3 +161,40 @@ def as_strided_(input, size, stride, storage_offset=None):
 def zero_(input):
     """0 everywhere, in place."""
     return input.fill_(0)
+
+
+# Copies of views.
+
+def _copying(name, key):
+    """Declare `<name>_copy`: the view, with memory of its own."""
+    def copy(*args, **kwargs):
+        found = OPS[key].call(*args, **kwargs)
+        if isinstance(found, tuple):
+            return tuple(_fresh(f) for f in found)
+        return _fresh(found)
+    copy.__doc__ = f"`{name}`, with memory of its own."
+    declare("composite", copy, name=f"{name}_copy", method=name == "narrow", out=True)
+
+
+def _fresh(tensor):
+    return OPS["_to"].call(tensor, tensor._layout.dtype, True)
+
+
+for _name in ("permute", "t", "transpose", "squeeze", "unsqueeze", "select", "diagonal", "narrow", "as_strided", "unbind",
+              "split", "split_with_sizes", "view_as_real", "view_as_complex"):
+    _copying(_name, _name)
+for _name in ("view", "expand", "unfold"):
+    _copying(_name, f"Tensor.{_name}")
+_copying("slice", "_slice")
+
+
+@composite(method=False, out=True)
+def alias_copy(input):
+    """`input`, with memory of its own."""
+    return _fresh(input)
+
+
+@composite(method=False, out=True)
+def detach_copy(input):
+    """`input` off the tape, with memory of its own."""
+    return _fresh(input.detach())

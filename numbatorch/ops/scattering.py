@@ -8,7 +8,7 @@ import math
 from .. import dtypes
 from ..dtypes import int64
 from ..layout import wrap_dim
-from .declare import composite, foreign
+from .declare import composite, declare, foreign
 from .gathering import fits_along, flat_nonzero
 from .index import check, combined, take_from, write
 
@@ -55,8 +55,38 @@ def _fit_source(name, input, index, source):
     return source
 
 
-def _along(name, input, dim, index, source, combine):
-    """The recorded scatter of `source` along `dim`."""
+def _copied(input, index, source, dims, form, combine):
+    """How a function writes: into a copy, on the tape."""
+    return combined.call(input, index, source, dims, form, combine)
+
+
+def _straight(input, index, source, dims, form, combine):
+    """How an in-place form writes when nothing is recorded: into the tensor itself."""
+    write.call(input, index, source, dims, form, combine)
+    input._storage.version += 1
+    return input
+
+
+def _in_place(name, function):
+    """Declare the in-place form of `function(how, input, ...)`: straight into memory, or by a recorded copy."""
+    def call(input, *args, **kwargs):
+        from ..autograd.modes import mode
+        from ..calls import check_inplace, overwrite
+        given = (input, *args, *kwargs.values())
+        if not (mode.enabled and any(hasattr(a, "_layout") and a._needs_grad for a in given)) and (
+                input._base is None or not input._base._needs_grad):
+            function(_straight, input, *args, **kwargs)
+            return input
+        check_inplace(name, input)
+        recorded = mode.enabled
+        overwrite(input, function(_copied, input, *args, **kwargs), recorded)
+        return input
+    call.__doc__ = f"In-place form of `{name}`."
+    declare("composite", call, name=f"{name}_", namespaces="Tensor", method=True)
+
+
+def _along(how, name, input, dim, index, source, combine):
+    """The scatter of `source` along `dim`."""
     shape = input._layout.shape
     input, index, source = _rows(input, index, source)
     dim, index = fits_along(name, input, dim, index)
@@ -65,32 +95,42 @@ def _along(name, input, dim, index, source, combine):
     else:
         source = input.new_full((), source).expand(index._layout.shape)
     if index._layout.numel == 0:
-        return input.clone().reshape(shape)
-    if combine in ("set", "add"):
-        return combined.call(input, index, source, (dim,), "along", combine).reshape(shape)
+        return input if how is _straight else input.clone().reshape(shape)
+    if combine in ("set", "add") or how is _straight:
+        return how(input, index, source, (dim,), "along", combine).reshape(shape)
     return reduced.call(input, index, source, dim, combine).reshape(shape)
 
 
 _REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "mean"}
 
 
-@composite(inplace=True, out=True)
+@composite(out=True)
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     """A copy of `input` with `src` (or one number) at index[i, j, k] along `dim`; reduce: "add" or "multiply" to them."""
+    return _scatter(_copied, input, dim, index, src, value=value, reduce=reduce)
+
+
+def _scatter(how, input, dim, index, src=None, *, value=None, reduce=None):
     source = value if src is None else src
     if source is None:
         raise TypeError("scatter(): missing src or value")
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError(f"scatter(): reduce argument must be either add or multiply, got {reduce!r}")
-    if reduce == "multiply" and input._needs_grad:
-        return reduced.call(*_rows(input, index, source), wrap_dim(dim, input._layout.ndim), "mul")
-    return _along("scatter", input, dim, index, source, "set" if reduce is None else _REDUCE[reduce])
+    return _along(how, "scatter", input, dim, index, source, "set" if reduce is None else _REDUCE[reduce])
 
 
-@composite(inplace=True, out=True)
+@composite(out=True)
 def scatter_add(input, dim, index, src):
     """A copy of `input` with `src` added at index[i, j, k] along `dim`."""
-    return _along("scatter_add", input, dim, index, src, "add")
+    return _scatter_add(_copied, input, dim, index, src)
+
+
+def _scatter_add(how, input, dim, index, src):
+    return _along(how, "scatter_add", input, dim, index, src, "add")
+
+
+_in_place("scatter", _scatter)
+_in_place("scatter_add", _scatter_add)
 
 
 def _share(result, index, dim):
@@ -204,18 +244,26 @@ def _line(name, input, dim, index, source):
     return input, dim, source, shape
 
 
-@composite(inplace=True, out=True)
+@composite(out=True)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of `input` with alpha * source[i] added to its part index[i] along `dim`."""
+    return _index_add(_copied, input, dim, index, source, alpha=alpha)
+
+
+def _index_add(how, input, dim, index, source, *, alpha=1):
     row, dim, source, shape = _line("index_add", input, dim, index, source)
     if alpha != 1:
         source = source * alpha
-    return combined.call(row, index, source, (dim,), "select", "add").reshape(shape)
+    return how(row, index, source, (dim,), "select", "add").reshape(shape)
 
 
-@composite(inplace=True, out=True)
+@composite(out=True)
 def index_copy(input, dim, index, source):
     """A copy of `input` with source[i] as its part index[i] along `dim`."""
+    return _index_copy(_copied, input, dim, index, source)
+
+
+def _index_copy(how, input, dim, index, source):
     own, other = input._layout, source._layout
     if own.ndim != other.ndim and own.ndim and other.ndim:
         raise IndexError(f"index_copy(): When source and destination are not scalars, their dimensionality must match. "
@@ -227,19 +275,23 @@ def index_copy(input, dim, index, source):
     if other.ndim == 0 and index._layout.numel != 1:
         raise IndexError(f"index_copy(): When source is scalar, index should have one element (got {index._layout.numel})")
     row, dim, source, shape = _line("index_copy", input, dim, index, source)
-    return combined.call(row, index, source, (dim,), "select", "set").reshape(shape)
+    return how(row, index, source, (dim,), "select", "set").reshape(shape)
 
 
-@composite(inplace=True)
+@composite
 def index_fill(input, dim, index, value):
     """A copy of `input` with `value` in its parts `index` along `dim`."""
+    return _index_fill(_copied, input, dim, index, value)
+
+
+def _index_fill(how, input, dim, index, value):
     row, dim, _, shape = _line("index_fill", input, dim, index, None)
     if hasattr(value, "_layout"):
         if value._layout.ndim:
             raise RuntimeError("index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
                                f"{value._layout.ndim} dimension(s).")
         value = value.to(input._layout.dtype)
-        if value._needs_grad:  # an index that occurs twice counts once
+        if value._needs_grad and how is _copied:  # an index that occurs twice counts once
             chosen = index_fill.call(row.detach().new_zeros(row._layout.shape, dtype=dtypes.bool), dim, index, True)
             return value.where(chosen, row).reshape(shape)
     else:
@@ -248,7 +300,12 @@ def index_fill(input, dim, index, value):
         value = input.new_full((), value)
     target = list(row._layout.shape)
     target[dim] = index._layout.numel
-    return combined.call(row, index, value.expand(target), (dim,), "select", "set").reshape(shape)
+    return how(row, index, value.expand(target), (dim,), "select", "set").reshape(shape)
+
+
+_in_place("index_add", _index_add)
+_in_place("index_copy", _index_copy)
+_in_place("index_fill", _index_fill)
 
 
 @composite(inplace=True, out=True)
