@@ -1,7 +1,7 @@
 """Activations: elementwise formulas of neural networks."""
 
 from ..expr import functions as f
-from .declare import FLOAT, elementwise
+from .declare import FLOAT, composite, elementwise
 
 _F = ("nn.functional",)
 _BOTH = ("", "nn.functional")
@@ -146,3 +146,42 @@ def threshold(input, threshold: float, value: float):
 def prelu_kernel(input, weight):
     """input above 0, weight * input below."""
     return f.where(f.gt(input, 0), input, weight * input)
+
+
+@composite(namespaces=_F, method=False)
+def prelu(input, weight):
+    """`input` above 0, weight * input below: one weight, or one for each channel, dimension 1 (arXiv:1502.01852)."""
+    if input.dtype is not weight.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.numel() != 1:
+        if input.ndim == 0:
+            raise RuntimeError("prelu: Not allow zero-dim input tensor with more than one weight.")
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if channels != weight.numel():
+            raise RuntimeError(f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                               f"{weight.numel()} and channel size = {channels}.")
+    shape = [1] * input.ndim
+    if input.ndim > 1:
+        shape[1] = weight.numel()
+    return prelu_kernel.call(input, weight.reshape(shape))
+
+
+@elementwise(name="gated", method=False, inplace=False, out=False)
+def gated(input, gate):
+    """input * sigmoid(gate)."""
+    return input * (1 / (1 + f.exp(-gate)))
+
+
+@composite(namespaces=_F, method=False, out=True)
+def glu(input, dim=-1):
+    """First half of `dim` times sigmoid of the second (arXiv:1612.08083)."""
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    if not -input.ndim <= dim < input.ndim:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {dim})")
+    size = input.shape[dim]
+    if size % 2:
+        raise RuntimeError(f"glu: Halving dimension must be even, but dimension {dim} is size {size}")
+    return gated.call(input.narrow(dim, 0, size // 2), input.narrow(dim, size // 2, size // 2))
