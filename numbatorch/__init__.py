@@ -35,7 +35,7 @@ newaxis = None
 __version__ = "0.1.0"
 
 _SUBMODULES = frozenset("nn optim utils linalg fft special serialization safetensors library random backends cuda cpu "
-                        "datasets jit testing version".split())
+                        "datasets testing version".split())
 
 
 _NAMES = {"Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",
