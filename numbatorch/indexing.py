@@ -1,7 +1,7 @@
 """Tensor[index] and Tensor[index] = value.
 
-Integers, slices, None and ... together are one view, found by (layout, index). Tensors, lists and masks among them gather
-from that view. As in PyTorch, integers are applied first: they do not count where index tensors stand.
+Integers, slices, None and ... together are one view, found by (layout, index). Tensors, lists and masks among them
+gather from that view. As in PyTorch, integers are applied first: they do not count where index tensors stand.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ def getitem(self, index):
     if kind is int:
         key = index
     elif kind is tuple:
-        key = tuple([i if i.__class__ is int else (i.start, i.stop, i.step) if i.__class__ is slice else (i.__class__, i)
-                     for i in index])
+        key = tuple([i if i.__class__ is int else
+                     (i.start, i.stop, i.step) if i.__class__ is slice else (i.__class__, i) for i in index])
     elif kind is slice:
         key = ((index.start, index.stop, index.step),)
     else:
@@ -50,7 +50,7 @@ def _general(self, index):
 
 
 def setitem(self, index, value):
-    """self[index] = value, broadcast and converted. RuntimeError on shapes that do not fit, and on leaves on the tape."""
+    """self[index] = value, broadcast and converted. RuntimeError on shapes that do not fit, and on recorded leaves."""
     number = not isinstance(value, Tensor)
     if number and not isinstance(value, (int, float, complex, np.generic)):
         raise TypeError(f"can't assign a {type(value).__name__} to a {self.type()}; make it a tensor first")
@@ -154,7 +154,8 @@ def _basic_part(self, index):
 def _check_mask(self, mask, axis, at):
     shape = mask._layout.shape
     if self._layout.shape[axis:axis + len(shape)] != shape:
-        raise IndexError(f"The shape of the mask {list(shape)} at index {at} does not match the shape of the indexed tensor "
+        raise IndexError(f"The shape of the mask {list(shape)} at index {at} does not match the shape of the indexed "
+                         f"tensor "
                          f"{list(self._layout.shape)} at dimension {axis}")
 
 
@@ -194,7 +195,8 @@ def _bound(value):
     if value is None or value.__class__ is int:
         return value
     if not hasattr(value, "__index__"):
-        raise TypeError(f"slice indices must be integers or None or have an __index__ method, not {type(value).__name__}")
+        raise TypeError(f"slice indices must be integers or None or have an __index__ method, not "
+                        f"{type(value).__name__}")
     return value.__index__()
 
 

@@ -46,7 +46,8 @@ def source(name, rank, classes):
                   f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
     else:
         lines += ["        for i in range(inner):"] + [" " * 12 + text.format(step["index"]) for text in find]
-        lines += [f"            result[at_result + {step['result']}] = input[at_input + {step['input']} + chosen * stride]"]
+        lines += [f"            result[at_result + {step['result']}] = input[at_input + {step['input']} + chosen * "
+                  f"stride]"]
     return "\n".join(lines) + "\n"
 
 

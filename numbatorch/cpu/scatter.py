@@ -16,8 +16,8 @@ BLOCK = 128  # elements: a few cache lines of the target stay near while the ind
 
 
 def plan(request):
-    """target[at(p) + index[p] * stride] = combine(that, source[p]); writes its first input. options: see ops/index.py."""
-    walk, (target, index, origin) = request.options, request.inputs
+    """target[at(p) + index[p] * stride] = combine(that, source[p]): writes its first input."""
+    walk, (target, index, _) = request.options, request.inputs
     combine = walk["combine"]
     rows = [walk["target"], walk["index"], walk["source"]]
     alone = [d for d, n in enumerate(walk["shape"]) if walk["target"][d] != 0]

@@ -5,7 +5,8 @@ import math
 from ..dtypes import int64
 from ..expr.kinds import Native
 from ..layout import broadcast_shapes, layout, wrap_dim
-from .declare import OPS, composite, gather as gather_kind
+from .declare import OPS, composite
+from .declare import gather as gather_kind
 from .index import check, take_from
 
 
@@ -42,7 +43,8 @@ def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
                            f"{own.ndim} and {len(shape)}")
     for d, (n, m) in enumerate(zip(own.shape, shape, strict=False)):
         if d != dim and n > m:
-            raise RuntimeError(f"{name}(): Size does not match at dimension {d} expected index {list(own.shape)} to be no "
+            raise RuntimeError(f"{name}(): Size does not match at dimension {d} expected index {list(own.shape)} to "
+                               f"be no "
                                f"larger than self {list(shape)} apart from dimension {dim}")
     check(f"{name}()", index, shape[dim] if shape else 1, dim, error, wrap)
     return dim, index
@@ -74,7 +76,8 @@ def take_along_dim(input, indices, dim=None):
         return _chosen_along("take_along_dim", input.reshape(-1), 0, indices.reshape(-1), True)
     own, other = input._layout, indices._layout
     if own.ndim != other.ndim:
-        raise RuntimeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+        raise RuntimeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but "
+                           f"got "
                            f"{own.ndim} dimensions for input, and {other.ndim} dimensions for indices")
     dim = wrap_dim(dim, own.ndim)
     whole = list(broadcast_shapes("take_along_dim", [[1 if d == dim else n for d, n in enumerate(own.shape)],
@@ -108,7 +111,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     rows = weight._layout.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
-            raise AssertionError(f"embedding: Padding_idx must be within num_embeddings: got {padding_idx} for {rows} rows")
+            raise AssertionError(f"embedding: Padding_idx must be within num_embeddings: got {padding_idx} for {rows} "
+                                 f"rows")
         padding_idx %= rows
     check("embedding", input, rows, 0)
     if max_norm is not None:
@@ -164,7 +168,8 @@ def one_hot(input, num_classes=-1):
     elif num_classes < 1:
         raise RuntimeError("one_hot: num_classes should be positive")
     elif high.item() >= num_classes:
-        raise RuntimeError(f"one_hot: Class values must be smaller than num_classes, got {high.item()} for {num_classes}")
+        raise RuntimeError(f"one_hot: Class values must be smaller than num_classes, got {high.item()} for "
+                           f"{num_classes}")
     return (input.unsqueeze(-1) == OPS["_positions"].call(input, num_classes)).to(int64)
 
 
@@ -179,7 +184,7 @@ def nonzero_places(input):
 
 @gather_kind(name="_unravel", method=False, differentiable=False)
 def unravel(places, shape: tuple):
-    """Coordinates (count, rank) of places in row-major order of `shape`; each column in one piece, as PyTorch has it."""
+    """Coordinates (count, rank) of places in row-major order of `shape`; each column in one piece."""
     result = layout(int64, (places.numel, len(shape)), (1, max(1, places.numel)), places.device)
     return Native("gather", "unravel", (places,), [result], {"shape": shape})
 

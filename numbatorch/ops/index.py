@@ -1,6 +1,6 @@
 """Gathering and scattering by index tensors: the loops, and how they undo each other in gradients.
 
-Every function here is one of two loops (`_gather`, `_write`) in one of three forms, which say how an index meets the input:
+Every function is one of two loops (`_gather`, `_write`) in one of three forms, which say how an index meets the input:
   select   a 1-d index takes the place of dimension `dims[0]`                (index_select, index_add, embedding, ...)
   along    the index has the result's shape, and chooses along `dims[0]`     (gather, scatter, take_along_dim, ...)
   address  the index, of any shape, takes the place of all of `dims`; with several of them it holds places in memory
@@ -10,7 +10,9 @@ from ..dtypes import int64
 from ..expr.functions import where
 from ..expr.kinds import Native
 from ..layout import broadcast_strides, layout
-from .declare import OPS, composite, elementwise, foreign, gather as gather_kind, scatter as scatter_kind, view
+from .declare import OPS, composite, elementwise, foreign, view
+from .declare import gather as gather_kind
+from .declare import scatter as scatter_kind
 
 
 def chosen_shape(shape, index_shape, dims):
@@ -21,7 +23,7 @@ def chosen_shape(shape, index_shape, dims):
 
 
 def geometry(target, index, dims, form):
-    """How one loop walks: its shape, the strides of target and index over it, and the size and stride the index chooses by."""
+    """How one loop walks: its shape, strides of target and index over it, size and stride of what the index chooses from."""
     dim = dims[0]
     if form == "along":
         shape = index.shape
@@ -77,7 +79,9 @@ def collect(source, index, shape: tuple, dims: tuple, form: str):
 
 
 def _kept(grad, index, source_layout, dims, form, combine):
-    return grad if combine == "add" else combined.call(grad, index, grad.new_zeros(source_layout.shape), dims, form, "set")
+    if combine == "add":
+        return grad
+    return combined.call(grad, index, grad.new_zeros(source_layout.shape), dims, form, "set")
 
 
 @foreign(name="_scatter", method=False, eager=True, input=_kept,
@@ -106,7 +110,8 @@ def check(name, index, size, dim, error=IndexError, wrap=False):
     if low.item() < least or high.item() >= size:
         values = index.reshape(-1).tolist()
         at, value = next((i, v) for i, v in enumerate(values) if not least <= v < size)
-        raise error(f"{name}: index {value} is out of bounds for dimension {dim} with size {size} (at position {at} of the "
+        raise error(f"{name}: index {value} is out of bounds for dimension {dim} with size {size} (at position {at} "
+                    f"of the "
                     f"index, of shape {tuple(index._layout.shape)})")
 
 
@@ -151,7 +156,7 @@ def basic(input, index: object):
 
 @elementwise(name="_address", method=False, inplace=False, out=False)
 def address(before, index, size: float, stride: float):
-    """before + index * stride, negative indices wrapped: a place in memory from several indices, one after the other."""
+    """before + index * stride, negative indices wrapped: a place in memory from several indices, one by one."""
     return before + where(index < 0, index + size, index) * stride
 
 
@@ -208,7 +213,8 @@ def index_write(target, values, indices, dims, accumulate):
     try:
         values = values.expand(shape)
     except RuntimeError:
-        raise RuntimeError(f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
+        raise RuntimeError(f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be "
+                           f"broadcast to "
                            f"indexing result of shape {list(shape)}") from None
     write.call(target, place, values, dims, "address", "add" if accumulate else "set")
 
@@ -233,7 +239,8 @@ def index_put_(input, indices, values, accumulate=False):
         raise RuntimeError(f"index_put: Index put requires the source and destination dtypes match, got "
                            f"{input._layout.dtype} for the destination and {values._layout.dtype} for the source.")
     if len(indices) > input._layout.ndim:
-        raise IndexError(f"index_put: too many indices for tensor of dimension {input._layout.ndim} (got {len(indices)})")
+        raise IndexError(f"index_put: too many indices for tensor of dimension {input._layout.ndim} (got "
+                         f"{len(indices)})")
     part, dims, tensors = _basic_part(input, tuple(slice(None) if i is None else i for i in indices))
     if dims:
         put_in_place(part, tensors, dims, values, accumulate)

@@ -8,7 +8,6 @@ from .declare import OPS, composite, foreign
 from .splitting import atleast_1d, atleast_2d, atleast_3d, listed
 from .view import narrow_, reshape
 
-
 _NOTHING = (0,)  # tensors of this shape are left out whatever the others' shapes
 
 
@@ -45,6 +44,13 @@ def _sequence(name, tensors):
     return tensors
 
 
+def _in_dtype(grad, own):
+    """A gradient in the dtype of the operand it belongs to."""
+    if grad._layout.dtype is own:
+        return grad
+    return (grad.real if grad._layout.dtype.is_complex and not own.is_complex else grad).to(own)
+
+
 def _parts_of(grad, tensors, dim):
     parts, start = [], 0
     for t in tensors:
@@ -53,10 +59,7 @@ def _parts_of(grad, tensors, dim):
             continue
         n = t._layout.shape[dim]
         part = narrow_.call(grad, dim, start, n)
-        own = t._layout.dtype
-        if own is not part._layout.dtype:
-            part = (part.real if part._layout.dtype.is_complex and not own.is_complex else part).to(own)
-        parts.append(part)
+        parts.append(_in_dtype(part, t._layout.dtype))
         start += n
     return parts
 
@@ -103,7 +106,8 @@ def cat(tensors, dim=0, *, axis=None):
             raise RuntimeError(f"cat: Tensors must have same number of dimensions: got {ndim} and {t._layout.ndim}")
         for d, (n, m) in enumerate(zip(kept[0]._layout.shape, t._layout.shape, strict=True)):
             if d != dim and n != m:
-                raise RuntimeError(f"cat: Sizes of tensors must match except in dimension {dim}. Expected size {n} but got "
+                raise RuntimeError(f"cat: Sizes of tensors must match except in dimension {dim}. Expected size {n} "
+                                   f"but got "
                                    f"size {m} for tensor number {k} in the list: "
                                    f"{[tuple(x._layout.shape) for x in kept]}")
     return joined.call(given, dim)
@@ -125,9 +129,7 @@ def stack(tensors, dim=0):
 
 
 @foreign(name="_stack", method=False, eager=True, grad=lambda grad, tensors, dim: [
-    g if g._layout.dtype is t._layout.dtype else (g.real if not t._layout.dtype.is_complex and g._layout.dtype.is_complex
-                                                  else g).to(t._layout.dtype)
-    for g, t in zip(grad.unbind(dim), tensors, strict=True)])
+    _in_dtype(g, t._layout.dtype) for g, t in zip(grad.unbind(dim), tensors, strict=True)])
 def stacked(tensors, dim: int):
     """Tensors of one shape along a new dimension, as one recorded step."""
     return joined.call([t.unsqueeze(dim) for t in tensors], dim)

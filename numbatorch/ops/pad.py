@@ -27,7 +27,8 @@ def pad(input, pad, mode="constant", value=None):
     count = len(pad) // 2
     if count not in (1, 2, 3) or ndim not in (count + 1, count + 2):
         raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: mode "
-                                  f"{mode!r} pads the last 1 to 3 dimensions of a tensor of 1 or 2 more, got pad {list(pad)} "
+                                  f"{mode!r} pads the last 1 to 3 dimensions of a tensor of 1 or 2 more, got pad "
+                                  f"{list(pad)} "
                                   f"and input {list(input._layout.shape)}")
     shape = input._layout.shape
     if any(n == 0 for n in shape[1 if ndim == count + 2 else 0:]):
@@ -45,7 +46,8 @@ def pad(input, pad, mode="constant", value=None):
 def _check_size(mode, shape, dim, left, right, pad):
     n = shape[dim]
     if mode == "reflect" and (left >= n or right >= n):
-        raise RuntimeError(f"pad: Argument #4: Padding size should be less than the corresponding input dimension, but got: "
+        raise RuntimeError(f"pad: Argument #4: Padding size should be less than the corresponding input dimension, "
+                           f"but got: "
                            f"padding ({left}, {right}) at dimension {dim} of input {list(shape)}")
     if mode == "circular" and (left > n or right > n):
         raise RuntimeError(f"pad: Padding value causes wrapping around more than once: padding {list(pad)} of input "
@@ -85,7 +87,8 @@ def constant_pad_nd(input, pad, value=0):
         dim, left, right = len(shape) - 1 - k, pad[2 * k], pad[2 * k + 1]
         n = shape[dim]
         if n + left + right < 0:
-            raise RuntimeError(f"pad: The input size {n}, plus negative padding {left} and {right} resulted in a negative "
+            raise RuntimeError(f"pad: The input size {n}, plus negative padding {left} and {right} resulted in a "
+                               f"negative "
                                f"output size, which is invalid. Check dimension {dim} of your input.")
         start, stop = max(0, -left), n - max(0, -right)
         if start or stop < n:

@@ -25,7 +25,8 @@ def place_over(input, src, name: str, arguments: tuple):
     result = input.clone()
     part = OPS[name].call(result, *arguments)
     if part.shape != src.shape:
-        raise RuntimeError(f"{name.strip('_')}_scatter: expected src to have a size equal to the slice of self. src size = "
+        raise RuntimeError(f"{name.strip('_')}_scatter: expected src to have a size equal to the slice of self. src "
+                           f"size = "
                            f"{list(src.shape)}, slice size = {list(part.shape)}")
     part.copy_(src)
     return result
@@ -99,8 +100,10 @@ def as_strided(input, size, stride, storage_offset=None):
     itemsize = input._layout.dtype.itemsize
     need = (offset + span(size, stride)) * itemsize
     if 0 not in size and need > input._storage.nbytes:
-        raise RuntimeError(f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, "
-                           f"and itemsize {itemsize} requiring a storage size of {need} are out of bounds for storage of "
+        raise RuntimeError(f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "
+                           f"{offset}, "
+                           f"and itemsize {itemsize} requiring a storage size of {need} are out of bounds for storage "
+                           f"of "
                            f"size {input._storage.nbytes}")
     return _as_strided.call(input, size, stride, offset - own)
 
@@ -180,8 +183,8 @@ def _fresh(tensor):
     return OPS["_to"].call(tensor, tensor._layout.dtype, True)
 
 
-for _name in ("permute", "t", "transpose", "squeeze", "unsqueeze", "select", "diagonal", "narrow", "as_strided", "unbind",
-              "split", "split_with_sizes", "view_as_real", "view_as_complex"):
+for _name in ("permute", "t", "transpose", "squeeze", "unsqueeze", "select", "diagonal", "narrow", "as_strided",
+              "unbind", "split", "split_with_sizes", "view_as_real", "view_as_complex"):
     _copying(_name, _name)
 for _name in ("view", "expand", "unfold"):
     _copying(_name, f"Tensor.{_name}")

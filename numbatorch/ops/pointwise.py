@@ -18,8 +18,9 @@ def _no_bool(op, specs, statics):
 # Copies and conversions.
 
 @elementwise(name="_to", method=False, inplace=False, result=lambda d, statics: statics["dtype"])
-def to(input, dtype: object, contiguous: bool = False):
-    """The values of `input` in another dtype; row-major when `contiguous`, else in the input's order of dimensions."""
+def to(input, dtype: object, contiguous: bool = False, memory_format: object = None):
+    """The values of `input` in another dtype; row-major when `contiguous`, else in `memory_format` or the input's order
+    of dimensions."""
     return input
 
 
@@ -35,7 +36,7 @@ def copy(input, src, non_blocking: bool = False):
     return src
 
 
-@elementwise(promote_by=("input",), out=False)
+@elementwise(promote_by=("input",), apart=("value",), casts=True, out=False)
 def fill(input, value):
     """`value` everywhere, in the shape of `input`."""
     return value
@@ -198,7 +199,8 @@ def _comparison(name, aliases, function, text):
     def op(input, other):
         return function(input, other)
     op.__name__, op.__doc__ = name, f"input {text} other, element by element."
-    return elementwise(op, result="bool", differentiable=False, casts=True, aliases=aliases)
+    return elementwise(op, result="bool", differentiable=False, casts=True, aliases=aliases,
+                       only_tensors=("input",))
 
 
 eq = _comparison("eq", (), f.eq, "==")
@@ -215,19 +217,19 @@ def logical_not(input):
     return f.logical_not(input)
 
 
-@elementwise(result="bool", differentiable=False, casts=True)
+@elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
 def logical_and(input, other):
     """True where both are nonzero."""
     return f.and_(f.ne(input, 0), f.ne(other, 0))
 
 
-@elementwise(result="bool", differentiable=False, casts=True)
+@elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
 def logical_or(input, other):
     """True where one is nonzero."""
     return f.or_(f.ne(input, 0), f.ne(other, 0))
 
 
-@elementwise(result="bool", differentiable=False, casts=True)
+@elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
 def logical_xor(input, other):
     """True where exactly one is nonzero."""
     return f.xor(f.ne(input, 0), f.ne(other, 0))
@@ -326,25 +328,25 @@ def masked_fill(input, mask, value):
     return f.where(mask, value, input)
 
 
-@elementwise
+@elementwise(only_tensors=("input", "other"))
 def maximum(input, other):
     """The larger of both; NaN where either is."""
     return f.maximum(input, other)
 
 
-@elementwise
+@elementwise(only_tensors=("input", "other"))
 def minimum(input, other):
     """The smaller of both; NaN where either is."""
     return f.minimum(input, other)
 
 
-@elementwise
+@elementwise(only_tensors=("input", "other"))
 def fmax(input, other):
     """The larger of both; of a number and NaN the number."""
     return f.fmax(input, other)
 
 
-@elementwise
+@elementwise(only_tensors=("input", "other"))
 def fmin(input, other):
     """The smaller of both; of a number and NaN the number."""
     return f.fmin(input, other)
@@ -379,13 +381,13 @@ def clamp(input, min=None, max=None):
     return result
 
 
-@elementwise(input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0))
+@elementwise(only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0))
 def clamp_min(input, min):
     """max(input, min)."""
     return f.maximum(input, min)
 
 
-@elementwise(input=lambda grad, input, max: f.where(f.le(input, max), grad, 0))
+@elementwise(only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0))
 def clamp_max(input, max):
     """min(input, max)."""
     return f.minimum(input, max)

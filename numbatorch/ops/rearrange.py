@@ -51,7 +51,7 @@ def flipud(input):
 
 @composite
 def roll(input, shifts, dims=None):
-    """Elements moved by `shifts` along `dims`; what leaves at one end comes in at the other. Without `dims`, flattened."""
+    """Elements moved by `shifts` along `dims`; what leaves at one end comes in at the other. No `dims`: flattened."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     if not shifts:
@@ -80,7 +80,8 @@ def rot90(input, k=1, dims=(0, 1)):
     if input._layout.ndim < 2:
         raise RuntimeError(f"rot90: expected total dims >= 2, but got total dims = {input._layout.ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input._layout.ndim:
-        raise RuntimeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = "
+                           f"{dims[1]}")
     a, b = (wrap_dim(d, input._layout.ndim) for d in dims)
     if k % 4 == 1:
         return flip.call(input, (b,)).transpose(a, b).clone()
@@ -100,7 +101,8 @@ def repeat(input, *repeats, **named):
     shape = input._layout.shape
     lead = len(repeats) - len(shape)
     if lead < 0:
-        raise RuntimeError("repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+        raise RuntimeError("repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions "
+                           "of "
                            f"tensor: {list(repeats)} for {list(shape)}")
     if any(r < 0 for r in repeats):
         raise RuntimeError(f"repeat: Trying to create tensor with negative dimension: repeats {list(repeats)}")

@@ -106,7 +106,7 @@ _REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax":
 
 @composite(out=True)
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
-    """A copy of `input` with `src` (or one number) at index[i, j, k] along `dim`; reduce: "add" or "multiply" to them."""
+    """A copy of `input` with `src` (or one number) at index[i, j, k] along `dim`; or added, or multiplied."""
     return _scatter(_copied, input, dim, index, src, value=value, reduce=reduce)
 
 
@@ -193,7 +193,8 @@ def _reduce_along(name, input, dim, index, source, reduce, include_self):
     start = input
     if not include_self:
         identity = {"sum": 0, "mean": 0, "prod": 1, "amax": _lowest(dtype), "amin": _highest(dtype)}[reduce]
-        start = combined.call(input, index, input.new_full((), identity).expand(index._layout.shape), (dim,), "along", "set")
+        filled = input.new_full((), identity).expand(index._layout.shape)
+        start = combined.call(input, index, filled, (dim,), "along", "set")
     if reduce in ("sum", "mean"):
         result = combined.call(start, index, source, (dim,), "along", "add")
         if reduce == "mean":
@@ -227,12 +228,14 @@ def _line(name, input, dim, index, source):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index but got: {own.dtype}")
     if source is not None:
         if source._layout.dtype is not input._layout.dtype:
-            raise RuntimeError(f"{name}(): self ({input._layout.dtype}) and source ({source._layout.dtype}) must have the "
+            raise RuntimeError(f"{name}(): self ({input._layout.dtype}) and source ({source._layout.dtype}) must have "
+                               f"the "
                                "same dtype")
         other = source._layout.shape
         along = other[dim] if dim < len(other) else 1
         if along != own.numel:
-            raise RuntimeError(f"{name}(): Number of indices ({own.numel}) should be equal to source.size(dim): ({along}), "
+            raise RuntimeError(f"{name}(): Number of indices ({own.numel}) should be equal to source.size(dim): "
+                               f"({along}), "
                                f"for dim: {dim}")
         if [n for d, n in enumerate(other) if d != dim] != [n for d, n in enumerate(shape) if d != dim]:
             raise RuntimeError(f"{name}(): source/destination must match in all dimensions but {dim}, got source "
@@ -273,7 +276,8 @@ def _index_copy(how, input, dim, index, source):
     if index._layout.dtype is not int64:
         raise RuntimeError(f"index_copy(): Expected a long tensor for index, but got {index._layout.dtype}")
     if other.ndim == 0 and index._layout.numel != 1:
-        raise IndexError(f"index_copy(): When source is scalar, index should have one element (got {index._layout.numel})")
+        raise IndexError(f"index_copy(): When source is scalar, index should have one element (got "
+                         f"{index._layout.numel})")
     row, dim, source, shape = _line("index_copy", input, dim, index, source)
     return how(row, index, source, (dim,), "select", "set").reshape(shape)
 
@@ -331,7 +335,8 @@ def put(input, index, source, accumulate=False):
         raise RuntimeError(f"put(): self and source expected to have the same dtype, but got self.dtype = "
                            f"{input._layout.dtype} and source.dtype = {source._layout.dtype}")
     if index._layout.numel != source._layout.numel:
-        raise RuntimeError(f"put(): Expected source and index to have the same number of elements, but got source.numel() "
+        raise RuntimeError(f"put(): Expected source and index to have the same number of elements, but got "
+                           f"source.numel() "
                            f"= {source._layout.numel}, index.numel() = {index._layout.numel}")
     if input._layout.numel == 0 and index._layout.numel:
         raise IndexError("put(): tried to put elements into an empty tensor")
@@ -346,7 +351,8 @@ def masked_scatter(input, mask, source):
     """A copy of `input`, broadcast with `mask`, with consecutive elements of `source` where `mask`."""
     from ..layout import broadcast_shapes
     if source._layout.dtype is not input._layout.dtype:
-        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input._layout.dtype} "
+        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got "
+                           f"{input._layout.dtype} "
                            f"and {source._layout.dtype}")
     if mask._layout.dtype.name != "bool":
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask._layout.dtype}")
@@ -354,7 +360,8 @@ def masked_scatter(input, mask, source):
     places = flat_nonzero(mask.expand(shape))
     count = places._layout.numel
     if count > source._layout.numel:
-        raise RuntimeError(f"masked_scatter: expected self and source to have enough elements: the mask has {count} True, "
+        raise RuntimeError(f"masked_scatter: expected self and source to have enough elements: the mask has {count} "
+                           f"True, "
                            f"source has {source._layout.numel}")
     flat = input.expand(shape).reshape(-1)
     changed = combined.call(flat, places, source.reshape(-1).narrow(0, 0, count), (0,), "along", "set")

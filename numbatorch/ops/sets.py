@@ -3,7 +3,8 @@
 from ..dtypes import int32, int64
 from ..expr.kinds import Native
 from ..layout import layout, wrap_dim
-from .declare import OPS, composite, gather as gather_kind
+from .declare import OPS, composite
+from .declare import gather as gather_kind
 from .gathering import flat_nonzero
 
 
@@ -24,27 +25,33 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if side not in (None, "left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right "
+        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while "
+                           "right "
                            "was True")
     number = not hasattr(input, "_layout")
     if number:
         input = sorted_sequence.new_full((), input)
         if sorted_sequence._layout.ndim != 1:
-            raise RuntimeError("torch.searchsorted(): input value can be a scalar only when boundary tensor dimension is 1, "
+            raise RuntimeError("torch.searchsorted(): input value can be a scalar only when boundary tensor dimension "
+                               "is 1, "
                                f"but we got boundaries tensor dim({sorted_sequence._layout.ndim})")
     own, other = sorted_sequence._layout, input._layout
     if own.dtype is not other.dtype:
-        raise RuntimeError("torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but got "
+        raise RuntimeError("torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but "
+                           "got "
                            f"boundary tensor dtype {own.dtype} and input value tensor dtype {other.dtype}")
     if own.ndim == 0:
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 "
+                           "dimension")
     if own.ndim != 1 and (own.ndim != other.ndim or own.shape[:-1] != other.shape[:-1]):
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
+                           "of "
                            f"boundaries tensor and input value tensor must match, but we got boundaries tensor "
                            f"{list(own.shape)} and input value tensor {list(other.shape)}")
     if sorter is not None:
         if sorter._layout.shape != own.shape:
-            raise RuntimeError(f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            raise RuntimeError(f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary "
+                               f"tensor "
                                f"{list(own.shape)} and got sorter tensor {list(sorter._layout.shape)}")
         if sorter._layout.dtype is not int64:
             raise RuntimeError(f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
@@ -54,7 +61,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
             if low.item() < 0 or high.item() >= own.shape[-1]:
                 raise RuntimeError("torch.searchsorted(): sorter index out of range")
         sorted_sequence = OPS["gather"].call(sorted_sequence.detach(), -1, sorter)
-    return search.call(sorted_sequence.contiguous(), input.contiguous(), bool(right or side == "right"), bool(out_int32))
+    return search.call(sorted_sequence.contiguous(), input.contiguous(), right or side == "right", out_int32)
 
 
 @composite(method=False, out=True)
@@ -146,7 +153,8 @@ def _of_dim(input, dim, consecutive, return_inverse, return_counts):
     shape = moved._layout.shape
     if input._layout.numel == 0:
         if shape[0] and any(n == 0 for d, n in enumerate(shape) if d):
-            raise RuntimeError("unique: There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+            raise RuntimeError("unique: There are 0 sized dimensions, and they aren't selected, so unique cannot be "
+                               "applied")
         none = input.new_empty((0,), dtype=int64)
         return _answer(input.clone(), none, none, return_inverse, return_counts)
     rows, order = moved.reshape(shape[0], -1), None

@@ -90,7 +90,8 @@ def split_with_sizes(input, split_sizes, dim=0):
         raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes="
                            f"{lengths}")
     if sum(lengths) != n:
-        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension "
+        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
+                           f"dimension "
                            f"{dim}), but got split_sizes={lengths}")
     return _cut(input, lengths, dim)
 
@@ -131,12 +132,14 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
 
 def _split_at(name, input, given, dim, least):
     if input._layout.ndim < least:
-        raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a "
+        raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but "
+                           f"got a "
                            f"tensor with {input._layout.ndim} dimensions!")
     if isinstance(given, int):
         n = input._layout.shape[dim]
         if given <= 0 or n % given:
-            raise RuntimeError(f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {n} "
+            raise RuntimeError(f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+                               f"{n} "
                                f"is not divisible by the split_size {given}!")
     return tensor_split.call(input, given, dim)
 

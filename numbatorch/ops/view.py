@@ -32,12 +32,14 @@ def inferred(name, shape, given):
         known *= n if n >= 0 else 1
     if -1 not in given:
         if known != numel:
-            raise RuntimeError(f"{name}: shape '{list(given)}' is invalid for input of size {numel} (input {tuple(shape)})")
+            raise RuntimeError(f"{name}: shape '{list(given)}' is invalid for input of size {numel} (input "
+                               f"{tuple(shape)})")
         return tuple(given)
     if given.count(-1) > 1:
         raise RuntimeError(f"{name}: only one dimension can be inferred, got {list(given)}")
     if known == 0 and numel == 0:
-        raise RuntimeError(f"{name}: cannot reshape tensor of 0 elements into shape {list(given)} because the unspecified "
+        raise RuntimeError(f"{name}: cannot reshape tensor of 0 elements into shape {list(given)} because the "
+                           f"unspecified "
                            "dimension size -1 can be any value and is ambiguous")
     if known == 0 or numel % known:
         raise RuntimeError(f"{name}: shape '{list(given)}' is invalid for input of size {numel} (input {tuple(shape)})")
@@ -82,17 +84,20 @@ def _bytes_as(input, other):
     if input.ndim == 0:
         raise RuntimeError(f"view: self.dim() cannot be 0 to view {input.dtype} as {other} (different element sizes)")
     if input.strides[-1] != 1 and input.numel:
-        raise RuntimeError(f"view: self.stride(-1) must be 1 to view {input.dtype} as {other} (different element sizes), "
+        raise RuntimeError(f"view: self.stride(-1) must be 1 to view {input.dtype} as {other} (different element "
+                           f"sizes), "
                            f"but got {input.strides[-1]}")
     if own > new:
         ratio = own // new
         return ((*input.shape[:-1], input.shape[-1] * ratio), (*(s * ratio for s in input.strides[:-1]), 1), 0, other)
     ratio = new // own
     if input.shape[-1] % ratio:
-        raise RuntimeError(f"view: self.size(-1) must be divisible by {ratio} to view {input.dtype} as {other} (different "
+        raise RuntimeError(f"view: self.size(-1) must be divisible by {ratio} to view {input.dtype} as {other} "
+                           f"(different "
                            f"element sizes), but got {input.shape[-1]}")
     if any(s % ratio for s in input.strides[:-1]):
-        raise RuntimeError(f"view: strides {input.strides} must be divisible by {ratio} to view {input.dtype} as {other}")
+        raise RuntimeError(f"view: strides {input.strides} must be divisible by {ratio} to view {input.dtype} as "
+                           f"{other}")
     return ((*input.shape[:-1], input.shape[-1] // ratio), (*(s // ratio for s in input.strides[:-1]), 1), 0, other)
 
 
@@ -134,7 +139,7 @@ def reshape_as(input, other):
 
 @composite
 def flatten(input, start_dim=0, end_dim=-1):
-    """Dimensions start_dim..end_dim as one. A view where strides allow. RuntimeError when they are in the wrong order."""
+    """Dimensions start_dim..end_dim as one. A view where strides allow. RuntimeError where the order is wrong."""
     shape = input._layout.shape
     start, end = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
     if start > end:
@@ -230,7 +235,8 @@ def _reversed(input):
 def _matrix_transpose(input):
     """The last two dimensions exchanged. RuntimeError for less than two."""
     if input.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D "
+                           f"tensor.")
     return (*input.shape[:-2], input.shape[-1], input.shape[-2]), (*input.strides[:-2], input.strides[-1],
                                                                    input.strides[-2]), 0
 
@@ -260,7 +266,8 @@ def adjoint(input):
 def _matrix_hermitian(input):
     """The last two dimensions exchanged, and conjugated."""
     if input._layout.ndim < 2:
-        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {input._layout.ndim}-D "
+        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got "
+                           f"{input._layout.ndim}-D "
                            "tensor.")
     return adjoint.call(input)
 
@@ -272,7 +279,8 @@ def movedim(input, source, destination):
     source = (source,) if isinstance(source, int) else tuple(source)
     destination = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(source) != len(destination):
-        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the "
+        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain "
+                           f"the "
                            f"same number of dims as destination ({list(destination)} dims)")
     origin = [wrap_dim(d, ndim) for d in source]
     target = [wrap_dim(d, ndim) for d in destination]
@@ -320,7 +328,8 @@ def expand(input, size: tuple):
     size = sizes("expand", size)
     lead = len(size) - input.ndim
     if lead < 0:
-        raise RuntimeError(f"expand: the number of sizes provided ({len(size)}: {list(size)}) must be greater or equal to "
+        raise RuntimeError(f"expand: the number of sizes provided ({len(size)}: {list(size)}) must be greater or "
+                           f"equal to "
                            f"the number of dimensions in the tensor ({input.ndim}: {list(input.shape)})")
     shape, strides = [], []
     for i, n in enumerate(size):
@@ -365,7 +374,8 @@ def select(input, dim: int, index: int):
     d = wrap_dim(dim, input.ndim)
     n = input.shape[d]
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}")
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension "
+                         f"{d}")
     at = index + n if index < 0 else index
     return input.shape[:d] + input.shape[d + 1:], input.strides[:d] + input.strides[d + 1:], at * input.strides[d]
 
@@ -396,7 +406,8 @@ def narrow_(input, dim: int, start: int, length: int):
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
     if not -n <= start <= n:
-        raise IndexError(f"narrow(): start {start} out of range for dimension {d} of size {n} (expected to be in range of "
+        raise IndexError(f"narrow(): start {start} out of range for dimension {d} of size {n} (expected to be in "
+                         f"range of "
                          f"[{-n}, {n}])")
     start = start + n if start < 0 else start
     if start + length > n:
