@@ -11,8 +11,18 @@ from numbatorch import Tensor
 from ..parameter import Buffer, Parameter
 from . import hooks
 from .convert import Convertible
-from .hooks import Hooked, name_failing_module
-from .state import Stateful
+from .hooks import (  # noqa: F401  (the functions belong here in PyTorch)
+    Hooked,
+    name_failing_module,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+from .state import Stateful, _IncompatibleKeys  # noqa: F401
 
 _EMPTY_TABLES = ("_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
                  "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
