@@ -48,7 +48,8 @@ def _signature(op):
     parameters = [inspect.Parameter(p.name, inspect.Parameter.VAR_POSITIONAL) if p.name == op.spread else
                   inspect.Parameter(p.name, p.kind, default=p.default) for p in op.parameters]
     if op.out:
-        parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+        last = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+        parameters.insert(last, inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     return inspect.Signature(parameters)
 
 
@@ -341,7 +342,8 @@ def miss(op, inplace, plans, values):
             elif value is None and p.optional:
                 specs[p.name] = None
                 key.append(type(None))
-            elif formula and isinstance(value, _NUMBERS) and tensors and not (position == 0 and inplace):
+            elif formula and isinstance(value, _NUMBERS) and tensors and not (
+                    (position == 0 and inplace) or p.name in op.only_tensors):
                 if isinstance(value, np.generic):
                     value, changed = value.item(), True
                 if isinstance(value, complex):

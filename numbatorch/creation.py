@@ -154,6 +154,9 @@ def _like_layout(input, dtype, memory_format=None):
     from .layout import is_dense
     own = input._layout
     d = _dtype(dtype, own.dtype)
+    if memory_format in (channels_last, channels_last_3d):
+        from .layout import format_strides
+        return layout(d, own.shape, format_strides(own.shape, memory_format.name), own.device)
     if memory_format in (None, preserve_format) and not own.is_contiguous and own.numel:
         if is_dense(own.shape, own.strides):
             return layout(d, own.shape, own.strides, own.device)

@@ -128,6 +128,35 @@ def result_strides(shape, operands):
     return tuple(strides)
 
 
+def channels_last_strides(shape):
+    """Strides with the channels, dimension 1, next to each other."""
+    strides, step = [0] * len(shape), 1
+    for d in (1, *range(len(shape) - 1, 1, -1), 0):
+        strides[d] = step
+        step *= max(1, shape[d])
+    return tuple(strides)
+
+
+def format_strides(shape, memory_format):
+    """Strides of a memory format, given by its name; None for row-major. RuntimeError where its rank is another."""
+    if memory_format == "contiguous_format":
+        return None
+    rank = {"channels_last": 4, "channels_last_3d": 5}[memory_format]
+    if len(shape) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {memory_format} format, got shape {list(shape)}")
+    return channels_last_strides(shape)
+
+
+def has_format(layout_, memory_format):
+    """Whether a layout's elements lie in the order of a memory format, given by its name."""
+    if memory_format == "contiguous_format":
+        return layout_.is_contiguous
+    rank = {"channels_last": 4, "channels_last_3d": 5}[memory_format]
+    return len(layout_.shape) == rank and all(
+        n == 1 or s == w for n, s, w in zip(layout_.shape, layout_.strides, channels_last_strides(layout_.shape),
+                                            strict=True))
+
+
 def is_dense(shape, strides):
     """Whether the elements fill a block without gaps or overlap, in any order of dimensions."""
     step = 1

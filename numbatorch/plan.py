@@ -6,13 +6,15 @@ only look plans up. Devices are met by name, through their backend module: `plan
 """
 
 import importlib
+import inspect
 import math
 from typing import Any
 
 from . import dtypes
 from .expr import kinds, tree
 from .expr.derive import rank_of
-from .layout import Layout, broadcast_shapes, broadcast_strides, contiguous_strides, layout, result_strides, wrap_dims
+from .layout import (Layout, broadcast_shapes, broadcast_strides, contiguous_strides, format_strides, layout,
+                     result_strides, wrap_dims)
 from .ops.declare import FLOAT, OPS, Op
 
 _backends: dict[str, Any] = {}
@@ -162,7 +164,10 @@ def elementwise_request(op, plan, specs, statics, into=None):
                                "operation.")
         outputs = [into]
     else:
-        strides = None if statics.get("contiguous") else result_strides(
+        order = getattr(statics.get("memory_format"), "name", "preserve_format")
+        if statics.get("contiguous"):
+            order = "contiguous_format"
+        strides = format_strides(shape, order) if order != "preserve_format" else result_strides(
             shape, [(s.shape, s.strides) for s in tensors.values()])
         outputs = [layout(r, shape, strides, device) for r in results]
     plan.layouts = tuple(outputs)
@@ -174,11 +179,12 @@ def rows_request(op, plan, specs, statics):
     tensors = {n: s for n, s in specs.items() if isinstance(s, Layout)}
     first = next(iter(tensors.values()))
     d = computing_dtype(op, specs)
-    if statics.get("dtype") is not None:
-        d = statics["dtype"]
-    elif op.promote == "float only" and d.category < dtypes.FLOAT:
-        raise RuntimeError(f"{op.name}(): could not infer output dtype. Input dtype must be either a floating point or "
-                           f"complex dtype. Got: {_type_name(d)}")
+    given = statics.get("dtype")
+    if given is not None:
+        d = given
+    if op.promote == "float only" and d.category < dtypes.FLOAT:
+        raise RuntimeError(f"{op.name}(): could not infer output dtype. {'Input' if given is None else 'Optional'} dtype "
+                           f"must be either a floating point or complex dtype. Got: {_type_name(d)}")
     plan.compute = d
     shape = statics.get("shape")  # said by backward ops, whose operands may all have one value a row
     if shape is None:
@@ -229,24 +235,19 @@ def show(op_name, dtype="float32", layout_name="contiguous"):
     specs: dict[str, Any] = {}
     for k, p in enumerate(op.parameters):
         if p.role == "operand":
-            kind = shapes[layout_name] if k or layout_name != "broadcast" else shapes["contiguous"]
+            usual = k == 0 if layout_name == "broadcast" else k > 0 if layout_name == "strided" else True
+            kind = shapes["contiguous"] if usual else shapes[layout_name]
             own = dtypes.bool if p.name in ("mask", "condition") else d
             specs[p.name] = layout(own, *kind)
         elif p.role in ("number", "neutral"):
             specs[p.name] = None if p.role == "neutral" or p.default is None else "float"
     statics = {p.name: p.default for p in op.parameters if p.role in ("static", "neutral")}
     for name, value in list(statics.items()):
-        if value is p_empty:
+        if value is inspect.Parameter.empty:
             statics[name] = 1 if name == "dim" else None
     plan = Plan()
-    request = _request(op, plan, specs, {k: v for k, v in statics.items() if k in static_names(op)}, None)
+    request = _request(op, plan, specs, statics, None)
     return backend("cpu").source(request)
 
-
-def static_names(op):
-    return [p.name for p in op.parameters if p.role == "static"]
-
-
-p_empty = __import__("inspect").Parameter.empty
 
 __all__ = ["Plan", "backend", "broadcast_strides", "contiguous_strides", "make", "show"]

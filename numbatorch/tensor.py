@@ -12,7 +12,7 @@ from . import calls, dtypes
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
 from .device import CPU, device as device_type
-from .layout import Layout, contiguous_strides, layout, span
+from .layout import Layout, contiguous_strides, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend
 from .storage import Storage, window
@@ -177,7 +177,8 @@ class Tensor:
         return self._ptr if self._layout.numel else 0
 
     def is_contiguous(self, memory_format=None):
-        return self._layout.is_contiguous
+        """Whether elements lie in row-major order, or in that of `memory_format`."""
+        return self._layout.is_contiguous if memory_format is None else has_format(self._layout, memory_format.name)
 
     def is_floating_point(self):
         return self._layout.dtype.category == dtypes.FLOAT
@@ -509,9 +510,7 @@ class Tensor:
         dtype, device, copy = parse_to(*args, **kwargs)
         if device is not None and device.type != "cpu":
             raise RuntimeError(f"to: device {device} is not available in this build")
-        if dtype is None or dtype is self._layout.dtype:
-            return self.clone() if copy else self
-        return _convert(self, dtype, False)
+        return _converted(self, dtype or self._layout.dtype, kwargs.get("memory_format"), copy)
 
     def cpu(self, memory_format=None):
         return self
@@ -520,7 +519,9 @@ class Tensor:
         return self.to(device_type("cuda"))
 
     def contiguous(self, memory_format=None):
-        """Itself where elements lie in row-major order, else a copy that does."""
+        """Itself where elements lie in row-major order (or that of `memory_format`), else a copy that does."""
+        if memory_format is not None:
+            return _converted(self, self._layout.dtype, memory_format)
         return self if self._layout.is_contiguous else _convert(self, self._layout.dtype, True)
 
     def type_as(self, other):
@@ -625,7 +626,7 @@ _CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.floa
 
 def _cast(dtype):
     def method(self, memory_format=None):
-        return self if self._layout.dtype is dtype else _convert(self, dtype, False)
+        return self if self._layout.dtype is dtype and memory_format is None else _converted(self, dtype, memory_format)
     method.__doc__ = f"This tensor in {dtype}; itself where it is that already."
     return method
 
@@ -736,6 +737,14 @@ def _convert(tensor, dtype, contiguous):
     return OPS["_to"].call(tensor, dtype, contiguous)
 
 
+def _converted(tensor, dtype, memory_format=None, copy=False):
+    """`tensor` in a dtype and order of dimensions; itself where it has both and `copy` is not asked for."""
+    free = memory_format is None or memory_format.name == "preserve_format"
+    if dtype is tensor._layout.dtype and not copy and (free or has_format(tensor._layout, memory_format.name)):
+        return tensor
+    return OPS["_to"].call(tensor, dtype, False, None if free else memory_format)
+
+
 def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
     """(dtype, device, copy) from the arguments of `Tensor.to` or `Module.to`."""
     for a in args:
@@ -794,6 +803,8 @@ def install():
             continue
         setattr(Tensor, f"__{python}__", _operator(op.call, python))
         setattr(Tensor, f"__r{python}__", _reflected(op.call, python))
+        if python == "truediv":
+            Tensor.__div__, Tensor.__rdiv__ = Tensor.__truediv__, Tensor.__rtruediv__
         if op.call_inplace is not None:
             setattr(Tensor, f"__i{python}__", op.call_inplace)
     for name in _COMPARE:
@@ -823,6 +834,8 @@ def _reflected(call, name):
     def operator(self, other):
         if isinstance(other, np.ndarray):
             return call(tensor(other), self)
+        if not isinstance(self, Tensor):
+            raise TypeError(f"descriptor '__r{name}__' for Tensor objects doesn't apply to a '{type(self).__name__}' object")
         return call(other, self)
     operator.__name__ = operator.__qualname__ = f"__r{name}__"
     return operator

@@ -130,8 +130,13 @@ def new_node(rule, plan, edges, saved, result_count=1):
 
 def note_lines(node):
     """Keep where a node was recorded, for anomaly mode."""
+    import os
     import traceback
-    node.metadata = {"traceback": traceback.extract_stack()[:-3]}
+    own = (os.path.dirname(os.path.dirname(__file__)) + os.sep, "<call of ")
+    stack = traceback.extract_stack()
+    while len(stack) > 1 and stack[-1].filename.startswith(own):
+        stack.pop()
+    node.metadata = {"traceback": stack}
 
 
 class _Anomaly:

@@ -284,7 +284,17 @@ def _value(node, args, env, plan):
         return args[0] * args[1] + args[2]
     if op == "where" and not hasattr(args[0], "_layout"):
         return args[1] if args[0] else args[2]
-    return OPS[_TENSOR_OP.get(op, op)].call(*args)
+    declared = OPS[_TENSOR_OP.get(op, op)]
+    if declared.only_tensors:
+        args = [a if hasattr(a, "_layout") or p.name not in declared.only_tensors else _scalar(a)
+                for a, p in zip(args, declared.parameters, strict=False)]
+    return declared.call(*args)
+
+
+def _scalar(number):
+    """A number as a 0-d tensor."""
+    from ..creation import tensor
+    return tensor(number, dtype=dtypes.float64 if isinstance(number, float) else None)
 
 
 def _on_numbers(op, args):

@@ -3,6 +3,8 @@
 Everything rests on three products in index notation (mm, bmm, linear) and on convolution with its two gradients.
 """
 
+import math
+
 from ..expr import kinds
 from ..expr.tree import Expr, arg
 from ..layout import Layout, layout
@@ -133,12 +135,12 @@ def matmul(input, other):
                            f"{tuple(other.shape)}: {input.shape[-1]} against {other.shape[-2]})")
     if b == 2:  # fold the batch into the rows
         shape = input.shape
-        return mm.call(_plain_strides(input.reshape(-1, shape[-1])), _plain_strides(other)).view(*shape[:-1],
+        return mm.call(_plain_strides(input.reshape(math.prod(shape[:-1]), shape[-1])), _plain_strides(other)).view(*shape[:-1],
                                                                                                  other.shape[-1])
     from ..layout import broadcast_shapes
     batch = broadcast_shapes("matmul", [tuple(input.shape[:-2]), tuple(other.shape[:-2])], ["input", "other"])
-    left = input.expand(*batch, *input.shape[-2:]).reshape(-1, *input.shape[-2:])
-    right = other.expand(*batch, *other.shape[-2:]).reshape(-1, *other.shape[-2:])
+    left = input.expand(*batch, *input.shape[-2:]).reshape(math.prod(batch), *input.shape[-2:])
+    right = other.expand(*batch, *other.shape[-2:]).reshape(math.prod(batch), *other.shape[-2:])
     result = bmm.call(_plain_strides(left), _plain_strides(right))
     return result.view(*batch, *result.shape[-2:])
 

@@ -68,6 +68,7 @@ class Op:
     casts: bool = False
     eager: bool = False
     apart: tuple[str, ...] = ()
+    only_tensors: tuple[str, ...] = ()
     promote_by: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ("result",)
     grads: dict[str, Callable] = field(default_factory=dict)
@@ -136,7 +137,8 @@ class Op:
         if self.kind != "elementwise":
             values.update({p.name: None for p in self.parameters if p.name in _STRUCTURE})
         result = self.body(**values)
-        return tuple(as_expr(r) for r in result) if isinstance(result, tuple) else (as_expr(result),)
+        roots = tuple(as_expr(r) for r in result) if isinstance(result, tuple) else (as_expr(result),)
+        return tree.rebuild(roots, _without_ones) if any(p.role == "neutral" for p in self.parameters) else roots
 
     def gradient_trees(self, wanted, statics, absent=(), row_args=()):
         """Trees of the gradients of operands `wanted`: declared ones, the others derived."""
@@ -177,6 +179,13 @@ class Op:
                 (derived,) = derive.derive(root, [p.name])
                 parts.append(tree.substitute(derived, {n: as_expr(v) for n, v in env.items() if v is not None}))
         return parts
+
+
+def _without_ones(node, args):
+    """A node, or its operand where it multiplies by a literal 1."""
+    if node.op == "mul" and tree.is_const(args[1], 1):
+        return args[0]
+    return Expr(node.op, *args)
 
 
 def _parameters(function):

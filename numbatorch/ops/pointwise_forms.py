@@ -85,7 +85,7 @@ def div(input, other, *, rounding_mode=None):
     return trunc.call(true_divide.call(input, other))
 
 
-@composite(out=True, inplace=True)
+@composite(out=True, inplace=True, namespaces=("", "special"))
 def round(input, *, decimals=0):
     """`input` rounded to `decimals` places, halves to even."""
     if decimals == 0:

@@ -94,7 +94,8 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
     return row_sum(f.where(f.isnan(input), 0, input))
 
 
-@reduction(identity=float("-inf"), promote=FLOAT, grad=lambda grad, input, result: grad * f.exp(input - result))
+@reduction(identity=float("-inf"), promote=FLOAT, namespaces=("", "special"),
+           grad=lambda grad, input, result: grad * f.exp(input - result))
 def logsumexp(input, dim, keepdim=False):
     """log(sum(exp(input))) over `dim`, without overflow."""
     largest = row_max(input)

@@ -27,15 +27,22 @@ def _softmax_dim(name, ndim, dim):
     return dim
 
 
-@composite(namespaces=("", "nn.functional", "special"), out=False)
+def _softmax_dtype(third, dtype):
+    """`torch.softmax` takes a dtype where `nn.functional.softmax` has `_stacklevel`."""
+    return dtype if dtype is not None or isinstance(third, int) else third
+
+
+@composite(namespaces=("", "nn.functional", "special"), out=True)
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """exp(input) / sum(exp(input)) along `dim`; in `dtype` when given."""
+    dtype = _softmax_dtype(_stacklevel, dtype)
     return softmax_rows.call(input, _softmax_dim("softmax", input.ndim, dim), dtype)
 
 
-@composite(namespaces=("", "nn.functional", "special"), out=False)
+@composite(namespaces=("", "nn.functional", "special"), out=True)
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """log(softmax(input, dim)), without overflow; in `dtype` when given."""
+    dtype = _softmax_dtype(_stacklevel, dtype)
     return log_softmax_rows.call(input, _softmax_dim("log_softmax", input.ndim, dim), dtype)
 
 
