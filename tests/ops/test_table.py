@@ -43,7 +43,7 @@ def operands(op, shape, dtype, seed=0):
         elif dtype.category < dtypes.FLOAT:
             values[p.name] = rng.integers(0 if dtype is torch.bool else 1, 2 if dtype is torch.bool else 5, shape)
         else:
-            values[p.name] = rng.uniform(low, high, shape)
+            values[p.name] = rng.uniform(low, high, () if p.name == "value" else shape)
     return values
 
 
@@ -121,11 +121,11 @@ def test_elementwise_value_in_every_layout(name):
 
 
 @pytest.mark.parametrize("dtype", [d for d in dtypes.ALL if d.name not in ("float32", "complex128")], ids=lambda d: d.name)
-@pytest.mark.parametrize("name", ["add", "mul", "true_divide", "maximum", "exp", "sigmoid", "eq", "abs", "relu", "where",
+@pytest.mark.parametrize("name", ["add", "mul", "true_divide", "maximum", "exp", "sigmoid", "eq", "abs", "relu", "where_values",
                                   "clamp", "floor_divide", "remainder", "bitwise_and", "logical_not", "square"])
 def test_elementwise_value_in_every_dtype(name, dtype):
     op = next(o for o in FORMULAS.values() if o.name == name)
-    complex_ok = {"add", "mul", "true_divide", "exp", "sigmoid", "eq", "where", "square"}
+    complex_ok = {"add", "mul", "true_divide", "exp", "sigmoid", "eq", "where_values", "square"}
     if not supported(op, dtype) or (dtype.is_complex and name not in complex_ok):
         pytest.skip(f"{name} is not defined for {dtype.name}")
     extra = {**numbers(op), **clamps(op)}
