@@ -23,11 +23,13 @@ def draw(distribution, tensor, generator, *arguments):
     source = backend(own.device.type).random
     state = _state(generator)
     if distribution == "bernoulli_tensor":
-        chance = arguments[0].detach().expand(own.shape).contiguous()
-        target = tensor if own.is_contiguous else empty_layout(own.with_(shape=own.shape))
+        order = source.draw_order(own.shape, own.strides)
+        chance = arguments[0].detach().expand(own.shape).permute(order).contiguous()
+        result = tensor.detach().permute(order)
+        target = result if result.is_contiguous() else empty_layout(result._layout.with_(shape=result._layout.shape))
         source.fill_bernoulli_tensor(state, target._ptr, own.numel, own.dtype.name, chance._ptr, chance.dtype.name)
-        if target is not tensor:
-            tensor.copy_(target)
+        if target is not result:
+            result.copy_(target)
             return tensor
     else:
         function = getattr(source, f"fill_{distribution}")
@@ -164,21 +166,34 @@ def draw_categories(input, num_samples, replacement, generator):
         return ratio.topk(num_samples, -1)[1]
     rows = 1 if input.ndim == 1 else input.shape[0]
     result = _empty((*input.shape[:-1], num_samples), dtypes.int64)
-    cumulative = flat.double().cumsum(-1)
-    cumulative = (cumulative / cumulative.narrow(-1, categories - 1, 1)).contiguous()
-    backend("cpu").random.fill_categorical(_state(generator), result._ptr, cumulative._ptr, rows, categories, num_samples)
+    flat = flat.contiguous()
+    backend("cpu").random.fill_multinomial(_state(generator), result._ptr, flat._ptr, flat.dtype.name, rows, categories,
+                                           num_samples)
     return result
 
 
 def draw_poisson(input, generator):
-    """The body of `poisson`: NumPy's sampler, seeded from the generator."""
-    import numpy as np
-    if input.numel() and bool((input < 0).any()):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    seed = int(randint(0, 2 ** 31 - 1, (1,), generator=generator))
-    values = np.random.default_rng(seed).poisson(input.double().numpy())
-    from .creation import from_numpy
-    return from_numpy(np.asarray(values, dtype=np.float64)).to(input.dtype)
+    """The body of `poisson`."""
+    if input.dtype.category != dtypes.FLOAT:
+        raise NotImplementedError(f'"poisson_cpu" not implemented for {input.dtype}')
+    rate = input.detach().contiguous()
+    result = _empty(rate.shape, rate.dtype)
+    backend("cpu").random.fill_poisson(_state(generator), result._ptr, rate.numel(), rate.dtype.name, rate._ptr)
+    return result
+
+
+def draw_binomial(count, prob, generator):
+    """The body of `binomial`."""
+    if count.dtype is not prob.dtype or count.dtype.category != dtypes.FLOAT:
+        raise ValueError(f"binomial: count and prob have to be of one floating point dtype, got {count.dtype} and "
+                         f"{prob.dtype}")
+    from .layout import broadcast_shapes
+    shape = broadcast_shapes("binomial", [tuple(count.shape), tuple(prob.shape)], ["count", "prob"])
+    count, prob = (tensor.detach().expand(shape).contiguous() for tensor in (count, prob))
+    result = _empty(shape, count.dtype)
+    backend("cpu").random.fill_binomial(_state(generator), result._ptr, result.numel(), count.dtype.name, count._ptr,
+                                        prob._ptr)
+    return result
 
 
 def _inplace(name, distribution, doc, check=None, **defaults):

@@ -16,12 +16,12 @@ of their dtype, writes them in order and moves the state on as PyTorch does:
 
     fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the others into any strides, but randperm
 
-random_rejection.py has poisson, binomial and gamma. multinomial without replacement is the largest of p / q, q from
-fill_exponential.
+fill_poisson, fill_binomial, fill_gamma: random_rejection.py. multinomial without replacement is the largest of p / q,
+q from fill_exponential.
 
-Complex numbers are filled as twice as many real ones (normal: with std / sqrt(2)). The fills check no arguments but
-those that only the drawing sees; randint's `bounds` raises what PyTorch raises. Results do not depend on the number of
-threads: words of the generator are made in one go, and every result depends on its own words only.
+Of complex numbers `fill` alone knows. The fills check no arguments but those that only the drawing sees; randint's
+`bounds` raises what PyTorch raises. Results do not depend on the number of threads: words of the generator are made in
+one go, and every result depends on its own words only.
 """
 
 import ctypes
@@ -33,9 +33,11 @@ import warnings
 import numpy as np
 
 from . import random_kernels as kernels
+from .random_kernels import BLOCK, SLAB
+from .random_rejection import fill_binomial as fill_binomial
+from .random_rejection import fill_gamma as fill_gamma
+from .random_rejection import fill_poisson as fill_poisson
 
-BLOCK = 624  # words that the generator makes of the words before them
-SLAB = 128 * BLOCK  # words made at a time, 320 KB: stays in a core's cache until they are used
 GRAIN = 4096  # results for one thread at a time
 _LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
 _MANTISSA = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -394,8 +396,12 @@ def fill(function, state, ptr, shape, strides, dtype, *arguments):
     """Fill elements of any strides with fill_<name> `function`: in the order of memory, as PyTorch does.
 
     Dense memory, permuted or not, is filled in place, anything else by way of a contiguous array. Normal numbers that
-    are not contiguous in the order of dims are drawn in pairs.
+    are not contiguous in the order of dims are drawn in pairs. Complex numbers are pairs of uniform numbers, or of
+    normal ones that share the variance; both get the mean.
     """
+    if dtype.startswith("complex"):
+        _fill_complex(function, state, ptr, shape, strides, dtype, *arguments)
+        return
     n = math.prod(shape)
     if n == 0:
         return
@@ -411,6 +417,14 @@ def fill(function, state, ptr, shape, strides, dtype, *arguments):
     shape, strides = [shape[d] for d in order], [strides[d] for d in order]
     carrier = _CARRIER[_itemsize(dtype)]
     view(ptr, shape, strides, carrier)[...] = scratch.view(carrier).reshape(shape)
+
+
+def _fill_complex(function, state, ptr, shape, strides, dtype, *arguments):
+    part = "float32" if dtype == "complex64" else "float64"
+    if function is fill_normal:
+        mean, std = (*arguments, *(0.0, 1.0)[len(arguments) :])
+        arguments = (mean, std / math.sqrt(2.0))
+    fill(function, state, ptr, (*shape, 2), (*(2 * stride for stride in strides), 1), part, *arguments)
 
 
 def draw_order(shape, strides):

@@ -11,6 +11,9 @@ import functools
 
 from .compile import compile_kernel
 
+BLOCK = 624  # words that the generator makes of the words before them
+SLAB = 128 * BLOCK  # words made at a time, 320 KB: stays in a core's cache until they are used
+
 _WORDS = '''
 def tempered(word):
     word = uint32(word ^ (word >> uint32(11)))

@@ -17,7 +17,6 @@ import numpy as np
 
 from . import random_kernels as kernels
 from .compile import compile_kernel
-from .random import SLAB
 
 # A result that runs out of draws is begun again with more of them: `taken` goes back to where it started.
 _LOOP = """
@@ -220,9 +219,9 @@ def _fill(kind, state, ptr, n, dtype, a, b):
             state.skip(2 * int(progress[1]))
             if progress[2]:
                 raise RuntimeError(f"{kind}: invalid Poisson rate, expected rate to be non-negative")
-            if progress[0] == before and count >= SLAB:
-                raise RuntimeError(f"{kind}: no number found for the parameters at element {before} after {SLAB} draws")
-            count = min(2 * count, SLAB)
+            if progress[0] == before and count >= kernels.SLAB:
+                raise RuntimeError(f"{kind}: no number found for element {before} after {count} draws")
+            count = min(2 * count, kernels.SLAB)
         state.normal = float(normal[0]) if normal[1] else None
 
 

@@ -16,7 +16,7 @@ def _like(input, generator, function, *arguments):
     return _draw(function, empty_like(input), generator, *arguments)
 
 
-@random(eager=True, method=True, inplace=False, differentiable=False, out=True)
+@random(eager=True, method=True, inplace=False, out=True, input=lambda grad: grad.new_zeros(grad.shape))
 def bernoulli(input, p=None, *, generator: object = None):
     """1 with the probability that each element of `input` gives (or `p` everywhere), else 0."""
     if p is not None:
@@ -41,6 +41,13 @@ def poisson(input, generator: object = None):
     """Poisson numbers with the rates in `input`."""
     from ..randomness import draw_poisson
     return draw_poisson(input, generator)
+
+
+@random(eager=True, method=False, differentiable=False)
+def binomial(count, prob, generator: object = None):
+    """Successes in `count` trials, each of chance `prob`."""
+    from ..randomness import draw_binomial
+    return draw_binomial(count, prob, generator)
 
 
 @random(eager=True, method=False, differentiable=False)
@@ -157,14 +164,23 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     return _alpha("feature_alpha_dropout", input, p, training, inplace, (*input.shape[:2], *(1,) * (input.ndim - 2)))
 
 
+def _random_slopes(input, lower, upper):
+    """1 where input is positive, else a slope of [lower, upper), float64 draws made for these elements only."""
+    from ..creation import empty, ones_like, tensor
+    from ..dtypes import float64
+    falling = input <= 0
+    low, high = (tensor(bound, dtype=input.dtype).item() for bound in (lower, upper))
+    drawn = _draw("uniform", empty(int(falling.sum()), dtype=float64), None, 0.0, 1.0) * (high - low) + low
+    return ones_like(input).masked_scatter(falling, drawn.to(input.dtype))
+
+
 @composite(namespaces=("", _F), method=False)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu whose slope is drawn from [lower, upper) in training, and is their mean otherwise."""
     if lower > upper:
         raise RuntimeError(f"rrelu: lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if training:
-        slope = uniform_like.call(input.detach(), float(lower), float(upper))
-        result = input * OPS["where"].call(input.detach() > 0, 1.0, slope).to(input.dtype)
+        result = input * _random_slopes(input.detach(), lower, upper)
     else:
         result = OPS["nn.functional.leaky_relu"].call(input, (lower + upper) / 2)
     return input.copy_(result) if inplace else result
