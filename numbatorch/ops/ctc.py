@@ -52,16 +52,18 @@ def _last_states(target_lengths):
 
 
 @scan(name="_ctc", eager=True, method=False, outputs=("result0", "result1"),
-      log_probs=lambda grad_result0, log_probs, targets, input_lengths, target_lengths, result0, result1, blank, zero_infinity:
-      _ctc_gradient(grad_result0, log_probs, targets, input_lengths, target_lengths, result0, result1, blank,
-                    zero_infinity))
+      log_probs=lambda grad_result0, log_probs, targets, input_lengths, target_lengths, result1, blank, zero_infinity:
+      _ctc_gradient(grad_result0, log_probs, targets, input_lengths, target_lengths, result1, blank, zero_infinity))
 def ctc(log_probs, targets, input_lengths, target_lengths, blank: int, zero_infinity: bool):
-    """(losses (N,), forward logarithms (T, N, L)) of log_probs (T, N, C) and padded targets (N, S)."""
+    """(losses (N,), forward logarithms (T, N, L)) of log_probs (T, N, C) and padded targets (N, S).
+
+    Logarithms grow with T while their differences count, so they are kept in float64.
+    """
     steps, n, _ = log_probs.shape
     states = _states(targets, blank)
     skip = _may_skip(states, blank)
-    emitted = log_probs.gather(2, states.unsqueeze(0).expand(steps, -1, -1))  # (T, N, L)
-    alphas = log_probs.new_full(emitted.shape, -_INFINITY)
+    emitted = log_probs.gather(2, states.unsqueeze(0).expand(steps, -1, -1)).double()  # (T, N, L)
+    alphas = emitted.new_full(emitted.shape, -_INFINITY)
     alpha = alphas[0]
     alpha[:, :2] = emitted[0, :, :2]
     none = target_lengths == 0
@@ -72,30 +74,37 @@ def ctc(log_probs, targets, input_lengths, target_lengths, blank: int, zero_infi
         reach = logaddexp(alpha, _later(alpha, 1))
         reach = logaddexp(reach, where(skip, _later(alpha, 2), -_INFINITY))
         alphas[t] = alpha = reach + emitted[t]
-    last = (input_lengths - 1).clamp(min=0).reshape(1, n, 1).expand(1, n, emitted.shape[2])
+    return _losses(alphas, input_lengths, target_lengths).to(log_probs.dtype), alphas
+
+
+def _losses(alphas, input_lengths, target_lengths):
+    """-log of the chance to be in one of the last two states at the end."""
+    logaddexp, where = OPS["logaddexp"].call, OPS["where"].call
+    none, n = target_lengths == 0, alphas.shape[1]
+    last = (input_lengths - 1).clamp(min=0).reshape(1, n, 1).expand(1, n, alphas.shape[2])
     final = alphas.gather(0, last)[0]  # (N, L)
     end, label = _last_states(target_lengths)
     ends = logaddexp(final.gather(1, end), where(none.unsqueeze(1), -_INFINITY, final.gather(1, label)))
     losses = -ends.squeeze(1)
     # Without any time step only the empty sequence is possible.
-    losses = where(input_lengths == 0, where(none, 0.0, _INFINITY).to(losses.dtype), losses)
-    return losses, alphas
+    return where(input_lengths == 0, where(none, 0.0, _INFINITY).to(losses.dtype), losses)
 
 
-def _ctc_gradient(grad, log_probs, targets, input_lengths, target_lengths, losses, alphas, blank, zero_infinity):
+def _ctc_gradient(grad, log_probs, targets, input_lengths, target_lengths, alphas, blank, zero_infinity):
     """exp(log_probs) - the chance of each class at each step given the labels: PyTorch's gradient, for normalised input."""
     steps, n, _ = log_probs.shape
     states = _states(targets, blank)
     skip = _may_skip(states, blank)
     index = states.unsqueeze(0).expand(steps, -1, -1)
-    emitted = log_probs.gather(2, index)
+    emitted = log_probs.gather(2, index).double()
+    losses = _losses(alphas, input_lengths, target_lengths)
     logaddexp, where = OPS["logaddexp"].call, OPS["where"].call
     end, label = _last_states(target_lengths)
     places = OPS["_positions"].call(states, states.shape[1]).unsqueeze(0)
     ends = (places == end) | ((places == label) & (target_lengths > 0).unsqueeze(1))
-    finish = where(ends, 0.0, -_INFINITY).to(log_probs.dtype)
-    beta = log_probs.new_full(alphas.shape[1:], -_INFINITY)
-    chances = log_probs.new_zeros(alphas.shape)
+    finish = where(ends, 0.0, -_INFINITY).to(emitted.dtype)
+    beta = emitted.new_full(alphas.shape[1:], -_INFINITY)
+    chances = emitted.new_zeros(alphas.shape)
     for t in range(steps - 1, -1, -1):
         # beta leaves out what step t itself emits, which alpha holds.
         if t < steps - 1:
@@ -104,7 +113,7 @@ def _ctc_gradient(grad, log_probs, targets, input_lengths, target_lengths, losse
             beta = logaddexp(reach, _earlier(where(skip, after, -_INFINITY), 2))
         beta = where((input_lengths - 1 == t).unsqueeze(1), finish, beta)
         chances[t] = (alphas[t] + beta + losses.unsqueeze(1)).exp()
-    result = log_probs.exp() - log_probs.new_zeros(log_probs.shape).scatter_add(2, index, chances)
+    result = log_probs.exp() - log_probs.new_zeros(log_probs.shape).scatter_add(2, index, chances.to(log_probs.dtype))
     result = result * grad.reshape(1, n, 1)
     steps_left = OPS["_positions"].call(states, steps).unsqueeze(1) >= input_lengths.unsqueeze(0)  # (T, N)
     drop = steps_left

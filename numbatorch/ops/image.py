@@ -25,7 +25,8 @@ def pixel_shuffle(input, upscale_factor):
                            f"upscale_factor, but input.size(-3)={c} is not divisible by {r * r}")
     n = len(outer)
     parts = input.reshape(*outer, c // (r * r), r, r, h, w)
-    return parts.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2).reshape(*outer, c // (r * r), h * r, w * r)
+    parts = parts.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    return _copied(parts.reshape(*outer, c // (r * r), h * r, w * r), input)
 
 
 @composite(namespaces=_BOTH, method=False)
@@ -44,7 +45,13 @@ def pixel_unshuffle(input, downscale_factor):
                                f"input.size({place})={size} is not divisible by {r}")
     n = len(outer)
     parts = input.reshape(*outer, c, h // r, r, w // r, r)
-    return parts.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3).reshape(*outer, c * r * r, h // r, w // r)
+    parts = parts.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    return _copied(parts.reshape(*outer, c * r * r, h // r, w // r), input)
+
+
+def _copied(result, input):
+    """`result`, in memory of its own."""
+    return result.clone() if result.data_ptr() == input.data_ptr() else result
 
 
 @composite(namespaces=_BOTH, method=False, aliases=("native_channel_shuffle",))
@@ -296,6 +303,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     places = [_bounded(x, s, padding_mode, align_corners) for x, s in zip(places, size, strict=True)]
     if mode == "nearest":
         result = _sample(flat, size, [x.round() for x in places])
+        if grid.requires_grad:  # it has a gradient, of zeros
+            result = result + (places[0].masked_fill(places[0].detach() == places[0].detach(), 0)).unsqueeze(1)
         return result.reshape(n, c, *out)
     lows = [x.detach().floor() for x in places]
     total = None
