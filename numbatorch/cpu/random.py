@@ -422,7 +422,8 @@ def fill(function, state, ptr, shape, strides, dtype, *arguments):
 def _fill_complex(function, state, ptr, shape, strides, dtype, *arguments):
     part = "float32" if dtype == "complex64" else "float64"
     if function is fill_normal:
-        mean, std = (*arguments, *(0.0, 1.0)[len(arguments) :])
+        mean = arguments[0] if arguments else 0.0
+        std = arguments[1] if len(arguments) > 1 else 1.0
         arguments = (mean, std / math.sqrt(2.0))
     fill(function, state, ptr, (*shape, 2), (*(2 * stride for stride in strides), 1), part, *arguments)
 
