@@ -274,8 +274,8 @@ def isin_tensors(elements, test_elements, invert: bool):
     import numpy as np
 
     from ..creation import from_numpy
-    return from_numpy(np.ascontiguousarray(
-        np.isin(elements.detach().numpy(), test_elements.detach().numpy(), invert=invert)))
+    found = np.isin(elements.detach().numpy(), test_elements.detach().numpy(), invert=invert)
+    return from_numpy(np.asarray(found, order="C"))
 
 
 @composite(method=False, out=True)
