@@ -10,6 +10,8 @@ from . import dtypes
 from .autograd.modes import mode
 from .calls import check_inplace, overwrite, record
 from .ops.declare import OPS
+from .ops.gathering import flat_nonzero
+from .ops.index import check
 from .tensor import Tensor
 
 _new = object.__new__
@@ -44,9 +46,21 @@ def getitem(self, index):
     return result
 
 
+def _is_mask(self, index):
+    return (isinstance(index, Tensor) and index._layout.dtype.name == "bool" and index._layout.ndim > 0
+            and self._layout.shape[:index._layout.ndim] == index._layout.shape)
+
+
 def _general(self, index):
+    if _is_mask(self, index) and index._layout.ndim == self._layout.ndim:
+        return OPS["masked_select"].call(self, index)
     part, dims, tensors = _basic_part(self, index)
-    return part if not dims else OPS["_index_get"].call(part, tensors, dims)
+    if not dims:
+        return part
+    if len(dims) == 1:
+        check("index", tensors[0], part._layout.shape[dims[0]], dims[0], wrap=True)
+        return OPS["_gather"].call(part, tensors[0], dims, "address")
+    return OPS["_index_get"].call(part, tensors, dims)
 
 
 def setitem(self, index, value):
@@ -54,6 +68,10 @@ def setitem(self, index, value):
     number = not isinstance(value, Tensor)
     if number and not isinstance(value, (int, float, complex, np.generic)):
         raise TypeError(f"can't assign a {type(value).__name__} to a {self.type()}; make it a tensor first")
+    if number and _is_mask(self, index):
+        rest = self._layout.ndim - index._layout.ndim
+        self.masked_fill_(index.reshape((*index._layout.shape, *(1,) * rest)) if rest else index, value)
+        return
     part, dims, tensors = _part(self, index)
     if dims:
         if number:
@@ -136,7 +154,7 @@ def _basic_part(self, index):
         elif i._layout.dtype.name in ("bool", "uint8"):
             _check_mask(self, i, axis, at)
             key += [_EVERYTHING] * i._layout.ndim
-            tensors += OPS["nonzero"].call(i).unbind(1)
+            tensors += OPS["nonzero"].call(i).unbind(1) if i._layout.ndim > 1 else [flat_nonzero(i)]
             dims += range(place, place + i._layout.ndim)
             place, axis = place + i._layout.ndim, axis + i._layout.ndim
         else:

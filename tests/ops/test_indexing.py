@@ -1,0 +1,134 @@
+"""Tensor[index], its assignment, and the functions that gather and scatter."""
+
+import numpy as np
+import pytest
+
+import numbatorch as nt
+from numbatorch.nn import functional as F
+
+ARRAY = np.arange(60.0).reshape(3, 4, 5)
+MASK = ARRAY[:, :, 0] % 3 == 0
+INDICES = [
+    1, -1, (1, 2), (1, -1, 0), slice(1, 3), (slice(None), slice(0, 4, 2)), (Ellipsis, 1), (None, 1, Ellipsis, None),
+    [0, 2], np.array([[0, -1], [2, 1]]), (np.array([0, 1]), np.array([2, 3])), (slice(None), np.array([0, 1]),
+                                                                               np.array([[2], [3]])),
+    (np.array([0, 1]), slice(None), np.array([2, 3])), MASK, (MASK, 2), True, False, np.zeros((0,), dtype=np.int64),
+    ARRAY > 30]
+
+
+def ours(index):
+    """An index with tensors for arrays."""
+    if isinstance(index, tuple):
+        return tuple(map(ours, index))
+    return nt.tensor(index) if isinstance(index, np.ndarray) else index
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_reading_and_writing_agree_with_numpy(index):
+    x = nt.tensor(ARRAY)
+    np.testing.assert_array_equal(x[ours(index)].numpy(), ARRAY[index])
+    changed = ARRAY.copy()
+    changed[index] = -1
+    x[ours(index)] = -1
+    np.testing.assert_array_equal(x.numpy(), changed)
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_gradients_of_reading_and_writing(index):
+    x = nt.tensor(ARRAY, requires_grad=True)
+    y = x * 1
+    y[ours(index)] = 0
+    (y.sum() + (x[ours(index)] * 5).sum()).backward()
+    expected = np.ones_like(ARRAY)
+    expected[index] = 0
+    np.add.at(expected, index, 5)
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+@pytest.mark.parametrize("index, error, message", [
+    (7, IndexError, "index 7 is out of bounds for dimension 0 with size 3"), ((0, 0, 0, 0), IndexError, "too many indices"),
+    ([9], IndexError, "index 9 is out of bounds"), (slice(None, None, -1), ValueError, "step"), ("a", TypeError, "valid"),
+    (1.5, IndexError, "valid indices"), (([0, 1], [0, 1, 2]), IndexError, "broadcast")])
+def test_wrong_indices(index, error, message):
+    with pytest.raises(error, match=message):
+        nt.tensor(ARRAY)[index]
+
+
+def test_assignment_broadcasts_and_converts():
+    x = nt.zeros(2, 3, dtype=nt.int64)
+    x[:, 1] = nt.tensor([1.9, 2.9])
+    x[nt.tensor([1])] += nt.tensor([[10, 20, 30]])
+    assert x.tolist() == [[0, 1, 0], [10, 22, 30]]
+    with pytest.raises(RuntimeError):
+        x[0] = nt.ones(4)
+
+
+def test_a_recorded_leaf_cannot_be_assigned_to():
+    x = nt.zeros(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        x[0] = 1.0
+    with pytest.raises(RuntimeError, match="leaf"):
+        x[nt.tensor([0])] = 1.0
+
+
+def test_colliding_places_get_their_elements_in_order():
+    place = nt.tensor([1, 0, 1, 1])
+    source = nt.tensor([1.0, 2.0, 3.0, 4.0])
+    x = nt.full((3,), 10.0)
+    assert x.scatter(0, place, source).tolist() == [2, 4, 10]
+    assert x.scatter_add(0, place, source).tolist() == [12, 18, 10]
+    assert x.scatter_reduce(0, place, source, "prod").tolist() == [20, 120, 10]
+    assert x.scatter_reduce(0, place, source, "mean", include_self=False).tolist()[0] == 2
+    assert x.scatter_reduce(0, place, source, "amax", include_self=False).tolist() == [2, 4, 10]
+    assert x.index_add(0, place, source, alpha=2).tolist() == [14, 26, 10]
+    assert x.index_put((place,), source, accumulate=True).tolist() == [12, 18, 10]
+
+
+def test_results_do_not_depend_on_threads():
+    generator = np.random.default_rng(0)
+    index = nt.tensor(generator.integers(0, 50, (400, 300)))
+    source = nt.tensor(generator.standard_normal((400, 300)).astype("f4"))
+    threads, found = nt.get_num_threads(), []
+    for count in (1, 2):
+        nt.set_num_threads(count)
+        found.append(nt.zeros(50, 300).scatter_add(0, index, source).numpy())
+    nt.set_num_threads(threads)
+    np.testing.assert_array_equal(*found)
+
+
+def test_masks():
+    x, mask = nt.tensor(ARRAY), nt.tensor(ARRAY > 40)
+    np.testing.assert_array_equal(x.masked_select(mask).numpy(), ARRAY[ARRAY > 40])
+    np.testing.assert_array_equal(mask.nonzero().numpy(), np.argwhere(ARRAY > 40))
+    assert [t.tolist() for t in nt.where(mask)] == [t.tolist() for t in np.nonzero(ARRAY > 40)]
+    assert nt.zeros(3).masked_scatter(nt.tensor([True, False, True]), nt.tensor([1.0, 2.0])).tolist() == [1, 0, 2]
+
+
+def test_embedding_pads_and_renormalises():
+    weight = nt.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    F.embedding(nt.tensor([0, 2, 2]), weight, padding_idx=0).sum().backward()
+    assert weight.grad.tolist() == [[0, 0], [0, 0], [2, 2]]
+    F.embedding(nt.tensor([0]), weight, max_norm=1.0)
+    assert weight[0].norm().item() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(IndexError, match="index 3 is out of bounds"):
+        F.embedding(nt.tensor([3]), weight)
+
+
+@pytest.mark.parametrize("call, error", [
+    (lambda x: x.index_select(0, nt.tensor([3])), IndexError), (lambda x: x.gather(1, nt.tensor([[0, 9]])), RuntimeError),
+    (lambda x: x.scatter_add(0, nt.tensor([[5]]), nt.ones(1, 1)), RuntimeError),
+    (lambda x: x.index_add(0, nt.tensor([0]), nt.ones(2, 3)), RuntimeError),
+    (lambda x: x.take(nt.tensor([6])), IndexError), (lambda x: x.index_fill(0, nt.tensor([[0]]), 1), IndexError)])
+def test_places_outside_are_refused(call, error):
+    with pytest.raises(error):
+        call(nt.zeros(2, 3))
+
+
+def test_unique_and_counts():
+    x = nt.tensor([3, 1, 3, 2, 1, 3])
+    values, inverse, counts = nt.unique(x, return_inverse=True, return_counts=True)
+    assert values.tolist() == [1, 2, 3] and counts.tolist() == [2, 1, 3] and values[inverse].tolist() == x.tolist()
+    assert nt.unique_consecutive(nt.tensor([1, 1, 2, 1])).tolist() == [1, 2, 1]
+    assert nt.unique(nt.tensor([[2, 1], [0, 1], [2, 1]]), dim=0).tolist() == [[0, 1], [2, 1]]
+    assert x.bincount(minlength=5).tolist() == [0, 2, 1, 3, 0]
+    assert nt.bucketize(nt.tensor([0.5, 1.0, 9.0]), nt.tensor([1.0, 2.0]), right=True).tolist() == [0, 1, 2]
