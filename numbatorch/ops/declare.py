@@ -82,8 +82,8 @@ class Op:
     reference: Callable | None = None
     samples: Callable | None = None
     sample_kwargs: dict = field(default_factory=dict)
-    call: Callable | None = None
-    call_inplace: Callable | None = None
+    call: Any = None
+    call_inplace: Any = None
 
     def __repr__(self):
         return f"<{self.kind} {self.name}>"
