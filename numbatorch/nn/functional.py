@@ -2,7 +2,7 @@
 
 import inspect
 
-from ..ops import namespace
+from ..ops import OPS, namespace
 
 # Functions that take `inplace`; the op table knows their in-place forms under `name_`.
 _INPLACE = ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "hardtanh", "hardsigmoid", "hardswish", "silu",
@@ -11,8 +11,7 @@ _INPLACE = ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "hardtanh", "h
 
 def _with_inplace(name, function):
     """`function` with a last argument that lets the result replace the input, written out for its parameters."""
-    from ..tensor import Tensor
-    changing = getattr(Tensor, f"{name}_", None) or _by_copy(function)
+    changing = OPS[f"nn.functional.{name}"].call_inplace or _by_copy(function)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "out"]
     head = "".join(f"{p.name}, " if p.default is p.empty else f"{p.name}=default_{p.name}, " for p in parameters)
     passed = ", ".join(p.name for p in parameters)
@@ -26,7 +25,7 @@ def _with_inplace(name, function):
 
 def _by_copy(function):
     def changing(input, *args):
-        return input.copy_(function(input, *args))
+        return input.copy_(function(input.clone(), *args))
     return changing
 
 

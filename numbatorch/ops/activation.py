@@ -33,11 +33,19 @@ def leaky_relu(input, negative_slope: float = 0.01):
     return f.where(f.gt(input, 0), input, input * negative_slope)
 
 
-@elementwise(namespaces=_F, grad=lambda grad, input, min_val, max_val: f.where(
+@elementwise(name="limited", method=False, out=False, grad=lambda grad, input, min_val, max_val: f.where(
     f.gt(input, min_val) & f.lt(input, max_val), grad, 0))
-def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0):
-    """input limited to [min_val, max_val]."""
+def limited(input, min_val: float, max_val: float):
+    """input limited to [min_val, max_val], with gradient only strictly inside."""
     return f.minimum(f.maximum(input, min_val), max_val)
+
+
+@composite(namespaces=_F, method=False)
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """input limited to [min_val, max_val]."""
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    return (limited.call_inplace if inplace else limited.call)(input, min_val, max_val)
 
 
 @elementwise(namespaces=_F, promote=FLOAT)

@@ -99,7 +99,7 @@ def _plain_strides(x):
     return x.contiguous()
 
 
-@composite(namespaces="nn.functional", method=False)
+@composite(namespaces="nn.functional", method=False, out=True)
 def linear(input, weight, bias=None):
     """input @ weight.T + bias: (..., K), (M, K), (M,) -> (..., M)."""
     if input._layout.ndim == 2 and weight._layout.ndim == 2:

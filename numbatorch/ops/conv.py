@@ -121,6 +121,10 @@ def _transposed(rank, input, weight, bias, stride, padding, output_padding, grou
         raise RuntimeError(f"{name}: given input size per channel: {list(input.shape[2:])}. Calculated output size per "
                            f"channel: {list(size)}. Output size is too small")
     shape = (input.shape[0], weight.shape[1] * groups, *size)
+    beyond = [o // s for o, s in zip(output_padding, stride, strict=True)]
+    if any(beyond):  # a convolution of the result would have more positions than input has: the others are zeros
+        from .declare import OPS
+        input = OPS["nn.functional.pad"].call(input, [n for extra in reversed(beyond) for n in (0, extra)])
     result = conv_input_gradient.call(input.contiguous(), weight.contiguous(), shape, stride, padding, dilation, groups)
     if bias is not None:
         result = result + bias.view(1, -1, *(1,) * rank)

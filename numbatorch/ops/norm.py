@@ -50,6 +50,8 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     In training mean and variance are the batch's, and move the running ones by `momentum` (variance unbiased).
     """
     if input.ndim < 2:
+        if input.numel() == 0:  # nothing to normalise
+            return input.clone()
         raise RuntimeError(f"batch_norm: expected at least 2 dimensions, got input {tuple(input.shape)}")
     channels = input.shape[1]
     for label, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
