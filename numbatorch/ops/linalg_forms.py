@@ -184,7 +184,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     x = pinv.call(A, rcond) @ right
     from ..creation import empty
     rank = matrix_rank.call(A, rtol=rcond) if driver != "gels" else empty(0, dtype=dtypes.int64)
-    residuals = empty(0, dtype=A.dtype.to_real())
+    residuals = x.abs().reshape(-1).narrow(0, 0, 0)
     if A.shape[-2] > A.shape[-1] and (driver == "gels" or bool((rank == A.shape[-1]).all())) and driver != "gelsy":
         difference = (A @ x - right).abs()
         residuals = (difference * difference).sum(-2)
@@ -415,7 +415,8 @@ def tensorsolve(A, B, dims=None):
         n *= size
     if n != B.numel():
         raise RuntimeError("linalg.tensorsolve: Expected self to satisfy the requirement "
-                           f"prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {n} != {B.numel()}")
+                           f"prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {n} "
+                           f"!= {B.numel()}")
     return solve_matrices.call(A.reshape(n, n), B.reshape(n, 1)).reshape(rest)
 
 

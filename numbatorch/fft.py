@@ -1,0 +1,7 @@
+"""numbatorch.fft: the ops of the table's namespace "fft"."""
+
+from .ops import namespace
+
+globals().update(namespace("fft"))
+
+__all__ = list(namespace("fft"))

@@ -1,0 +1,254 @@
+"""Discrete Fourier transforms through NumPy's pocketfft, with gradients.
+
+Everything is one op: `_fft` along some dimensions, forward or backward, complex to complex, real to half-spectrum or
+half-spectrum to real. The adjoint of a transform is the transform the other way with the same factor.
+"""
+
+import numpy as np
+
+from .. import dtypes
+from ..layout import wrap_dim
+from .declare import OPS, composite, foreign
+
+_NORMS = (None, "backward", "ortho", "forward")
+
+
+def _factor(norm, inverse, count):
+    """What a transform of `count` points is multiplied by."""
+    if norm == "ortho":
+        return count**-0.5
+    return 1 / count if inverse == (norm != "forward") else 1.0
+
+
+def _complex_gradient(grad, dims, inverse, factor):
+    return complex_transform.call(grad, dims, not inverse, factor)
+
+
+@foreign(name="_fft_c2c", method=False, grad=_complex_gradient)
+def complex_transform(input, dims: tuple, inverse: bool, factor: float, fast: tuple = ()):
+    """sum over n of x[n] exp(-+2 pi i k n / N) along dims, times factor. `fast` (or dims) vary fastest in memory."""
+    values = input.detach().numpy()
+    function = np.fft.ifftn if inverse else np.fft.fftn
+    norm = "forward" if inverse else "backward"  # neither scales
+    return _scaled(function(values, axes=dims, norm=norm), factor, values.dtype, fast or dims)
+
+
+def _scaled(values, factor, dtype, dims):
+    """A tensor of values times factor; the transformed dimensions vary fastest in memory, as in PyTorch."""
+    from ..creation import from_numpy
+    if factor != 1.0:
+        values = values * values.real.dtype.type(factor)
+    order = [d for d in range(values.ndim) if d not in dims] + sorted(dims)
+    ordered = from_numpy(np.asarray(values.transpose(order), dtype=dtype, order="C"))
+    return ordered.permute(*(order.index(d) for d in range(values.ndim)))
+
+
+def _edges_halved(n):
+    """Weights of a half-spectrum of n points: how often each frequency is in the whole one."""
+    weights = np.full(n // 2 + 1, 2.0)
+    weights[0] = 1
+    if n % 2 == 0:
+        weights[-1] = 1
+    return weights
+
+
+def _along(values, ndim, dim, like):
+    from ..creation import tensor
+    shape = [1] * ndim
+    shape[dim] = len(values)
+    return tensor(values, dtype=like.dtype.to_real()).reshape(tuple(shape))
+
+
+def _real_gradient(grad, input, dim, factor):
+    n = input.shape[dim]
+    weights = 1 / _edges_halved(n)
+    return half_to_real.call(grad * _along(weights, grad.ndim, dim, grad), dim, n, factor)
+
+
+@foreign(name="_fft_r2c", method=False, grad=_real_gradient)
+def real_to_half(input, dim: int, factor: float):
+    """The first N // 2 + 1 frequencies of real input along dim, times factor."""
+    values = input.detach().numpy()
+    dtype = np.complex64 if values.dtype == np.float32 else np.complex128
+    return _scaled(np.fft.rfft(values, axis=dim), factor, dtype, (dim,))
+
+
+def _half_gradient(grad, dim, n, factor):
+    spectrum = real_to_half.call(grad, dim, factor)
+    return spectrum * _along(_edges_halved(n), spectrum.ndim, dim, spectrum)
+
+
+@foreign(name="_fft_c2r", method=False, grad=_half_gradient)
+def half_to_real(input, dim: int, n: int, factor: float):
+    """The real signal of n points whose half-spectrum the input is, times factor."""
+    values = input.detach().numpy()
+    dtype = np.float32 if values.dtype == np.complex64 else np.float64
+    return _scaled(np.fft.irfft(values, n, axis=dim, norm="forward"), factor, dtype, (dim,))
+
+
+# ------------------------------------------------------------------ arguments
+
+def _floating(name, input, kind):
+    """Integers in the default float; RuntimeError for what no transform takes."""
+    if kind == "real" and input.dtype.is_complex:
+        raise RuntimeError(f"fft.{name}: expects a real input tensor, but got {input.dtype}")
+    if input.dtype.category < dtypes.FLOAT:
+        input = input.to(dtypes.get_default_dtype())
+    if input.dtype.itemsize < 4:
+        raise RuntimeError(f"fft.{name}: Unsupported dtype {input.dtype}")
+    return input.to(input.dtype.to_complex()) if kind == "complex" else input
+
+
+def _sized(input, dim, n):
+    """Cut or padded with zeros to n along dim."""
+    present = input.shape[dim]
+    if n == present:
+        return input
+    if n < present:
+        return input.narrow(dim, 0, n)
+    from ..creation import zeros
+    shape = list(input.shape)
+    shape[dim] = n - present
+    return OPS["cat"].call([input, zeros(*shape, dtype=input.dtype)], dim)
+
+
+def _arguments(name, input, s, dim, norm, last=None):
+    """(dims, sizes): `last(n)` gives the default size of the last dimension."""
+    if norm not in _NORMS:
+        raise RuntimeError(f"fft.{name}: Invalid normalization mode: {norm!r}")
+    if dim is None:
+        dims = tuple(range(input.ndim)) if s is None else tuple(range(input.ndim - len(s), input.ndim))
+        if s is not None and len(s) > input.ndim:
+            raise RuntimeError(f"fft.{name}: Got shape with {len(s)} values but input tensor only has {input.ndim} "
+                               "dimensions.")
+    else:
+        if input.ndim == 0:
+            raise IndexError(f"fft.{name}: Dimension specified as {dim} but tensor has no dimensions")
+        dims = tuple(wrap_dim(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"fft.{name}: FFT dims must be unique, got {dims}")
+    if s is not None and len(s) != len(dims):
+        raise RuntimeError(f"fft.{name}: When given, dim and shape arguments must have the same length, got "
+                           f"{len(dims)} and {len(s)}")
+    sizes = [input.shape[d] if s is None or s[k] in (-1, None) else int(s[k]) for k, d in enumerate(dims)]
+    if last is not None and dims and (s is None or s[-1] in (-1, None)):
+        sizes[-1] = last(input.shape[dims[-1]])
+    if any(n < 1 for n in sizes):
+        raise RuntimeError(f"fft.{name}: Invalid number of data points ({min(sizes)}) specified")
+    return dims, sizes
+
+
+def _product(sizes):
+    count = 1
+    for n in sizes:
+        count *= n
+    return count
+
+
+def _transform(name, input, s, dim, norm, inverse):
+    input = _floating(name, input, "complex")
+    dims, sizes = _arguments(name, input, s, dim, norm)
+    for d, n in zip(dims, sizes, strict=True):
+        input = _sized(input, d, n)
+    if not dims:
+        return input
+    return complex_transform.call(input, dims, inverse, _factor(norm, inverse, _product(sizes)))
+
+
+def _forward_real(name, input, s, dim, norm, inverse=False):
+    """Half-spectrum of real input; conjugated, with the inverse's factor, for `inverse` (ihfft)."""
+    input = _floating(name, input, "real")
+    dims, sizes = _arguments(name, input, s, dim, norm)
+    if not dims:
+        raise RuntimeError(f"fft.{name}: must transform at least one axis")
+    for d, n in zip(dims, sizes, strict=True):
+        input = _sized(input, d, n)
+    result = real_to_half.call(input, dims[-1], _factor(norm, inverse, _product(sizes)))
+    if inverse:
+        result = result.conj()
+    fast = () if inverse else dims
+    return complex_transform.call(result, dims[:-1], inverse, 1.0, fast) if len(dims) > 1 else result
+
+
+def _backward_real(name, input, s, dim, norm, inverse=True):
+    """Real signal of a half-spectrum; of its conjugate, with the forward's factor, unless `inverse` (hfft)."""
+    input = _floating(name, input, "complex")
+    dims, sizes = _arguments(name, input, s, dim, norm, lambda n: 2 * (n - 1))
+    if not dims:
+        raise RuntimeError(f"fft.{name}: must transform at least one axis")
+    for d, n in zip(dims, [*sizes[:-1], sizes[-1] // 2 + 1], strict=True):
+        input = _sized(input, d, n)
+    if len(dims) > 1:
+        input = complex_transform.call(input, dims[:-1], inverse, 1.0)
+    if not inverse:
+        input = input.conj()
+    return half_to_real.call(input, dims[-1], sizes[-1], _factor(norm, inverse, _product(sizes)))
+
+
+# ------------------------------------------------------------------ public names
+
+_DOCS = {
+    "fft": "Discrete Fourier transform", "ifft": "Inverse discrete Fourier transform",
+    "rfft": "Discrete Fourier transform of real input: the frequencies that are not negative",
+    "irfft": "Inverse of rfft: a real signal",
+    "hfft": "Discrete Fourier transform of a Hermitian signal, given by its first half: real",
+    "ihfft": "Inverse of hfft: the first half of a Hermitian signal"}
+
+
+def _define(name, run):
+    def one(input, n=None, dim=-1, norm=None):
+        return run(name, input, None if n is None else (n,), dim, norm)
+
+    def two(input, s=None, dim=(-2, -1), norm=None):
+        return run(f"{name}2", input, s, dim, norm)
+
+    def many(input, s=None, dim=None, norm=None):
+        return run(f"{name}n", input, s, dim, norm)
+    text = _DOCS[name]
+    scale = 'norm: "backward" scales the inverse by 1/n, "forward" the forward one, "ortho" both by 1/sqrt(n).'
+    one.__doc__ = f"{text} along `dim`, of n points. {scale}"
+    two.__doc__ = f"{text} over two dimensions, of sizes s. {scale}"
+    many.__doc__ = f"{text} over several dimensions (all when None), of sizes s. {scale}"
+    for suffix, function in (("", one), ("2", two), ("n", many)):
+        composite(name=f"{name}{suffix}", namespaces="fft", out=True)(function)
+
+
+_define("fft", lambda name, *arguments: _transform(name, *arguments, False))
+_define("ifft", lambda name, *arguments: _transform(name, *arguments, True))
+_define("rfft", _forward_real)
+_define("irfft", _backward_real)
+_define("hfft", lambda name, *arguments: _backward_real(name, *arguments, False))
+_define("ihfft", lambda name, *arguments: _forward_real(name, *arguments, True))
+
+
+def _shift(input, dim, sign):
+    dims = tuple(range(input.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    if not dims:
+        return input.clone()
+    return OPS["roll"].call(input, tuple(sign * (input.shape[d] // 2) for d in dims), dims)
+
+
+@composite(namespaces="fft")
+def fftshift(input, dim=None):
+    """Frequency 0 moved to the middle, along `dim` or all dimensions."""
+    return _shift(input, dim, 1)
+
+
+@composite(namespaces="fft")
+def ifftshift(input, dim=None):
+    """What fftshift did, undone."""
+    return _shift(input, dim, -1)
+
+
+@composite(namespaces="fft", method=False, out=True)
+def fftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None):
+    """Frequencies of the results of fft of n points that are d apart."""
+    from ..creation import tensor
+    return tensor(np.fft.fftfreq(n, d), dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+
+
+@composite(namespaces="fft", method=False, out=True)
+def rfftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None):
+    """Frequencies of the results of rfft of n points that are d apart."""
+    from ..creation import tensor
+    return tensor(np.fft.rfftfreq(n, d), dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
