@@ -23,7 +23,7 @@ def chosen_shape(shape, index_shape, dims):
 
 
 def geometry(target, index, dims, form):
-    """How one loop walks: shape, strides of target and index over it, size and stride of what the index chooses from."""
+    """How a loop walks: shape, strides of target and index over it, size and stride of what the index chooses from."""
     dim = dims[0]
     if form == "along":
         shape = index.shape

@@ -109,6 +109,24 @@ def chunk(input, chunks, dim=0):
 
 
 @composite
+def unsafe_split(tensor, split_size, dim=0):
+    """`split`, as a function that PyTorch keeps for programs that change the parts in place."""
+    return split.call(tensor, split_size, dim)
+
+
+@composite
+def unsafe_split_with_sizes(input, split_sizes, dim=0):
+    """`split_with_sizes`, likewise."""
+    return split_with_sizes.call(input, split_sizes, dim)
+
+
+@composite
+def unsafe_chunk(input, chunks, dim=0):
+    """`chunk`, likewise."""
+    return chunk.call(input, chunks, dim)
+
+
+@composite
 def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
     """Views of `sections` nearly equal parts along `dim`, or of the parts between `indices`."""
     given = next((g for g in (indices_or_sections, indices, sections) if g is not None), None)

@@ -56,6 +56,16 @@ def sum_to(grad, shape):
     return reshape.call(grad, shape) if lead else grad
 
 
+@composite(namespaces="Tensor", method=True)
+def sum_to_size(input, *size):
+    """The sum over what broadcasting from `size` repeated. RuntimeError where it does not."""
+    size, own = sizes("sum_to_size", size), input._layout.shape
+    lead = len(own) - len(size)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(size, own[lead:], strict=True)):
+        raise RuntimeError(f"sum_to_size: size {list(size)} is not expandable to size {list(own)}")
+    return sum_to(input, size) if size else input.sum()
+
+
 # Another shape.
 
 @view(namespaces="Tensor", method=True, spread="size",

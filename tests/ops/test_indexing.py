@@ -46,8 +46,11 @@ def test_gradients_of_reading_and_writing(index):
 
 
 @pytest.mark.parametrize("index, error, message", [
-    (7, IndexError, "index 7 is out of bounds for dimension 0 with size 3"), ((0, 0, 0, 0), IndexError, "too many indices"),
-    ([9], IndexError, "index 9 is out of bounds"), (slice(None, None, -1), ValueError, "step"), ("a", TypeError, "valid"),
+    (7, IndexError, "index 7 is out of bounds for dimension 0 with size 3"),
+    ((0, 0, 0, 0), IndexError, "too many "
+                                                                                                        "indices"),
+    ([9], IndexError, "index 9 is out of bounds"), (slice(None, None, -1), ValueError, "step"),
+    ("a", TypeError, "valid"),
     (1.5, IndexError, "valid indices"), (([0, 1], [0, 1, 2]), IndexError, "broadcast")])
 def test_wrong_indices(index, error, message):
     with pytest.raises(error, match=message):
@@ -115,7 +118,8 @@ def test_embedding_pads_and_renormalises():
 
 
 @pytest.mark.parametrize("call, error", [
-    (lambda x: x.index_select(0, nt.tensor([3])), IndexError), (lambda x: x.gather(1, nt.tensor([[0, 9]])), RuntimeError),
+    (lambda x: x.index_select(0, nt.tensor([3])), IndexError),
+    (lambda x: x.gather(1, nt.tensor([[0, 9]])), RuntimeError),
     (lambda x: x.scatter_add(0, nt.tensor([[5]]), nt.ones(1, 1)), RuntimeError),
     (lambda x: x.index_add(0, nt.tensor([0]), nt.ones(2, 3)), RuntimeError),
     (lambda x: x.take(nt.tensor([6])), IndexError), (lambda x: x.index_fill(0, nt.tensor([[0]]), 1), IndexError)])

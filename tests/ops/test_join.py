@@ -21,7 +21,8 @@ def test_cat_and_stack_split_their_gradient():
 
 
 @pytest.mark.parametrize("call, error, message", [
-    (lambda: nt.cat([]), ValueError, "non-empty"), (lambda: nt.cat([nt.ones(2, 2), nt.ones(2, 3)]), RuntimeError, "Sizes"),
+    (lambda: nt.cat([]), ValueError, "non-empty"),
+    (lambda: nt.cat([nt.ones(2, 2), nt.ones(2, 3)]), RuntimeError, "Sizes"),
     (lambda: nt.cat([nt.ones(2), nt.ones(2, 2)]), RuntimeError, "number of dimensions"),
     (lambda: nt.cat([nt.tensor(1.0)]), RuntimeError, "zero-dimensional"),
     (lambda: nt.stack([nt.ones(2), nt.ones(3)]), RuntimeError, "equal size"),

@@ -16,7 +16,8 @@ def grid(*shape):
     lambda x: x.view(6, 2), lambda x: x.view((2, -1)), lambda x: x.transpose(0, 1), lambda x: x.permute(1, 0),
     lambda x: x.permute((1, 0)), lambda x: x.t(), lambda x: x.T, lambda x: x.mT, lambda x: x.unsqueeze(-1),
     lambda x: x.select(1, 2), lambda x: x.narrow(0, 1, 2), lambda x: x[1:, ::2], lambda x: x[None, ..., 1],
-    lambda x: x.diagonal(1), lambda x: x.unfold(1, 2, 1), lambda x: x.as_strided((2, 2), (4, 1), 1), lambda x: x.unbind(0)[1],
+    lambda x: x.diagonal(1), lambda x: x.unfold(1, 2, 1), lambda x: x.as_strided((2, 2), (4, 1), 1),
+    lambda x: x.unbind(0)[1],
     lambda x: x.split(3, 1)[1], lambda x: x.chunk(2)[0], lambda x: x.flatten(), lambda x: x.movedim(0, 1),
     lambda x: x.expand(2, 3, 4), lambda x: x.view(nt.int32)])
 def test_a_view_shares_memory(change):
