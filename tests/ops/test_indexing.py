@@ -47,8 +47,7 @@ def test_gradients_of_reading_and_writing(index):
 
 @pytest.mark.parametrize("index, error, message", [
     (7, IndexError, "index 7 is out of bounds for dimension 0 with size 3"),
-    ((0, 0, 0, 0), IndexError, "too many "
-                                                                                                        "indices"),
+    ((0, 0, 0, 0), IndexError, "too many indices"),
     ([9], IndexError, "index 9 is out of bounds"), (slice(None, None, -1), ValueError, "step"),
     ("a", TypeError, "valid"),
     (1.5, IndexError, "valid indices"), (([0, 1], [0, 1, 2]), IndexError, "broadcast")])
