@@ -324,6 +324,9 @@ def deliver(op, results, out):
                           f"{list(results._layout.shape)}. Resize it to zero elements first: out.resize_(0).",
                           stacklevel=3)
         out.resize_(results._layout.shape)
+    elif any(s == 0 and n > 1 for n, s in zip(own.shape, own.strides, strict=True)) and own.numel:
+        raise RuntimeError(f"{op.name}(): unsupported operation: more than one element of the written-to tensor out refers "
+                           "to a single memory location. Please clone() the tensor before performing the operation.")
     out.copy_(results.detach())
     return out
 
@@ -543,6 +546,9 @@ def _inplace_by_copy(op):
         # What is recorded may save the input, so it gets values that this call does not overwrite.
         source = OPS["clone"].call(input) if recorded and input._needs_grad else input
         result = op.call(source, *args, **kwargs)
+        if not op.casts and not dtypes.can_cast(result._layout.dtype, input._layout.dtype):
+            raise RuntimeError(f"{op.name}_: result type {planning._type_name(result._layout.dtype)} can't be cast to the "
+                               f"desired output type {planning._type_name(input._layout.dtype)}")
         if result._layout.shape != input._layout.shape:
             raise RuntimeError(f"{op.name}_: output with shape {list(input._layout.shape)} doesn't match the result's "
                                f"shape {list(result._layout.shape)}")

@@ -44,6 +44,14 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 
 
+def _named_size(name, size, named):
+    """The sizes of a call that says `size=`; TypeError for other names."""
+    if size or set(named) != {"size"}:
+        wrong = next((n for n in named if n != "size"), "size")
+        raise TypeError(f"{name}() got an unexpected keyword argument '{wrong}'")
+    return (named["size"],)
+
+
 def _shape(name, size):
     """A shape from `*size`: ints, or one sequence of them. RuntimeError for negative sizes, TypeError for others."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
@@ -84,11 +92,16 @@ def _finish(t, requires_grad):
 
 
 def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False,
-          memory_format=None):
+          memory_format=None, **named):
     """A tensor of shape `size` with whatever the memory holds."""
+    if named:
+        size = _named_size("empty", size, named)
     if out is not None:
         return out.resize_(_shape("empty", size))
-    return _finish(_empty(_shape("empty", size), _dtype(dtype), _device(device)), requires_grad)
+    result = _empty(_shape("empty", size), _dtype(dtype), _device(device))
+    if memory_format is not None:
+        result = empty_layout(_like_layout(result, None, memory_format))
+    return _finish(result, requires_grad)
 
 
 def _empty(shape, dtype, device=CPU):
@@ -112,8 +125,10 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
         _empty(shape, _dtype(dtype, dtypes.of_number(fill_value)), _device(device)), fill_value), requires_grad)
 
 
-def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
+def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
     """A tensor of shape `size` with 0 everywhere."""
+    if named:
+        size = _named_size("zeros", size, named)
     if out is not None:
         return out.resize_(_shape("zeros", size)).zero_()
     try:
@@ -142,8 +157,10 @@ def _fill(target, value):
     return OPS["fill"].call_inplace(target, value)
 
 
-def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
+def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
     """A tensor of shape `size` with 1 everywhere."""
+    if named:
+        size = _named_size("ones", size, named)
     if out is not None:
         return out.resize_(_shape("ones", size)).fill_(1)
     return _finish(_fill(_empty(_shape("ones", size), _dtype(dtype), _device(device)), 1),
@@ -165,18 +182,20 @@ def _like_layout(input, dtype, memory_format=None):
     return layout(d, own.shape, None, own.device)
 
 
-def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+               pin_memory=False):
     """`empty` in the shape, dtype and order of dimensions of `input`."""
     return _finish(empty_layout(_like_layout(input, dtype, memory_format)), requires_grad)
 
 
-def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False,
-               out=None):
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+               pin_memory=False, out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
 
 
-def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+              pin_memory=False):
     """`ones` in the shape, dtype and order of dimensions of `input`."""
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
 
@@ -345,7 +364,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
 
 
 def from_numpy(array):
-    """A tensor over the memory of a NumPy array. TypeError for other objects and dtypes, ValueError for negative strides."""
+    """A tensor over the memory of a NumPy array. TypeError for other types, ValueError for negative strides."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     d = dtypes.from_numpy(array.dtype)
@@ -354,9 +373,9 @@ def from_numpy(array):
                          "reallocate the memory.")
     strides = tuple(s // d.itemsize for s in array.strides)
     if any(s < 0 for s in strides):
-        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides are "
-                         "not currently supported. (You can probably work around this by making a copy of your array "
-                         "with array.copy().)")
+        raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides "
+                         "are not currently supported. (You can probably work around this by making a copy of your "
+                         "array with array.copy().)")
     result = object.__new__(Tensor)
     s = result._storage = object.__new__(Storage)
     s.block, s.ptr, s.version = array, array.ctypes.data, 0
@@ -372,7 +391,8 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     array = np.frombuffer(buffer, dtype=dtype.numpy, count=count, offset=offset)
     if not array.flags.writeable:
         import warnings
-        warnings.warn("The given buffer is not writable, and PyTorch does not support non-writable tensors.", stacklevel=2)
+        warnings.warn("The given buffer is not writable, and PyTorch does not support non-writable tensors.",
+                      stacklevel=2)
     return _finish(from_numpy(array), requires_grad)
 
 
@@ -388,11 +408,14 @@ def scalar_tensor(value, *, dtype=None, device=None):
     return tensor(value, dtype=_dtype(dtype))
 
 
-def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,
+def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,
            pin_memory=False):
     """start, start + step, ... up to but without `end`; int64 for ints, else the default float dtype."""
     if end is None:
-        start, end = 0, start
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange(): missing the argument end")
+    start = 0 if start is None else start
     start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
     if step == 0:
         raise RuntimeError("arange(): step must be nonzero")
@@ -400,9 +423,12 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
         if isinstance(v, float) and not math.isfinite(v):
             raise RuntimeError(f"arange(): unsupported range: {start} -> {end}")
     if (step > 0) != (end >= start) and end != start:
-        raise RuntimeError(f"arange(): upper bound and lower bound inconsistent with step sign: {start} -> {end} step {step}")
+        raise RuntimeError("arange(): upper bound and lower bound inconsistent with step sign: "
+                           f"{start} -> {end} step {step}")
     integer = all(isinstance(v, int) for v in (start, end, step))
-    d = _dtype(dtype, dtypes.int64 if integer else dtypes.get_default_dtype())
+    d = out.dtype if out is not None else _dtype(dtype, dtypes.int64 if integer else dtypes.get_default_dtype())
+    if d.category == dtypes.INTEGER and int(step) == 0:
+        raise ValueError(f"arange(): step must be nonzero, but {step} is 0 in {d}")
     n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
     _device(device)
     if integer or d.category == dtypes.INTEGER:

@@ -2,7 +2,7 @@
 
 from . import dtypes
 from .autograd.modes import no_grad
-from .creation import _device, _dtype, _empty, _finish, _like_layout, _shape, empty
+from .creation import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, empty
 from .generator import Generator, default_generator
 from .ops.declare import OPS
 from .plan import backend
@@ -38,15 +38,21 @@ def draw(distribution, tensor, generator, *arguments):
     return tensor
 
 
-def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+         **named):
     """Uniform numbers of [0, 1)."""
+    if named:
+        size = _named_size("rand", size, named)
     target = _empty(_shape("rand", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
         _shape("rand", size))
     return _finish(draw("uniform", target, generator, 0.0, 1.0), requires_grad)
 
 
-def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+          **named):
     """Normal numbers of mean 0 and variance 1."""
+    if named:
+        size = _named_size("randn", size, named)
     target = _empty(_shape("randn", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
         _shape("randn", size))
     if target.dtype.category < dtypes.FLOAT:

@@ -1,10 +1,13 @@
 """Tensor: an n-dimensional array with a layout over a storage, and its place on the tape.
 
-Methods that are ops come from the op table (`install`); this file holds what a tensor is: memory, conversion, gradients.
+Methods that are ops come from the op table (`install`); this file holds the rest: memory, conversion, gradients.
 """
+
+from __future__ import annotations
 
 import copy as copying
 import ctypes
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,7 +66,7 @@ class Size(tuple):
 
 
 class Tensor:
-    """An n-dimensional array of one dtype. Make one with `tensor`, `zeros`, `from_numpy`, ...; `Tensor(2, 3)` is empty."""
+    """An n-dimensional array of one dtype. Make one with `tensor`, `zeros`, `from_numpy`, ...; `Tensor(2, 3)`."""
 
     _needs_grad = False
     _node = None
@@ -81,6 +84,29 @@ class Tensor:
     _layout: Layout
     _storage: Storage
     _ptr: int
+
+    if TYPE_CHECKING:  # methods from the op table
+        def __getattr__(self, name: str) -> Any: ...
+        def __add__(self, other) -> Tensor: ...
+        def __radd__(self, other) -> Tensor: ...
+        def __sub__(self, other) -> Tensor: ...
+        def __rsub__(self, other) -> Tensor: ...
+        def __mul__(self, other) -> Tensor: ...
+        def __rmul__(self, other) -> Tensor: ...
+        def __truediv__(self, other) -> Tensor: ...
+        def __rtruediv__(self, other) -> Tensor: ...
+        def __pow__(self, other) -> Tensor: ...
+        def __matmul__(self, other) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __lt__(self, other) -> Tensor: ...
+        def __gt__(self, other) -> Tensor: ...
+        def __le__(self, other) -> Tensor: ...
+        def __ge__(self, other) -> Tensor: ...
+        def __eq__(self, other) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other) -> Tensor: ...  # type: ignore[override]
+        def __getitem__(self, index) -> Tensor: ...
+        def __setitem__(self, index, value) -> None: ...
 
     def __new__(cls, *data, dtype=None, device=None):
         from .creation import empty, tensor
@@ -251,8 +277,8 @@ class Tensor:
             raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, this one is "
                                f"{self._layout.dtype}")
         if not requires_grad and self._node is not None:
-            raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed "
-                               "variable in a subgraph that doesn't require differentiation use var_no_grad = "
+            raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
+                               "computed variable in a subgraph that doesn't require differentiation use var_no_grad = "
                                "var.detach().")
         self._needs_grad = bool(requires_grad)
         return self
@@ -441,7 +467,7 @@ class Tensor:
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         if self._needs_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return self.numpy().__dlpack__()
+        return self.numpy().__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self):
         return (1, 0)
@@ -537,8 +563,8 @@ class Tensor:
         if id(self) in memo:
             return memo[id(self)]
         if self._node is not None:
-            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol "
-                               "at the moment: call detach() first.")
+            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                               "protocol at the moment: call detach() first.")
         storages = memo.setdefault("numbatorch storages", {})
         storage = storages.get(id(self._storage))
         if storage is None:
@@ -569,7 +595,7 @@ class Tensor:
                           own.strides, self._needs_grad, extra)
 
     def resize_(self, *size, memory_format=None):
-        """Give this tensor another shape, with more memory where it needs it. Contents are kept as far as they reach."""
+        """Give this tensor another shape, with more memory where it needs it. Contents stay as far as they reach."""
         shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
         if self._needs_grad:
             raise RuntimeError("cannot resize variables that require grad")
@@ -722,7 +748,7 @@ def _runtime(device):
 
 
 def tensor_from_storage(storage, dtype, shape, strides=None, offset=0):
-    """A tensor over a part of a storage; strides and offset in elements. RuntimeError where the storage is too small."""
+    """A tensor over a part of a storage; strides and offset in elements. RuntimeError for too small a storage."""
     layout_ = layout(dtype, shape, strides)
     end = (offset + span(layout_.shape, layout_.strides)) * dtype.itemsize
     if end > storage.nbytes:
@@ -779,7 +805,8 @@ def tensor(value):
 
 calls.Tensor = Tensor
 
-_REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul")
+_REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift",
+              "matmul")
 _DUNDERS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_divide", "floordiv": "floor_divide",
             "mod": "remainder", "pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
             "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "matmul": "matmul"}
@@ -818,7 +845,7 @@ def install():
 
 
 def _operator(call, name):
-    """`a + b`: NotImplemented for operands that are neither tensors nor numbers, so that Python tries the other side."""
+    """`a + b`: NotImplemented for other things than tensors and numbers, so that Python tries the other side."""
     def operator(self, other):
         try:
             return call(self, other)
@@ -835,7 +862,9 @@ def _reflected(call, name):
         if isinstance(other, np.ndarray):
             return call(tensor(other), self)
         if not isinstance(self, Tensor):
-            raise TypeError(f"descriptor '__r{name}__' for Tensor objects doesn't apply to a '{type(self).__name__}' object")
+            error = AttributeError if name == "truediv" else TypeError  # as in PyTorch
+            raise error(f"descriptor '__r{name}__' for Tensor objects doesn't apply to a '{type(self).__name__}' "
+                        "object")
         return call(other, self)
     operator.__name__ = operator.__qualname__ = f"__r{name}__"
     return operator

@@ -1,14 +1,29 @@
 """Forms of the reductions that choose by argument: max and min, variance, norms, products."""
 
 from .declare import OPS, composite
-from .reduce import (amax, amin, max_dim, min_dim, norm_0, norm_1, norm_2, norm_inf, norm_neg_inf, norm_p, prod_dims,
-                     std_dims, var_dims)
+from .reduce import (
+    amax,
+    amin,
+    max_dim,
+    min_dim,
+    norm_0,
+    norm_1,
+    norm_2,
+    norm_inf,
+    norm_neg_inf,
+    norm_p,
+    prod_dims,
+    std_dims,
+    var_dims,
+)
 
 
 def _extreme(name, whole, along, pairwise):
     def op(input, dim=None, keepdim=False, *, other=None):
         if other is not None:
             dim = other
+        if not hasattr(input, "_layout"):
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         if dim is None:
             return whole.call(input)
         if hasattr(dim, "_layout"):

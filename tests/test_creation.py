@@ -1,0 +1,157 @@
+"""Making tensors: from Python and NumPy values, filled, in sequence, like others."""
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+
+
+def test_tensor_infers_dtypes():
+    assert torch.tensor(1).dtype is torch.int64 and torch.tensor(1.0).dtype is torch.float32
+    assert torch.tensor([True]).dtype is torch.bool and torch.tensor(1j).dtype is torch.complex64
+    assert torch.tensor([1, 2.5]).dtype is torch.float32 and torch.tensor([True, 2]).dtype is torch.int64
+    assert torch.tensor([]).dtype is torch.float32 and torch.tensor([[], []]).shape == (2, 0)
+    assert torch.tensor(np.float64(2)).dtype is torch.float64 and torch.tensor(np.arange(2,
+                                                                                         dtype="i4")).dtype is torch.int32
+    assert torch.tensor([np.float32(1), np.float32(2)]).tolist() == [1, 2]
+
+
+def test_tensor_of_tensors():
+    assert torch.tensor([torch.tensor(1), torch.tensor(2)]).tolist() == [1, 2]
+    x = torch.ones(2)
+    assert torch.tensor(x).tolist() == [1, 1] and torch.tensor(x).data_ptr() != x.data_ptr()
+
+
+def test_tensor_copies_and_as_tensor_shares():
+    array = np.zeros(2, dtype="f4")
+    copied, shared = torch.tensor(array), torch.as_tensor(array)
+    array[0] = 1
+    assert copied[0] == 0 and shared[0] == 1
+    x = torch.ones(1)
+    assert torch.as_tensor(x) is x and torch.as_tensor(array, dtype=torch.float64).dtype is torch.float64
+    assert torch.asarray(array).data_ptr() == array.ctypes.data
+
+
+def test_tensor_options():
+    x = torch.tensor([1, 2], dtype=torch.float64, device="cpu", requires_grad=True)
+    assert x.dtype is torch.float64 and x.requires_grad and x.device == torch.device("cpu")
+    with pytest.raises(RuntimeError, match="floating point"):
+        torch.tensor([1], requires_grad=True)
+
+
+def test_tensor_errors():
+    with pytest.raises(ValueError, match="expected sequence of length 2 at dim 1"):
+        torch.tensor([[1, 2], [3]])
+    with pytest.raises(TypeError):
+        torch.tensor(["a"])
+    with pytest.raises((RuntimeError, TypeError)):
+        torch.tensor(None)
+
+
+def test_filled():
+    assert torch.zeros(2, 3).tolist() == [[0] * 3] * 2 and torch.ones((2,)).tolist() == [1, 1]
+    assert torch.full((2,), 7).dtype is torch.int64 and torch.full((2,), 2.5).tolist() == [2.5, 2.5]
+    assert torch.full((1,), True).dtype is torch.bool and torch.full((1,), 3, dtype=torch.float16).item() == 3
+    assert torch.zeros(()).shape == () and torch.zeros(0).shape == (0,) and torch.empty(2, 0).numel() == 0
+    assert torch.zeros(torch.Size([2, 1])).shape == (2, 1) and torch.zeros(size=(3,)).shape == (3,)
+    assert torch.ones(2, dtype=torch.bool).tolist() == [True, True]
+    with pytest.raises(RuntimeError, match="negative dimension"):
+        torch.zeros(-1)
+    with pytest.raises(TypeError):
+        torch.zeros(1.5)
+
+
+@pytest.mark.parametrize(("arguments", "values"), [
+    ((4,), [0, 1, 2, 3]), ((1, 4), [1, 2, 3]), ((1, 8, 3), [1, 4, 7]), ((5, 0, -2), [5, 3, 1]), ((0,), []),
+    ((2, 2), []), ((1.0, 2.0, 0.25), [1.0, 1.25, 1.5, 1.75]), ((0.5,), [0.0]),
+])
+def test_arange(arguments, values):
+    x = torch.arange(*arguments)
+    assert x.tolist() == values
+    assert x.dtype is (torch.float32 if any(isinstance(a, float) for a in arguments) else torch.int64)
+
+
+def test_arange_options_and_errors():
+    assert torch.arange(3, dtype=torch.float64).tolist() == [0, 1, 2]
+    assert torch.arange(start=1, end=3).tolist() == [1, 2] and torch.arange(end=2).tolist() == [0, 1]
+    with pytest.raises(RuntimeError, match="nonzero"):
+        torch.arange(0, 3, 0)
+    with pytest.raises(RuntimeError, match="inconsistent"):
+        torch.arange(0, 3, -1)
+
+
+def test_linspace_and_logspace():
+    assert torch.linspace(0, 1, 5).tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert torch.linspace(3, 3, 1).tolist() == [3] and torch.linspace(0, 1, 0).shape == (0,)
+    ends = torch.linspace(-0.1, 0.7, 11, dtype=torch.float64)
+    assert ends[0].item() == -0.1 and ends[-1].item() == 0.7
+    np.testing.assert_allclose(torch.logspace(0, 2, 3).numpy(), [1, 10, 100], rtol=1e-6)
+    assert torch.linspace(0, 10, 3, dtype=torch.int64).tolist() == [0, 5, 10]
+    with pytest.raises(RuntimeError, match="non-negative"):
+        torch.linspace(0, 1, -1)
+
+
+def test_eye():
+    assert torch.eye(2).tolist() == [[1, 0], [0, 1]] and torch.eye(1, 3).tolist() == [[1, 0, 0]]
+    assert torch.eye(0).shape == (0, 0)
+
+
+def test_like_keeps_dtype_and_order_of_dimensions():
+    x = torch.arange(6, dtype=torch.float64).reshape(2, 3).t()
+    for make, value in ((torch.zeros_like, 0), (torch.ones_like, 1), (lambda t, **k: torch.full_like(t, 5, **k), 5)):
+        y = make(x)
+        assert y.dtype is torch.float64 and y.stride() == (1, 3) and (y == value).all()
+        assert make(x, dtype=torch.int32).dtype is torch.int32
+        assert make(x, requires_grad=True).requires_grad
+    assert torch.empty_like(x).shape == (3, 2)
+    assert torch.zeros_like(torch.ones(1).expand(4)).stride() == (1,)
+
+
+def test_new_methods():
+    x = torch.ones(1, dtype=torch.float64)
+    assert x.new_zeros(2, 2).dtype is torch.float64 and x.new_ones((2,)).tolist() == [1, 1]
+    assert x.new_full((2,), 4).tolist() == [4, 4] and x.new_empty(3).shape == (3,)
+    assert x.new_tensor([1, 2]).dtype is torch.float64 and x.new_zeros(1, dtype=torch.int8).dtype is torch.int8
+
+
+def test_out_of_creation():
+    out = torch.empty(3)
+    assert torch.arange(3, out=out) is out and out.tolist() == [0, 1, 2]
+    assert torch.zeros(2, out=torch.ones(2)).tolist() == [0, 0]
+
+
+def test_default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.zeros(1).dtype is torch.float64 and torch.tensor(1.5).dtype is torch.float64
+        assert (torch.tensor([1]) / 2).dtype is torch.float64 and torch.tensor(1j).dtype is torch.complex128
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.get_default_dtype() is torch.float32
+    with pytest.raises(TypeError, match="float"):
+        torch.set_default_dtype(torch.int64)
+
+
+def test_devices():
+    assert torch.device("cpu").type == "cpu" and torch.zeros(1, device=torch.device("cpu")).device.type == "cpu"
+    with pytest.raises(RuntimeError):
+        torch.zeros(1, device="nowhere")
+
+
+def test_from_buffer_and_complex_parts():
+    assert torch.frombuffer(bytearray(b"\x01\x02"), dtype=torch.uint8).tolist() == [1, 2]
+    assert torch.complex(torch.tensor([1.0]), torch.tensor([2.0])).tolist() == [1 + 2j]
+    assert torch.polar(torch.tensor([2.0]), torch.tensor([0.0])).tolist() == [2 + 0j]
+
+
+def test_triangles_of_indices():
+    assert torch.tril_indices(2, 2).tolist() == [[0, 1, 1], [0, 0, 1]]
+    assert torch.triu_indices(2, 3, 1).tolist() == [[0, 0, 1], [1, 2, 2]]
+
+
+def test_sizes_by_name():
+    for make in (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn):
+        assert make(size=(2, 3)).shape == (2, 3)
+        with pytest.raises(TypeError, match="unexpected keyword"):
+            make(2, shape=(2,))
+    assert torch.empty(1, 2, 3, 4, memory_format=torch.channels_last).stride() == (24, 1, 8, 2)
