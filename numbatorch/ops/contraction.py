@@ -281,7 +281,7 @@ def einsum(equation, *operands):
             operands = tuple(operands[0])
     else:
         equation, operands = _from_sublists((equation, *operands))
-    from ..einsum import contract
+    from ..einstein import contract
     return contract(equation, operands)
 
 

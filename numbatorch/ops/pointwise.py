@@ -507,7 +507,7 @@ acos = _function("acos", "Inverse cosine.", aliases=("arccos",), domain=(-0.95, 
 atan = _function("atan", "Inverse tangent.", aliases=("arctan",))
 sinh = _function("sinh", "Hyperbolic sine.")
 cosh = _function("cosh", "Hyperbolic cosine.")
-tanh = _function("tanh", "Hyperbolic tangent.")
+tanh = _function("tanh", "Hyperbolic tangent.", namespaces=("", "nn.functional"))
 asinh = _function("asinh", "Inverse hyperbolic sine.", aliases=("arcsinh",))
 acosh = _function("acosh", "Inverse hyperbolic cosine.", aliases=("arccosh",), domain=(1.1, 8))
 atanh = _function("atanh", "Inverse hyperbolic tangent.", aliases=("arctanh",), domain=(-0.95, 0.95))

@@ -16,8 +16,8 @@ def contract(equation, operands):
         for label, n in zip(labels, x.shape, strict=True):
             known = sizes.setdefault(label, n)
             if known != n and 1 not in (known, n):
-                raise RuntimeError(f"einsum: subscript {label} has size {n} for operand {k} which does not broadcast with "
-                                   f"previously seen size {known} ({equation})")
+                raise RuntimeError(f"einsum: subscript {label} has size {n} for operand {k} which does not broadcast "
+                                   f"with previously seen size {known} ({equation})")
             sizes[label] = max(known, n) if known != 0 and n != 0 else 0
     terms = [_diagonal(labels, x) for labels, x in zip(inputs, operands, strict=True)]
     path = _path(equation, operands) if len(terms) > 2 else None
@@ -51,8 +51,8 @@ def _parse(equation, operands):
     left, arrow, output = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise RuntimeError(f"einsum: the number of subscripts in the equation ({len(terms)}) does not match the number of "
-                           f"operands ({len(operands)}) ({equation!r})")
+        raise RuntimeError(f"einsum: the number of subscripts in the equation ({len(terms)}) does not match the number "
+                           f"of operands ({len(operands)}) ({equation!r})")
     if not operands:
         raise RuntimeError("einsum: must provide at least one operand")
     for character in equation.replace("...", "").replace("->", "").replace(",", ""):
@@ -77,7 +77,8 @@ def _parse(equation, operands):
         result = [*head, *(extra if dots else []), *tail]
         for label in result:
             if not any(label in i for i in inputs):
-                raise RuntimeError(f"einsum: output subscript {label} does not appear in the equation for any input operand")
+                raise RuntimeError(f"einsum: output subscript {label} does not appear in the equation for any input "
+                                   "operand")
         if len(set(result)) != len(result):
             raise RuntimeError(f"einsum: output subscripts {output!r} name one more than once")
     else:
@@ -111,9 +112,11 @@ def _pair(left, a, right, b, kept, sizes):
             labels = [label for label in labels if label in kept or label in other]
             a, b = (x, b) if which == 0 else (a, x)
             left, right = (labels, right) if which == 0 else (left, labels)
-    # A dimension of size 1 beside a larger one is broadcast: expanded when kept, dropped when it would be summed with it.
-    a = a.expand(*[sizes[label] if label in right else n for label, n in zip(left, a.shape, strict=True)]) if left else a
-    b = b.expand(*[sizes[label] if label in left else n for label, n in zip(right, b.shape, strict=True)]) if right else b
+    # A dimension of size 1 beside a larger one is broadcast: expanded when kept, dropped when summed with it.
+    wanted_a = [sizes[label] if label in right else n for label, n in zip(left, a.shape, strict=True)]
+    wanted_b = [sizes[label] if label in left else n for label, n in zip(right, b.shape, strict=True)]
+    a = a.expand(*wanted_a) if left else a
+    b = b.expand(*wanted_b) if right else b
     batch = [label for label in left if label in right and label in kept]
     summed = [label for label in left if label in right and label not in kept]
     only_a = [label for label in left if label not in right]
@@ -126,7 +129,8 @@ def _pair(left, a, right, b, kept, sizes):
         return result, first * second
     size = {name: math.prod(sizes[x] for x in group) for name, group in
             (("b", batch), ("m", only_a), ("n", only_b), ("k", summed))}
-    shape_of = [sizes[x] for x in batch], [a.shape[left.index(x)] for x in only_a], [b.shape[right.index(x)] for x in only_b]
+    shape_of = ([sizes[x] for x in batch], [a.shape[left.index(x)] for x in only_a],
+                [b.shape[right.index(x)] for x in only_b])
     size["m"], size["n"] = math.prod(shape_of[1]), math.prod(shape_of[2])
     first = a.permute(*[left.index(x) for x in batch + only_a + summed]).reshape(size["b"], size["m"], size["k"])
     second = b.permute(*[right.index(x) for x in batch + summed + only_b]).reshape(size["b"], size["k"], size["n"])
