@@ -1,7 +1,7 @@
 """Calls: each op's function, written out as source for its parameters.
 
-A call looks its plan up by the layouts of its operands and its static arguments, allocates, runs the kernel, and hangs a
-node on the result when an operand needs a gradient. Everything else happens on the first call of a combination.
+A call looks its plan up by the layouts of its operands and its static arguments, allocates, runs the kernel, and hangs
+a node on the result when an operand needs a gradient. Everything else happens on the first call of a combination.
 """
 
 import inspect
@@ -81,11 +81,11 @@ def _written(op, inplace):
         lines.append(f"    if named: {op.spread} = by_name(op, {op.spread}, named)")
     for k, p in enumerate(op.parameters):
         if p.role == "operand":
+            number = f"0 if {p.name} is None else {p.name}" if p.optional else p.name
             lines += [f"    if isinstance({p.name}, Tensor):",
                       f"        k{k} = {p.name}._layout; a{k} = {p.name}._ptr; g{k} = {p.name}._needs_grad",
                       "    else:",
-                      f"        k{k} = {p.name}.__class__; a{k} = {p.name if not p.optional else f'0 if {p.name} is None else {p.name}'}"
-                      f"; g{k} = False"]
+                      f"        k{k} = {p.name}.__class__; a{k} = {number}; g{k} = False"]
             keys.append(f"k{k}")
             passed.append(f"a{k}")
             needs.append(f"g{k}")
@@ -108,7 +108,7 @@ def _written(op, inplace):
               "    if plan is None:",
               f"        plan = miss(op, {inplace}, plans, ({names}{',' if len(op.parameters) == 1 else ''}))",
               "        if plan.__class__ is not Plan:",
-              "            return plan" if not op.out or inplace else "            return plan if out is None else deliver(op, plan, out)"]
+              "            return plan" + (" if out is None else deliver(op, plan, out)" if op.out and not inplace else "")]
     if inplace:
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
                   f"            return record_inplace(op, plan, ({', '.join(formula)},))"]
@@ -144,8 +144,8 @@ def _written(op, inplace):
     filename = f"<call of {op.name}{'_' if inplace else ''}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     plans: dict = {}
-    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss, "op": op, "mode": mode,
-             "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace, "deliver": deliver,
+    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
+             "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace, "deliver": deliver,
              "by_name": _by_name, "tuple_of": result_type(op), **env}
     exec(compile(source, filename, "exec"), scope)
     function = scope[f"{op.name}{'_' if inplace else ''}"]
@@ -311,12 +311,12 @@ def deliver(op, results, out):
     if not isinstance(out, Tensor):
         raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if mode.enabled and (out._needs_grad or (isinstance(results, Tensor) and results._needs_grad)):
-        raise RuntimeError(f"{op.name}(): functions with out=... arguments don't support automatic differentiation, but "
-                           "one of the arguments requires grad.")
+        raise RuntimeError(f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
+                           "but one of the arguments requires grad.")
     own = out._layout
     if not dtypes.can_cast(results._layout.dtype, own.dtype):
-        raise RuntimeError(f"{op.name}(): result type {planning._type_name(results._layout.dtype)} can't be cast to the "
-                           f"desired output type {planning._type_name(own.dtype)}")
+        raise RuntimeError(f"{op.name}(): result type {planning._type_name(results._layout.dtype)} can't be cast to "
+                           f"the desired output type {planning._type_name(own.dtype)}")
     if own.shape != results._layout.shape:
         if own.numel:
             warnings.warn(f"{op.name}: an output with one or more elements was resized since it had shape "
@@ -325,8 +325,9 @@ def deliver(op, results, out):
                           stacklevel=3)
         out.resize_(results._layout.shape)
     elif any(s == 0 and n > 1 for n, s in zip(own.shape, own.strides, strict=True)) and own.numel:
-        raise RuntimeError(f"{op.name}(): unsupported operation: more than one element of the written-to tensor out refers "
-                           "to a single memory location. Please clone() the tensor before performing the operation.")
+        raise RuntimeError(f"{op.name}(): unsupported operation: more than one element of the written-to tensor out "
+                           "refers to a single memory location. Please clone() the tensor before performing the "
+                           "operation.")
     out.copy_(results.detach())
     return out
 
@@ -547,8 +548,8 @@ def _inplace_by_copy(op):
         source = OPS["clone"].call(input) if recorded and input._needs_grad else input
         result = op.call(source, *args, **kwargs)
         if not op.casts and not dtypes.can_cast(result._layout.dtype, input._layout.dtype):
-            raise RuntimeError(f"{op.name}_: result type {planning._type_name(result._layout.dtype)} can't be cast to the "
-                               f"desired output type {planning._type_name(input._layout.dtype)}")
+            raise RuntimeError(f"{op.name}_: result type {planning._type_name(result._layout.dtype)} can't be cast to "
+                               f"the desired output type {planning._type_name(input._layout.dtype)}")
         if result._layout.shape != input._layout.shape:
             raise RuntimeError(f"{op.name}_: output with shape {list(input._layout.shape)} doesn't match the result's "
                                f"shape {list(result._layout.shape)}")

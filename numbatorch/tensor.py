@@ -14,7 +14,7 @@ import numpy as np
 from . import calls, dtypes
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
-from .device import CPU, device as device_type
+from .device import device as device_type
 from .layout import Layout, contiguous_strides, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend

@@ -11,8 +11,8 @@ def test_tensor_infers_dtypes():
     assert torch.tensor([True]).dtype is torch.bool and torch.tensor(1j).dtype is torch.complex64
     assert torch.tensor([1, 2.5]).dtype is torch.float32 and torch.tensor([True, 2]).dtype is torch.int64
     assert torch.tensor([]).dtype is torch.float32 and torch.tensor([[], []]).shape == (2, 0)
-    assert torch.tensor(np.float64(2)).dtype is torch.float64 and torch.tensor(np.arange(2,
-                                                                                         dtype="i4")).dtype is torch.int32
+    assert torch.tensor(np.float64(2)).dtype is torch.float64
+    assert torch.tensor(np.arange(2, dtype="i4")).dtype is torch.int32
     assert torch.tensor([np.float32(1), np.float32(2)]).tolist() == [1, 2]
 
 
