@@ -132,10 +132,19 @@ def hardshrink(input, lambd: float = 0.5):
     return f.where(f.le(f.abs(input), lambd), 0, input)
 
 
-@elementwise(namespaces=_F, grad=lambda grad, input, lambd: f.where(f.le(f.abs(input), lambd), 0, grad))
-def softshrink(input, lambd: float = 0.5):
+@elementwise(name="shrunk", method=False, inplace=False, out=False,
+             grad=lambda grad, input, lambd: f.where(f.le(f.abs(input), lambd), 0, grad))
+def shrunk(input, lambd: float):
     """`input` moved towards 0 by `lambd`, 0 where it would cross it."""
     return f.where(f.gt(input, lambd), input - lambd, f.where(f.lt(input, -lambd), input + lambd, 0 * input))
+
+
+@composite(namespaces=_F, method=False, out=True)
+def softshrink(input, lambd=0.5):
+    """`input` moved towards 0 by `lambd`, 0 where it would cross it."""
+    if lambd < 0:
+        raise RuntimeError(f"softshrink: lambda must be in range [0, inf) for input dtype {input.dtype}, but found {lambd}")
+    return shrunk.call(input, lambd)
 
 
 @elementwise(namespaces=_F, promote=FLOAT)
