@@ -7,29 +7,39 @@ from . import ops
 
 ops.load()
 
-from . import creation, randomness, tensor as _tensor  # noqa: E402
+from . import creation, randomness, tensor as _tensor
 
 _tensor.install()
 globals().update(ops.namespace(""))
 globals().update({name: getattr(module, name) for module in (creation, randomness) for name in module.FUNCTIONS})
 
-from . import autograd, dtypes as _dtypes, indexing  # noqa: E402
-from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled  # noqa: E402
-from .autograd.modes import is_inference_mode_enabled  # noqa: E402
-from .creation import (channels_last, channels_last_3d, contiguous_format, layout_type as layout,  # noqa: E402
-                       memory_format, preserve_format, range_ as range, sparse_coo, sparse_csr, strided)
-from .device import device  # noqa: E402
-from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype  # noqa: E402
-from .printing import set_printoptions  # noqa: E402
-from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads  # noqa: E402
-from .tensor import Size, Tensor, UntypedStorage  # noqa: E402
-from .queries import is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type  # noqa: E402
+from . import autograd, dtypes as _dtypes, indexing
+from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd.modes import is_inference_mode_enabled
+from .creation import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout_type as layout,
+    memory_format,
+    preserve_format,
+    range_ as range,
+    sparse_coo,
+    sparse_csr,
+    strided,
+)
+from .device import device
+from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
+from .printing import set_printoptions
+from .queries import is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type
+from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
+from .tensor import Size, Tensor, UntypedStorage
 
 for _d in (*_dtypes.ALL, _dtypes.uint16, _dtypes.uint32, _dtypes.uint64):
     globals()[_d.name] = _d
 globals().update(_dtypes.ALIASES)
 
-from math import e, inf, nan, pi  # noqa: E402
+from math import e, inf, nan, pi
 
 newaxis = None
 __version__ = "0.1.0"

@@ -17,9 +17,9 @@ from .ops.declare import OPS, neutral
 
 # Scalar functions and declared ops that formulas may call; ops keep their declared derivatives.
 _SCALARS = {name: getattr(_functions, name) for name in (
-    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf "
-    "erfc erfinv lgamma digamma floor ceil trunc rint abs where maximum minimum isnan isinf eq ne lt le gt ge row_sum "
-    "row_max row_min row_prod row_length row_index copysign hypot fma pow").split()}
+    "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
+    "erf erfc erfinv lgamma digamma floor ceil trunc rint abs where maximum minimum isnan isinf eq ne lt le gt ge "
+    "row_sum row_max row_min row_prod row_length row_index copysign hypot fma pow").split()}
 globals().update(_SCALARS)
 
 

@@ -1,8 +1,8 @@
 """From an op and the layouts of its operands to a Plan: kernel, result layouts and what the backward pass needs.
 
 Rules (promotion, broadcasting, checks) run here, once for each new combination of layouts and static arguments; calls
-only look plans up. Devices are met by name, through their backend module: `plan(request) -> Launch`, `allocate(nbytes)`,
-`address(block)`.
+only look plans up. Devices are met by name, through their backend module: `plan(request) -> Launch`,
+`allocate(nbytes)`, `address(block)`.
 """
 
 import importlib
@@ -13,8 +13,16 @@ from typing import Any
 from . import dtypes
 from .expr import kinds, tree
 from .expr.derive import rank_of
-from .layout import (Layout, broadcast_shapes, broadcast_strides, contiguous_strides, format_strides, layout,
-                     result_strides, wrap_dims)
+from .layout import (
+    Layout,
+    broadcast_shapes,
+    broadcast_strides,
+    contiguous_strides,
+    format_strides,
+    layout,
+    result_strides,
+    wrap_dims,
+)
 from .ops.declare import FLOAT, OPS, Op
 
 _backends: dict[str, Any] = {}
@@ -183,8 +191,8 @@ def rows_request(op, plan, specs, statics):
     if given is not None:
         d = given
     if op.promote == "float only" and d.category < dtypes.FLOAT:
-        raise RuntimeError(f"{op.name}(): could not infer output dtype. {'Input' if given is None else 'Optional'} dtype "
-                           f"must be either a floating point or complex dtype. Got: {_type_name(d)}")
+        raise RuntimeError(f"{op.name}(): could not infer output dtype. {'Input' if given is None else 'Optional'} "
+                           f"dtype must be either a floating point or complex dtype. Got: {_type_name(d)}")
     plan.compute = d
     shape = statics.get("shape")  # said by backward ops, whose operands may all have one value a row
     if shape is None:
@@ -198,8 +206,8 @@ def rows_request(op, plan, specs, statics):
     plan.dims, plan.shape, plan.length = dims, shape, math.prod(shape[i] for i in dims)
     if op.kind == "reduction" and op.identity is None and plan.length == 0:
         if statics.get("dim") is None:
-            raise RuntimeError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                               "reduction dim with the 'dim' argument.")
+            raise RuntimeError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
+                               "the reduction dim with the 'dim' argument.")
         if 0 in [shape[i] for i in dims]:
             bad = next(i for i in dims if shape[i] == 0)
             raise IndexError(f"{op.name}(): Expected reduction dim {bad} to have non-zero size.")

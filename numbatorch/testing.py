@@ -15,7 +15,8 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
 
     Sequences and mappings are compared item by item. Tolerances default to those of the dtype, 0 for integers.
     """
-    options = dict(rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_stride=check_stride, msg=msg)
+    options = dict(rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_stride=check_stride,
+                   msg=msg)
     if isinstance(expected, dict):
         if not isinstance(actual, dict) or set(actual) != set(expected):
             raise AssertionError(f"The keys of the mappings do not match: {sorted(actual)} and {sorted(expected)}")

@@ -1,9 +1,9 @@
 """The generated source of some kernels is kept: a diff shows what a change does to kernels."""
 
 import pytest
-from tests.golden_kernels import KERNELS, path
 
 from numbatorch.plan import show
+from tests.golden_kernels import KERNELS, path
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids="-".join)

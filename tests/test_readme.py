@@ -1,5 +1,6 @@
 """The README's Python runs as printed."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.splitlines()[-1][:30])
 def test_python_block_runs(block, tmp_path):
-    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(README.parent)})
     assert done.returncode == 0, done.stderr
 
 

@@ -1,7 +1,6 @@
 """Automatic differentiation: backward, grad, modes, custom Functions, hooks and checks."""
 
-from .modes import (enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
-                    set_grad_enabled)
+from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 
 
 def _seeds(tensors, grads, name):
@@ -32,12 +31,12 @@ def _seeds(tensors, grads, name):
             g = ones_like(t)
         else:
             if g.shape != t.shape:
-                raise RuntimeError(f"Mismatch in shape: grad_output[{k}] has a shape of {g.shape} and output[{k}] has a "
-                                   f"shape of {t.shape}.")
+                raise RuntimeError(f"Mismatch in shape: grad_output[{k}] has a shape of {g.shape} and output[{k}] has "
+                                   f"a shape of {t.shape}.")
             if g.is_complex() != t.is_complex():
-                raise RuntimeError(f"For complex Tensors, both grad_output and output are required to have the same dtype."
-                                   f" Mismatch in dtype: grad_output[{k}] has a dtype of {g.dtype} and output[{k}] has a "
-                                   f"dtype of {t.dtype}.")
+                raise RuntimeError(f"For complex Tensors, both grad_output and output are required to have the same "
+                                   f"dtype. Mismatch in dtype: grad_output[{k}] has a dtype of {g.dtype} and "
+                                   f"output[{k}] has a dtype of {t.dtype}.")
         roots.append((*target, g))
     return roots
 
@@ -72,8 +71,8 @@ def _capture(roots, inputs, keep, create):
     for k, t in enumerate(inputs):
         target = edge(t)
         if target is None:
-            raise RuntimeError(f"grad: input {k} does not require grad: One of the differentiated Tensors does not require "
-                               "grad")
+            raise RuntimeError(f"grad: input {k} does not require grad: One of the differentiated Tensors does not "
+                               "require grad")
         places.setdefault((id(target[0]), target[1]), []).append(k)
     found = run(roots, keep=keep, create=create, capture={p: p for p in places}, accumulate=False)
     result = [None] * len(inputs)
@@ -108,8 +107,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             if materialize_grads:
                 found[k] = zeros_like(inputs[k])
             elif not allow_unused:
-                raise RuntimeError(f"grad: input {k} {tuple(inputs[k].shape)} appears not to have been used in the graph. "
-                                   "Set allow_unused=True if this is the desired behavior.")
+                raise RuntimeError(f"grad: input {k} {tuple(inputs[k].shape)} appears not to have been used in the "
+                                   "graph. Set allow_unused=True if this is the desired behavior.")
     return tuple(found)
 
 

@@ -149,7 +149,8 @@ def _accumulate(leaf, gradient, create):
             leaf._grad = gradient
         else:
             from ..tensor import empty_layout
-            copy = empty_layout(leaf._layout if _is_dense(leaf._layout) else leaf._layout.with_(shape=leaf._layout.shape))
+            copy = empty_layout(leaf._layout if _is_dense(leaf._layout)
+                                else leaf._layout.with_(shape=leaf._layout.shape))
             copy.copy_(gradient.detach())
             leaf._grad = copy
     elif create:

@@ -68,14 +68,15 @@ class _FunctionRule:
         if len(results) > expected and all(r is None for r in results[expected:]):
             results = results[:expected]
         if len(results) != expected:
-            raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {expected}, got "
-                               f"{len(results)})")
+            raise RuntimeError(f"function {self.name} returned an incorrect number of gradients (expected {expected}, "
+                               f"got {len(results)})")
         for k, (r, e) in enumerate(zip(results, node.edges, strict=True)):
             if r is not None and not isinstance(r, Tensor):
-                raise TypeError(f"{self.name}: backward returned a {type(r).__name__} for input {k}; expected Tensor or None")
+                raise TypeError(f"{self.name}: backward returned a {type(r).__name__} for input {k}; expected Tensor "
+                                "or None")
             if r is not None and e is None and not self.ctx._is_tensor[k]:
-                raise RuntimeError(f"function {self.name} returned a gradient different from None at position {k + 1}, but "
-                                   "the corresponding forward input was not a Tensor")
+                raise RuntimeError(f"function {self.name} returned a gradient different from None at position {k + 1}, "
+                                   "but the corresponding forward input was not a Tensor")
         return results
 
 

@@ -51,7 +51,8 @@ def gradcheck(func, inputs, *, eps=1e-06, atol=1e-05, rtol=0.001, raise_exceptio
         if x.dtype.name not in ("float64", "complex128"):
             import warnings
             warnings.warn(f"Input #{k} requires gradient and is not a double precision floating point or complex. This "
-                          "check will likely fail if all the inputs are not of double precision floating point or complex.",
+                          "check will likely fail if all the inputs are not of double precision floating point or "
+                          "complex.",
                           stacklevel=2)
     try:
         outputs = _outputs(func, inputs)
@@ -84,18 +85,19 @@ def _compare(func, inputs, out, o, x, k, eps, atol, rtol, grad):
                 if x.is_complex():
                     expected = expected + 1j * np.real(np.conj(part) * columns[1][j])
                 if not np.allclose(values[i], expected, rtol=rtol, atol=atol, equal_nan=True):
-                    raise GradcheckError(f"Jacobian mismatch for output {o} with respect to input {k}: element {j} of the "
-                                         f"output by element {i} of the input is {expected} by finite differences, "
+                    raise GradcheckError(f"Jacobian mismatch for output {o} with respect to input {k}: element {j} of "
+                                         f"the output by element {i} of the input is {expected} by finite differences, "
                                          f"{values[i]} by backward")
 
 
-def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-06, atol=1e-05, rtol=0.001, gen_non_contig_grad_outputs=False,
-                  raise_exception=True, nondet_tol=0.0, check_undefined_grad=True, check_grad_dtypes=False,
+def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-06, atol=1e-05, rtol=0.001,
+                  gen_non_contig_grad_outputs=False, raise_exception=True, nondet_tol=0.0, check_undefined_grad=True,
+                  check_grad_dtypes=False,
                   check_batched_grad=False, check_fwd_over_rev=False, check_rev_over_rev=True, fast_mode=False,
                   masked=False):
     """gradcheck of the gradients of `func`, themselves differentiated."""
-    from . import grad
     from ..creation import from_numpy
+    from . import grad
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outputs = [o for o in _outputs(func, inputs) if o.requires_grad]
     if grad_outputs is None:
@@ -116,5 +118,5 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-06, atol=1e-05, rto
         found = grad(outs, wanted, cotangents, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None and g.requires_grad)
 
-    return gradcheck(gradients, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
-                     nondet_tol=nondet_tol)
+    return gradcheck(gradients, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol,
+                     raise_exception=raise_exception, nondet_tol=nondet_tol)

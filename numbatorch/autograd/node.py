@@ -65,13 +65,15 @@ class Node:
         if saved is RELEASED:
             raise RuntimeError(
                 f"{self.name()}: trying to backward through the graph a second time: its saved values were freed when "
-                "backward() was called first. Specify retain_graph=True there if you need to go through the graph again.")
+                "backward() was called first. Specify retain_graph=True there if you need to go through the graph "
+                "again.")
         for value, version in zip(saved, self.versions, strict=True):
             if version is not None and value._storage.version != version:
                 raise RuntimeError(
-                    f"{self.name()}: one of the variables needed for gradient computation has been modified by an inplace "
-                    f"operation: {list(value.shape)} of {value.dtype}, saved at version {version}, is at version "
-                    f"{value._storage.version} now. Clone it before the in-place operation, or use the out-of-place form.")
+                    f"{self.name()}: one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: {list(value.shape)} of {value.dtype}, saved at version {version}, is at "
+                    f"version {value._storage.version} now. Clone it before the in-place operation, or use the "
+                    "out-of-place form.")
         return saved
 
     @property

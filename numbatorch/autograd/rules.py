@@ -86,7 +86,8 @@ class FormulaRule:
         self.positions = [i for i, w in enumerate(wanted) if w]
         self.count = len(wanted)
         absent = tuple(n for n, s in plan.specs.items() if s is None)
-        values = {k: v for k, v in plan.statics.items() if k not in ("dim", "keepdim", "dtype") or op.kind == "elementwise"}
+        values = {k: v for k, v in plan.statics.items()
+                  if k not in ("dim", "keepdim", "dtype") or op.kind == "elementwise"}
         row_args = ("grad", *op.outputs) if op.kind == "reduction" else ()
         self.trees = op.gradient_trees(self.wanted, {**dict.fromkeys(absent), **values}, absent, row_args)
         self.reads = [n for n in tree.names(*self.trees) if not n.startswith("grad")]
@@ -249,7 +250,8 @@ def evaluate(root, env, plan, memo):
         return memo[id(root)]
     for node in tree.order(root):
         if id(node) not in memo:
-            memo[id(node)] = _value(node, [memo[id(a)] if isinstance(a, tree.Expr) else a for a in node.args], env, plan)
+            args = [memo[id(a)] if isinstance(a, tree.Expr) else a for a in node.args]
+            memo[id(node)] = _value(node, args, env, plan)
     return memo[id(root)]
 
 
@@ -302,11 +304,11 @@ def _on_numbers(op, args):
     import cmath
     import math
     import operator
-    plain = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
-             "pow": operator.pow, "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le,
-             "gt": operator.gt, "ge": operator.ge, "abs": abs, "and": operator.and_, "or": operator.or_,
-             "where": lambda c, a, b: a if c else b, "conj": lambda a: a, "real": lambda a: a, "cast": lambda a, d: a,
-             "mod": operator.mod, "floordiv": operator.floordiv,
+    plain = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
+             "neg": operator.neg, "pow": operator.pow, "eq": operator.eq, "ne": operator.ne, "lt": operator.lt,
+             "le": operator.le, "gt": operator.gt, "ge": operator.ge, "abs": abs, "and": operator.and_,
+             "or": operator.or_, "where": lambda c, a, b: a if c else b, "conj": lambda a: a, "real": lambda a: a,
+             "cast": lambda a, d: a, "mod": operator.mod, "floordiv": operator.floordiv,
              "sgn": lambda a: (a > 0) - (a < 0), "isnan": lambda a: a != a,
              "logical_not": operator.not_, "invert": operator.invert, "maximum": max, "minimum": min}
     if op in plain:

@@ -1,5 +1,6 @@
-"""What a rule does on every call, written out as source for its operands: hanging a node on the results, and the backward
-step of elementwise ops. The general forms (rules.py) do the same; these leave out every question whose answer is known.
+"""What a rule does on every call, written out as source for its operands: hanging a node on the results, and the
+backward step of elementwise ops. The general forms (rules.py) do the same; these leave out every question whose answer
+is known.
 """
 
 from ..layout import Layout
@@ -55,7 +56,8 @@ def recorder(rule, plan, wanted):
 
 def elementwise_step(rule, plan):
     """run(node, grads) of a FormulaRule whose op and backward op are elementwise with one result; None for others."""
-    if plan.op.kind != "elementwise" or rule.grad_names not in ([], ["grad"]) or len(plan.layouts) != 1 or any(rule.zero):
+    if (plan.op.kind != "elementwise" or rule.grad_names not in ([], ["grad"]) or len(plan.layouts) != 1
+            or any(rule.zero)):
         return None
     scope = {"mode": mode, "RELEASED": RELEASED, "general": rule.general_run, "call": rule.call}
     lines = ["def written(node, grads):", "    saved = node.saved",

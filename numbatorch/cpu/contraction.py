@@ -55,7 +55,7 @@ def plan(request):
 
 
 def _product(request):
-    """(left load, right load, bias?, batch, m, n, k) of a nest that is out[batch, m, n] = sum_k left * right, or None."""
+    """(left load, right load, bias?, batch, m, n, k) of a nest out[batch, m, n] = sum_k left * right, else None."""
     if request.compute not in _FAST or request.combine != "sum" or len(request.summed) != 1:
         return None
     if any(a.dtype.name != request.compute for a in request.arrays.values()):
@@ -76,7 +76,7 @@ def _product(request):
     shared = [i for i in free if i in inside[0] and i in inside[1]]
     only = [[i for i in free if i in inside[0] and i not in inside[1]],
             [i for i in free if i in inside[1] and i not in inside[0]]]
-    if len(shared) > 1 or len(only[0]) > 1 or len(only[1]) > 1 or len(free) != len(shared) + len(only[0]) + len(only[1]):
+    if max(map(len, (shared, *only))) > 1 or len(free) != len(shared) + len(only[0]) + len(only[1]):
         return None
     m, n = (o[0] if o else None for o in only)
     batch = shared[0] if shared else None
@@ -91,7 +91,8 @@ def _product(request):
             return None
         added = f.args[1]
         place = request.arrays[added.args[0]]
-        if [i.args[0] for i in added.args[1:]] != [n] or place.strides != (1,) or left.args[0] != next(iter(request.arrays)):
+        indices = [i.args[0] for i in added.args[1:]]
+        if indices != [n] or place.strides != (1,) or left.args[0] != next(iter(request.arrays)):
             return None
         bias = True
     return left, right, bias, batch, m, n, k

@@ -86,7 +86,8 @@ def _text(request):
     def read(n, k, indent):
         array, *indices = n.args
         texts = [_index(i) for i in indices]
-        guard = [f"0 <= {t} < {array}_n{d}" for d, (i, t) in enumerate(zip(indices, texts, strict=True)) if i.op != "arg"]
+        guard = [f"0 <= {t} < {array}_n{d}" for d, (i, t) in enumerate(zip(indices, texts, strict=True))
+                 if i.op != "arg"]
         place = " + ".join(f"{t} * {array}_s{d}" for d, t in enumerate(texts)) or "0"
         text = write.load(f"{array}[{place}]", arrays[array].dtype.name, type_)
         if guard:

@@ -235,7 +235,8 @@ def _row_function(op, total, text, type_, pad, index):
         else:
             step = f"{pad}{total} = {total} + {value}"
         start = write.literal(0 if op == "row_sum" else 1, wide)
-        return [f"{total} = {start}"], [step], [f"{total}_ = {write.convert(total, wide, result)}"], (f"{total}_", result)
+        done = f"{total}_ = {write.convert(total, wide, result)}"
+        return [f"{total} = {start}"], [step], [done], (f"{total}_", result)
     if op in ("row_any", "row_all"):
         value = write.convert(text, type_, "bool")
         start, sign = ("uint8(0)", "|") if op == "row_any" else ("uint8(1)", "&")

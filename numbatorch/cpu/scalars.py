@@ -40,7 +40,8 @@ def reader(dtype):
     if dtype not in _KINDS:
         return None
     stored, wide, how = _KINDS[dtype]
-    make = {"double": "PyFloat_FromDouble", "i64": "PyBool_FromLong" if dtype == "bool" else "PyLong_FromLongLong"}[wide]
+    whole = "PyBool_FromLong" if dtype == "bool" else "PyLong_FromLongLong"
+    make = {"double": "PyFloat_FromDouble", "i64": whole}[wide]
     text = _READ.format(make=make, wide=wide, name=dtype, stored=stored,
                         convert=_EXTEND.format(how=how, stored=stored, wide=wide))
     name = f"numbatorch_read_{dtype}"

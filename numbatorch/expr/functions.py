@@ -6,8 +6,8 @@ value `y` (None: nothing does). Conjugates follow PyTorch's convention for compl
 on real types they vanish in the writer. Kernels get each function from mathematics.py or the compiler.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from .tree import Expr, as_expr, is_const
 

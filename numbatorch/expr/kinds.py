@@ -37,7 +37,8 @@ class Elementwise:
 class Rows:
     """Formulas that combine the elements of a row: everything along `dims` of `shape`.
 
-    Operands are broadcast to `shape`. Outputs have the shape with `dims` set to 1 (one value a row, `is_row`) or `shape`.
+    Operands are broadcast to `shape`. Outputs have the shape with `dims` set to 1 (one value a row, `is_row`) or
+    `shape`.
     """
 
     name: str
@@ -54,9 +55,9 @@ class Rows:
 class Nest:
     """Index notation: result[free] = combine over `summed` of `element`, a formula of loads.
 
-    `extents` gives the size of each index, `arrays` the operands by the names that loads use. `combine` is "sum", "max",
-    "min" or "set" (nothing to combine). `where`: loads outside an array give `fill`. With `index_of`, a second output
-    holds the flat value of that formula (an int64) at the chosen element.
+    `extents` gives the size of each index, `arrays` the operands by the names that loads use. `combine` is "sum",
+    "max", "min" or "set" (nothing to combine). `where`: loads outside an array give `fill`. With `index_of`, a second
+    output holds the flat value of that formula (an int64) at the chosen element.
     """
 
     name: str

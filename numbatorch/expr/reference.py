@@ -1,4 +1,4 @@
-"""Formulas on numbers: the value of a tree in float64 (or complex128), through NumPy. What kernels are tested against."""
+"""Formulas on numbers: the value of a tree in float64 (or complex128), through NumPy. Kernels are tested against it."""
 
 import math
 
@@ -32,8 +32,9 @@ _VALUES = {
     "shr": np.right_shift, "where": np.where, "isnan": np.isnan, "isinf": np.isinf, "signbit": np.signbit,
     "maximum": np.maximum, "minimum": np.minimum, "fmax": np.fmax, "fmin": np.fmin, "floor": np.floor, "ceil": np.ceil,
     "trunc": np.trunc, "rint": np.rint, "copysign": np.copysign, "nextafter": np.nextafter, "sqrt": np.sqrt,
-    "rsqrt": lambda a: 1 / np.sqrt(a), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2,
-    "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
+    "rsqrt": lambda a: 1 / np.sqrt(a), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log,
+    "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin,
     "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
     "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "hypot": np.hypot, "erf": _vectorised(math.erf),
     "erfc": _vectorised(math.erfc), "lgamma": _vectorised(_gamma)}

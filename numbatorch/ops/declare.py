@@ -14,8 +14,9 @@ operands without one get no gradient; `<operand>_layout` names an operand's Layo
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from ..expr import derive, tree
 from ..expr.tree import Expr, arg, as_expr

@@ -3,8 +3,21 @@
 import math
 
 from .declare import OPS, composite
-from .pointwise import (cube, floor_divide, nan_to_num_values, pow_general, reciprocal, round_coarse,
-                        round_half_even, round_scaled, rsqrt, sqrt, square, true_divide, trunc)
+from .pointwise import (
+    cube,
+    floor_divide,
+    nan_to_num_values,
+    pow_general,
+    reciprocal,
+    round_coarse,
+    round_half_even,
+    round_scaled,
+    rsqrt,
+    sqrt,
+    square,
+    true_divide,
+    trunc,
+)
 
 
 def _is_number(x):
