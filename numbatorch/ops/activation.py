@@ -202,3 +202,16 @@ def glu(input, dim=-1):
     if size % 2:
         raise RuntimeError(f"glu: Halving dimension must be even, but dimension {dim} is size {size}")
     return gated.call(input.narrow(dim, 0, size // 2), input.narrow(dim, size // 2, size // 2))
+
+
+@elementwise(namespaces=_F, promote=FLOAT)
+def softsign(input):
+    """input / (1 + |input|)."""
+    return input / (1 + f.abs(input))
+
+
+@elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * f.where(
+    f.le(input, -3), 0, f.where(f.ge(input, 3), 1, input / 3 + 0.5)))
+def hardswish(input):
+    """input * min(max(input + 3, 0), 6) / 6 (arXiv:1905.02244)."""
+    return input * f.minimum(f.maximum(input + 3, 0), 6) / 6
