@@ -16,6 +16,11 @@ def _reduced(loss, reduction):
     raise ValueError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
 
 
+def _known(reduction):
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
+
+
 def _legacy(reduction, size_average, reduce):
     """The reduction that the old flags stand for."""
     if size_average is None and reduce is None:
@@ -368,10 +373,14 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
 @composite(namespaces=_F, method=False)
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Mean over classes of max(0, margin - input[target] + input[i])^p, weighted by weight[target]."""
+    _known(_legacy(reduction, size_average, reduce))
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
+    if weight is not None and input.ndim and weight.shape[0] != input.shape[-1]:
+        raise RuntimeError(f"multi_margin_loss: inconsistent weight size, expected {input.shape[-1]} but got "
+                           f"{list(weight.shape)}")
     single = input.ndim < 2
     rows = input.reshape(1, -1) if single else input
     labels = target.reshape(-1)
@@ -393,6 +402,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 @composite(namespaces=_F, method=False)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Sum over wanted classes j and unwanted i of max(0, 1 - input[j] + input[i]) / classes; targets end at -1."""
+    _known(_legacy(reduction, size_average, reduce))
     single = input.ndim < 2
     rows, labels = (input.reshape(1, -1), target.reshape(1, -1)) if single else (input, target)
     if rows.shape != labels.shape:

@@ -187,7 +187,18 @@ def complex(real, imag):
     return f.make_complex(real, imag)
 
 
-@elementwise(method=False, inplace=False, result="complex", promote=FLOAT)
+def _floats(op, specs, statics):
+    """TypeError for numbers, RuntimeError for tensors that are not of one floating point dtype."""
+    for position, (name, spec) in enumerate(specs.items(), 1):
+        if isinstance(spec, str):
+            raise TypeError(f"{op.name}(): argument '{name}' (position {position}) must be Tensor, not {spec}")
+    first, second = (spec.dtype for spec in specs.values())
+    if not first.is_floating_point or first is not second:
+        raise RuntimeError(f"{op.name}(): Expected both inputs to have the same floating point dtype, but got {first} and "
+                           f"{second}")
+
+
+@elementwise(method=False, inplace=False, result="complex", promote=FLOAT, check=_floats)
 def polar(abs, angle):
     """abs * (cos(angle) + i sin(angle))."""
     return f.make_complex(abs * f.cos(angle), abs * f.sin(angle))

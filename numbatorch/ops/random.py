@@ -105,6 +105,8 @@ def _feature(name, input, p, training, inplace, spatial, batched):
     x = input.unsqueeze(0) if single else input
     shape = (*x.shape[:2], *(1,) * (x.ndim - 2))
     result = _dropped(name, x, p, training, inplace, shape)
+    if inplace:
+        return input
     return result.squeeze(0) if single else result
 
 
@@ -143,7 +145,7 @@ def _alpha(name, input, p, training, inplace, shape):
     if not training or p == 0 or input.numel() == 0:
         return input
     if p == 1:
-        return input * 0
+        return input.mul_(0) if inplace else input * 0
     alpha = 1.7580993408473766
     scale = 1.0 / ((alpha * alpha * p + 1) * (1 - p)) ** 0.5
     kept = _draw("bernoulli_scalar", input.new_empty(shape), None, 1 - p)
@@ -182,7 +184,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if training:
         result = input * _random_slopes(input.detach(), lower, upper)
     else:
-        result = OPS["nn.functional.leaky_relu"].call(input, (lower + upper) / 2)
+        leaky = OPS["nn.functional.leaky_relu"]
+        return (leaky.call_inplace if inplace else leaky.call)(input, (lower + upper) / 2)
     return input.copy_(result) if inplace else result
 
 
