@@ -79,8 +79,6 @@ def _walk(request, names, layouts, wide, plain, pad, lanes, sign):
     def read(v, lane, j):
         own = by_name[v].dtype.name
         value = write.load(place(v, lane, j), own)
-        if own == "bool":
-            value = f"({value} != 0)"
         return write.convert(write.convert(value, write.compute_type(own), plain), plain, wide)
 
     zero, one = (f"uint8({v})" if wide == "uint8" else write.literal(v, wide) for v in (0, 1))

@@ -252,7 +252,10 @@ class _Kernel:
         return self.divisor()
 
     def divided(self, text, by):
-        return f"{text} / {by}" if self.value.startswith(("float", "complex")) else f"{self.value}({text} // {by})"
+        """text / by; integers are divided towards zero."""
+        if self.value.startswith("float"):
+            return f"{text} / {by}"
+        return f"where({text} < 0, {self.value}(-(-({text}) // {by})), {self.value}({text} // {by}))"
 
 
 def _shape(layout, rank):

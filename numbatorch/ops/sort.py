@@ -8,8 +8,7 @@ import functools
 from .. import dtypes
 from ..expr import kinds
 from ..layout import layout, result_strides, wrap_dim
-from .declare import OPS, composite, foreign
-from .declare import sort as sorting
+from .declare import OPS, composite, foreign, sort as sorting
 
 
 def _filled(t, value, dtype=None):
@@ -274,7 +273,8 @@ def isin_tensors(elements, test_elements, invert: bool):
     import numpy as np
 
     from ..creation import from_numpy
-    found = np.isin(elements.detach().numpy(), test_elements.detach().numpy(), invert=invert)
+    arrays = [(t.float() if t.dtype is dtypes.bfloat16 else t.detach()).numpy() for t in (elements, test_elements)]
+    found = np.isin(*arrays, invert=invert)
     return from_numpy(np.asarray(found, order="C"))
 
 
