@@ -255,7 +255,7 @@ class _Kernel:
         """text / by; integers are divided towards zero."""
         if self.value.startswith("float"):
             return f"{text} / {by}"
-        return f"where({text} < 0, {self.value}(-(-({text}) // {by})), {self.value}({text} // {by}))"
+        return f"where(({text} < 0) != ({by} < 0), {self.value}(-(-({text}) // {by})), {self.value}({text} // {by}))"
 
 
 def _shape(layout, rank):
