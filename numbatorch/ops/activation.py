@@ -143,7 +143,8 @@ def shrunk(input, lambd: float):
 def softshrink(input, lambd=0.5):
     """`input` moved towards 0 by `lambd`, 0 where it would cross it."""
     if lambd < 0:
-        raise RuntimeError(f"softshrink: lambda must be in range [0, inf) for input dtype {input.dtype}, but found {lambd}")
+        raise RuntimeError(f"softshrink: lambda must be in range [0, inf) for input dtype {input.dtype}, but found "
+                           f"{lambd}")
     return shrunk.call(input, lambd)
 
 
@@ -177,7 +178,8 @@ def prelu(input, weight):
             raise RuntimeError("prelu: Not allow zero-dim input tensor with more than one weight.")
         channels = input.shape[1] if input.ndim > 1 else 1
         if channels != weight.numel():
-            raise RuntimeError(f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+            raise RuntimeError("prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers "
+                               "= "
                                f"{weight.numel()} and channel size = {channels}.")
     shape = [1] * input.ndim
     if input.ndim > 1:
@@ -197,7 +199,8 @@ def glu(input, dim=-1):
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     if not -input.ndim <= dim < input.ndim:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {dim})")
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but "
+                         f"got {dim})")
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"glu: Halving dimension must be even, but dimension {dim} is size {size}")

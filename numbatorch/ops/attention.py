@@ -47,12 +47,13 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     """softmax(query @ key.mT * scale + mask) @ value; scale is 1 / sqrt(E) unless given.
 
     query (..., H, L, E), key (..., H, S, E), value (..., H, S, V) -> (..., H, L, V).
-    attn_mask: bool (True: may see) or added to the scores. enable_gqa: key and value may have fewer heads, a divisor of H.
+    attn_mask: bool (True: may see) or added to the scores. enable_gqa: key, value may have fewer heads, a divisor of H.
     """
     name = "scaled_dot_product_attention"
     for label, x in (("query", query), ("key", key), ("value", value)):
         if x.ndim < 2:
-            raise RuntimeError(f"{name}: expected query, key, and value to all be at least 2 dimensional, but got {label} "
+            raise RuntimeError(f"{name}: expected query, key, and value to all be at least 2 dimensional, but got "
+                               f"{label} "
                                f"{tuple(x.shape)}")
     if not query.dtype is key.dtype is value.dtype:
         raise RuntimeError(f"{name}: expected query, key, and value to have the same dtype, but got {query.dtype}, "
@@ -76,7 +77,8 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
 def _more_heads(name, label, x, query):
     """Each head of key or value repeated until there is one for each head of query."""
     if x.ndim < 3 or query.ndim < 3 or x.shape[-3] == 0 or query.shape[-3] % x.shape[-3]:
-        raise RuntimeError(f"{name}: with enable_gqa the number of heads of {label} {tuple(x.shape)} must divide that of query "
+        raise RuntimeError(f"{name}: with enable_gqa the number of heads of {label} {tuple(x.shape)} must divide that "
+                           "of query "
                            f"{tuple(query.shape)}")
     times = query.shape[-3] // x.shape[-3]
     return x if times == 1 else x.repeat_interleave(times, -3)
@@ -98,14 +100,16 @@ def _check_shapes(query, key, value, key_padding_mask, attn_mask, heads):
         raise AssertionError("query should be unbatched 2D or batched 3D tensor but received "
                              f"{query.ndim}-D query tensor")
     if key.ndim != query.ndim or value.ndim != query.ndim:
-        raise AssertionError(f"For {'batched (3-D)' if batched else 'unbatched (2-D)'} `query`, expected `key` and `value` to be "
+        raise AssertionError(f"For {'batched (3-D)' if batched else 'unbatched (2-D)'} `query`, expected `key` and "
+                             "`value` to be "
                              f"{query.ndim}-D but found {key.ndim}-D and {value.ndim}-D tensors respectively")
     if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:
         raise AssertionError(f"expected `key_padding_mask` to be None or {query.ndim - 1}-D but found "
                              f"{key_padding_mask.ndim}-D tensor instead")
     if attn_mask is not None:
         if attn_mask.ndim not in (2, 3):
-            raise AssertionError(f"expected `attn_mask` to be None, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead")
+            raise AssertionError(f"expected `attn_mask` to be None, 2-D or 3-D but found {attn_mask.ndim}-D tensor "
+                                 "instead")
         if not batched and attn_mask.ndim == 3 and tuple(attn_mask.shape) != (heads, query.shape[0], key.shape[0]):
             raise AssertionError(f"Expected `attn_mask` shape to be {(heads, query.shape[0], key.shape[0])} but got "
                                  f"{tuple(attn_mask.shape)}")
@@ -138,9 +142,9 @@ def _with_columns(mask, count):
 @composite(namespaces=_F, method=False)
 def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k,
                                  bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True,
-                                 key_padding_mask=None, need_weights=True, attn_mask=None, use_separate_proj_weight=False,
-                                 q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
-                                 average_attn_weights=True, is_causal=False):
+                                 key_padding_mask=None, need_weights=True, attn_mask=None,
+                                 use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None,
+                                 v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True, is_causal=False):
     """Attention of num_heads heads between input and output projections: (result, weights or None).
 
     query (L, N, E), key and value (S, N, E), or without N -> (L, N, E), (N, L, S).

@@ -15,10 +15,12 @@ def _bag_numbers(input, offsets, include_last_offset):
     if offsets.shape[0]:
         first, last = int(offsets[0]), int(offsets[-1])
         if first != 0:
-            raise RuntimeError("embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start "
+            raise RuntimeError("embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has "
+                               "to start "
                                f"from position 0. However, got {first}")
         if last > count:
-            raise RuntimeError(f"embedding_bag: offsets[-1] can not be greater than input's length {count}, but got offsets[-1] "
+            raise RuntimeError(f"embedding_bag: offsets[-1] can not be greater than input's length {count}, but got "
+                               "offsets[-1] "
                                f"of {last}")
     starts = input.new_zeros((count + 1,)).index_add(0, offsets[:bags].to(input.dtype),
                                                      input.new_ones((bags,)))
@@ -38,19 +40,24 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     if mode not in ("sum", "mean", "max"):
         raise ValueError("embedding_bag: mode has to be one of sum, mean or max")
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
-        raise ValueError("embedding_bag: If per_sample_weights is not None, then it must have the same shape as the input "
+        raise ValueError("embedding_bag: If per_sample_weights is not None, then it must have the same shape as the "
+                         "input "
                          f"({tuple(input.shape)}), but got {tuple(per_sample_weights.shape)}")
     if per_sample_weights is not None and mode != "sum":
-        raise NotImplementedError(f"embedding_bag: per_sample_weights is only supported for mode='sum' (got mode='{mode}')")
+        raise NotImplementedError("embedding_bag: per_sample_weights is only supported for mode='sum' (got "
+                                  f"mode='{mode}')")
     if mode == "max" and (scale_grad_by_freq or sparse):
-        raise ValueError(f"max mode does not support {'sparse weights' if sparse else 'scaling the gradient by the frequency'}")
+        raise ValueError("max mode does not support "
+                         f"{'sparse weights' if sparse else 'scaling the gradient by the frequency'}")
     if input.dtype.name not in ("int32", "int64"):
-        raise RuntimeError("embedding_bag: Expected tensor for argument 'indices' to have scalar type Long or Int, but got "
+        raise RuntimeError("embedding_bag: Expected tensor for argument 'indices' to have scalar type Long or Int, "
+                           "but got "
                            f"{input.dtype}")
     flat = input.reshape(-1)
     if input.ndim == 2:
         if offsets is not None:
-            raise ValueError(f"if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+            raise ValueError("if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
+                             "fixed length "
                              f"sequences. However, found offsets of type {offsets.dtype}")
         bags = input.shape[0]
         numbers = None
@@ -65,7 +72,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     rows = weight.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
-            raise AssertionError(f"embedding_bag: padding_idx must be within the number of embeddings, got {padding_idx} for "
+            raise AssertionError("embedding_bag: padding_idx must be within the number of embeddings, got "
+                                 f"{padding_idx} for "
                                  f"{rows} rows")
         padding_idx %= rows
     check("embedding_bag", flat, rows, 0)
@@ -92,8 +100,8 @@ def _added(rows, numbers, bags):
 
 def _largest(rows, counted, numbers, bags):
     if numbers is None:
-        numbers = rows.new_zeros((bags, rows.shape[0] // max(bags, 1)), dtype=_int64()).add(
-            OPS["_positions"].call(rows, bags).unsqueeze(1)).reshape(-1) if bags else rows.new_zeros((0,), dtype=_int64())
+        numbers = rows.new_zeros((bags, rows.shape[0] // max(bags, 1)), dtype=_int64())
+        numbers = numbers.add(OPS["_positions"].call(rows, bags).unsqueeze(1)).reshape(-1) if bags else numbers[:0, 0]
     if counted is not None:
         kept = counted.nonzero().reshape(-1)
         rows, numbers = rows.index_select(0, kept), numbers.index_select(0, kept)

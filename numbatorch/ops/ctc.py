@@ -18,7 +18,8 @@ def _states(targets, blank):
 
 
 def _may_skip(states, blank):
-    """0 where state s may be reached from s - 2, which is when a blank between different labels is left out; else -inf."""
+    """0 where state s may be reached from s - 2, which is when a blank between different labels is left out; else "
+      "-inf."""
     n, count = states.shape
     may = states.new_zeros((n, count), dtype=_bool())
     may[:, 2:] = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
@@ -91,7 +92,8 @@ def _losses(alphas, input_lengths, target_lengths):
 
 
 def _ctc_gradient(grad, log_probs, targets, input_lengths, target_lengths, alphas, blank, zero_infinity):
-    """exp(log_probs) - the chance of each class at each step given the labels: PyTorch's gradient, for normalised input."""
+    """exp(log_probs) - the chance of each class at each step given the labels: PyTorch's gradient, for normalised "
+      "input."""
     steps, n, _ = log_probs.shape
     states = _states(targets, blank)
     skip = _may_skip(states, blank)
@@ -184,7 +186,8 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
             raise RuntimeError(f"ctc_loss: Expected input_lengths to have values between 0 and {steps}, but got "
                                f"{input_lengths.tolist()}")
         if int(target_lengths.min()) < 0:
-            raise RuntimeError(f"ctc_loss: Expected target_lengths to be non-negative, but got {target_lengths.tolist()}")
+            raise RuntimeError("ctc_loss: Expected target_lengths to be non-negative, but got "
+                               f"{target_lengths.tolist()}")
     targets = targets.long()
     if targets.ndim == 1:
         targets = _padded(targets, target_lengths)

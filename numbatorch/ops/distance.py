@@ -108,13 +108,16 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         if given is None:
             continue
         if given.ndim > 1:
-            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {given.ndim} "
+            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with "
+                               f"{given.ndim} "
                                "dimensions")
         if given.is_floating_point() == integral:
-            raise RuntimeError(f"cov(): expected {name} to have {'integral' if integral else 'floating point'} dtype but got "
+            raise RuntimeError(f"cov(): expected {name} to have {'integral' if integral else 'floating point'} dtype "
+                               "but got "
                                f"{name} with {given.dtype} dtype")
         if given.numel() != count:
-            raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+            raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input "
+                               "but got "
                                f"{given.numel()} != {count}")
         if count and bool((given < 0).any()):
             raise RuntimeError(f"cov(): {name} cannot be negative")
@@ -132,7 +135,8 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         factor = factor.clamp(min=0)
     if isinstance(factor, (int, float)) and factor <= 0:
         import warnings
-        warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
+        warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of "
+                      "observations.",
                       stacklevel=2)
         factor = 0
     centered = x - mean.unsqueeze(1)
@@ -145,9 +149,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 
 @composite
 def corrcoef(input):
-    """Correlation coefficients of the rows: the covariance over the product of the standard deviations, within [-1, 1]."""
+    """Correlation coefficients of the rows: the covariance over the product of the standard deviations, within [-1, "
+      "1]."""
     if input.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} "
+        raise RuntimeError("corrcoef(): expected input to have two or fewer dimensions but got an input with "
+                           f"{input.ndim} "
                            "dimensions")
     c = cov.call(input)
     if c.ndim == 0:

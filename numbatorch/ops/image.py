@@ -15,7 +15,8 @@ def pixel_shuffle(input, upscale_factor):
     """(..., C r², H, W) -> (..., C, H r, W r): r² channels become blocks of r by r pixels (arXiv:1609.05158)."""
     r = upscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} "
+        raise RuntimeError("pixel_shuffle expects input to have at least 3 dimensions, but got input with "
+                           f"{input.ndim} "
                            "dimension(s)")
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
@@ -34,7 +35,8 @@ def pixel_unshuffle(input, downscale_factor):
     """(..., C, H r, W r) -> (..., C r², H, W), the inverse of `pixel_shuffle`."""
     r = downscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} "
+        raise RuntimeError("pixel_unshuffle expects input to have at least 3 dimensions, but got input with "
+                           f"{input.ndim} "
                            "dimension(s)")
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
@@ -75,15 +77,18 @@ def _pair(name, what, value, least):
     if len(values) != 2:
         raise RuntimeError(f"{name}: expected {what} to be an int or two ints, but got {value}")
     if min(values) < least:
-        raise RuntimeError(f"{name}: {what} should be {'greater than zero' if least else 'non-negative'}, but got {value}")
+        raise RuntimeError(f"{name}: {what} should be {'greater than zero' if least else 'non-negative'}, but got "
+                           f"{value}")
     return values
 
 
 def _patch_counts(name, size, kernel, dilation, padding, stride):
     counts = tuple((size[d] + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1) // stride[d] + 1 for d in (0, 1))
     if min(counts) < 1:
-        raise RuntimeError(f"{name}: given input with spatial size {tuple(size)}, kernel_size={kernel}, dilation={dilation}, "
-                           f"padding={padding}, stride={stride}, the array of sliding blocks has shape {counts}, which is "
+        raise RuntimeError(f"{name}: given input with spatial size {tuple(size)}, kernel_size={kernel}, "
+                           f"dilation={dilation}, "
+                           f"padding={padding}, stride={stride}, the array of sliding blocks has shape {counts}, "
+                           "which is "
                            "too small (non-positive)")
     return counts
 
@@ -105,8 +110,11 @@ def _offsets(size, counts, kernel, dilation, padding, stride):
             yield i, j, rows, columns, ys, xs
 
 
-@window(name="_patches", eager=True, grad=lambda grad, input_layout, kernel, dilation, padding, stride: from_patches.call(
-    grad, input_layout.shape[2:], kernel, dilation, padding, stride))
+def _patches_gradient(grad, input_layout, kernel, dilation, padding, stride):
+    return from_patches.call(grad, input_layout.shape[2:], kernel, dilation, padding, stride)
+
+
+@window(name="_patches", eager=True, grad=_patches_gradient)
 def patches(input, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple):
     """(N, C, H, W) -> (N, C kernel, blocks): each patch a column, zeros outside the image."""
     n, c, *size = input.shape
@@ -140,7 +148,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """Patches of (N, C, H, W) or (C, H, W) as columns: (N, C * kernel, blocks)."""
     arguments = _patch_arguments("unfold", kernel_size, dilation, padding, stride)
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
-        raise RuntimeError("unfold: expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
+        raise RuntimeError("unfold: expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other "
+                           "non-zero "
                            f"dimensions for input, but got: {list(input.shape)}")
     if input.ndim == 3:
         return patches.call(input.unsqueeze(0), *arguments).squeeze(0)
@@ -153,16 +162,20 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     size = _pair("fold", "output_size", output_size, 1)
     kernel, dilation, padding, stride = _patch_arguments("fold", kernel_size, dilation, padding, stride)
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
-        raise RuntimeError("fold: expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero "
+        raise RuntimeError("fold: expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
+                           "non-zero "
                            f"dimensions for input, but got: {list(input.shape)}")
     area = kernel[0] * kernel[1]
     if input.shape[-2] % area:
-        raise RuntimeError("fold: expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+        raise RuntimeError("fold: expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+                           "but got "
                            f"input.size(1)={input.shape[-2]} and kernel_size={kernel}")
     counts = _patch_counts("fold", size, kernel, dilation, padding, stride)
     if input.shape[-1] != counts[0] * counts[1]:
-        raise RuntimeError(f"fold: given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
-                           f"stride={stride}, expected size of input's dimension 2 to match the calculated number of sliding "
+        raise RuntimeError(f"fold: given output_size={size}, kernel_size={kernel}, dilation={dilation}, "
+                           f"padding={padding}, "
+                           f"stride={stride}, expected size of input's dimension 2 to match the calculated number of "
+                           "sliding "
                            f"blocks {counts[0]} * {counts[1]} = {counts[0] * counts[1]}, but got input.size(2)="
                            f"{input.shape[-1]}")
     if input.ndim == 2:
@@ -176,16 +189,18 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
 def affine_grid(theta, size, align_corners=None):
     """Sampling grids (N, H, W, 2) or (N, D, H, W, 3) of affine maps theta (N, 2, 3) or (N, 3, 4) for results of `size`.
 
-    Coordinates run from -1 to 1 between the centers of the corner pixels (align_corners), else between their outer edges.
+    Coordinates run from -1 to 1 between the centers of the corner pixels (align_corners), else between outer edges.
     """
     if not theta.is_floating_point():
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     rank = len(size) - 2
     if rank not in (2, 3):
-        raise NotImplementedError("affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+        raise NotImplementedError("affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, "
+                                  "respectively. "
                                   f"Got size {tuple(size)}.")
     if theta.ndim != 3 or tuple(theta.shape[1:]) != (rank, rank + 1):
-        raise ValueError(f"Expected a batch of {rank}D affine matrices of shape Nx{rank}x{rank + 1} for size {tuple(size)}. Got "
+        raise ValueError(f"Expected a batch of {rank}D affine matrices of shape Nx{rank}x{rank + 1} for size "
+                         f"{tuple(size)}. Got "
                          f"{tuple(theta.shape)}.")
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {tuple(size)}")
@@ -270,23 +285,28 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     zeros, the border, or a reflection.
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
-        raise ValueError("nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: "
+        raise ValueError("nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but "
+                         "got: "
                          f"'{mode}'")
     if padding_mode not in ("zeros", "border", "reflection"):
-        raise ValueError("nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but "
+        raise ValueError("nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or "
+                         "'reflection', but "
                          f"got: '{padding_mode}'")
     rank = input.ndim - 2
     if rank not in (2, 3) or grid.ndim != input.ndim:
-        raise RuntimeError("grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input "
+        raise RuntimeError("grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got "
+                           "input "
                            f"with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}")
     if input.dtype is not grid.dtype:
-        raise RuntimeError(f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and "
+        raise RuntimeError(f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} "
+                           "and "
                            f"grid has {grid.dtype}")
     if input.shape[0] != grid.shape[0]:
         raise RuntimeError("grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
                            f"{list(input.shape)} and grid with sizes {list(grid.shape)}")
     if grid.shape[-1] != rank:
-        raise RuntimeError(f"grid_sampler(): expected grid to have size {rank} in last dimension, but got grid with sizes "
+        raise RuntimeError(f"grid_sampler(): expected grid to have size {rank} in last dimension, but got grid with "
+                           "sizes "
                            f"{list(grid.shape)}")
     if 0 in input.shape[2:]:
         raise RuntimeError("grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "

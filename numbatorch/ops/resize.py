@@ -1,4 +1,4 @@
-"""Resizing images: each spatial dimension is a weighted sum of a few positions, so sizes are changed one dimension at a time.
+"""Resizing images: each spatial dimension is a weighted sum of a few positions, so sizes change one dimension at a time.
 
 Inputs are (N, C, spatial...) with one to three spatial dimensions. Position i of a result lies at
 (i + 0.5) * scale - 0.5 of the input, or at i * (in - 1) / (out - 1) with `align_corners`.
@@ -137,8 +137,10 @@ def _sizes(name, input, size, scale_factor, recompute_scale_factor):
             raise ValueError(f"{name}: recompute_scale_factor is not meaningful with an explicit size.")
         given = tuple(size) if isinstance(size, (list, tuple)) else (size,) * rank
         if len(given) != rank:
-            raise ValueError(f"Input and output must have the same number of spatial dimensions, but got input with spatial "
-                             f"dimensions of {list(input.shape[2:])} and output size of {size}. Please provide input tensor "
+            raise ValueError("Input and output must have the same number of spatial dimensions, but got input with "
+                             "spatial "
+                             f"dimensions of {list(input.shape[2:])} and output size of {size}. Please provide input "
+                             "tensor "
                              "in (N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format.")
         for n in given:
             if isinstance(n, float) or not hasattr(n, "__index__"):
@@ -148,8 +150,10 @@ def _sizes(name, input, size, scale_factor, recompute_scale_factor):
         raise ValueError("either size or scale_factor should be defined")
     scales = tuple(scale_factor) if isinstance(scale_factor, (list, tuple)) else (scale_factor,) * rank
     if len(scales) != rank:
-        raise ValueError(f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
-                         f"dimensions of {list(input.shape[2:])} and scale_factor of shape {scale_factor}. Please provide "
+        raise ValueError("Input and scale_factor must have the same number of spatial dimensions, but got input with "
+                         "spatial "
+                         f"dimensions of {list(input.shape[2:])} and scale_factor of shape {scale_factor}. Please "
+                         "provide "
                          "input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format.")
     scales = tuple(float(s) for s in scales)
     out = tuple(int(math.floor(n * s)) for n, s in zip(input.shape[2:], scales, strict=True))
@@ -169,7 +173,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
             raise ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear | "
                              "bicubic | trilinear")
     elif mode not in _MODES:
-        raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the modes: "
+        raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for "
+                                  "the modes: "
                                   f"{' | '.join(_MODES)} (got {mode})")
     if input.ndim not in (3, 4, 5):
         raise (ValueError if input.ndim < 3 else NotImplementedError)(
@@ -179,10 +184,12 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     if mode in _RANKS and _RANKS[mode] != rank:
         raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {_RANKS[mode] + 2}D input")
     if antialias and (mode not in ("bilinear", "bicubic") or rank != 2):
-        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as "
+                         "input")
     out, scales = _sizes("interpolate", input, size, scale_factor, recompute_scale_factor)
     if min(out) <= 0 or 0 in input.shape[1:]:
-        raise RuntimeError(f"Input and output sizes should be greater than 0, but got input {list(input.shape)} and output "
+        raise RuntimeError(f"Input and output sizes should be greater than 0, but got input {list(input.shape)} and "
+                           "output "
                            f"{list(out)}")
     if mode == "area":
         return OPS[f"nn.functional.adaptive_avg_pool{rank}d"].call(input, out)
@@ -222,12 +229,14 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 @composite(namespaces="nn.functional", method=False)
 def upsample_nearest(input, size=None, scale_factor=None):
     """`interpolate` with mode nearest, under its old name."""
-    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.",
+                  stacklevel=2)
     return interpolate.call(input, size, scale_factor, "nearest")
 
 
 @composite(namespaces="nn.functional", method=False)
 def upsample_bilinear(input, size=None, scale_factor=None):
     """`interpolate` with mode bilinear and aligned corners, under its old name."""
-    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.",
+                  stacklevel=2)
     return interpolate.call(input, size, scale_factor, "bilinear", True)
