@@ -3,6 +3,8 @@
     import numbatorch as torch
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import ops
 
 ops.load()
@@ -31,7 +33,7 @@ from .creation import (
 from .device import device
 from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .printing import set_printoptions
-from .queries import is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type
+from .queries import broadcast_shapes, is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type
 from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 from .tensor import Size, Tensor, UntypedStorage
 
@@ -42,6 +44,8 @@ globals().update(_dtypes.ALIASES)
 from math import e, inf, nan, pi
 
 newaxis = None
+if TYPE_CHECKING:
+    tensor: Any  # the function, not the module
 __version__ = "0.1.0"
 
 _SUBMODULES = frozenset("nn optim utils linalg fft special serialization safetensors library random backends cuda cpu "
@@ -53,7 +57,7 @@ _NAMES = {"Generator": "generator", "default_generator": "generator", "save": "s
           "set_rng_state": "random"}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Submodules, and what they define, are imported when first named."""
     import importlib
     if name in _SUBMODULES:

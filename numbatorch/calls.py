@@ -7,6 +7,7 @@ a node on the result when an operand needs a gradient. Everything else happens o
 import inspect
 import linecache
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from .storage import Storage
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
 _FORMULAS = ("elementwise", "reduction", "rowwise")
 _NUMBERS = (bool, int, float, complex, np.generic)
-Tensor = None  # set by tensor.py, which imports this module first
+Tensor: Any = None  # set by tensor.py, which imports this module first
 
 
 def write_call(op: Op):
@@ -108,7 +109,7 @@ def _written(op, inplace):
               "    if plan is None:",
               f"        plan = miss(op, {inplace}, plans, ({names}{',' if len(op.parameters) == 1 else ''}))",
               "        if plan.__class__ is not Plan:",
-              "            return plan" + (" if out is None else deliver(op, plan, out)" if op.out and not inplace else "")]
+              "            return plan" + (" if out is None else deliver(op, plan, out)" * (op.out and not inplace))]
     if inplace:
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
                   f"            return record_inplace(op, plan, ({', '.join(formula)},))"]
@@ -145,8 +146,8 @@ def _written(op, inplace):
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     plans: dict = {}
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
-             "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace, "deliver": deliver,
-             "by_name": _by_name, "tuple_of": result_type(op), **env}
+             "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
+             "deliver": deliver, "by_name": _by_name, "tuple_of": result_type(op), **env}
     exec(compile(source, filename, "exec"), scope)
     function = scope[f"{op.name}{'_' if inplace else ''}"]
     function._plans = plans

@@ -403,9 +403,9 @@ def from_dlpack(ext_tensor):
     return from_numpy(np.from_dlpack(ext_tensor))
 
 
-def scalar_tensor(value, *, dtype=None, device=None):
+def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A 0-d tensor with one value, in the default float dtype unless told otherwise."""
-    return tensor(value, dtype=_dtype(dtype))
+    return tensor(value, dtype=_dtype(dtype), device=device, requires_grad=requires_grad)
 
 
 def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,

@@ -1,7 +1,8 @@
 """Questions about tensors and types, as functions."""
 
 from . import dtypes
-from .tensor import Tensor, UntypedStorage
+from .layout import broadcast_shapes as broadcast
+from .tensor import Size, Tensor, UntypedStorage
 
 
 def is_floating_point(input):
@@ -27,6 +28,14 @@ def is_nonzero(input):
 def numel(input):
     """How many elements `input` has."""
     return input.numel()
+
+
+def broadcast_shapes(*shapes):
+    """The shape that tensors of these shapes broadcast to; ints count as 1-d shapes. RuntimeError where they do not."""
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    if any(n < 0 for s in given for n in s):
+        raise RuntimeError(f"broadcast_shapes: sizes must not be negative, got {given}")
+    return Size(broadcast("broadcast_shapes", given, [f"shape {k}" for k in range(len(given))]) if given else ())
 
 
 def result_type(tensor1, tensor2):

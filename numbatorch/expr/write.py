@@ -289,6 +289,9 @@ class Writer:
         return f"{type_}({a} ** {b})", type_
 
     def _fmod(self, type_, a, b):
+        if not type_.startswith("float"):  # % has the sign of b; one b less where that is not the sign of a
+            rest = f"({a} % {b})"
+            return f"{type_}(where(({rest} != 0) & (({a} < 0) != ({b} < 0)), {rest} - {b}, {rest}))", type_
         return f"fmod_{type_}({a}, {b})", type_
 
 

@@ -11,8 +11,8 @@ def _no_bool(op, specs, statics):
     """Subtraction and the like are refused for bool, as PyTorch does."""
     given = [s.dtype.name if hasattr(s, "dtype") else s for s in specs.values() if s is not None]
     if given and (given[0] == "bool" if len(given) == 1 else all(g == "bool" for g in given)):
-        raise RuntimeError(f"{op.name}: the `-` operator with bool tensors is not supported. To invert a mask use `~` or "
-                           "logical_not(), for symmetric difference `^` or logical_xor().")
+        raise RuntimeError(f"{op.name}: the `-` operator with bool tensors is not supported. To invert a mask use `~` "
+                           "or logical_not(), for symmetric difference `^` or logical_xor().")
 
 
 # Copies and conversions.
@@ -62,7 +62,7 @@ def sub(input, other, *, alpha: neutral = 1):
     return input - other * alpha
 
 
-@elementwise(check=_no_bool, method=True)
+@elementwise(check=_no_bool, method=True, only_tensors=("input",))
 def rsub(input, other, *, alpha: neutral = 1):
     """other - alpha * input."""
     return other - input * alpha
@@ -98,7 +98,7 @@ def remainder(input, other):
     return input % other
 
 
-@elementwise(dtypes=_REAL_NUMBERS)
+@elementwise(dtypes=_REAL_NUMBERS, only_tensors=("input",))
 def fmod(input, other):
     """input - other * trunc(input / other): the sign is that of `input`."""
     return f.fmod(input, other)
@@ -194,8 +194,8 @@ def _floats(op, specs, statics):
             raise TypeError(f"{op.name}(): argument '{name}' (position {position}) must be Tensor, not {spec}")
     first, second = (spec.dtype for spec in specs.values())
     if not first.is_floating_point or first is not second:
-        raise RuntimeError(f"{op.name}(): Expected both inputs to have the same floating point dtype, but got {first} and "
-                           f"{second}")
+        raise RuntimeError(f"{op.name}(): Expected both inputs to have the same floating point dtype, but got {first} "
+                           f"and {second}")
 
 
 @elementwise(method=False, inplace=False, result="complex", promote=FLOAT, check=_floats)
@@ -412,25 +412,25 @@ def nan_to_num_values(input, nan: float, posinf: float, neginf: float):
     return f.where(f.isnan(input), nan, number)
 
 
-@elementwise(promote=FLOAT)
+@elementwise(promote=FLOAT, only_tensors=("input",))
 def copysign(input, other):
     """|input| with the sign of `other`."""
     return f.copysign(input, other)
 
 
-@elementwise
+@elementwise(only_tensors=("input", "values"))
 def heaviside(input, values):
     """0 below zero, 1 above, `values` at zero."""
     return f.where(f.isnan(input), input, f.where(f.eq(input, 0), values, f.where(f.lt(input, 0), 0, 1)))
 
 
-@elementwise(promote=FLOAT)
+@elementwise(promote=FLOAT, namespaces=("", "special"))
 def xlogy(input, other):
     """input * log(other), 0 where input is 0."""
     return f.where(f.isnan(other), other, f.where(f.eq(input, 0), 0, input * f.log(other)))
 
 
-@elementwise(promote=FLOAT)
+@elementwise(promote=FLOAT, only_tensors=("input", "other"))
 def logaddexp(input, other):
     """log(exp(input) + exp(other)), without overflow."""
     largest = f.maximum(input, other)
@@ -438,7 +438,7 @@ def logaddexp(input, other):
                    largest + f.log1p(f.exp(-f.abs(input - other))))
 
 
-@elementwise(promote=FLOAT)
+@elementwise(promote=FLOAT, only_tensors=("input", "other"))
 def logaddexp2(input, other):
     """log2(2**input + 2**other), without overflow."""
     largest = f.maximum(input, other)
@@ -539,19 +539,19 @@ def sinc(input):
     return f.where(f.eq(input, 0), 1, f.sin(scaled) / scaled)
 
 
-@elementwise(promote=FLOAT, aliases=("arctan2",))
+@elementwise(promote=FLOAT, aliases=("arctan2",), only_tensors=("input", "other"))
 def atan2(input, other):
     """The angle of the point (other, input)."""
     return f.atan2(input, other)
 
 
-@elementwise
+@elementwise(only_tensors=("input", "other"))
 def hypot(input, other):
     """sqrt(input**2 + other**2) without overflow."""
     return f.hypot(input, other)
 
 
-@elementwise(differentiable=False)
+@elementwise(differentiable=False, only_tensors=("input", "other"))
 def nextafter(input, other):
     """The next representable value after `input` towards `other`."""
     return f.nextafter(input, other)

@@ -2,7 +2,8 @@
 
 import math
 
-from .declare import OPS, composite
+from .. import dtypes
+from .declare import OPS, composite, foreign
 from .pointwise import (
     cube,
     floor_divide,
@@ -50,7 +51,7 @@ def pow(input, exponent):
                 return rsqrt.call(input)
         elif exponent.__class__ is int and exponent < 0:
             raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
-    elif not _is_number(exponent) and not _is_number(input) and exponent.dtype.category < 2 and input.dtype.category < 2:
+    elif not _is_number(input) and exponent.dtype.category < 2 and input.dtype.category < 2:
         if exponent.dtype.is_signed and exponent.numel() and bool((exponent < 0).any()):
             raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
     if _is_number(input) and _is_number(exponent):
@@ -73,7 +74,8 @@ def float_power(input, exponent):
 
 def check_divisor(name, input, other):
     """ZeroDivisionError (a RuntimeError, as PyTorch's) where integers are divided by zero."""
-    integer = all((isinstance(x, (int, bool)) if _is_number(x) else x._layout.dtype.category < 2) for x in (input, other))
+    integer = all((isinstance(x, (int, bool)) if _is_number(x) else x._layout.dtype.category < 2)
+                  for x in (input, other))
     if integer:
         zero = other == 0 if _is_number(other) else (other.numel() > 0 and bool((other == 0).any()))
         if zero:
@@ -148,10 +150,14 @@ def conj(input):
 @composite()
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """|input - other| <= atol + rtol * |other|; equal infinities are close, NaN only with `equal_nan`."""
+    for name, operand in (("input", input), ("other", other)):
+        if _is_number(operand):
+            raise TypeError(f"isclose(): argument '{name}' must be Tensor, not {type(operand).__name__}")
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: {input.dtype} did not match {other.dtype}")
     if rtol < 0 or atol < 0:
-        raise RuntimeError(f"isclose: rtol and atol must be greater than or equal to zero, got rtol={rtol}, atol={atol}")
+        raise RuntimeError(f"isclose: rtol and atol must be greater than or equal to zero, got rtol={rtol}, "
+                           f"atol={atol}")
     close = input == other
     if input.dtype.category >= 2:
         if equal_nan:
@@ -179,3 +185,53 @@ def equal(input, other):
 def is_tensor(obj):
     """Whether `obj` is a Tensor."""
     return hasattr(obj, "_layout")
+
+
+@composite(out=True, inplace=True)
+def ldexp(input, other):
+    """input * 2**other."""
+    if _is_number(other) or _is_number(input):
+        raise TypeError(f"ldexp(): both arguments must be Tensors, got {type(input).__name__}, {type(other).__name__}")
+    return input * pow.call(2.0, other)
+
+
+@foreign(out=True, outputs=("mantissa", "exponent"),
+         input=lambda grad_mantissa, exponent: ldexp.call(grad_mantissa, -exponent))
+def frexp(input):
+    """(mantissa, exponent) with input = mantissa * 2**exponent and mantissa in [0.5, 1); exponent is int32."""
+    import numpy as np
+
+    from ..creation import from_numpy
+    if input.dtype.category != 2:
+        raise RuntimeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype}")
+    mantissa, exponent = np.frexp(np.asarray(input._array()))
+    return from_numpy(np.asarray(mantissa)), from_numpy(np.asarray(exponent, dtype=np.int32))
+
+
+@composite()
+def isreal(input):
+    """True where the imaginary part is 0: everywhere in real tensors."""
+    return input.imag == 0 if input.is_complex() else input.new_ones(input.shape, dtype=dtypes.bool)
+
+
+@composite(method=False)
+def resolve_conj(input):
+    """`input` itself: conjugates are computed at once here."""
+    return input
+
+
+@composite(method=False)
+def resolve_neg(input):
+    """`input` itself: negatives are computed at once here."""
+    return input
+
+
+@composite(out=True)
+def kron(input, other):
+    """Kronecker product: blocks of `other`, one for each element of `input`."""
+    rank = max(input.ndim, other.ndim)
+    a = [1] * (rank - input.ndim) + list(input.shape)
+    b = [1] * (rank - other.ndim) + list(other.shape)
+    left = input.reshape([n for size in a for n in (size, 1)])    # (a0, 1, a1, 1, ...)
+    right = other.reshape([n for size in b for n in (1, size)])   # (1, b0, 1, b1, ...)
+    return (left * right).reshape([m * n for m, n in zip(a, b, strict=True)])
