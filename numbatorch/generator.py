@@ -2,8 +2,7 @@
 
 import secrets
 
-from .device import CPU
-from .device import device as _device
+from .device import CPU, device as _device
 
 DEFAULT_SEED = 67280421310721
 

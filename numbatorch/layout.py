@@ -4,6 +4,7 @@ Equal layouts are one object, so a plan is found by the identity of its operands
 """
 
 import math
+from typing import Any
 
 from .device import CPU
 
@@ -12,6 +13,14 @@ class Layout:
     """dtype, shape and strides of a tensor, and the facts that follow from them."""
 
     __slots__ = ("dtype", "shape", "strides", "device", "numel", "is_contiguous", "nbytes", "ndim")
+    dtype: Any
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    device: Any
+    numel: int
+    is_contiguous: bool
+    nbytes: int
+    ndim: int
 
     def __repr__(self):
         return f"Layout({self.dtype.name}, {self.shape}, {self.strides}, {self.device})"

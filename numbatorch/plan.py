@@ -43,6 +43,25 @@ class Plan:
 
     __slots__ = ("op", "kernel", "meta", "units", "grain", "layouts", "layout", "nbytes", "allocate", "address", "keep",
                  "specs", "statics", "dims", "shape", "length", "offset", "rules", "compute")
+    op: Op
+    kernel: Any
+    meta: Any
+    units: int | None
+    grain: int | None
+    layouts: tuple[Layout, ...]
+    layout: Layout
+    nbytes: int
+    allocate: Any
+    address: Any
+    keep: Any  # what the kernel's arguments point into
+    specs: dict[str, Any]
+    statics: dict[str, Any]
+    dims: Any
+    shape: Any
+    length: int
+    offset: int  # of a view, in bytes
+    rules: dict
+    compute: Any
 
     def __repr__(self):
         return f"<Plan {self.op.name} {self.specs} -> {self.layouts}>"

@@ -1,4 +1,4 @@
-"""Drawing: random tensors, and the in-place distributions of Tensor. The streams are PyTorch's (cpu/README.md, "Seeds")."""
+"""Drawing: random tensors, and the in-place distributions of Tensor. The streams are PyTorch's: cpu/README.md."""
 
 from . import dtypes
 from .autograd.modes import no_grad
@@ -81,7 +81,8 @@ def _check_range(name, low, high):
         raise RuntimeError(f"{name}: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
 
 
-def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+             pin_memory=False):
     """The numbers 0..n-1 in random order."""
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
@@ -252,8 +253,8 @@ _inplace("normal_", "normal", "Fill with normal numbers.", _normal_check, mean=0
 _inplace("exponential_", "exponential", "Fill with exponential numbers of rate `lambd`.",
          _positive("lambd", "exponential_ expects lambda > 0.0"), lambd=1.0)
 _inplace("geometric_", "geometric", "Fill with geometric numbers of success probability `p`.", _probability, p=0.5)
-_inplace("cauchy_", "cauchy", "Fill with Cauchy numbers.", _positive("sigma", "cauchy_ expects sigma > 0.0"), median=0.0,
-         sigma=1.0)
+_inplace("cauchy_", "cauchy", "Fill with Cauchy numbers.", _positive("sigma", "cauchy_ expects sigma > 0.0"),
+         median=0.0, sigma=1.0)
 _inplace("log_normal_", "log_normal", "Fill with numbers whose logarithm is normal.",
          _positive("std", "log_normal_ expects std > 0.0"), mean=1.0, std=2.0)
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ def draw(history: History, data: ImageSet, path: Path) -> None:
 
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     FigureCanvasAgg(figure)
-    curves, sheet = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    curves, sheet = parts
     loss_axes, accuracy_axes = curves.subplots(1, 2)
     draw_losses(loss_axes, history)
     draw_accuracy(accuracy_axes, history)

@@ -17,6 +17,7 @@ import io
 import os
 import sys
 import types
+from typing import Any
 
 HELP = "run a script that imports torch"
 
@@ -81,7 +82,7 @@ def execute(target: str, as_module: bool) -> None:
     main_module = types.ModuleType("__main__")
     if as_module:
         set_first_path(os.getcwd())
-        spec = find_module(target)
+        spec: Any = find_module(target)
         code = spec.loader.get_code(spec.name)
         main_module.__spec__, main_module.__package__, main_module.__loader__ = spec, spec.parent, spec.loader
         main_module.__file__ = sys.argv[0] = spec.origin
@@ -96,7 +97,7 @@ def execute(target: str, as_module: bool) -> None:
         set_first_path(os.path.dirname(os.path.realpath(target)))
         main_module.__file__ = target
         code = compile(source, target, "exec")
-    main_module.__builtins__ = __builtins__
+    main_module.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main_module
     exec(code, main_module.__dict__)
 

@@ -1,5 +1,6 @@
 """Downloads over HTTP that survive broken transfers, and leave either a whole, checked file or none."""
 
+import functools
 import http
 import http.client
 import os
@@ -45,7 +46,7 @@ def fetch_mnist(folder: Path, say: Callable[[str], None], mirrors: Iterable[str]
             url = f"{mirror}{name}.gz"
             say(f"downloading {url}")
             try:
-                fetch(url, folder / f"{name}.gz", lambda content, name=name: is_original(name, content))
+                fetch(url, folder / f"{name}.gz", functools.partial(is_original, name))
                 break
             except DatasetError as error:
                 reasons.append(str(error))

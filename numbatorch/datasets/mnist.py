@@ -123,6 +123,6 @@ def _assemble(files: dict[str, tuple[Path, np.ndarray]], source: str) -> ImageSe
                                f"{image_path.name}, but found {labels.dtype} of shape {labels.shape}")
         if labels.max() > 9:
             raise DatasetError(f"{label_path}: expected labels 0 to 9, but found {labels.max()}")
-    arrays = [files[name][1] for name in FILES]
+    images, labels, test_images, test_labels = (files[name][1] for name in FILES)
     # Mean and deviation of MNIST's training pixels, as commonly rounded.
-    return ImageSet("MNIST", source, *arrays, white=255, mean=0.1307, std=0.3081)
+    return ImageSet("MNIST", source, images, labels, test_images, test_labels, white=255, mean=0.1307, std=0.3081)

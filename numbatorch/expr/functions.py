@@ -24,6 +24,7 @@ class Function:
 
 
 FUNCTIONS: dict[str, Function] = {}
+Row = Callable[..., Expr]  # stated where a derivative names a row that comes later
 
 
 def row(name, arity, adjoint=None, result="same", symbol=None):
@@ -36,10 +37,10 @@ def row(name, arity, adjoint=None, result="same", symbol=None):
     return function
 
 
-conj = row("conj", 1, lambda g, y, a: (conj(g),))
+conj: Row = row("conj", 1, lambda g, y, a: (conj(g),))
 real = row("real", 1, lambda g, y, a: (g,), result="real")
 imag = row("imag", 1, lambda g, y, a: (make_complex(0, g),), result="real")
-make_complex = row("make_complex", 2, lambda g, y, a, b: (real(g), imag(g)), result="complex")
+make_complex: Row = row("make_complex", 2, lambda g, y, a, b: (real(g), imag(g)), result="complex")
 
 # Arithmetic.
 add = row("add", 2, lambda g, y, a, b: (g, g), symbol="{} + {}")
@@ -49,20 +50,20 @@ div = row("div", 2, lambda g, y, a, b: (g / conj(b), -(g * conj(y / b))), symbol
 floordiv = row("floordiv", 2, symbol="{} // {}")
 mod = row("mod", 2, lambda g, y, a, b: (g, -(g * floor(a / b))), symbol="{} % {}")
 fmod = row("fmod", 2, lambda g, y, a, b: (g, -(g * trunc(a / b))))
-pow = row("pow", 2, lambda g, y, a, b: (
+pow: Row = row("pow", 2, lambda g, y, a, b: (
     where(eq(b, 0), 0, g * conj(b * pow(a, b - 1))),
     g * conj(where(eq(a, 0) & ge(real(b), 0), 0, y * log(a)))))
 neg = row("neg", 1, lambda g, y, a: (-g,), symbol="-{}")
 abs = row("abs", 1, lambda g, y, a: (g * sgn(a),), result="real")
-sgn = row("sgn", 1, lambda g, y, a: (0 * g,))
+sgn: Row = row("sgn", 1, lambda g, y, a: (0 * g,))
 fma = row("fma", 3, lambda g, y, a, b, c: (g * b, g * a, g))
 
 # Comparison and logic.
 lt = row("lt", 2, result="bool", symbol="{} < {}")
 le = row("le", 2, result="bool", symbol="{} <= {}")
 gt = row("gt", 2, result="bool", symbol="{} > {}")
-ge = row("ge", 2, result="bool", symbol="{} >= {}")
-eq = row("eq", 2, result="bool", symbol="{} == {}")
+ge: Row = row("ge", 2, result="bool", symbol="{} >= {}")
+eq: Row = row("eq", 2, result="bool", symbol="{} == {}")
 ne = row("ne", 2, result="bool", symbol="{} != {}")
 and_ = row("and", 2, symbol="{} & {}")
 or_ = row("or", 2, symbol="{} | {}")
@@ -71,7 +72,7 @@ invert = row("invert", 1, symbol="~{}")
 logical_not = row("logical_not", 1, result="bool", symbol="not {}")
 shl = row("shl", 2, symbol="{} << {}")
 shr = row("shr", 2, symbol="{} >> {}")
-where = row("where", 3, lambda g, y, c, a, b: (None, where(c, g, 0), where(c, 0, g)))
+where: Row = row("where", 3, lambda g, y, c, a, b: (None, where(c, g, 0), where(c, 0, g)))
 isnan = row("isnan", 1, result="bool")
 isinf = row("isinf", 1, result="bool")
 signbit = row("signbit", 1, result="bool")
@@ -90,36 +91,36 @@ def _split(g, a, b, first_wins, half=True):
 
 
 # Rounding.
-floor = row("floor", 1, lambda g, y, a: (0 * g,))
+floor: Row = row("floor", 1, lambda g, y, a: (0 * g,))
 ceil = row("ceil", 1, lambda g, y, a: (0 * g,))
-trunc = row("trunc", 1, lambda g, y, a: (0 * g,))
+trunc: Row = row("trunc", 1, lambda g, y, a: (0 * g,))
 rint = row("rint", 1, lambda g, y, a: (0 * g,))
 copysign = row("copysign", 2, lambda g, y, a, b: (
     where(eq(a, 0), 0, g * where(signbit(a) ^ signbit(b), -1, 1)), 0 * g))
 nextafter = row("nextafter", 2)
 
 # Powers, exponentials, logarithms.
+LN2, LN10, PI = 0.6931471805599453, 2.302585092994046, 3.141592653589793
 sqrt = row("sqrt", 1, lambda g, y, a: (g / conj(2 * y),))
 rsqrt = row("rsqrt", 1, lambda g, y, a: (g * conj(y * y * y) * -0.5,))
 exp = row("exp", 1, lambda g, y, a: (g * conj(y),))
 exp2 = row("exp2", 1, lambda g, y, a: (g * conj(y) * LN2,))
 expm1 = row("expm1", 1, lambda g, y, a: (g * conj(y + 1),))
-log = row("log", 1, lambda g, y, a: (g / conj(a),))
+log: Row = row("log", 1, lambda g, y, a: (g / conj(a),))
 log2 = row("log2", 1, lambda g, y, a: (g / conj(a * LN2),))
 log10 = row("log10", 1, lambda g, y, a: (g / conj(a * LN10),))
 log1p = row("log1p", 1, lambda g, y, a: (g / conj(a + 1),))
-LN2, LN10, PI = 0.6931471805599453, 2.302585092994046, 3.141592653589793
 
 # Circular and hyperbolic functions.
 sin = row("sin", 1, lambda g, y, a: (g * conj(cos(a)),))
-cos = row("cos", 1, lambda g, y, a: (-(g * conj(sin(a))),))
+cos: Row = row("cos", 1, lambda g, y, a: (-(g * conj(sin(a))),))
 tan = row("tan", 1, lambda g, y, a: (g * conj(1 + y * y),))
 asin = row("asin", 1, lambda g, y, a: (g * conj(rsqrt(1 - a * a)),))
 acos = row("acos", 1, lambda g, y, a: (-(g * conj(rsqrt(1 - a * a))),))
 atan = row("atan", 1, lambda g, y, a: (g / conj(a * a + 1),))
 atan2 = row("atan2", 2, lambda g, y, a, b: _atan2(g, a, b))
 sinh = row("sinh", 1, lambda g, y, a: (g * conj(cosh(a)),))
-cosh = row("cosh", 1, lambda g, y, a: (g * conj(sinh(a)),))
+cosh: Row = row("cosh", 1, lambda g, y, a: (g * conj(sinh(a)),))
 tanh = row("tanh", 1, lambda g, y, a: (g * conj(1 - y * y),))
 asinh = row("asinh", 1, lambda g, y, a: (g * conj(rsqrt(a * a + 1)),))
 acosh = row("acosh", 1, lambda g, y, a: (g * conj(rsqrt(a - 1) * rsqrt(a + 1)),))
@@ -137,12 +138,12 @@ erf = row("erf", 1, lambda g, y, a: (g * 1.1283791670955126 * exp(-(a * a)),))
 erfc = row("erfc", 1, lambda g, y, a: (g * -1.1283791670955126 * exp(-(a * a)),))
 erfinv = row("erfinv", 1, lambda g, y, a: (g * 0.8862269254527579 * exp(y * y),))
 lgamma = row("lgamma", 1, lambda g, y, a: (g * digamma(a),))
-digamma = row("digamma", 1, lambda g, y, a: (g * trigamma(a),))
-trigamma = row("trigamma", 1)
+digamma: Row = row("digamma", 1, lambda g, y, a: (g * trigamma(a),))
+trigamma: Row = row("trigamma", 1)
 i0 = row("i0", 1, lambda g, y, a: (g * i1(a),))
 i0e = row("i0e", 1, lambda g, y, a: (g * (i1e(a) - sgn(a) * y),))
-i1 = row("i1", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0(a) - y / a),))
-i1e = row("i1e", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0e(a) - y * (sgn(a) + 1 / a)),))
+i1: Row = row("i1", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0(a) - y / a),))
+i1e: Row = row("i1e", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0e(a) - y * (sgn(a) + 1 / a)),))
 ndtri = row("ndtri", 1, lambda g, y, a: (g * 2.5066282746310002 * exp(y * y / 2),))
 log_ndtr = row("log_ndtr", 1, lambda g, y, a: (g * 0.7978845608028654 * exp(-(a * a) / 2 - y) / 2,))
 

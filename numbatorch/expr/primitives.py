@@ -5,9 +5,7 @@ as their own reference. In a compiled kernel the same names stand for single mac
 """
 
 import numpy as np
-from numpy import ceil, copysign, fabs, floor, maximum, minimum, rint, sqrt, trunc
-from numpy import fmax as maxnum
-from numpy import fmin as minnum
+from numpy import ceil, copysign, fabs, floor, fmax as maxnum, fmin as minnum, maximum, minimum, rint, sqrt, trunc
 
 __all__ = [
     "fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign",

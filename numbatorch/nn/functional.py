@@ -1,6 +1,7 @@
 """Functions on tensors that neural networks are made of: all that the op table declares for `nn.functional`."""
 
 import inspect
+from typing import TYPE_CHECKING, Any
 
 from ..ops import OPS, namespace
 
@@ -35,3 +36,6 @@ for _name in _INPLACE:
     if _function is not None:
         if "inplace" not in inspect.signature(_function).parameters:
             globals()[_name] = _with_inplace(_name, _function)
+
+if TYPE_CHECKING:  # names come from the op table
+    def __getattr__(name: str) -> Any: ...

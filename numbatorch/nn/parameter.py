@@ -28,8 +28,8 @@ class Parameter(Tensor):
             known = memo[id(self)] = type(self)(self.data.clone(), self.requires_grad)
         return known
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
-        return "Parameter containing:\n" + super().__repr__(tensor_contents=tensor_contents)
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
         return _rebuild_parameter, (type(self), self.data, self.requires_grad)

@@ -4,8 +4,8 @@ from .declare import OPS, namespace
 
 FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss",
             "contraction", "conv", "view", "placing", "splitting", "index", "gathering", "scattering", "rearrange",
-            "sets", "join", "pad", "pool", "scan", "sort", "linalg", "linalg_forms", "fft", "spectral", "random", "resize", "image",
-            "attention", "bag", "ctc", "distance")
+            "sets", "join", "pad", "pool", "scan", "sort", "linalg", "linalg_forms", "fft", "spectral", "random",
+            "resize", "image", "attention", "bag", "ctc", "distance")
 
 
 def load():

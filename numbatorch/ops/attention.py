@@ -144,7 +144,8 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
                                  bias_v, add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training=True,
                                  key_padding_mask=None, need_weights=True, attn_mask=None,
                                  use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None,
-                                 v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True, is_causal=False):
+                                 v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True,
+                                 is_causal=False):
     """Attention of num_heads heads between input and output projections: (result, weights or None).
 
     query (L, N, E), key and value (S, N, E), or without N -> (L, N, E), (N, L, S).

@@ -101,7 +101,9 @@ def _added(rows, numbers, bags):
 def _largest(rows, counted, numbers, bags):
     if numbers is None:
         numbers = rows.new_zeros((bags, rows.shape[0] // max(bags, 1)), dtype=_int64())
-        numbers = numbers.add(OPS["_positions"].call(rows, bags).unsqueeze(1)).reshape(-1) if bags else numbers[:0, 0]
+        if bags:
+            numbers = numbers.add(OPS["_positions"].call(rows, bags).unsqueeze(1))
+        numbers = numbers.reshape(-1)
     if counted is not None:
         kept = counted.nonzero().reshape(-1)
         rows, numbers = rows.index_select(0, kept), numbers.index_select(0, kept)

@@ -32,7 +32,8 @@ def _h(x):
     return x.conj() if x.is_complex() else x
 
 
-@contraction(out=True, input=lambda grad, mat2: mm.call(grad, _h(mat2)), mat2=lambda grad, input: mm.call(_h(input), grad))
+@contraction(out=True, input=lambda grad, mat2: mm.call(grad, _h(mat2)),
+             mat2=lambda grad, input: mm.call(_h(input), grad))
 def mm(input, mat2):
     """Matrix product: (N, M) @ (M, P) -> (N, P)."""
     if input.ndim != 2 or mat2.ndim != 2:
@@ -41,7 +42,7 @@ def mm(input, mat2):
         raise RuntimeError(f"mm: mat1 and mat2 shapes cannot be multiplied ({input.shape[0]}x{input.shape[1]} and "
                            f"{mat2.shape[0]}x{mat2.shape[1]})")
     _same_dtype("mm", input=input, mat2=mat2)
-    n, m, p = *input.shape, mat2.shape[1]
+    (n, m), p = input.shape, mat2.shape[1]
     return kinds.Nest("mm", _load("input", "i", "k") * _load("mat2", "k", "j"), ("i", "j"), ("k",),
                       {"i": n, "j": p, "k": m}, {"input": input, "mat2": mat2},
                       [layout(input.dtype, (n, p), None, input.device)], input.dtype.compute)
@@ -57,7 +58,7 @@ def bmm(input, mat2):
         raise RuntimeError(f"bmm: Expected size for first two dimensions of batch2 tensor to be: [{input.shape[0]}, "
                            f"{input.shape[2]}] but got: [{mat2.shape[0]}, {mat2.shape[1]}].")
     _same_dtype("bmm", input=input, mat2=mat2)
-    b, n, m, p = *input.shape, mat2.shape[2]
+    (b, n, m), p = input.shape, mat2.shape[2]
     return kinds.Nest("bmm", _load("input", "b", "i", "k") * _load("mat2", "b", "k", "j"), ("b", "i", "j"), ("k",),
                       {"b": b, "i": n, "j": p, "k": m}, {"input": input, "mat2": mat2},
                       [layout(input.dtype, (b, n, p), None, input.device)], input.dtype.compute)
@@ -85,7 +86,8 @@ def linear_rows(input, weight, bias=None):
         arrays["bias"] = layout(input.dtype, ())
     return kinds.Nest("linear", _load("input", "i", "k") * _load("weight", "j", "k"), ("i", "j"), ("k",),
                       {"i": n, "j": weight.shape[0], "k": k}, arrays,
-                      [layout(input.dtype, (n, weight.shape[0]), None, input.device)], input.dtype.compute, finish=finish)
+                      [layout(input.dtype, (n, weight.shape[0]), None, input.device)], input.dtype.compute,
+                      finish=finish)
 
 
 def _plain_strides(x):
@@ -135,8 +137,8 @@ def matmul(input, other):
                            f"{tuple(other.shape)}: {input.shape[-1]} against {other.shape[-2]})")
     if b == 2:  # fold the batch into the rows
         shape = input.shape
-        return mm.call(_plain_strides(input.reshape(math.prod(shape[:-1]), shape[-1])), _plain_strides(other)).view(*shape[:-1],
-                                                                                                 other.shape[-1])
+        rows = input.reshape(math.prod(shape[:-1]), shape[-1])
+        return mm.call(_plain_strides(rows), _plain_strides(other)).view(*shape[:-1], other.shape[-1])
     from ..layout import broadcast_shapes
     batch = broadcast_shapes("matmul", [tuple(input.shape[:-2]), tuple(other.shape[:-2])], ["input", "other"])
     left = input.expand(*batch, *input.shape[-2:]).reshape(math.prod(batch), *input.shape[-2:])
@@ -194,8 +196,9 @@ def _scaled(input, beta, product, alpha, name, shape):
     """beta * input + alpha * product; input is not read where beta is 0."""
     from ..layout import broadcast_shapes
     if broadcast_shapes(name, [tuple(input.shape), tuple(shape)], ["input", "product"]) != tuple(shape):
-        raise RuntimeError(f"{name}: input {tuple(input.shape)} is not broadcastable to the product's shape {tuple(shape)}")
-    if isinstance(alpha, float) and product.dtype.category < 2 or isinstance(beta, float) and product.dtype.category < 2:
+        raise RuntimeError(f"{name}: input {tuple(input.shape)} is not broadcastable to the product's shape "
+                           f"{tuple(shape)}")
+    if product.dtype.category < 2 and (isinstance(alpha, float) or isinstance(beta, float)):
         raise RuntimeError(f"{name}: for integral input tensors, beta and alpha must not be floating point numbers.")
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
@@ -250,8 +253,8 @@ def tensordot(a, b, dims=2, out=None):
     left, right = [d % max(a.ndim, 1) for d in left], [d % max(b.ndim, 1) for d in right]
     for p, q in zip(left, right, strict=True):
         if a.shape[p] != b.shape[q]:
-            raise RuntimeError(f"tensordot: contracted dimensions need to match, but first has size {a.shape[p]} in dim {p} "
-                               f"and second has size {b.shape[q]} in dim {q}")
+            raise RuntimeError(f"tensordot: contracted dimensions need to match, but first has size {a.shape[p]} in "
+                               f"dim {p} and second has size {b.shape[q]} in dim {q}")
     keep_a = [d for d in range(a.ndim) if d not in left]
     keep_b = [d for d in range(b.ndim) if d not in right]
     size = 1
@@ -305,7 +308,7 @@ def bilinear(input1, input2, weight, bias=None):
     return result if bias is None else result + bias
 
 
-# Convolution. Sizes: n batch, c channels in, o out, s image, k kernel; result size = (s + 2p - d (k - 1) - 1) // stride + 1.
+# Convolution. Sizes: n batch, c channels in, o out, s image, k kernel; result = (s + 2p - d (k - 1) - 1) // stride + 1.
 
 def _out_size(size, kernel, stride, padding, dilation):
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
@@ -399,8 +402,8 @@ def conv_input_gradient(gradient, weight, shape: tuple, stride: tuple, padding: 
         "load", "weight", out_channel, weight_channel, *(arg(_INNER[d]) for d in range(rank)))
     extents = {"n": shape[0], "c": shape[1], "o": per_group, **{_FREE[d]: shape[2 + d] for d in range(rank)},
                **{_INNER[d]: weight.shape[2 + d] for d in range(rank)}}
-    plain = kinds.Nest(f"conv{rank}d_input_gradient", element, ("n", "c", *_FREE[:rank]), ("o", *_INNER[:rank]), extents,
-                       {"gradient": gradient, "weight": weight},
+    plain = kinds.Nest(f"conv{rank}d_input_gradient", element, ("n", "c", *_FREE[:rank]), ("o", *_INNER[:rank]),
+                       extents, {"gradient": gradient, "weight": weight},
                        [layout(gradient.dtype, shape, None, gradient.device)], gradient.dtype.compute)
     if rank > 2:
         return plain
@@ -422,9 +425,10 @@ def conv_weight_gradient(input, gradient, shape: tuple, stride: tuple, padding: 
     channel = arg("c") if groups == 1 else (arg("o") // per_group) * shape[1] + arg("c")
     element = Expr("load", "input", arg("n"), channel, *place) * _load("gradient", "n", "o", *_FREE[:rank])
     extents = {"n": input.shape[0], "o": shape[0], "c": shape[1],
-               **{_FREE[d]: gradient.shape[2 + d] for d in range(rank)}, **{_INNER[d]: shape[2 + d] for d in range(rank)}}
-    plain = kinds.Nest(f"conv{rank}d_weight_gradient", element, ("o", "c", *_INNER[:rank]), ("n", *_FREE[:rank]), extents,
-                       {"input": input, "gradient": gradient},
+               **{_FREE[d]: gradient.shape[2 + d] for d in range(rank)},
+               **{_INNER[d]: shape[2 + d] for d in range(rank)}}
+    plain = kinds.Nest(f"conv{rank}d_weight_gradient", element, ("o", "c", *_INNER[:rank]), ("n", *_FREE[:rank]),
+                       extents, {"input": input, "gradient": gradient},
                        [layout(input.dtype, shape, None, input.device)], input.dtype.compute)
     if rank > 2:
         return plain

@@ -23,13 +23,14 @@ def _check(name, input, weight, bias, rank, stride, dilation, groups, transposed
     if weight.ndim != rank + 2:
         raise RuntimeError(f"{name}: weight must have {rank + 2} dimensions, got {tuple(weight.shape)}")
     if input.ndim not in (rank + 1, rank + 2):
-        raise RuntimeError(f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of "
-                           f"size: {list(input.shape)}")
+        raise RuntimeError(f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input "
+                           f"of size: {list(input.shape)}")
     if input.dtype is not weight.dtype:
-        raise RuntimeError(f"{name}: Input type ({input.dtype.name}) and weight type ({weight.dtype.name}) should be the "
-                           "same")
+        raise RuntimeError(f"{name}: Input type ({input.dtype.name}) and weight type ({weight.dtype.name}) should be "
+                           "the same")
     if bias is not None and bias.dtype is not input.dtype:
-        raise RuntimeError(f"{name}: Input type ({input.dtype.name}) and bias type ({bias.dtype.name}) should be the same")
+        raise RuntimeError(f"{name}: Input type ({input.dtype.name}) and bias type ({bias.dtype.name}) should be the "
+                           "same")
     if groups <= 0:
         raise RuntimeError(f"{name}: non-positive groups is not supported, got groups={groups}")
     if any(s <= 0 for s in stride):
@@ -78,8 +79,8 @@ def _convolve(rank, input, weight, bias, stride, padding, dilation, groups):
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     padded = [n + 2 * p for n, p in zip(input.shape[2:], padding, strict=True)]
     if any(n < r for n, r in zip(padded, reach, strict=True)):
-        raise RuntimeError(f"{name}: calculated padded input size per channel: {padded}. Kernel size: {reach}. Kernel size "
-                           "can't be greater than actual input size")
+        raise RuntimeError(f"{name}: calculated padded input size per channel: {padded}. Kernel size: {reach}. Kernel "
+                           "size can't be greater than actual input size")
     result = conv_forward.call(input.contiguous(), weight.contiguous(), bias, stride, padding, dilation, groups)
     return result.squeeze(0) if single else result
 
@@ -111,7 +112,8 @@ def _transposed(rank, input, weight, bias, stride, padding, output_padding, grou
     for o, s, d in zip(output_padding, stride, dilation, strict=True):
         if o >= s and o >= d:
             raise RuntimeError(f"{name}: output padding must be smaller than either stride or dilation, but got "
-                               f"output_padding={list(output_padding)}, stride={list(stride)}, dilation={list(dilation)}")
+                               f"output_padding={list(output_padding)}, stride={list(stride)}, "
+                               f"dilation={list(dilation)}")
     single = input.ndim == rank + 1
     if single:
         input = input.unsqueeze(0)

@@ -5,18 +5,18 @@ The `def` line gives the name and the parameters, by annotation:
   float      a number that the kernel gets by value, so that new values need no new kernel
   neutral    the same, but written away while it has its default (`alpha=1`)
   int, bool, str, ...   static: part of the plan's key
-The body of a formula (elementwise, reduction, rowwise) is traced once; a view's body computes shape, strides and offset;
-the bodies of other kinds return a request (expr/kinds.py); a composite's body is ordinary code over tensors.
+The body of a formula (elementwise, reduction, rowwise) is traced once; a view's body computes shape, strides and
+offset; the bodies of other kinds return a request (expr/kinds.py); a composite's body is ordinary code over tensors.
 Gradients: for formulas, `grad=` (first operand) or `<operand>=` lambdas over names among `grad`, `result`, the outputs'
 names and the parameters; what is not declared is derived. For other kinds the same lambdas run on Tensors, and
 operands without one get no gradient; `<operand>_layout` names an operand's Layout without keeping its values.
-`spread=` names the last static, which a call takes as `f(x, 2, 3)` or `f(x, (2, 3))`; `method="property"` makes `x.name`.
+`spread=` names the last static, which a call takes as `f(x, 2, 3)` or `f(x, (2, 3))`; `method="property"` is `x.name`.
 """
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..expr import derive, tree
 from ..expr.tree import Expr, arg, as_expr
@@ -28,8 +28,11 @@ SAME = "same"    # that of the promoted operands
 FLOAT = "float"  # integers and bools become the default float
 
 
-class neutral(float):
-    """Annotation of a number that is written away while it has its default value."""
+if TYPE_CHECKING:
+    neutral = float
+else:
+    class neutral(float):
+        """Annotation of a number that is written away while it has its default value."""
 
 
 @dataclass

@@ -29,8 +29,8 @@ def complex_transform(input, dims: tuple, inverse: bool, factor: float, fast: tu
     """sum over n of x[n] exp(-+2 pi i k n / N) along dims, times factor. `fast` (or dims) vary fastest in memory."""
     values = input.detach().numpy()
     function = np.fft.ifftn if inverse else np.fft.fftn
-    norm = "forward" if inverse else "backward"  # neither scales
-    return _scaled(function(values, axes=dims, norm=norm), factor, values.dtype, fast or dims)
+    unscaled = function(values, axes=dims, norm="forward" if inverse else "backward")
+    return _scaled(unscaled, factor, values.dtype, fast or dims)
 
 
 def _scaled(values, factor, dtype, dims):
@@ -213,12 +213,12 @@ def _define(name, run):
         composite(name=f"{name}{suffix}", namespaces="fft", out=True)(function)
 
 
-_define("fft", lambda name, *arguments: _transform(name, *arguments, False))
-_define("ifft", lambda name, *arguments: _transform(name, *arguments, True))
+_define("fft", lambda name, x, s, dim, norm: _transform(name, x, s, dim, norm, False))
+_define("ifft", lambda name, x, s, dim, norm: _transform(name, x, s, dim, norm, True))
 _define("rfft", _forward_real)
 _define("irfft", _backward_real)
-_define("hfft", lambda name, *arguments: _backward_real(name, *arguments, False))
-_define("ihfft", lambda name, *arguments: _forward_real(name, *arguments, True))
+_define("hfft", lambda name, x, s, dim, norm: _backward_real(name, x, s, dim, norm, False))
+_define("ihfft", lambda name, x, s, dim, norm: _forward_real(name, x, s, dim, norm, True))
 
 
 def _shift(input, dim, sign):

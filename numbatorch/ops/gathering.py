@@ -5,8 +5,7 @@ import math
 from ..dtypes import int64
 from ..expr.kinds import Native
 from ..layout import broadcast_shapes, layout, wrap_dim
-from .declare import OPS, composite
-from .declare import gather as gather_kind
+from .declare import OPS, composite, gather as gather_kind
 from .index import check, take_from
 
 

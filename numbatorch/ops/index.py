@@ -10,9 +10,7 @@ from ..dtypes import int64
 from ..expr.functions import where
 from ..expr.kinds import Native
 from ..layout import broadcast_strides, layout
-from .declare import OPS, composite, elementwise, foreign, view
-from .declare import gather as gather_kind
-from .declare import scatter as scatter_kind
+from .declare import OPS, composite, elementwise, foreign, gather as gather_kind, scatter as scatter_kind, view
 
 
 def chosen_shape(shape, index_shape, dims):

@@ -252,7 +252,7 @@ def qr(A, mode: str = "reduced"):
     matrices = array("linalg.qr", A)
     if mode == "r":
         return result(np.empty(0, matrices.dtype)), result(np.linalg.qr(matrices, "r"), columns=True)
-    q, r = np.linalg.qr(matrices, mode)
+    q, r = np.linalg.qr(matrices, "complete" if mode == "complete" else "reduced")
     return result(q, columns=True), result(r, columns=True)
 
 
@@ -283,7 +283,7 @@ def eigh(A, UPLO: str = "L"):
     is read."""
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"linalg.eigh: Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    values, vectors = np.linalg.eigh(array("linalg.eigh", A, True), UPLO.upper())
+    values, vectors = np.linalg.eigh(array("linalg.eigh", A, True), "U" if UPLO.upper() == "U" else "L")
     return result(values), result(vectors, columns=True)
 
 

@@ -127,8 +127,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """-(target log(input) + (1 - target) log(1 - input)); input must lie in [0, 1]."""
     if input.shape != target.shape:
-        raise ValueError(f"binary_cross_entropy: using a target size ({tuple(target.shape)}) that is different to the input "
-                         f"size ({tuple(input.shape)}) is deprecated. Please ensure they have the same size.")
+        raise ValueError(f"binary_cross_entropy: using a target size ({tuple(target.shape)}) that is different to the "
+                         f"input size ({tuple(input.shape)}) is deprecated. Please ensure they have the same size.")
     if input.numel():
         detached = input.detach()
         if bool((detached < 0).any()) or bool((detached > 1).any()):
@@ -171,8 +171,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     if target.dtype.name not in ("int64", "uint8", "int32"):
         raise RuntimeError(f"nll_loss: expected scalar type Long but found {target.dtype.name}")
     if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes):
-        raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got weight "
-                           f"tensor of shape: {list(weight.shape)}")
+        raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got "
+                           f"weight tensor of shape: {list(weight.shape)}")
     target = target.long()
     counted = target != ignore_index
     safe = OPS["where"].call(counted, target, 0)
@@ -316,8 +316,8 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     if target.ndim not in (0, 1):
         raise RuntimeError("cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported")
     if target.ndim == 1 and input1.ndim != 2 or target.ndim == 0 and input1.ndim != 1:
-        raise RuntimeError(f"cosine_embedding_loss: {target.ndim}D target tensor expects {target.ndim + 1}D input tensors, "
-                           f"but found inputs with sizes {list(input1.shape)} and {list(input2.shape)}.")
+        raise RuntimeError(f"cosine_embedding_loss: {target.ndim}D target tensor expects {target.ndim + 1}D input "
+                           f"tensors, but found inputs with sizes {list(input1.shape)} and {list(input2.shape)}.")
     tiny = 1e-12
     cos = (input1 * input2).sum(-1) / (((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny)).sqrt()
     loss = (OPS["where"].call(target == 1, 1 - cos, 0.0) +
@@ -326,14 +326,15 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
 
 
 @composite(namespaces=(_F, ""), method=False)
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False, size_average=None, reduce=None,
-                        reduction="mean"):
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False, size_average=None,
+                        reduce=None, reduction="mean"):
     """max(0, |anchor - positive| - |anchor - negative| + margin); `swap` also looks from the positive's side."""
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
-        raise RuntimeError(f"The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
-                           f"but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs")
+        raise RuntimeError(f"The anchor, positive, and negative tensors are expected to have the same number of "
+                           f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
+                           f"{negative.ndim}D inputs")
     distance = OPS["pairwise_distance"].call
     near, far = distance(anchor, positive, p, eps), distance(anchor, negative, p, eps)
     if swap:

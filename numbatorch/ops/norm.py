@@ -16,8 +16,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn
     """(input - mean) / sqrt(var + eps) over the last dimensions, times weight, plus bias (arXiv:1607.06450)."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if len(shape) < 1:
-        raise RuntimeError("layer_norm: Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
-                           f"one element, but got normalized_shape = {list(shape)}")
+        raise RuntimeError("layer_norm: Expected normalized_shape to be at least 1-dimensional, i.e., containing at "
+                           f"least one element, but got normalized_shape = {list(shape)}")
     if tuple(input.shape[-len(shape):]) != shape:
         raise RuntimeError(f"layer_norm: Given normalized_shape={list(shape)}, expected input with shape "
                            f"[*, {', '.join(map(str, shape))}], but got input of size {list(input.shape)}")
@@ -54,14 +54,16 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
             return input.clone()
         raise RuntimeError(f"batch_norm: expected at least 2 dimensions, got input {tuple(input.shape)}")
     channels = input.shape[1]
-    for label, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+    for label, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
+                         ("bias", bias)):
         if value is not None and value.numel() != channels:
             raise RuntimeError(f"batch_norm: {label} should contain {channels} elements not {value.numel()}")
     count = input.numel() // channels if channels else 0
     if training:
         if count == 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-        result, mean, var = batch_norm_rows.call(input, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim), eps)
+        scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
+        result, mean, var = batch_norm_rows.call(input, scale, shift, eps)
         if running_mean is not None or running_var is not None:
             from ..autograd.modes import no_grad
             with no_grad():
@@ -87,8 +89,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     n, c = input.shape[:2]
     if num_groups <= 0 or c % num_groups:
-        raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
-                           f"{list(input.shape)} and num_groups={num_groups}")
+        raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of "
+                           f"shape {list(input.shape)} and num_groups={num_groups}")
     _expect("group_norm", "weight", weight, (c,))
     _expect("group_norm", "bias", bias, (c,))
     rows = input.reshape(n, num_groups, -1) if input.numel() else input
@@ -99,8 +101,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
 
 
 @composite(namespaces="nn.functional", method=False)
-def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
-                  eps=1e-05):
+def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
+                  momentum=0.1, eps=1e-05):
     """Each channel of each sample normalised by itself (arXiv:1607.08022)."""
     n, c = input.shape[:2]
     if use_input_stats:

@@ -152,8 +152,8 @@ def _max_gradient(grad, input, rank, kernel_size, stride, padding, dilation, cei
 
 
 @window(name="_max_pool", grad=_max_gradient)
-def max_pool(input, rank: int, kernel_size: tuple, stride: tuple = None, padding: tuple = 0, dilation: tuple = 1,
-             ceil_mode: bool = False):
+def max_pool(input, rank: int, kernel_size: tuple, stride: tuple = None, padding: tuple | int = 0,
+             dilation: tuple | int = 1, ceil_mode: bool = False):
     """Maximum of each window, NaN if any is. Backward looks for the maximum again, which moves less memory than
     writing positions."""
     options, out = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, None)
@@ -185,8 +185,8 @@ def _indexed_gradient(grad_result, input, indices, rank):
 
 
 @window(name="_max_pool_indices", outputs=("result", "indices"), grad=_indexed_gradient)
-def max_pool_indices(input, rank: int, kernel_size: tuple = None, stride: tuple = None, padding: tuple = 0,
-                     dilation: tuple = 1, ceil_mode: bool = False, output_size: tuple = None):
+def max_pool_indices(input, rank: int, kernel_size: tuple = None, stride: tuple = None, padding: tuple | int = 0,
+                     dilation: tuple | int = 1, ceil_mode: bool = False, output_size: tuple = None):
     """Maximum of each window, and where in its input plane it lies (row-major)."""
     from .. import dtypes
     options, out = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, output_size)
@@ -292,7 +292,7 @@ def _mean_gradient(grad, input, rank, kernel_size, stride, padding, ceil_mode, c
 
 
 @window(name="_avg_pool", grad=_mean_gradient)
-def avg_pool(input, rank: int, kernel_size: tuple = None, stride: tuple = None, padding: tuple = 0,
+def avg_pool(input, rank: int, kernel_size: tuple = None, stride: tuple = None, padding: tuple | int = 0,
              ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int = None,
              output_size: tuple = None):
     """Mean of each window."""

@@ -99,8 +99,8 @@ def _channels(input, spatial):
 def _feature(name, input, p, training, inplace, spatial, batched):
     if input.ndim not in (batched, batched - 1):
         import warnings
-        warnings.warn(f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result in an error "
-                      f"in a future release.", stacklevel=4)
+        warnings.warn(f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result in an "
+                      f"error in a future release.", stacklevel=4)
     single = input.ndim == batched - 1 and name != "dropout2d"
     x = input.unsqueeze(0) if single else input
     shape = (*x.shape[:2], *(1,) * (x.ndim - 2))
@@ -115,9 +115,9 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     """Whole channels of (N, C, L) are dropped."""
     _check("dropout1d", p)
     if input.ndim not in (2, 3):
-        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that dropout1d "
-                           "exists to provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, "
-                           "and an optional batch dimension (i.e. 2D or 3D inputs).")
+        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
+                           "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, a "
+                           "channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs).")
     return _feature("dropout1d", input, p, training, inplace, 1, 3)
 
 
@@ -180,7 +180,8 @@ def _random_slopes(input, lower, upper):
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu whose slope is drawn from [lower, upper) in training, and is their mean otherwise."""
     if lower > upper:
-        raise RuntimeError(f"rrelu: lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
+        raise RuntimeError(f"rrelu: lower bound should be less than or equal to the upper bound, got {lower} and "
+                           f"{upper}")
     if training:
         result = input * _random_slopes(input.detach(), lower, upper)
     else:

@@ -111,8 +111,8 @@ def _with_correction(name, op, input, dim, keepdim, correction):
             n *= input.shape[d] if input.ndim else 1
     if n <= correction:
         import warnings
-        warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
-                      "(input numel divided by output numel).", stacklevel=4)
+        warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
+                      "factor (input numel divided by output numel).", stacklevel=4)
     return op.call(input, dim, keepdim, correction)
 
 
@@ -142,7 +142,8 @@ def vector_norm_of(input, ord, dim, keepdim, dtype=None):
     if dtype is not None:
         input = input.to(dtype)
     if input.dtype.category < 2:
-        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype}")
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+                           f"{input.dtype}")
     if isinstance(dim, list):
         dim = tuple(dim)
     ord = float(ord)

@@ -1,4 +1,4 @@
-"""Resizing images: each spatial dimension is a weighted sum of a few positions, so sizes change one dimension at a time.
+"""Resizing images: each spatial dimension is a weighted sum of a few positions, so sizes change one at a time.
 
 Inputs are (N, C, spatial...) with one to three spatial dimensions. Position i of a result lies at
 (i + 0.5) * scale - 0.5 of the input, or at i * (in - 1) / (out - 1) with `align_corners`.

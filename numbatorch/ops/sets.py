@@ -3,8 +3,7 @@
 from ..dtypes import int32, int64
 from ..expr.kinds import Native
 from ..layout import layout, wrap_dim
-from .declare import OPS, composite
-from .declare import gather as gather_kind
+from .declare import OPS, composite, gather as gather_kind
 from .gathering import flat_nonzero
 
 

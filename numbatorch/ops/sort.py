@@ -273,8 +273,9 @@ def isin_tensors(elements, test_elements, invert: bool):
     import numpy as np
 
     from ..creation import from_numpy
-    arrays = [(t.float() if t.dtype is dtypes.bfloat16 else t.detach()).numpy() for t in (elements, test_elements)]
-    found = np.isin(*arrays, invert=invert)
+    values, among = [(t.float() if t.dtype is dtypes.bfloat16 else t.detach()).numpy()
+                     for t in (elements, test_elements)]
+    found = np.isin(values, among, invert=invert)
     return from_numpy(np.asarray(found, order="C"))
 
 

@@ -7,6 +7,7 @@ ops/placing.py.
 
 import functools
 import math
+from typing import Any
 
 from ..dtypes import dtype as dtype_type
 from ..layout import view_strides, wrap_dim
@@ -313,7 +314,7 @@ def _without(input, dims):
 
 
 @view(grad=lambda grad, input_layout: reshape.call(grad, input_layout.shape))
-def squeeze(input, dim: object = None):
+def squeeze(input, dim: Any = None):
     """Without the dimensions of size 1: all of them, or those among `dim`."""
     if dim is None:
         return _without(input, range(input.ndim))

@@ -179,7 +179,7 @@ class ArchiveReader:
             return numpy.frombuffer(self.map, numpy.uint8, entry.file_size, start)
         data = numpy.empty(entry.file_size, numpy.uint8)
         self.file.seek(start)
-        view, filled = memoryview(data), 0
+        view, filled = data.data, 0
         if hasattr(self.file, "readinto"):
             while filled < len(view):
                 count = self.file.readinto(view[filled:])

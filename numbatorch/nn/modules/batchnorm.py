@@ -8,8 +8,7 @@ from typing import Any
 import numbatorch
 from numbatorch import Tensor
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from .module import Module
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from numbatorch import Tensor, empty
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from .module import Module
 from .sizes import in_reverse_twice, repeated
@@ -45,8 +44,8 @@ class _ConvNd(Module):
         self.transposed, self.output_padding = transposed, output_padding
         self.groups, self.padding_mode = groups, padding_mode
         self._reversed_padding_repeated_twice = self._paddings()
-        channels = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
-        self.weight = Parameter(empty((*channels, *kernel_size), device=device, dtype=dtype))
+        outer = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
+        self.weight = Parameter(empty((*outer, *kernel_size), device=device, dtype=dtype))
         self.register_parameter("bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
@@ -100,7 +99,8 @@ class _ConvNd(Module):
         return text
 
 
-def _forward_arguments(n: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> tuple:
+def _forward_arguments(n: int, kernel_size: Any, stride: Any, padding: Any,
+                       dilation: Any) -> tuple[tuple, tuple, Any, tuple]:
     return (repeated(kernel_size, n), repeated(stride, n),
             padding if isinstance(padding, str) else repeated(padding, n), repeated(dilation, n))
 

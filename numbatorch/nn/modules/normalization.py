@@ -7,8 +7,7 @@ from typing import Any
 
 from numbatorch import Tensor, empty
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from .module import Module
 
@@ -73,7 +72,7 @@ class GroupNorm(Module):
         self.register_parameter("bias", parameter(affine and bias))
         self.reset_parameters()
 
-    reset_parameters = LayerNorm.reset_parameters
+    reset_parameters: Any = LayerNorm.reset_parameters
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

@@ -23,7 +23,7 @@ class Dataset(Generic[Sample]):
     def __getitem__(self, index) -> Sample:
         raise NotImplementedError(f"{type(self).__name__}.__getitem__ is not written: subclasses of Dataset define it")
 
-    def __add__(self, other: Dataset) -> ConcatDataset:
+    def __add__(self, other: Dataset) -> Dataset:
         return ConcatDataset([self, other])
 
 

@@ -106,6 +106,6 @@ def receive(connection: Connection) -> Any:
         for size in sizes:
             buffer = numpy.empty(size, numpy.uint8)
             if size:
-                connection.recv_bytes_into(memoryview(buffer))
+                connection.recv_bytes_into(buffer.data)
             buffers.append(buffer)
     return pickle.loads(header, buffers=buffers)
