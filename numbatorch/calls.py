@@ -4,8 +4,10 @@ A call looks its plan up by the layouts of its operands and its static arguments
 a node on the result when an operand needs a gradient. Everything else happens on the first call of a combination.
 """
 
+import functools
 import inspect
 import linecache
+import types
 import warnings
 from typing import Any
 
@@ -73,8 +75,37 @@ def _head(op, with_out):
     return ", ".join(parts), env
 
 
+def _first_call(*args, **kwargs):
+    """What every written call is at first: `fill` (in its globals) writes the function proper and calls it."""
+    return fill(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
+
+
 def _written(op, inplace):
-    """The call function of an op with a kernel or a view, from source."""
+    """The call function of an op with a kernel or a view; its source is written and compiled at the first call."""
+    plans: dict = {}
+    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
+             "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
+             "deliver": deliver, "by_name": _by_name}
+    function = types.FunctionType(_first_call.__code__, scope, op.name)
+
+    def fill(*args, **kwargs):
+        name, source, env = _source(op, inplace)
+        filename = f"<call of {name}>"
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        scope.update(env, tuple_of=result_type(op))
+        made: dict = {}
+        exec(compile(source, filename, "exec"), scope, made)
+        proper = made[name]
+        function.__defaults__, function.__kwdefaults__ = proper.__defaults__, proper.__kwdefaults__
+        function.__code__ = proper.__code__
+        return function(*args, **kwargs)
+    scope["fill"] = fill
+    function._plans = plans
+    return function
+
+
+def _source(op, inplace):
+    """(name, text, names it refers to) of the call function of an op with a kernel or a view."""
     head, env = _head(op, op.out and not inplace)
     lines = [f"def {op.name}{'_' if inplace else ''}({head}):"]
     keys, passed, needs, formula = [], [], [], []
@@ -141,17 +172,7 @@ def _written(op, inplace):
             lines.append(f"    return {value} if out is None else deliver(op, {value}, out)")
         else:
             lines.append(f"    return {value}")
-    source = "\n".join(lines) + "\n"
-    filename = f"<call of {op.name}{'_' if inplace else ''}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    plans: dict = {}
-    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
-             "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
-             "deliver": deliver, "by_name": _by_name, "tuple_of": result_type(op), **env}
-    exec(compile(source, filename, "exec"), scope)
-    function = scope[f"{op.name}{'_' if inplace else ''}"]
-    function._plans = plans
-    return function
+    return f"{op.name}{'_' if inplace else ''}", "\n".join(lines) + "\n", env
 
 
 def _recording(needs, wanted, operands, results):
@@ -175,6 +196,7 @@ def result_type(op):
     return lambda *values: found(values)
 
 
+@functools.cache
 def named_results(name, fields):
     """A tuple type with named fields that prints as PyTorch's: torch.return_types.sort(values=..., indices=...)."""
     from collections import namedtuple
@@ -318,6 +340,13 @@ def deliver(op, results, out):
     if not dtypes.can_cast(results._layout.dtype, own.dtype):
         raise RuntimeError(f"{op.name}(): result type {planning._type_name(results._layout.dtype)} can't be cast to "
                            f"the desired output type {planning._type_name(own.dtype)}")
+    if op.exact_out and own.dtype is not results._layout.dtype:
+        raise RuntimeError(f"{op.name}(): Expected out tensor to have dtype {results._layout.dtype}, but got "
+                           f"{own.dtype} instead")
+    if own.numel and any(s == 0 and n > 1 for n, s in zip(own.shape, own.strides, strict=True)):
+        raise RuntimeError(f"{op.name}(): unsupported operation: more than one element of the written-to tensor out "
+                           "refers to a single memory location. Please clone() the tensor before performing the "
+                           "operation.")
     if own.shape != results._layout.shape:
         if own.numel:
             warnings.warn(f"{op.name}: an output with one or more elements was resized since it had shape "
@@ -325,10 +354,6 @@ def deliver(op, results, out):
                           f"{list(results._layout.shape)}. Resize it to zero elements first: out.resize_(0).",
                           stacklevel=3)
         out.resize_(results._layout.shape)
-    elif any(s == 0 and n > 1 for n, s in zip(own.shape, own.strides, strict=True)) and own.numel:
-        raise RuntimeError(f"{op.name}(): unsupported operation: more than one element of the written-to tensor out "
-                           "refers to a single memory location. Please clone() the tensor before performing the "
-                           "operation.")
     out.copy_(results.detach())
     return out
 
