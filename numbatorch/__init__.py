@@ -9,11 +9,12 @@ from . import ops
 
 ops.load()
 
-from . import creation, randomness, tensor as _tensor
+from . import creation, randomness, tensor as _tensor, windows
 
 _tensor.install()
 globals().update(ops.namespace(""))
-globals().update({name: getattr(module, name) for module in (creation, randomness) for name in module.FUNCTIONS})
+for _module in (creation, randomness, windows):
+    globals().update({name: getattr(_module, name) for name in _module.FUNCTIONS})
 
 from . import autograd, dtypes as _dtypes, indexing
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled

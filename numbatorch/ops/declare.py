@@ -67,6 +67,7 @@ class Op:
     spread: str = ""
     inplace: bool = False
     out: bool = False
+    exact_out: bool = False  # out= must have the result's dtype
     promote: str = SAME
     result: Any = None
     casts: bool = False

@@ -9,7 +9,7 @@ from .declare import OPS, composite, gather as gather_kind
 from .index import check, take_from
 
 
-@composite(out=True)
+@composite(out=True, exact_out=True)
 def index_select(input, dim, index):
     """The parts of `input` at `index`, a 1-d tensor of ints, along `dim`. IndexError outside."""
     own = index._layout
@@ -49,7 +49,7 @@ def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
     return dim, index
 
 
-@composite(out=True)
+@composite(out=True, exact_out=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside."""
     return _chosen_along("gather", input, dim, index, False)

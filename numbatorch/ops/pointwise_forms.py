@@ -192,6 +192,8 @@ def ldexp(input, other):
     """input * 2**other."""
     if _is_number(other) or _is_number(input):
         raise TypeError(f"ldexp(): both arguments must be Tensors, got {type(input).__name__}, {type(other).__name__}")
+    if input.dtype is dtypes.float64 and other.dtype.category < 2:
+        other = other.double()  # powers of integers would be float32, and their range too small
     return input * pow.call(2.0, other)
 
 

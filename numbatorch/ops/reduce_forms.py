@@ -43,7 +43,7 @@ max = _extreme("max", amax, max_dim, "maximum")
 min = _extreme("min", amin, min_dim, "minimum")
 
 
-@composite(out=True)
+@composite(out=True, exact_out=True)
 def aminmax(input, *, dim=None, keepdim=False):
     """(min, max) along `dim`, or of all elements."""
     from ..calls import named_results
@@ -113,6 +113,9 @@ def _with_correction(name, op, input, dim, keepdim, correction):
         import warnings
         warnings.warn(f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
                       "factor (input numel divided by output numel).", stacklevel=4)
+    if input.is_complex():  # the spread of a complex number is that of its two parts together
+        whole = sum(var_dims.call(part, dim, keepdim, correction) for part in (input.real, input.imag))
+        return whole if op is var_dims else whole.sqrt()
     return op.call(input, dim, keepdim, correction)
 
 
