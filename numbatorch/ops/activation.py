@@ -45,6 +45,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """input limited to [min_val, max_val]."""
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    if input.dtype.category < 2:
+        min_val, max_val = int(min_val), int(max_val)
     return (limited.call_inplace if inplace else limited.call)(input, min_val, max_val)
 
 

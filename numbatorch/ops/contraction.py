@@ -348,12 +348,19 @@ def _fast_options(n, c, spatial, weight, stride, padding, dilation, groups):
             "dilation": _as_2d(dilation), "groups": groups}
 
 
+def _conjugate(x):
+    """x conjugated, for gradients."""
+    return x.conj() if x.is_complex() else x
+
+
 def _grad_input(grad, input, weight, stride, padding, dilation, groups):
-    return conv_input_gradient.call(grad, weight, tuple(input.shape), stride, padding, dilation, groups)
+    return conv_input_gradient.call(grad.contiguous(), _conjugate(weight),
+                                    tuple(input.shape), stride, padding, dilation, groups)
 
 
 def _grad_weight(grad, input, weight, stride, padding, dilation, groups):
-    return conv_weight_gradient.call(input, grad, tuple(weight.shape), stride, padding, dilation, groups)
+    return conv_weight_gradient.call(_conjugate(input), grad.contiguous(),
+                                     tuple(weight.shape), stride, padding, dilation, groups)
 
 
 def _grad_bias(grad):
@@ -379,9 +386,9 @@ def conv_forward(input, weight, bias=None, stride: tuple = (), padding: tuple = 
 
 @contraction(name="conv_input_gradient", method=False,
              grad=lambda grad, weight, stride, padding, dilation, groups: conv_forward.call(
-                 grad.contiguous(), weight, None, stride, padding, dilation, groups),
+                 grad.contiguous(), _conjugate(weight), None, stride, padding, dilation, groups),
              weight=lambda grads, gradient, weight, stride, padding, dilation, groups: conv_weight_gradient.call(
-                 grads[0].contiguous(), gradient, tuple(weight.shape), stride, padding, dilation, groups))
+                 grads[0].contiguous(), _conjugate(gradient), tuple(weight.shape), stride, padding, dilation, groups))
 def conv_input_gradient(gradient, weight, shape: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int):
     """What convolution's input of `shape` gets: the transposed convolution of `gradient` with `weight`."""
     rank = len(shape) - 2
@@ -414,9 +421,9 @@ def conv_input_gradient(gradient, weight, shape: tuple, stride: tuple, padding: 
 
 @contraction(name="conv_weight_gradient", method=False,
              input=lambda grads, input, gradient, stride, padding, dilation, groups: conv_input_gradient.call(
-                 gradient, grads[0].contiguous(), tuple(input.shape), stride, padding, dilation, groups),
+                 _conjugate(gradient), grads[0].contiguous(), tuple(input.shape), stride, padding, dilation, groups),
              gradient=lambda grads, input, stride, padding, dilation, groups: conv_forward.call(
-                 input, grads[0].contiguous(), None, stride, padding, dilation, groups))
+                 _conjugate(input), grads[0].contiguous(), None, stride, padding, dilation, groups))
 def conv_weight_gradient(input, gradient, shape: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int):
     """What convolution's weight of `shape` gets: the correlation of input and `gradient`."""
     rank = len(shape) - 2
