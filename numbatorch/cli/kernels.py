@@ -31,15 +31,15 @@ def fail(message: str) -> int:
 def list_operations(options: argparse.Namespace) -> int:
     from numbatorch.ops import OPS
 
-    kinds = sorted({op.kind for op in OPS.values()})
+    kinds = sorted({op.runs_as for op in OPS.values()})
     if options.kind and options.kind not in kinds:
         return fail(f"there is no kind {options.kind!r}; there are {', '.join(kinds)}")
-    chosen = {name: op for name, op in sorted(OPS.items()) if options.kind in (None, op.kind)}
+    chosen = {name: op for name, op in sorted(OPS.items()) if options.kind in (None, op.runs_as)}
     name_width = max(map(len, chosen))
-    kind_width = max(len(op.kind) for op in chosen.values())
+    kind_width = max(len(op.runs_as) for op in chosen.values())
     for name, op in chosen.items():
         summary = (op.doc or "").strip().partition("\n")[0]
-        print(f"{name:<{name_width}}  {op.kind:<{kind_width}}  {summary}".rstrip())
+        print(f"{name:<{name_width}}  {op.runs_as:<{kind_width}}  {summary}".rstrip())
     return 0
 
 

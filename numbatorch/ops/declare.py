@@ -72,6 +72,7 @@ class Op:
     result: Any = None
     casts: bool = False
     eager: bool = False
+    over: str = ""  # of a composite: the kind of loop that it is another face of
     apart: tuple[str, ...] = ()
     only_tensors: tuple[str, ...] = ()
     promote_by: tuple[str, ...] | None = None
@@ -95,6 +96,11 @@ class Op:
 
     def __hash__(self):
         return id(self)
+
+    @property
+    def runs_as(self):
+        """The kind of loop that does the op's work."""
+        return self.over or self.kind
 
     @property
     def operands(self):

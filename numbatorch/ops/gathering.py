@@ -9,7 +9,7 @@ from .declare import OPS, composite, gather as gather_kind
 from .index import check, take_from
 
 
-@composite(out=True, exact_out=True)
+@composite(over="gather", out=True, exact_out=True)
 def index_select(input, dim, index):
     """The parts of `input` at `index`, a 1-d tensor of ints, along `dim`. IndexError outside."""
     own = index._layout
@@ -49,7 +49,7 @@ def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
     return dim, index
 
 
-@composite(out=True, exact_out=True)
+@composite(over="gather", out=True, exact_out=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside."""
     return _chosen_along("gather", input, dim, index, False)
@@ -66,7 +66,7 @@ def _chosen_along(name, input, dim, index, wrap):
     return take_from.call(input, index, (dim,), "along")
 
 
-@composite(out=True)
+@composite(over="gather", out=True)
 def take_along_dim(input, indices, dim=None):
     """Elements of `input` chosen along `dim` by `indices`, both broadcast elsewhere; of all elements without `dim`."""
     if indices._layout.dtype is not int64:
@@ -87,7 +87,7 @@ def take_along_dim(input, indices, dim=None):
     return _chosen_along("take_along_dim", input, dim, indices.expand(whole), True)
 
 
-@composite(out=True)
+@composite(over="gather", out=True)
 def take(input, index):
     """Elements of `input` by their places in row-major order, in the shape of `index`."""
     if index._layout.dtype is not int64:
@@ -99,7 +99,7 @@ def take(input, index):
     return take_from.call(input.reshape(-1), index.reshape(-1), (0,), "along").reshape(index._layout.shape)
 
 
-@composite(namespaces="nn.functional")
+@composite(over="gather", namespaces="nn.functional")
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """Rows of `weight` (V, E) at `input`: shape (*input.shape, E).
 

@@ -8,7 +8,7 @@ import math
 from .. import dtypes
 from ..dtypes import int64
 from ..layout import wrap_dim
-from .declare import composite, declare, foreign
+from .declare import composite, declare, scatter as scatter_kind
 from .gathering import fits_along, flat_nonzero
 from .index import check, combined, take_from, write
 
@@ -104,7 +104,7 @@ def _along(how, name, input, dim, index, source, combine):
 _REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "mean"}
 
 
-@composite(out=True)
+@composite(over="scatter", out=True)
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     """A copy of `input` with `src` (or one number) at index[i, j, k] along `dim`; or added, or multiplied."""
     return _scatter(_copied, input, dim, index, src, value=value, reduce=reduce)
@@ -119,7 +119,7 @@ def _scatter(how, input, dim, index, src=None, *, value=None, reduce=None):
     return _along(how, "scatter", input, dim, index, source, "set" if reduce is None else _REDUCE[reduce])
 
 
-@composite(out=True)
+@composite(over="scatter", out=True)
 def scatter_add(input, dim, index, src):
     """A copy of `input` with `src` added at index[i, j, k] along `dim`."""
     return _scatter_add(_copied, input, dim, index, src)
@@ -172,7 +172,7 @@ def _winners(grad, input, index, source, result, dim):
     return part * own, _share(part, index, dim) * theirs
 
 
-@foreign(name="_scatter_reduce", method=False, eager=True, input=_of_input, source=_of_source)
+@scatter_kind(name="_scatter_reduce", method=False, eager=True, input=_of_input, source=_of_source)
 def reduced(input, index, source, dim: int, combine: str):
     """A copy of `input`, multiplied by ("mul") or in the "max" or "min" with the elements of `source` along `dim`."""
     result = input.clone()
@@ -210,7 +210,7 @@ def _reduce_along(name, input, dim, index, source, reduce, include_self):
     return result.reshape(shape)
 
 
-@composite(inplace=True, out=True)
+@composite(over="scatter", inplace=True, out=True)
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     """A copy of `input` reduced ("sum", "prod", "mean", "amax", "amin") with `src` at index[i, j, k] along `dim`."""
     return _reduce_along("scatter_reduce", input, dim, index, src, reduce, include_self)
@@ -247,7 +247,7 @@ def _line(name, input, dim, index, source):
     return input, dim, source, shape
 
 
-@composite(out=True)
+@composite(over="scatter", out=True)
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of `input` with alpha * source[i] added to its part index[i] along `dim`."""
     return _index_add(_copied, input, dim, index, source, alpha=alpha)
@@ -260,7 +260,7 @@ def _index_add(how, input, dim, index, source, *, alpha=1):
     return how(row, index, source, (dim,), "select", "add").reshape(shape)
 
 
-@composite(out=True)
+@composite(over="scatter", out=True)
 def index_copy(input, dim, index, source):
     """A copy of `input` with source[i] as its part index[i] along `dim`."""
     return _index_copy(_copied, input, dim, index, source)
@@ -282,7 +282,7 @@ def _index_copy(how, input, dim, index, source):
     return how(row, index, source, (dim,), "select", "set").reshape(shape)
 
 
-@composite
+@composite(over="scatter")
 def index_fill(input, dim, index, value):
     """A copy of `input` with `value` in its parts `index` along `dim`."""
     return _index_fill(_copied, input, dim, index, value)
@@ -312,7 +312,7 @@ _in_place("index_copy", _index_copy)
 _in_place("index_fill", _index_fill)
 
 
-@composite(inplace=True, out=True)
+@composite(over="scatter", inplace=True, out=True)
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     """A copy of `input` reduced ("prod", "mean", "amax", "amin") with source[i] in its part index[i] along `dim`."""
     if reduce not in ("prod", "mean", "amax", "amin"):
@@ -326,7 +326,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
 
 # Places in row-major order.
 
-@composite(inplace=True)
+@composite(over="scatter", inplace=True)
 def put(input, index, source, accumulate=False):
     """A copy of `input` with `source` at places `index` in row-major order, added where `accumulate`."""
     if index._layout.dtype is not int64:
@@ -346,7 +346,7 @@ def put(input, index, source, accumulate=False):
     return changed.reshape(input._layout.shape)
 
 
-@composite(inplace=True)
+@composite(over="scatter", inplace=True)
 def masked_scatter(input, mask, source):
     """A copy of `input`, broadcast with `mask`, with consecutive elements of `source` where `mask`."""
     from ..layout import broadcast_shapes

@@ -250,10 +250,10 @@ def test_special_values_follow_the_formula(name):
 def test_every_kind_has_ops():
     kinds = {}
     for op in dict.fromkeys(OPS.values()):
-        kinds.setdefault(op.kind, []).append(op.name)
+        kinds.setdefault(op.runs_as, []).append(op.name)
     for kind in ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort",
                  "random", "view", "foreign"):
-        assert kinds.get(kind), kind
+        assert len(kinds.get(kind, [])) >= 3, (kind, kinds.get(kind))
 
 
 def test_trees_print_and_compare_by_identity():
