@@ -297,6 +297,18 @@ _COMPLEX = {
     "expm1": (1, "\n    return T(library.exp(complex128(x)) - 1.0)"),
     "exp2": (1, "\n    return T(library.exp(complex128(x) * 0.6931471805599453))"),
     "pow": (2, "\n    return T(complex128(x) ** complex128(y))"),
+    # The compiler's own division leaves the kernel where y is 0. Scaled after Smith 1962, CACM 5(8), algorithm 116.
+    "divide": (2, """
+    a, b, c, d = float64(x.real), float64(x.imag), float64(y.real), float64(y.imag)
+    if fabs(c) >= fabs(d):
+        if c == 0.0:
+            return T(complex(a / fabs(c), b / fabs(c)))
+        ratio = d / c
+        whole = c + d * ratio
+        return T(complex((a + b * ratio) / whole, (b - a * ratio) / whole))
+    ratio = c / d
+    whole = d + c * ratio
+    return T(complex((a * ratio + b) / whole, (b * ratio - a) / whole))"""),
 }
 
 

@@ -196,6 +196,11 @@ class Writer:
 
     # What depends on the type: reals, integers and complex numbers differ.
 
+    def _div(self, type_, a, b):
+        if type_.startswith("complex"):
+            return f"divide_{type_}({a}, {b})", type_
+        return self._symbol(FUNCTIONS["div"], type_, [a, b])
+
     def _conj(self, type_, a):
         return (f"{a}.conjugate()" if type_.startswith("complex") else a), type_
 
@@ -245,7 +250,7 @@ class Writer:
 
     def _rsqrt(self, type_, a):
         root = f"sqrt({a})" if type_.startswith("float") else f"sqrt_{type_}({a})"
-        return f"{literal(1, type_)} / {root}", type_
+        return self._div(type_, literal(1, type_), root)
 
     def _maximum(self, type_, a, b):
         if type_.startswith("float"):
