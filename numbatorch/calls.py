@@ -554,8 +554,8 @@ class _EagerRule(TensorRule):
         kept = [(n, k) for n, k in zip(self.reads, self.keep, strict=True) if n not in listed]
         self.reads, self.keep = [n for n, _ in kept], [k for _, k in kept]
 
-    def run(self, node, grads):
-        out = super().run(node, grads)
+    def general_run(self, node, grads):
+        out = super().general_run(node, grads)
         flat = []
         for value, n in zip(out, self.lengths, strict=True):
             if n is None:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from . import dtypes
+from . import autograd, dtypes
 from .device import CPU, device as device_type
 from .layout import layout, span
 from .ops.declare import OPS
@@ -427,8 +427,10 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
                            f"{start} -> {end} step {step}")
     integer = all(isinstance(v, int) for v in (start, end, step))
     d = out.dtype if out is not None else _dtype(dtype, dtypes.int64 if integer else dtypes.get_default_dtype())
-    if d.category == dtypes.INTEGER and int(step) == 0:
-        raise ValueError(f"arange(): step must be nonzero, but {step} is 0 in {d}")
+    if d.category == dtypes.INTEGER:  # counted in the dtype of the result
+        if int(step) == 0:
+            raise ValueError(f"arange(): step must be nonzero, but {step} is 0 in {d}")
+        start, end, step, integer = int(start), int(end), int(step), True
     n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
     _device(device)
     if integer or d.category == dtypes.INTEGER:
@@ -523,6 +525,8 @@ for _name, _maker in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", o
                       ("new_empty_strided", empty_strided)):
     setattr(Tensor, _name, _method(_maker))
 Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[attr-defined]
+
+autograd.Tensor, autograd.ones_like = Tensor, ones_like
 
 FUNCTIONS = ("empty empty_strided full zeros ones empty_like zeros_like ones_like full_like tensor as_tensor asarray "
              "from_numpy frombuffer from_dlpack scalar_tensor arange linspace logspace eye tril_indices "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import calls, dtypes
+from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
 from .device import device as device_type
@@ -357,8 +358,7 @@ class Tensor:
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
-        from .autograd import backward
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        run_backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def retain_grad(self):
         """Keep `.grad` of a result, too."""

@@ -1,13 +1,17 @@
 """Automatic differentiation: backward, grad, modes, custom Functions, hooks and checks."""
 
+from typing import Any
+
+from .engine import run
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .node import edge
+
+Tensor: Any = None  # these two are set by creation.py, which imports this package first
+ones_like: Any = None
 
 
 def _seeds(tensors, grads, name):
     """(target, index, gradient) of each tensor to differentiate."""
-    from ..creation import ones_like
-    from ..tensor import Tensor
-    from .node import edge
     tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     if grads is None:
         grads = (None,) * len(tensors)
@@ -47,8 +51,6 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     `grad_tensors`: the gradients to start from, ones for tensors of one element. RuntimeError where a tensor does not
     require grad, or the graph was freed by an earlier backward.
     """
-    from ..tensor import Tensor
-    from .engine import run
     if retain_graph is None:
         retain_graph = create_graph
     roots = _seeds(tensors, grad_tensors, "backward")
@@ -65,8 +67,6 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
 
 
 def _capture(roots, inputs, keep, create):
-    from .engine import run
-    from .node import edge
     places = {}
     for k, t in enumerate(inputs):
         target = edge(t)
@@ -89,7 +89,6 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     RuntimeError when an input was not used, unless `allow_unused` (None) or `materialize_grads` (zeros).
     """
     from ..creation import zeros_like
-    from ..tensor import Tensor
     if retain_graph is None:
         retain_graph = create_graph
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)

@@ -38,6 +38,8 @@ def make_rule(plan, wanted):
     if not rule.positions:
         return None
     rule.record = written.recorder(rule, plan, wanted)
+    if isinstance(rule, TensorRule):
+        rule.run = written.tensor_step(rule, plan.op, rule.statics) or rule.general_run
     return rule
 
 
@@ -346,11 +348,13 @@ class TensorRule:
         self.keep = [("result", op.outputs.index(n)) if n in op.outputs else ("arg", operands.index(n))
                      for n in self.reads]
         self.positions = [r[0] for r in self.rules]
+        self.run = self.general_run
 
     def save(self, args, results):
         return tuple(results[i].detach() if source == "result" else args[i] for source, i in self.keep)
 
-    def run(self, node, grads):
+    def general_run(self, node, grads):
+        """Gradients of the operands from those of the results."""
         saved = node.unpack()
         env = dict(self.statics)
         for name, value, (source, index) in zip(self.reads, saved, self.keep, strict=True):

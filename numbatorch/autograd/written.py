@@ -84,3 +84,31 @@ def elementwise_step(rule, plan):
     scope["fit"] = fit
     return _compile(f"backward of {plan.op.name}", lines, scope)
 
+
+
+def tensor_step(rule, op, statics):
+    """run(node, grads) of a TensorRule whose op has one result; None for others."""
+    if len(op.outputs) != 1:
+        return None
+    from .rules import linked
+    scope = {"mode": mode, "RELEASED": RELEASED, "general": rule.general_run, "linked": linked}
+    lines = ["def written(node, grads):", "    saved = node.saved",
+             "    if saved is RELEASED: return general(node, grads)"]
+    text = {"grad": "grads[0]", "grads": "grads", f"grad_{op.outputs[0]}": "grads[0]"}
+    for k, (name, (source, _)) in enumerate(zip(rule.reads, rule.keep, strict=True)):
+        lines.append(f"    if node.versions[{k}] is not None and saved[{k}]._storage.version != node.versions[{k}]: "
+                     "return general(node, grads)")
+        text[name] = f"saved[{k}]"
+        if source == "result":
+            lines.append(f"    v{k} = linked(saved[{k}], node, 0) if mode.enabled else saved[{k}]")
+            text[name] = f"v{k}"
+    out = ["None"] * rule.count
+    for position, _, function, reads in rule.rules:
+        scope[f"gradient{position}"] = function
+        for n in reads:
+            if n not in text:
+                scope[f"static_{n}"] = statics[n]
+                text[n] = f"static_{n}"
+        out[position] = f"gradient{position}({', '.join(f'{n}={text[n]}' for n in reads)})"
+    lines.append(f"    return ({', '.join(out)},)")
+    return _compile(f"backward of {op.name}", lines, scope)
