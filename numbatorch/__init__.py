@@ -9,9 +9,9 @@ from . import ops
 
 ops.load()
 
-from . import creation, randomness, tensor as _tensor, windows
+from . import creation, operators, randomness, windows
 
-_tensor.install()
+operators.install()
 globals().update(ops.namespace(""))
 for _module in (creation, randomness, windows):
     globals().update({name: getattr(_module, name) for name in _module.FUNCTIONS})

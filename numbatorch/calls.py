@@ -15,11 +15,12 @@ import numpy as np
 
 from . import dtypes, plan as planning
 from .autograd.modes import mode
-from .autograd.node import FunctionRule, attach, edge, new_node
-from .autograd.rules import TensorRule, make_rule
+from .autograd.node import attach, edge, new_node
+from .autograd.rules import TensorRule
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
+from .recording import Layouts, inplace_by_copy, new_rule, record_inplace
 from .storage import Storage
 
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
@@ -41,7 +42,7 @@ def write_call(op: Op):
     op.call.__doc__, op.call.__name__, op.call.__qualname__ = op.doc, op.name, op.name
     op.call.__signature__ = _signature(op)
     if op.inplace and op.call_inplace is None:
-        op.call_inplace = _inplace_by_copy(op)
+        op.call_inplace = inplace_by_copy(op)
     if op.call_inplace is not None:
         op.call_inplace.__doc__ = f"In-place form of `{op.name}`: the result replaces the first operand."
         op.call_inplace.__name__ = op.call_inplace.__qualname__ = f"{op.name}_"
@@ -212,118 +213,6 @@ def named_results(name, fields):
                                 "__reduce__": lambda self: (tuple, (tuple(self),)), "__module__": "torch.return_types"})
 
 
-def new_rule(plan, wanted):
-    """The rule of a plan for a choice of operands that need a gradient; False where none can have one."""
-    rule = plan.rules[wanted] = make_rule(plan, wanted) or False
-    return rule
-
-
-def record(plan, args, results):
-    """Hang a node on the results of a call that was not written out."""
-    wanted = tuple([isinstance(a, Tensor) and a._needs_grad for a in args])
-    rule = plan.rules.get(wanted)
-    if rule is None:
-        rule = new_rule(plan, wanted)
-    if rule:
-        rule.record(*args, *results)
-
-
-def record_inplace(op, plan, args):
-    """An in-place call that must be recorded."""
-    target = args[0]
-    check_inplace(op.name, target)
-    before = [a.detach() if a is target else a for a in args]
-    rule = None
-    wanted = tuple(isinstance(a, Tensor) and a._needs_grad for a in args)
-    if any(wanted):
-        rule = plan.rules.get(wanted)
-        if rule is None:
-            rule = new_rule(plan, wanted)
-        rule = rule or None
-    edges = [None] * len(wanted)
-    saved = ()
-    if rule is not None:
-        for i in rule.positions:
-            edges[i] = edge(args[i])
-        # A formula that reads the old value of what is overwritten keeps a copy of it.
-        reads_target = any(source == "arg" and args[i] is target for source, i in rule.keep)
-        if reads_target:
-            old = target.detach().clone()
-            before = [old if a is target else a for a in args]
-        else:
-            before = list(args)
-    _run_inplace(plan, args)
-    target._storage.version += 1
-    if rule is not None and rule.positions:
-        results = (target,)
-        saved = rule.save(before, results) if rule.keep else ()
-        rebase(target, new_node(rule, plan, edges, saved))
-    return target
-
-
-def _run_inplace(plan, args):
-    passed = [a._ptr if isinstance(a, Tensor) else 0 if a is None else a for a in args]
-    plan.kernel(*passed, args[0]._ptr, plan.meta, plan.units, plan.grain)
-
-
-def check_inplace(name, target):
-    """RuntimeError when a tensor may not be changed in place while recording."""
-    if target._needs_grad and mode.enabled:
-        if target._node is None:
-            raise RuntimeError(f"{name}_: a leaf Variable that requires grad is being used in an in-place operation. "
-                               "Do it inside torch.no_grad(), or on a clone().")
-        base = target._base
-        if base is not None and base._needs_grad and base._node is None:
-            raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
-                               "operation. Do it inside torch.no_grad(), or on a clone().")
-    elif target._base is not None and mode.enabled and target._base._needs_grad and target._base._node is None:
-        raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
-                           "operation. Do it inside torch.no_grad(), or on a clone().")
-
-
-def rebase(target, node, index=0):
-    """Make an in-place changed tensor output `index` of `node`; a change of a view goes into its base's history.
-
-    Edge 0 of `node` is that of the target itself.
-    """
-    base = target._base
-    if base is None:
-        attach(target, node, index)
-        target._generation += 1
-        return
-    offset = (target._ptr - base._ptr) // base._layout.dtype.itemsize
-    rule = _CopySlices(base._layout, target._layout, offset, index, len(node.edges) + 1)
-    attach(base, new_node(rule, _Layouts((base._layout,)), [edge(base), None, *node.edges[1:]], (node,)))
-    base._generation += 1
-    target._needs_grad = True
-    target._refresh_view()
-
-
-class _CopySlices:
-    """The rule of an in-place change of a view, seen from its base: outside the view gradients pass through."""
-
-    name = "CopySlices"
-
-    def __init__(self, base_layout, geometry, offset, index, edge_count):
-        self.base_layout, self.geometry, self.offset, self.index = base_layout, geometry, offset, index
-        self.positions = range(edge_count)
-
-    def run(self, node, grads):
-        from .tensor import empty_layout
-        (change,) = node.unpack()
-        whole = empty_layout(self.base_layout)
-        whole.copy_(grads[0])
-        part = whole.as_strided(self.geometry.shape, self.geometry.strides, self.offset)
-        inner = [None] * change.outputs
-        inner[self.index] = part.clone()
-        own, *others = change.rule.run(change, inner)
-        if own is None:
-            part.zero_()
-        else:
-            part.copy_(own)
-        return [whole, None, *others]
-
-
 def deliver(op, results, out):
     """Copy results into the tensors given as `out=`."""
     if isinstance(out, (tuple, list)):
@@ -338,8 +227,8 @@ def deliver(op, results, out):
                            "but one of the arguments requires grad.")
     own = out._layout
     if not dtypes.can_cast(results._layout.dtype, own.dtype):
-        raise RuntimeError(f"{op.name}(): result type {planning._type_name(results._layout.dtype)} can't be cast to "
-                           f"the desired output type {planning._type_name(own.dtype)}")
+        raise RuntimeError(f"{op.name}(): result type {planning.type_name(results._layout.dtype)} can't be cast to "
+                           f"the desired output type {planning.type_name(own.dtype)}")
     if op.exact_out and own.dtype is not results._layout.dtype:
         raise RuntimeError(f"{op.name}(): Expected out tensor to have dtype {results._layout.dtype}, but got "
                            f"{own.dtype} instead")
@@ -529,19 +418,10 @@ def _record_eager(op, values, given, result):
             edges.append(edge(v) if k in rule.positions else None)
     results = result if isinstance(result, tuple) else (result,)
     saved = rule.save(given, results)
-    node = new_node(rule, _Layouts(tuple(r._layout for r in results)), edges, saved, len(results))
+    node = new_node(rule, Layouts(tuple(r._layout for r in results)), edges, saved, len(results))
     for k, r in enumerate(results):
         if r._layout.dtype.category >= 2:
             attach(r, node, k)
-
-
-class _Layouts:
-    """What a node of an eager op knows about its results."""
-
-    __slots__ = ("layouts",)
-
-    def __init__(self, layouts):
-        self.layouts = layouts
 
 
 class _EagerRule(TensorRule):
@@ -563,45 +443,6 @@ class _EagerRule(TensorRule):
             else:
                 flat += [None] * n if value is None else list(value)
         return flat
-
-
-def _inplace_by_copy(op):
-    """The in-place form of an op without a kernel for it: compute, then write the result into the first operand."""
-    def call(input, *args, **kwargs):
-        check_inplace(op.name, input)
-        recorded = mode.enabled
-        # What is recorded may save the input, so it gets values that this call does not overwrite.
-        source = OPS["clone"].call(input) if recorded and input._needs_grad else input
-        result = op.call(source, *args, **kwargs)
-        if not op.casts and not dtypes.can_cast(result._layout.dtype, input._layout.dtype):
-            raise RuntimeError(f"{op.name}_: result type {planning._type_name(result._layout.dtype)} can't be cast to "
-                               f"the desired output type {planning._type_name(input._layout.dtype)}")
-        if result._layout.shape != input._layout.shape:
-            raise RuntimeError(f"{op.name}_: output with shape {list(input._layout.shape)} doesn't match the result's "
-                               f"shape {list(result._layout.shape)}")
-        overwrite(input, result, recorded)
-        return input
-    return call
-
-
-def overwrite(target, result, recorded=True):
-    """Put a result's values and history in place of a tensor's own."""
-    before, mode.enabled = mode.enabled, False
-    try:
-        target.copy_(result.detach() if result._needs_grad else result)
-    finally:
-        mode.enabled = before
-    if recorded and result._needs_grad:
-        if target._base is not None:
-            rule = FunctionRule("CopyBackward", lambda n, g: [None, g[0]])
-            rebase(target, new_node(rule, _Layouts((target._layout,)), [None, edge(result)], ()))
-        else:
-            target._needs_grad, target._node = True, result._node
-            target._output_index = result._output_index
-            target._generation += 1
-            if result._node is None:
-                rule = FunctionRule("CopyBackward", lambda n, g: [g[0]])
-                attach(target, new_node(rule, _Layouts((target._layout,)), [edge(result)], ()))
 
 
 __all__ = ["OPS", "Layout", "write_call"]

@@ -8,10 +8,10 @@ import numpy as np
 
 from . import dtypes
 from .autograd.modes import mode
-from .calls import check_inplace, overwrite, record
 from .ops.declare import OPS
 from .ops.gathering import flat_nonzero
 from .ops.index import check
+from .recording import check_inplace, overwrite, record
 from .tensor import Tensor
 
 _new = object.__new__

@@ -83,7 +83,7 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     plan.kernel = plan.meta = plan.units = plan.grain = plan.keep = None
     for spec in tensors:
         if op.dtypes is not None and spec.dtype.name not in op.dtypes:
-            raise NotImplementedError(f'"{op.name}" not implemented for \'{_type_name(spec.dtype)}\'')
+            raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(spec.dtype)}\'')
     if op.check is not None:
         op.check(op, specs, statics)
     if op.kind == "view":
@@ -113,7 +113,7 @@ def _request(op, plan, specs, statics, into):
     return request
 
 
-def _type_name(d):
+def type_name(d):
     names = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long",
              "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
              "complex64": "ComplexFloat", "complex128": "ComplexDouble"}
@@ -182,9 +182,11 @@ def elementwise_request(op, plan, specs, statics, into=None):
         if shape != into.shape:
             raise RuntimeError(f"{op.name}_: output with shape {list(into.shape)} doesn't match the broadcast shape "
                                f"{list(shape)}")
+        if op.result == "real" and into.dtype.category == dtypes.COMPLEX:
+            raise RuntimeError(f"{op.name}_: In-place {op.name} is not supported for complex tensors.")
         if not op.casts and not dtypes.can_cast(results[0], into.dtype):
-            raise RuntimeError(f"{op.name}_: result type {_type_name(results[0])} can't be cast to the desired output "
-                               f"type {_type_name(into.dtype)}")
+            raise RuntimeError(f"{op.name}_: result type {type_name(results[0])} can't be cast to the desired output "
+                               f"type {type_name(into.dtype)}")
         if into.numel and any(s == 0 and n > 1 for n, s in zip(into.shape, into.strides, strict=True)):
             raise RuntimeError(f"{op.name}_: unsupported operation: more than one element of the written-to tensor "
                                "refers to a single memory location. Please clone() the tensor before performing the "
@@ -211,7 +213,7 @@ def rows_request(op, plan, specs, statics):
         d = given
     if op.promote == "float only" and d.category < dtypes.FLOAT:
         raise RuntimeError(f"{op.name}(): could not infer output dtype. {'Input' if given is None else 'Optional'} "
-                           f"dtype must be either a floating point or complex dtype. Got: {_type_name(d)}")
+                           f"dtype must be either a floating point or complex dtype. Got: {type_name(d)}")
     plan.compute = d
     shape = statics.get("shape")  # said by backward ops, whose operands may all have one value a row
     if shape is None:

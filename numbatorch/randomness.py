@@ -217,7 +217,7 @@ def _inplace(name, distribution, doc, check=None, **defaults):
         if self._layout.dtype.category < dtypes.FLOAT and distribution in ("uniform", "normal", "exponential", "cauchy",
                                                                           "log_normal"):
             raise NotImplementedError(f'"{name}" not implemented for {self.dtype}')
-        from .calls import check_inplace
+        from .recording import check_inplace
         check_inplace(name.rstrip("_"), self)
         return draw(distribution, self, generator, *(float(v.item() if isinstance(v, Tensor) else v)
                                                      for v in values.values()))

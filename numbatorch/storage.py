@@ -50,3 +50,35 @@ def window(storage, ptr, shape, byte_strides, numpy_dtype):
                              "typestr": carrier.str, "data": (ptr, False)}
     array = np.asarray(w)
     return array if known else array.view(numpy_dtype)
+
+
+class UntypedStorage:
+    """The bytes that tensors view: data_ptr(), nbytes(), and equality of memory."""
+
+    __slots__ = ("_storage",)
+
+    def __init__(self, storage):
+        self._storage = Storage.allocate(storage) if isinstance(storage, int) else storage
+
+    def data_ptr(self):
+        return self._storage.ptr
+
+    def nbytes(self):
+        return self._storage.nbytes
+
+    size = __len__ = nbytes
+
+    def _cdata(self):
+        return id(self._storage)
+
+    def numpy(self):
+        return self._storage.numpy()
+
+    def tolist(self):
+        return self._storage.numpy().tolist()
+
+    def __eq__(self, other):
+        return isinstance(other, UntypedStorage) and self._storage is other._storage
+
+    def __hash__(self):
+        return id(self._storage)

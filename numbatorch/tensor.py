@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import calls, dtypes
+from . import calls, dtypes, recording
 from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
@@ -19,7 +19,9 @@ from .device import device as device_type
 from .layout import Layout, contiguous_strides, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend
-from .storage import Storage, window
+from .recording import Layouts
+from .size import Size
+from .storage import Storage, UntypedStorage, window
 
 _new = object.__new__
 _readers: dict = {}  # functions from an address to a Python number, by dtype
@@ -33,37 +35,6 @@ def _reader(dtype):
             return float(value) if dtype.category == dtypes.FLOAT else value.item()
     _readers[dtype] = found
     return found
-
-
-class Size(tuple):
-    """The shape of a tensor: a tuple of ints with `numel()`."""
-
-    __slots__ = ()
-
-    def numel(self):
-        result = 1
-        for n in self:
-            result *= n
-        return result
-
-    def __getitem__(self, index):
-        item = tuple.__getitem__(self, index)
-        return Size(item) if isinstance(index, slice) else item
-
-    def __add__(self, other):
-        return Size(tuple.__add__(self, tuple(other)))
-
-    def __radd__(self, other):
-        return Size(tuple(other) + tuple(self))
-
-    def __mul__(self, n):
-        return Size(tuple.__mul__(self, n))
-
-    def __repr__(self):
-        return f"torch.Size({list(self)})"
-
-    def __reduce__(self):
-        return Size, (tuple(self),)
 
 
 class Tensor:
@@ -429,7 +400,7 @@ class Tensor:
                 return [OPS["as_strided_scatter"].call(whole, grads[0], own.shape, own.strides, offset)]
             whole.as_strided(own.shape, own.strides, offset).copy_(grads[0])
             return [whole]
-        self._node = new_node(FunctionRule("AsStridedBackward0", run), calls._Layouts((own,)), [edge(base)], ())
+        self._node = new_node(FunctionRule("AsStridedBackward0", run), Layouts((own,)), [edge(base)], ())
         self._needs_grad, self._output_index = True, 0
         self._seen_generation = base._generation
 
@@ -672,38 +643,6 @@ _TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "
                "complex128": "ComplexDoubleTensor"}
 
 
-class UntypedStorage:
-    """The bytes that tensors view: data_ptr(), nbytes(), and equality of memory."""
-
-    __slots__ = ("_storage",)
-
-    def __init__(self, storage):
-        self._storage = Storage.allocate(storage) if isinstance(storage, int) else storage
-
-    def data_ptr(self):
-        return self._storage.ptr
-
-    def nbytes(self):
-        return self._storage.nbytes
-
-    size = __len__ = nbytes
-
-    def _cdata(self):
-        return id(self._storage)
-
-    def numpy(self):
-        return self._storage.numpy()
-
-    def tolist(self):
-        return self._storage.numpy().tolist()
-
-    def __eq__(self, other):
-        return isinstance(other, UntypedStorage) and self._storage is other._storage
-
-    def __hash__(self):
-        return id(self._storage)
-
-
 def _prehooks(node):
     if node.prehooks is None:
         node.prehooks = {}
@@ -806,76 +745,4 @@ def tensor(value):
     return make(value)
 
 
-calls.Tensor = Tensor
-
-_REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift",
-              "matmul")
-_DUNDERS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_divide", "floordiv": "floor_divide",
-            "mod": "remainder", "pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
-            "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "matmul": "matmul"}
-_COMPARE = ("lt", "le", "gt", "ge", "eq", "ne")
-
-
-def install():
-    """Write the calls of all declared ops and hang methods, in-place forms and operators on Tensor."""
-    for op in dict.fromkeys(OPS.values()):
-        if op.call is None:
-            calls.write_call(op)
-            if op.method:
-                for name in (op.name, *op.aliases):
-                    if name not in Tensor.__dict__:
-                        setattr(Tensor, name, property(op.call) if op.method == "property" else op.call)
-                    if op.call_inplace is not None and f"{name}_" not in Tensor.__dict__:
-                        setattr(Tensor, f"{name}_", op.call_inplace)
-    for python, name in _DUNDERS.items():
-        op = OPS.get(name)
-        if op is None:
-            continue
-        setattr(Tensor, f"__{python}__", _operator(op.call, python))
-        setattr(Tensor, f"__r{python}__", _reflected(op.call, python))
-        if python == "truediv":
-            Tensor.__div__, Tensor.__rdiv__ = Tensor.__truediv__, Tensor.__rtruediv__
-        if op.call_inplace is not None:
-            setattr(Tensor, f"__i{python}__", op.call_inplace)
-    for name in _COMPARE:
-        if name in OPS:
-            setattr(Tensor, f"__{name}__", _operator(OPS[name].call, name))
-    for python, name in (("neg", "neg"), ("pos", "positive"), ("abs", "abs"), ("invert", "bitwise_not")):
-        if name in OPS:
-            setattr(Tensor, f"__{python}__", OPS[name].call)
-    from . import indexing
-    indexing.install()
-
-
-def _operator(call, name):
-    """`a + b`: NotImplemented for other things than tensors and numbers, so that Python tries the other side."""
-    def operator(self, other):
-        try:
-            return call(self, other)
-        except TypeError:
-            if isinstance(other, (Tensor, int, float, complex, bool)):
-                raise
-            return _retry(call, self, other)
-    operator.__name__ = operator.__qualname__ = f"__{name}__"
-    return operator
-
-
-def _reflected(call, name):
-    def operator(self, other):
-        if isinstance(other, np.ndarray):
-            return call(tensor(other), self)
-        if not isinstance(self, Tensor):
-            error = AttributeError if name == "truediv" else TypeError  # as in PyTorch
-            raise error(f"descriptor '__r{name}__' for Tensor objects doesn't apply to a '{type(self).__name__}' "
-                        "object")
-        return call(other, self)
-    operator.__name__ = operator.__qualname__ = f"__r{name}__"
-    return operator
-
-
-def _retry(call, self, other):
-    if isinstance(other, np.ndarray):
-        return call(self, tensor(other))
-    return NotImplemented
-
-
+calls.Tensor = recording.Tensor = Tensor

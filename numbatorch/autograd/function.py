@@ -1,7 +1,7 @@
 """Function: operations with a backward of one's own."""
 
-from ..calls import _Layouts, check_inplace
 from ..dtypes import FLOAT
+from ..recording import Layouts, check_inplace
 from .modes import mode
 from .node import attach, edge, new_node
 
@@ -139,13 +139,13 @@ class Function(metaclass=_Meta):
                 t = t.detach()
             saved.append(t)
         layouts = tuple(o._layout if isinstance(o, Tensor) else None for o in outputs)
-        node = new_node(_FunctionRule(cls, ctx, layouts), _Layouts(layouts), edges, tuple(saved), len(outputs))
+        node = new_node(_FunctionRule(cls, ctx, layouts), Layouts(layouts), edges, tuple(saved), len(outputs))
         ctx._node, ctx._to_save = node, ()
         skipped = {id(t) for t in ctx._non_differentiable}
         for k, o in enumerate(outputs):
             if isinstance(o, Tensor) and id(o) not in skipped and o._layout.dtype.category >= FLOAT:
                 if id(o) in dirty and o._base is not None:
-                    from ..calls import rebase
+                    from ..recording import rebase
                     rebase(o, node, k)
                 else:
                     attach(o, node, k)
@@ -169,6 +169,6 @@ def once_differentiable(function):
         several = results if isinstance(results, tuple) else (results,)
         for r in several:
             if r is not None:
-                attach(r, new_node(FunctionRule("Error", fail), _Layouts((r._layout,)), [edge(grads[0])], ()))
+                attach(r, new_node(FunctionRule("Error", fail), Layouts((r._layout,)), [edge(grads[0])], ()))
         return results
     return run
