@@ -6,6 +6,7 @@ from . import dtypes
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, attach, edge, new_node
 from .autograd.rules import make_rule
+from .ops.declare import OPS
 from .plan import type_name
 
 Tensor: Any = None  # set by tensor.py, which imports this module first
