@@ -231,6 +231,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * batch1 @ batch2."""
     product = bmm.call(_plain_strides(batch1), _plain_strides(batch2))
+    if product.dtype.category < 2:  # only here PyTorch cuts numbers to integers; addmm and addbmm refuse them
+        beta, alpha = int(beta), int(alpha)
     return _scaled(input, beta, product, alpha, "baddbmm", product.shape)
 
 

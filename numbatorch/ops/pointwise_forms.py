@@ -51,9 +51,6 @@ def pow(input, exponent):
                 return rsqrt.call(input)
         elif exponent.__class__ is int and exponent < 0:
             raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
-    elif not any(_is_number(x) or x.dtype.category >= 2 for x in (input, exponent)):  # both integers
-        if exponent.dtype.is_signed and exponent.numel() and bool((exponent < 0).any()):
-            raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
     if _is_number(input) and _is_number(exponent):
         raise TypeError("pow(): one of input and exponent must be a Tensor")
     return pow_general.call(input, exponent)

@@ -95,10 +95,10 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 
 
 @reduction(identity=float("-inf"), promote=FLOAT, namespaces=("", "special"),
-           grad=lambda grad, input, result: grad * f.exp(input - result))
+           grad=lambda grad, input, result: grad * f.conj(f.exp(input - result)))
 def logsumexp(input, dim, keepdim=False):
     """log(sum(exp(input))) over `dim`, without overflow."""
-    largest = row_max(input)
+    largest = row_max(f.real(input))
     shift = f.where(f.isinf(largest), 0, largest)
     return f.log(row_sum(f.exp(input - shift))) + shift
 

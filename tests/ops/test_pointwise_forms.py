@@ -62,3 +62,16 @@ def test_softmax_takes_a_dtype_and_out():
     assert torch.softmax(x, 0, torch.float64).dtype is torch.float64
     out = torch.empty(2)
     assert torch.softmax(x, 0, out=out) is out and out.tolist() == [0.5, 0.5]
+
+
+def test_powers_of_integers():
+    base = torch.tensor([-2, -1, 0, 1, 2, 3])
+    for e in (0, 1, 2, 3, 5, 62):
+        assert (base ** torch.tensor(e)).tolist() == (base.numpy() ** np.int64(e)).tolist()
+    assert (base ** torch.tensor(-1)).tolist() == [0, -1, 0, 1, 0, 0]
+    assert (base ** torch.tensor(-2)).tolist() == [0, 1, 0, 1, 0, 0]
+    assert (2 ** torch.tensor([0, 3, 6], dtype=torch.uint8)).tolist() == [1, 8, 64]
+    with pytest.raises(RuntimeError, match="negative integer powers"):
+        base ** -1
+    with pytest.raises(RuntimeError, match="not supported for complex"):
+        torch.ones(1, dtype=torch.complex64).abs_()
