@@ -392,13 +392,15 @@ def clamp(input, min=None, max=None):
     return result
 
 
-@elementwise(only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0))
+@elementwise(only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0),
+             min=lambda grad, input, min: f.where(f.lt(input, min), grad, 0))
 def clamp_min(input, min):
     """max(input, min)."""
     return f.maximum(input, min)
 
 
-@elementwise(only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0))
+@elementwise(only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0),
+             max=lambda grad, input, max: f.where(f.gt(input, max), grad, 0))
 def clamp_max(input, max):
     """min(input, max)."""
     return f.minimum(input, max)

@@ -164,7 +164,9 @@ def norm_neg_inf(input, dim=None, keepdim=False):
 
 @reduction(name="norm_p", identity=0, result="real", method=False, out=False,
            grad=lambda grad, input, result, ord: f.where(
-               f.eq(input, 0) | f.eq(result, 0), 0, f.sgn(input) * (grad * f.pow(f.abs(input) / result, ord - 1))))
+               f.eq(input, 0) | f.eq(result, 0), 0, f.sgn(input) * (
+                   grad * f.pow(f.abs(input) / f.real(result), f.real(ord) - 1))))
 def norm_p(input, ord: float, dim=None, keepdim=False):
     """(sum |input|^ord)^(1/ord)."""
+    ord = f.real(ord)  # complex inputs make it complex
     return f.pow(row_sum(f.pow(f.abs(input), ord)), 1 / ord)
