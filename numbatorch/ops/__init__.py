@@ -5,7 +5,8 @@ from .declare import OPS, namespace
 FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss",
             "contraction", "conv", "view", "placing", "splitting", "index", "gathering", "scattering", "rearrange",
             "sets", "join", "pad", "pool", "scan", "sort", "linalg", "linalg_forms", "fft", "spectral", "random",
-            "resize", "image", "attention", "bag", "ctc", "distance", "bessel", "special", "gamma")
+            "resize", "image", "attention", "bag", "ctc", "distance", "bessel", "special", "gamma",
+            "factor")
 
 
 def load():

@@ -1,7 +1,7 @@
 """Bessel, modified Bessel and Airy functions as formulas in float64.
 
-Each interval has a Chebyshev series, interpolated at 40 digits; from 8 on Hankel's form, amplitude and phase (Abramowitz
-& Stegun, 9.2.5 and 9.2.6), holds the oscillation, for Airy's function 10.4.60. No gradients, as in PyTorch.
+Each interval has a Chebyshev series, interpolated at 40 digits; from 8 on Hankel's form, amplitude and phase
+(Abramowitz & Stegun, 9.2.5 and 9.2.6), holds the oscillation, for Airy's function 10.4.60. No gradients, as in PyTorch.
 """
 
 from ..expr import functions as f
