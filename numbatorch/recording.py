@@ -54,10 +54,10 @@ def record_inplace(op, plan, args):
     if rule is not None:
         for i in rule.positions:
             edges[i] = edge(args[i])
-        # A formula that reads the old value of what is overwritten keeps a copy of it.
+        # A formula that reads the old value of what is overwritten keeps a copy, with its history for double backward.
         reads_target = any(source == "arg" and args[i] is target for source, i in rule.keep)
         if reads_target:
-            old = target.detach().clone()
+            old = OPS["clone"].call(target)
             before = [old if a is target else a for a in args]
         else:
             before = list(args)

@@ -73,3 +73,21 @@ def test_complex_gradients():
     a = torch.complex(values(3).detach(), values(3).detach() + 0.5).requires_grad_()
     assert gradcheck(lambda z: z * z.conj() + z ** 2, (a,))
     assert gradcheck(lambda z: z.abs(), (a,))
+
+
+def test_second_gradients_through_in_place_changes():
+    def whole(x, w):
+        y = x * 1
+        y.mul_(w).pow_(2)
+        return y * y
+
+    def part(x, w):
+        y = x * 1
+        y[1:].mul_(w[1:])
+        y[0] = w[0] * y[2].clone()
+        y.t()[:2].exp_()
+        return y * y
+    for function in (whole, part):
+        inputs = (values(3), (values(3).detach() + 0.5).requires_grad_())
+        assert gradcheck(function, inputs)
+        assert gradgradcheck(function, inputs)
