@@ -205,11 +205,27 @@ def float_to_bfloat(context, value):
     return types.uint16(types.float32), generate
 
 
+def _local(element):
+    """A function that gives a kernel 256 elements of memory of its own, on the stack."""
+
+    @intrinsic
+    def local(context):
+        def generate(context, builder, signature, arguments):
+            block = ir.ArrayType(context.get_value_type(element), 256)
+            return builder.bitcast(cgutils.alloca_once(builder, block), context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(), generate
+
+    return local
+
+
+local_float32, local_float64 = _local(types.float32), _local(types.float64)
+
 PRIMITIVES = {
     name: globals()[name]
     for name in ("fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign", "minimum", "maximum", "minnum",
-                 "maxnum", "where", "add_reassoc", "as_int32", "as_float32", "as_int64", "as_float64",
-                 "half_to_float", "float_to_half", "bfloat_to_float", "float_to_bfloat")
+                 "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "as_int32", "as_float32", "as_int64",
+                 "as_float64", "half_to_float", "float_to_half", "bfloat_to_float", "float_to_bfloat")
 }  # fmt: skip
 _NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES}, "nan": math.nan, "inf": math.inf}
 

@@ -12,7 +12,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import geometry
+from . import columns, geometry
 from .compile import compile_kernel
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
@@ -23,6 +23,8 @@ _TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uin
 def plan(request):
     """The Launch of a `Rows` request."""
     outer_shape, inner_shape, rows, classes = _walk(request)
+    if columns.when(request, outer_shape, inner_shape, rows):
+        return columns.plan(request, outer_shape, inner_shape, rows)
     text, name, signature = _Kernel(request, classes, len(outer_shape), len(inner_shape)).text()
     kernel = compile_kernel(name, text, signature, independent=True)
     return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
@@ -31,7 +33,9 @@ def plan(request):
 
 def source(request):
     """The kernel text for a request."""
-    outer_shape, inner_shape, _, classes = _walk(request)
+    outer_shape, inner_shape, rows, classes = _walk(request)
+    if columns.when(request, outer_shape, inner_shape, rows):
+        return columns.text(request, len(outer_shape))[0]
     return _Kernel(request, classes, len(outer_shape), len(inner_shape)).text()[0]
 
 
