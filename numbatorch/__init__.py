@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     tensor: Any  # the function, not the module
 __version__ = "0.1.0"
 
-_SUBMODULES = frozenset("nn optim utils linalg fft special serialization safetensors library random backends cuda cpu "
-                        "datasets testing version".split())
+_SUBMODULES = frozenset("nn optim utils linalg fft special signal serialization safetensors library random backends "
+                        "cuda cpu datasets testing version".split())
 
 
 _NAMES = {"Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",

@@ -57,7 +57,7 @@ def fit(gradient, spec):
     """A gradient in the shape and dtype of the operand it belongs to: summed, repeated, converted."""
     own = gradient._layout
     if own.shape != spec.shape:
-        gradient = sum_to(gradient, spec.shape) if own.numel > spec.numel or own.ndim > spec.ndim or (
+        gradient = sum_to(gradient, spec.shape) if 0 < spec.numel < own.numel or own.ndim > spec.ndim or (
             broadcast_shapes("backward", [own.shape, spec.shape]) == own.shape) else gradient.expand(spec.shape)
     if own.dtype is not spec.dtype:
         if own.dtype.category == dtypes.COMPLEX and spec.dtype.category != dtypes.COMPLEX:

@@ -1,0 +1,5 @@
+"""numbatorch.signal: windows."""
+
+from . import windows
+
+__all__ = ["windows"]
