@@ -13,8 +13,8 @@ LAYERS = [
     {"expr"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "storage", "calls", "recording", "operators", "size", "creation", "indexing", "einstein", "printing", "library", "compiler",
-     "generator", "randomness", "runtime", "queries"},
+    {"autograd", "tensor", "storage", "calls", "recording", "operators", "size", "creation", "indexing", "einstein",
+     "printing", "library", "compiler", "generator", "randomness", "runtime", "queries", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

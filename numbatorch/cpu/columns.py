@@ -59,7 +59,8 @@ def text(request, outer):
     pad = "    "
     lines = [f"def {name}({', '.join([*(o.name for o in request.operands), *outputs])}, meta, start, stop):",
              f"{pad}columns = meta[{outer - 1}]", f"{pad}length = meta[{outer}]",
-             f"{pad}step = meta[{stride_at[operand.name] + outer}]", f"{pad}blocks = (columns + {BLOCK - 1}) // {BLOCK}"]
+             f"{pad}step = meta[{stride_at[operand.name] + outer}]",
+             f"{pad}blocks = (columns + {BLOCK - 1}) // {BLOCK}"]
     bound = {id(row_length): (f"{request.compute}(length)", request.compute)}
     keep = [row_length, *request.roots]
     for o in request.operands:
@@ -81,8 +82,8 @@ def text(request, outer):
               f"{pad * 3}for c in range(width):",
               f"{pad * 4}{operand.name}_ = "
               + write.load(f"{operand.name}[place + c]", operand.layout.dtype.name, operand.dtype)]
-    inside = write.Writer(request.compute, {**bound, id(arg(operand.name)): (f"{operand.name}_", operand.dtype)}, pad * 4,
-                          "e")
+    element = {id(arg(operand.name)): (f"{operand.name}_", operand.dtype)}
+    inside = write.Writer(request.compute, {**bound, **element}, pad * 4, "e")
     adds = []
     for k, n in enumerate(functions):
         value, type_ = inside.typed(n.args[0])

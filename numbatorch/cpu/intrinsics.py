@@ -224,8 +224,8 @@ local_float32, local_float64 = _local(types.float32), _local(types.float64)
 PRIMITIVES = {
     name: globals()[name]
     for name in ("fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign", "minimum", "maximum", "minnum",
-                 "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "as_int32", "as_float32", "as_int64",
-                 "as_float64", "half_to_float", "float_to_half", "bfloat_to_float", "float_to_bfloat")
+                 "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "as_int32", "as_float32",
+                 "as_int64", "as_float64", "half_to_float", "float_to_half", "bfloat_to_float", "float_to_bfloat")
 }  # fmt: skip
 _NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES}, "nan": math.nan, "inf": math.inf}
 
