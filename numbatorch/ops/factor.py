@@ -185,7 +185,8 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     p = _permutation_matrix(pivots, LU.shape[-1], LU.dtype)
     if adjoint:
         inner = solve_triangular.call(transpose(OPS["triu"].call(LU)), B, upper=False)
-        return p @ solve_triangular.call(transpose(OPS["tril"].call(LU)), inner, upper=True, unitriangular=True)
+        return by_columns(p @ solve_triangular.call(transpose(OPS["tril"].call(LU)), inner, upper=True,
+                                                    unitriangular=True))
     inner = solve_triangular.call(LU, transpose(p) @ B, upper=False, unitriangular=True)
     return by_columns(solve_triangular.call(LU, inner, upper=True))
 

@@ -144,7 +144,7 @@ def norm_1(input, dim=None, keepdim=False):
     return row_sum(f.abs(input))
 
 
-@reduction(name="norm_0", identity=0, result="real", method=False, out=False, differentiable=True)
+@reduction(name="norm_0", identity=0, result="real", method=False, out=False, differentiable=False)
 def norm_0(input, dim=None, keepdim=False):
     """How many elements are nonzero, in the input's dtype."""
     return row_sum(f.where(f.ne(input, 0), 1.0, 0.0))

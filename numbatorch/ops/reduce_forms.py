@@ -1,6 +1,6 @@
 """Forms of the reductions that choose by argument: max and min, variance, norms, products."""
 
-from .declare import OPS, composite
+from .declare import OPS, composite, foreign
 from .reduce import (
     amax,
     amin,
@@ -140,6 +140,12 @@ var_mean = _moment_mean("var", var_dims, "variance")
 std_mean = _moment_mean("std", std_dims, "standard deviation")
 
 
+@foreign(name="_norm_zero", method=False, grad=lambda grad: None)
+def norm_zero(input, dim=None, keepdim=False):
+    """`norm_0`, recorded as other norms are, though no gradient reaches the input: none, not zeros."""
+    return norm_0.call(input, dim, keepdim)
+
+
 def vector_norm_of(input, ord, dim, keepdim, dtype=None):
     """The vector norm of order `ord` over `dim`."""
     if dtype is not None:
@@ -150,7 +156,7 @@ def vector_norm_of(input, ord, dim, keepdim, dtype=None):
     if isinstance(dim, list):
         dim = tuple(dim)
     ord = float(ord)
-    op = {2.0: norm_2, 1.0: norm_1, 0.0: norm_0, float("inf"): norm_inf, float("-inf"): norm_neg_inf}.get(ord)
+    op = {2.0: norm_2, 1.0: norm_1, 0.0: norm_zero, float("inf"): norm_inf, float("-inf"): norm_neg_inf}.get(ord)
     if op is not None:
         return op.call(input, dim, keepdim)
     return norm_p.call(input, ord, dim, keepdim)
@@ -183,6 +189,8 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 def renorm(input, p, dim, maxnorm):
     """Slices along `dim` whose p-norm exceeds `maxnorm` scaled down to it."""
     from ..layout import wrap_dim
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
     dim = wrap_dim(dim, input.ndim)
     dims = tuple(d for d in range(input.ndim) if d != dim)
     n = vector_norm_of(input, p, dims, True)
