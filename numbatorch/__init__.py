@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _SUBMODULES = frozenset("nn optim utils linalg fft special signal serialization safetensors library random backends "
-                        "cuda cpu datasets testing version".split())
+                        "cuda cpu datasets testing version masked".split())
 
 
 _NAMES = {"Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",

@@ -6,7 +6,7 @@ FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_form
             "contraction", "conv", "view", "placing", "splitting", "index", "gathering", "scattering", "rearrange",
             "sets", "join", "pad", "pool", "scan", "sort", "linalg", "linalg_forms", "fft", "spectral", "random",
             "resize", "image", "attention", "bag", "ctc", "distance", "bessel", "special", "gamma",
-            "factor", "counting", "native")
+            "factor", "counting", "native", "integer")
 
 
 def load():

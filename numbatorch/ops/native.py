@@ -151,3 +151,23 @@ def _declare_fractional(rank):
 
 _declare_fractional(2)
 _declare_fractional(3)
+
+
+# ------------------------------------------------------------------ grid_sample by number
+
+def _declare_grid_sampler(name, ranks):
+    def sampler(input, grid, interpolation_mode, padding_mode, align_corners):
+        if input.ndim not in ranks:
+            raise RuntimeError(f"{name}: expected input with {' or '.join(map(str, ranks))} dimensions, got "
+                               f"{tuple(input.shape)}")
+        return OPS["nn.functional.grid_sample"].call(
+            input, grid, ("bilinear", "nearest", "bicubic")[interpolation_mode],
+            ("zeros", "border", "reflection")[padding_mode], align_corners)
+    sampler.__doc__ = ("`nn.functional.grid_sample` with its modes as numbers: bilinear, nearest, bicubic; zeros, "
+                       "border, reflection.")
+    composite(name=name, method=False)(sampler)
+
+
+_declare_grid_sampler("grid_sampler", (4, 5))
+_declare_grid_sampler("grid_sampler_2d", (4,))
+_declare_grid_sampler("grid_sampler_3d", (5,))
