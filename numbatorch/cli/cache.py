@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def describe(facts: dict) -> str:
     """One line: the folder, how many kernels, how many megabytes."""
-    return f"{facts['folder']} ({facts['entries']} kernels, {facts['bytes'] / 1e6:.1f} MB)"
+    return f"{facts['path']} ({facts['kernels']} kernels, {facts['bytes'] / 1e6:.1f} MB)"
 
 
 def main(options: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def main(options: argparse.Namespace) -> int:
     before = cache.info()
     if options.action == "clear":
         cache.clear()
-        print(f"removed {before['entries']} kernels, {before['bytes'] / 1e6:.1f} MB, from {before['folder']}")
+        print(f"removed {before['kernels']} kernels, {before['bytes'] / 1e6:.1f} MB, from {before['path']}")
     else:
         print(f"kernel cache: {describe(before)}")
     return 0

@@ -48,7 +48,9 @@ def show_kernel(options: argparse.Namespace) -> int:
     from numbatorch import plan
     from numbatorch.ops import OPS
 
-    if options.op not in OPS:
+    name = next((n for n in (options.op, f"nn.functional.{options.op}", f"{options.op}_rows") if n in OPS
+                 and OPS[n].kind != "composite"), options.op)
+    if name not in OPS:
         near = difflib.get_close_matches(options.op, OPS, n=3)
         return fail(f"there is no operation {options.op!r}"
                     + (f"; did you mean {' or '.join(near)}?" if near else "; `numbatorch kernels list` has them all"))
@@ -56,7 +58,7 @@ def show_kernel(options: argparse.Namespace) -> int:
     if not isinstance(dtype, numbatorch.dtype):
         return fail(f"there is no dtype {options.dtype!r}; try float32, float64, int64 or bool")
     try:
-        source = plan.show(options.op, dtype, options.layout)
+        source = plan.show(name, options.dtype, options.layout)
     except (TypeError, RuntimeError, ValueError, NotImplementedError) as error:
         print(f"numbatorch kernels: {options.op}: {error}", file=sys.stderr)
         return 1

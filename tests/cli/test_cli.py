@@ -1,0 +1,164 @@
+"""The command, as a person uses it: its words, its exit status, and what it leaves on disk."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+from numbatorch import cli
+from numbatorch.datasets import find_mnist, mnist
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No data folder, no network, and a working folder of one's own."""
+    monkeypatch.delenv("NUMBATORCH_DATA", raising=False)
+    monkeypatch.setattr(mnist, "data_folder", lambda: tmp_path / "datasets")
+
+    def refuse(folder, say):
+        raise mnist.DatasetError("no mirror can be reached")
+    monkeypatch.setattr(mnist, "fetch_mnist", refuse)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    return cli.main(list(arguments))
+
+
+def test_mnist_offline_learns_the_shipped_digits(offline, capsys):
+    assert run("mnist", "--seed", "1", "--threads", "2") == 0
+    said = capsys.readouterr().out
+    assert "1,797 real 8 x 8 digits" in said and "UCI, CC BY 4.0" in said
+    accuracies = [float(line.rsplit(" ", 1)[1].rstrip("%")) for line in said.splitlines() if "accuracy" in line
+                  and line.endswith("%")]
+    assert len(accuracies) == 8 and accuracies[-1] >= 96.0
+    state = torch.load("numbatorch_mnist.pt")
+    assert list(state) == ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc1.weight", "fc1.bias",
+                           "fc2.weight", "fc2.bias"]
+
+
+def test_mnist_with_safetensors_plot_and_workers(offline, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("safetensors")
+    assert run("mnist", "--epochs", "1", "--save", "w.safetensors", "--plot", "curves.png", "--workers", "1") == 0
+    assert (offline / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert torch.safetensors.load_file("w.safetensors")["fc2.bias"].shape == (10,)
+
+
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(offline):
+    before = torch.get_num_threads()
+    weights = []
+    try:
+        for threads in ("1", "2", "4"):
+            assert run("mnist", "--epochs", "1", "--seed", "3", "--threads", threads, "--save", f"{threads}.pt") == 0
+            weights.append(b"".join(v.numpy().tobytes() for v in torch.load(f"{threads}.pt").values()))
+    finally:
+        torch.set_num_threads(before)
+    assert weights[0] == weights[1] == weights[2]
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--save", "missing/x.pt"], "there is no folder"), (["--plot", "missing/x.png"], "there is no folder"),
+    (["--device", "cuda"], "CPU only"), (["--save", "."], "is a folder")])
+def test_mnist_refuses_before_it_trains(offline, capsys, arguments, words):
+    assert run("mnist", *arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_mnist_with_a_wrong_folder_is_an_error(offline, capsys):
+    assert run("mnist", "--data", "nowhere") == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["mnist", "--epoch", "x"], ["mnist", "--epochs", "0"], ["paint"], []])
+def test_wrong_use_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        run(*arguments)
+    assert exit_.value.code == 2
+    assert "usage: numbatorch" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_saves_what_there_is(tmp_path):
+    images, labels = np.zeros((4000, 28, 28), np.uint8), np.zeros(4000, np.uint8)
+    write_idx(tmp_path, images, labels)
+    process = subprocess.Popen([sys.executable, "-m", "numbatorch", "mnist", "--data", str(tmp_path), "--epochs", "1000"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               env=ENVIRONMENT)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "loss" in line:
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            break
+    said = "".join(lines) + process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "weights saved to numbatorch_mnist.pt" in said
+    assert (tmp_path / "numbatorch_mnist.pt").stat().st_size > 1_000_000
+
+
+def write_idx(folder, images, labels):
+    for part in ("train", "t10k"):
+        for kind, array in (("images", images), ("labels", labels)):
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+            (folder / f"{part}-{kind}-idx{array.ndim}-ubyte").write_bytes(head + array.tobytes())
+
+
+def test_info_kernels_and_cache(capsys):
+    assert run("info") == 0
+    assert "numba" in capsys.readouterr().out
+    assert run("kernels", "list", "--kind", "rowwise") == 0
+    assert "softmax_rows" in capsys.readouterr().out
+    assert run("kernels", "show", "sigmoid", "--dtype", "float64", "--layout", "contiguous") == 0
+    assert "exp_float64" in capsys.readouterr().out
+    assert run("kernels", "show", "softmax") == 0
+    assert "def softmax_rows" in capsys.readouterr().out
+    assert run("kernels", "show", "no_such_op") != 0
+    assert "no_such_op" in capsys.readouterr().err
+    assert run("cache", "info") == 0
+    assert capsys.readouterr().out
+
+
+def test_run_makes_torch_mean_numbatorch(tmp_path):
+    (tmp_path / "helper.py").write_text("import torch\nvalue = torch.ones(2).sum().item()\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
+        "from torch.utils.data import DataLoader, TensorDataset\nfrom torch.optim.lr_scheduler import StepLR\n"
+        "import helper\n"
+        "model = nn.Linear(2, 1)\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\nsched = StepLR(opt, 1)\n"
+        "for x, in DataLoader(TensorDataset(torch.ones(4, 2)), batch_size=2):\n"
+        "    opt.zero_grad(); F.mse_loss(model(x), torch.zeros(2, 1)).backward(); opt.step()\nsched.step()\n"
+        "print(torch.__name__, helper.value, sys.argv[1:], __name__)\nsys.exit(7)\n")
+    done = subprocess.run([sys.executable, "-m", "numbatorch", "run", str(script), "--flag", "x"], capture_output=True,
+                          text=True, cwd=tmp_path, env=ENVIRONMENT)
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.split() == ["numbatorch", "2.0", "['--flag',", "'x']", "__main__"]
+
+
+def test_run_shows_the_script_s_own_traceback(tmp_path):
+    script = tmp_path / "wrong.py"
+    script.write_text("import torch\ntorch.ones(2) @ torch.ones(3)\n")
+    done = subprocess.run([sys.executable, "-m", "numbatorch", "run", str(script)], capture_output=True, text=True,
+                          env=ENVIRONMENT)
+    assert done.returncode == 1
+    assert "wrong.py" in done.stderr and "RuntimeError" in done.stderr and "cli/run.py" not in done.stderr
+    missing = subprocess.run([sys.executable, "-m", "numbatorch", "run", str(tmp_path / "none.py")], text=True,
+                             capture_output=True, env=ENVIRONMENT)
+    assert missing.returncode == 2 and "none.py" in missing.stderr
+
+
+def test_find_mnist_says_what_it_uses(offline):
+    said = []
+    data = find_mnist(None, said.append)
+    assert data.name == "digits" and len(data.test_images) == 1797 // 5
+    assert any("could not be downloaded" in line for line in said)
