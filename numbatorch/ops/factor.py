@@ -181,7 +181,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
         raise RuntimeError(f"linalg.lu_solve: A must be batches of square matrices, but they are {LU.shape[-2]} by "
                            f"{LU.shape[-1]} matrices")
     if not left:  # X A = B is A^H X^H = B^H
-        return by_columns(transpose(linalg_lu_solve.call(LU, pivots, transpose(B), adjoint=not adjoint)))
+        return transpose(linalg_lu_solve.call(LU, pivots, transpose(B), adjoint=not adjoint))
     p = _permutation_matrix(pivots, LU.shape[-1], LU.dtype)
     if adjoint:
         inner = solve_triangular.call(transpose(OPS["triu"].call(LU)), B, upper=False)
@@ -247,6 +247,13 @@ def _same_batch(name, A, tau):
         raise RuntimeError(f"{name}: tau dtype {tau.dtype} does not match input dtype {A.dtype}")
 
 
+@foreign(name="_no_reflectors", method=False, A=lambda grad: None, tau=lambda grad: None)
+def no_reflectors(A, tau):
+    """The first columns of the identity, in the shape of A; recorded, though nothing reaches A or tau."""
+    from ..creation import eye
+    return by_columns(eye(A.shape[-2], A.shape[-1], dtype=A.dtype).expand(A.shape))
+
+
 @composite(namespaces="linalg", out=True)
 def householder_product(A, tau):
     """The first n columns of H1 H2 ... Hk: (..., m, n) with reflectors in A (..., m, n) and tau (..., k)."""
@@ -254,11 +261,8 @@ def householder_product(A, tau):
     if A.shape[-2] < A.shape[-1]:
         raise RuntimeError("torch.linalg.householder_product: input.shape[-2] must be greater than or equal to "
                            f"input.shape[-1], got {tuple(A.shape)}")
-    from ..creation import eye
-    start = eye(A.shape[-2], A.shape[-1], dtype=A.dtype).expand(A.shape)
-    if not tau.shape[-1]:
-        return by_columns(start + tau.sum(-1)[..., None, None])  # no reflectors: adds 0
-    return by_columns(_apply(A, tau, start, True, False))
+    start = no_reflectors.call(A, tau)
+    return by_columns(_apply(A, tau, start, True, False)) if tau.shape[-1] else start
 
 
 @composite(out=True)
