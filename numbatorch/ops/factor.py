@@ -279,6 +279,8 @@ def ormqr(input, tau, other, left=True, transpose=False):
     if other.ndim < 2 or input.shape[-2] != size:
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2], got "
                            f"other {tuple(other.shape)}, input {tuple(input.shape)}")
+    if not input.numel():  # nothing to differentiate by
+        input, tau = input.detach(), tau.detach()
     if left:
         return by_columns(_apply(input, tau, other, not transpose, transpose))
     return by_columns(adjoint(_apply(input, tau, adjoint(other), transpose, not transpose)))
