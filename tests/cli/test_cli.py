@@ -90,8 +90,8 @@ def test_wrong_use_exits_with_2(arguments, capsys):
 def test_ctrl_c_saves_what_there_is(tmp_path):
     images, labels = np.zeros((4000, 28, 28), np.uint8), np.zeros(4000, np.uint8)
     write_idx(tmp_path, images, labels)
-    process = subprocess.Popen([sys.executable, "-m", "numbatorch", "mnist", "--data", str(tmp_path), "--epochs", "1000"],
-                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    command = [sys.executable, "-m", "numbatorch", "mnist", "--data", str(tmp_path), "--epochs", "1000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                env=ENVIRONMENT)
     lines = []
     for line in process.stdout:
