@@ -107,9 +107,10 @@ def _fractional(name, rank, input, kernel_size, output_size, output_ratio, sampl
     if samples is None:
         from ..randomness import rand
         samples = rand(batch, channels, rank, dtype=input.dtype)
-    if samples.ndim != 3 or samples.shape[-1] != rank or tuple(samples.shape[:2]) != (batch, channels):
+    if samples.ndim != 3 or samples.shape[0] < batch or tuple(samples.shape[1:]) != (channels, rank):
         raise RuntimeError(f"{name}: expected _random_samples of shape {(batch, channels, rank)}, got "
                            f"{tuple(samples.shape)}")
+    samples = samples[:batch]  # those of the first images, as PyTorch takes them
     from ..creation import arange
     index = None  # (batch, channels, out 0, kernel 0, out 1, kernel 1, ...): flat places in a plane
     for d in range(rank):
