@@ -43,7 +43,8 @@ def convolutional():
     x, y = digits(128)
     x = x.unsqueeze(1)
     model = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-                          nn.Dropout(0.25), nn.Conv2d(8, 16, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 10))
+                          nn.Dropout(0.25), nn.Conv2d(8, 16, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(),
+                          nn.Linear(16, 10))
     return train(model, torch.optim.Adadelta(model.parameters()), [(x[i::4], y[i::4]) for i in range(4)], 20)
 
 
