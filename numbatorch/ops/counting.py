@@ -57,7 +57,7 @@ def _all_edges(name, points, bins, range):
     edges = []
     for d, own in enumerate(bins):
         if hasattr(own, "_layout"):
-            edges.append(own.detach().clone())
+            edges.append(own.detach())
             continue
         column = points[:, d]
         if range is not None:
@@ -107,7 +107,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     if hasattr(bins, "_layout") and bins.ndim != 1:
         raise RuntimeError(f"torch.histogram(): bins tensor should have one dimension, but got {bins.ndim} dimensions")
     counts, (edges,) = _histogram("torch.histogram()", input.detach().reshape(-1, 1), [bins], range, weight, density)
-    return named_results("histogram", ("hist", "bin_edges"))((counts, edges))
+    return named_results("histogram", ("hist", "bin_edges"))((counts, edges.clone()))
 
 
 @composite(method=False)
