@@ -23,9 +23,11 @@ def euclidean(x1, x2, by_product: bool):
     if not by_product:
         difference = _differences(x1, x2)
         return (difference * difference).sum(-1).sqrt()
+    own = x1.dtype
+    x1, x2 = x1.double(), x2.double()  # near points cancel: in float32 few digits of a small distance would be left
     squares1, squares2 = (x1 * x1).sum(-1, keepdim=True), (x2 * x2).sum(-1, keepdim=True)
     squares = squares1 + squares2.transpose(-2, -1) - 2 * x1.matmul(x2.transpose(-2, -1))
-    return squares.clamp(min=0).sqrt()
+    return squares.clamp(min=0).sqrt().to(own)
 
 
 def _towards(shares, x, other):

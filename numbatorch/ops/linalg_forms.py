@@ -248,10 +248,12 @@ def matrix_power(input, n):
 
 @composite(namespaces=("", "linalg"))
 def matrix_exp(input):
-    """exp of square matrices: scaling and squaring around a Taylor polynomial of degree 18."""
+    """exp of square matrices: scaling and squaring around a Taylor polynomial of degree 18, in double precision."""
     array("linalg.matrix_exp", input, True)
     if not input.numel():
         return input.clone()
+    own = input.dtype
+    input = input.cdouble() if input.is_complex() else input.double()
     largest = float(input.detach().abs().sum(-1).amax())
     squarings = 0
     while largest > 0.5 * 2**squarings and squarings < 60:
@@ -263,7 +265,7 @@ def matrix_exp(input):
         result = result + term
     for _ in range(squarings):
         result = result @ result
-    return result
+    return result.to(own)
 
 
 def _cheapest(sizes):
