@@ -20,7 +20,7 @@ from .autograd.rules import TensorRule
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
-from .recording import Layouts, inplace_by_copy, new_rule, record_inplace
+from .recording import Layouts, check_overlap, inplace_by_copy, new_rule, record_inplace
 from .storage import Storage
 
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
@@ -86,6 +86,7 @@ def _written(op, inplace):
     plans: dict = {}
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
+             "Layout": Layout, "check_overlap": check_overlap,
              "deliver": deliver, "by_name": _by_name}
     function = types.FunctionType(_first_call.__code__, scope, op.name)
 
@@ -143,9 +144,13 @@ def _source(op, inplace):
               "        if plan.__class__ is not Plan:",
               "            return plan" + (" if out is None else deliver(op, plan, out)" * (op.out and not inplace))]
     if inplace:
+        first = op.operands[0].name
+        for k, p in enumerate(op.parameters):
+            if p.role == "operand" and p.name != first:
+                lines += [f"    if k{k}.__class__ is Layout and {p.name}._storage is {first}._storage:",
+                          f"        check_overlap(op.name, {first}, {p.name})"]
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
                   f"            return record_inplace(op, plan, ({', '.join(formula)},))"]
-        first = op.operands[0].name
         lines += [f"    plan.kernel({', '.join(passed)}, {first}._ptr, plan.meta, plan.units, plan.grain)",
                   f"    {first}._storage.version += 1", f"    return {first}"]
     elif op.kind == "view":

@@ -94,7 +94,13 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
         return plan
     request = _request(op, plan, specs, statics, into)
     runtime = backend(next(iter(devices)).type if devices else "cpu")
-    launch = runtime.plan(request)
+    try:
+        launch = runtime.plan(request)
+    except (RuntimeError, ValueError) as error:
+        complex_ = next((s.dtype for s in tensors if s.dtype.is_complex), None)
+        if complex_ is None:
+            raise
+        raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(complex_)}\'') from error
     plan.kernel, plan.meta, plan.units, plan.grain, plan.keep = (
         launch.kernel, launch.meta, launch.units, launch.grain, launch.keep)
     plan.allocate, plan.address = runtime.allocate, runtime.address

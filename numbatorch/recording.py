@@ -6,6 +6,7 @@ from . import dtypes
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, attach, edge, new_node
 from .autograd.rules import make_rule
+from .layout import is_dense
 from .ops.declare import OPS
 from .plan import type_name
 
@@ -88,6 +89,24 @@ def check_inplace(name, target):
     elif target._base is not None and mode.enabled and target._base._needs_grad and target._base._node is None:
         raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
                            "operation. Do it inside torch.no_grad(), or on a clone().")
+
+
+def check_overlap(name, target, other):
+    """RuntimeError when an in-place call would read what it has already overwritten; strided views are not examined."""
+    a, b = target._layout, other._layout
+    if a is b and target._ptr == other._ptr or not (a.numel and b.numel):
+        return
+    if not (is_dense(a.shape, a.strides) and is_dense(b.shape, b.strides)):
+        return
+    start, end, other_end = target._ptr, target._ptr + a.nbytes, other._ptr + b.nbytes
+    if end <= other._ptr or other_end <= start:
+        return
+    if start == other._ptr and end == other_end:
+        steps = [[s for s, n in zip(x.strides, x.shape, strict=True) if n != 1] for x in (a, b)]
+        if steps[0] == steps[1]:
+            return
+    raise RuntimeError(f"{name}_: unsupported operation: some elements of the input tensor and the written-to tensor "
+                       "refer to a single memory location. Please clone() the tensor before performing the operation.")
 
 
 def rebase(target, node, index=0):

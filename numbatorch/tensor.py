@@ -255,6 +255,8 @@ class Tensor:
             raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
                                "computed variable in a subgraph that doesn't require differentiation use var_no_grad = "
                                "var.detach().")
+        if requires_grad and self._base is not None and not self._base._needs_grad:
+            self._base = None  # a leaf of its own: views of it are views of a leaf
         self._needs_grad = bool(requires_grad)
         return self
 

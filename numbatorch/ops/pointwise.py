@@ -4,6 +4,7 @@ from ..expr import functions as f
 from .declare import FLOAT, elementwise, neutral
 
 _REAL_NUMBERS = ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+_ORDERED = ("bool", *_REAL_NUMBERS)
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 
 
@@ -206,20 +207,20 @@ def polar(abs, angle):
 
 # Comparison and logic: bool results.
 
-def _comparison(name, aliases, function, text):
+def _comparison(name, aliases, function, text, dtypes=None):
     def op(input, other):
         return function(input, other)
     op.__name__, op.__doc__ = name, f"input {text} other, element by element."
     return elementwise(op, result="bool", differentiable=False, casts=True, aliases=aliases,
-                       only_tensors=("input",))
+                       only_tensors=("input",), dtypes=dtypes)
 
 
 eq = _comparison("eq", (), f.eq, "==")
 ne = _comparison("ne", ("not_equal",), f.ne, "!=")
-lt = _comparison("lt", ("less",), f.lt, "<")
-le = _comparison("le", ("less_equal",), f.le, "<=")
-gt = _comparison("gt", ("greater",), f.gt, ">")
-ge = _comparison("ge", ("greater_equal",), f.ge, ">=")
+lt = _comparison("lt", ("less",), f.lt, "<", _ORDERED)
+le = _comparison("le", ("less_equal",), f.le, "<=", _ORDERED)
+gt = _comparison("gt", ("greater",), f.gt, ">", _ORDERED)
+ge = _comparison("ge", ("greater_equal",), f.ge, ">=", _ORDERED)
 
 
 @elementwise(result="bool", differentiable=False, casts=True)
@@ -272,14 +273,14 @@ def bitwise_not(input):
 
 @elementwise(dtypes=_INTEGERS[1:], differentiable=False, aliases=("__lshift__",))
 def bitwise_left_shift(input, other):
-    """input << other."""
-    return input << other
+    """input << other; 0 where `other` is negative or 64 and more."""
+    return f.where(f.lt(other, 0) | f.ge(other, 64), 0, input << other)
 
 
 @elementwise(dtypes=_INTEGERS[1:], differentiable=False, aliases=("__rshift__",))
 def bitwise_right_shift(input, other):
-    """input >> other."""
-    return input >> other
+    """input >> other; all sign bits where `other` is negative or 64 and more."""
+    return input >> f.where(f.lt(other, 0) | f.ge(other, 64), 63, other)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False, out=False)

@@ -1,1 +1,11 @@
 """Helpers around training: data loading, hooks and checkpointing."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Submodules are imported when first named."""
+    if name in ("data", "hooks"):
+        import importlib
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -75,3 +75,25 @@ def test_powers_of_integers():
         base ** -1
     with pytest.raises(RuntimeError, match="not supported for complex"):
         torch.ones(1, dtype=torch.complex64).abs_()
+
+
+@pytest.mark.parametrize("exponent", [0, 4, 2.5, -3])
+def test_powers_of_complex_numbers(exponent):
+    values = np.array([1 + 2j, -0.5j, 3.0])
+    assert np.allclose((torch.tensor(values) ** exponent).numpy(), values ** exponent)
+    assert np.allclose((torch.tensor(values) ** torch.tensor(3)).numpy(), values ** 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64])
+def test_shifts_beyond_the_width(dtype):
+    x = torch.tensor([1, 100], dtype=dtype)
+    for by in (64, 100, -1):
+        assert (x << by).tolist() == (x >> by).tolist() == [0, 0]
+    assert (torch.tensor([-5]) >> 64).tolist() == [-1]
+
+
+@pytest.mark.parametrize("call", [lambda x: x > x, lambda x: x.relu(), lambda x: x.amax(), lambda x: x.softmax(0),
+                                  lambda x: x.clamp(0), lambda x: torch.atan2(x, x)])
+def test_complex_numbers_are_refused_by_name(call):
+    with pytest.raises(NotImplementedError, match="not implemented for 'ComplexFloat'"):
+        call(torch.tensor([1j]))
