@@ -86,7 +86,7 @@ def _written(op, inplace):
     plans: dict = {}
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
-             "Layout": Layout, "check_overlap": check_overlap,
+             "Layout": Layout, "check_overlap": check_overlap, "check_divisor": check_divisor,
              "deliver": deliver, "by_name": _by_name}
     function = types.FunctionType(_first_call.__code__, scope, op.name)
 
@@ -104,6 +104,13 @@ def _written(op, inplace):
     scope["fill"] = fill
     function._plans = plans
     return function
+
+
+def check_divisor(name, input, other):
+    """RuntimeError, with PyTorch's text, where integers are divided by zero."""
+    zero = bool((other == 0).any()) if isinstance(other, Tensor) else other == 0
+    if zero and not (isinstance(input, Tensor) and input._layout.numel == 0):
+        raise RuntimeError(f"ZeroDivisionError: {name}: an integer is divided by zero")
 
 
 def _source(op, inplace):
@@ -143,6 +150,9 @@ def _source(op, inplace):
               f"        plan = miss(op, {inplace}, plans, ({names}{',' if len(op.parameters) == 1 else ''}))",
               "        if plan.__class__ is not Plan:",
               "            return plan" + (" if out is None else deliver(op, plan, out)" * (op.out and not inplace))]
+    if op.divides:
+        lines += ["    if plan.compute.category < 2:",
+                  f"        check_divisor(op.name, {op.operands[0].name}, {op.operands[1].name})"]
     if inplace:
         first = op.operands[0].name
         for k, p in enumerate(op.parameters):

@@ -43,6 +43,8 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
     """Uniform numbers of [0, 1)."""
     if named:
         size = _named_size("rand", size, named)
+    if dtype is not None and dtype.category < 2:
+        raise NotImplementedError(f'"rand" not implemented for {dtype}')
     target = _empty(_shape("rand", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
         _shape("rand", size))
     return _finish(draw("uniform", target, generator, 0.0, 1.0), requires_grad)

@@ -75,6 +75,7 @@ class Op:
     over: str = ""  # of a composite: the kind of loop that it is another face of
     apart: tuple[str, ...] = ()
     only_tensors: tuple[str, ...] = ()
+    divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ("result",)
     grads: dict[str, Callable] = field(default_factory=dict)

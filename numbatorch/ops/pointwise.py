@@ -87,19 +87,19 @@ def neg(input):
     return -input
 
 
-@elementwise(dtypes=_REAL_NUMBERS)
+@elementwise(dtypes=_REAL_NUMBERS, divides=True)
 def floor_divide(input, other):
     """floor(input / other), as Python's //."""
     return input // other
 
 
-@elementwise(dtypes=_REAL_NUMBERS)
+@elementwise(dtypes=_REAL_NUMBERS, divides=True)
 def remainder(input, other):
     """input - other * floor(input / other): the sign is that of `other`, as Python's %."""
     return input % other
 
 
-@elementwise(dtypes=_REAL_NUMBERS, only_tensors=("input",))
+@elementwise(dtypes=_REAL_NUMBERS, only_tensors=("input",), divides=True)
 def fmod(input, other):
     """input - other * trunc(input / other): the sign is that of `input`."""
     return f.fmod(input, other)

@@ -97,3 +97,12 @@ def test_shifts_beyond_the_width(dtype):
 def test_complex_numbers_are_refused_by_name(call):
     with pytest.raises(NotImplementedError, match="not implemented for 'ComplexFloat'"):
         call(torch.tensor([1j]))
+
+
+@pytest.mark.parametrize("call", [lambda a: a // 0, lambda a: a % torch.tensor([1, 0]), lambda a: 7 % a,
+                                  lambda a: torch.fmod(a, 0), lambda a: a.floor_divide_(0)])
+def test_integers_are_not_divided_by_zero(call):
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        call(torch.tensor([3, 0]))
+    assert (torch.tensor([], dtype=torch.int64) // 0).shape == (0,)
+    assert (torch.tensor([1.0]) // 0).tolist() == [float("inf")]
