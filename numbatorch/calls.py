@@ -167,6 +167,7 @@ def _source(op, inplace):
         first = op.operands[0].name
         lines += ["    r = new(Tensor)", "    r._layout = plan.layout", f"    r._storage = {first}._storage",
                   f"    r._ptr = a0 + plan.offset; b = {first}._base", f"    r._base = b = {first} if b is None else b",
+                  "    b._viewed += 1",
                   "    if b._generation: r._seen_generation = b._generation",
                   *_recording(["g0"], ["g0"], [first], ["r"]), "    return r"]
     else:

@@ -39,6 +39,7 @@ def getitem(self, index):
     result._ptr = self._ptr + plan.offset
     base = self._base
     result._base = base = self if base is None else base
+    base._viewed += 1
     if base._generation:
         result._seen_generation = base._generation
     if self._needs_grad and mode.enabled:

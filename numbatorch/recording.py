@@ -1,5 +1,6 @@
 """Recording: nodes for calls, and what in-place changes do to the history of a tensor, its base and its views."""
 
+import gc
 from typing import Any
 
 from . import dtypes
@@ -116,15 +117,32 @@ def rebase(target, node, index=0):
     """
     base = target._base
     if base is None:
+        tell_views(target, 0)
         attach(target, node, index)
         target._generation += 1
         return
+    tell_views(base, 1)
     offset = (target._ptr - base._ptr) // base._layout.dtype.itemsize
     rule = _CopySlices(base._layout, target._layout, offset, index, len(node.edges) + 1)
     attach(base, new_node(rule, Layouts((base._layout,)), [edge(base), None, *node.edges[1:]], (node,)))
     base._generation += 1
     target._needs_grad = True
     target._refresh_view()
+
+
+def tell_views(base, known):
+    """Before a tensor without history gets one: let views that were taken earlier read theirs from it.
+
+    Views do not register with their base, which would cost every view; where more than `known` were ever taken, they
+    are looked for among the objects that refer to it.
+    """
+    if base._needs_grad or base._viewed <= known:
+        return
+    holders = gc.get_referrers(base)
+    holders += [owner for d in holders if type(d) is dict and d.get("_base") is base for owner in gc.get_referrers(d)]
+    for view in holders:
+        if isinstance(view, Tensor) and view._base is base:
+            view._needs_grad, view._seen_generation = True, -1
 
 
 class _CopySlices:
@@ -183,6 +201,7 @@ def overwrite(target, result, recorded=True):
             rule = FunctionRule("CopyBackward", lambda n, g: [None, g[0]])
             rebase(target, new_node(rule, Layouts((target._layout,)), [None, edge(result)], ()))
         else:
+            tell_views(target, 0)
             target._needs_grad, target._node = True, result._node
             target._output_index = result._output_index
             target._generation += 1

@@ -49,6 +49,7 @@ class Tensor:
     _post_hooks = None
     _retains = False
     _generation = 0
+    _viewed = 0  # views ever taken
     _seen_generation = 0
     _conj = False
     __array_priority__ = 1000
@@ -638,7 +639,7 @@ for _name, _dtype in _CASTS.items():
 
 
 _OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
-                 "_generation _seen_generation".split())
+                 "_generation _seen_generation _viewed".split())
 _TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
                "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor",
                "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "complex64": "ComplexFloatTensor",

@@ -485,3 +485,16 @@ def test_requires_grad_rules():
     with pytest.raises(RuntimeError, match="leaf"):
         y.requires_grad_(False)
     assert y.requires_grad and not y.is_leaf
+
+
+@pytest.mark.parametrize("change", [lambda base, x: base.add_(x), lambda base, x: base.__setitem__(1, x),
+                                    lambda base, x: base[1].copy_(x), lambda base, x: base.scatter_add_(
+                                        0, torch.ones(1, 4, dtype=torch.int64), x.unsqueeze(0))])
+def test_a_view_taken_before_its_base_gets_history_has_it_too(change):
+    base = torch.zeros(3, 4)
+    view = base[1]
+    x = torch.ones(4, requires_grad=True)
+    change(base, x)
+    assert view.requires_grad and view.grad_fn is not None
+    (view * x).sum().backward()  # x * x
+    assert x.grad.tolist() == [2, 2, 2, 2]
