@@ -2,11 +2,14 @@
 
 from .declare import OPS, namespace
 
-FAMILIES = ("pointwise", "pointwise_forms", "activation", "reduce", "reduce_forms", "rowwise", "norm", "loss",
-            "contraction", "conv", "view", "placing", "splitting", "index", "gathering", "scattering", "rearrange",
-            "sets", "join", "pad", "pool", "scan", "sort", "linalg", "linalg_forms", "fft", "spectral", "random",
-            "resize", "image", "attention", "bag", "ctc", "distance", "bessel", "special", "gamma",
-            "factor", "counting", "native", "integer")
+FAMILIES = (
+    "pointwise", "comparison", "elementary", "pointwise_forms", "activation",
+    "reduce", "reduce_forms", "rowwise", "norm", "loss", "scan", "sort", "sets", "counting",
+    "view", "parts", "placing", "splitting", "index", "gathering", "scattering", "rearrange", "join", "pad",
+    "contraction", "conv", "pool", "resize", "image", "attention", "bag", "ctc", "distance", "native",
+    "linalg", "linalg_forms", "factor", "fft", "spectral",
+    "bessel", "special", "gamma", "integer", "random",
+)
 
 
 def load():

@@ -6,7 +6,7 @@ Each interval has a Chebyshev series, interpolated at 40 digits; from 8 on Hanke
 
 from ..expr import functions as f
 from .declare import FLOAT, elementwise
-from .pointwise import _function
+from .elementary import scalar_function
 
 # J0(x), x^2 in [0, 64]
 J0_NEAR = (
@@ -214,7 +214,7 @@ def modified_second_kind(order, x, scaled):
 
 
 def _special(name, text, formula):
-    return _function(name, text, lambda x: formula(wide(x)), namespaces=("special",), differentiable=False)
+    return scalar_function(name, text, lambda x: formula(wide(x)), namespaces=("special",), differentiable=False)
 
 
 for _order in (0, 1):

@@ -5,8 +5,9 @@ import itertools
 from .. import dtypes
 from ..layout import layout, wrap_dim
 from .declare import OPS, composite, foreign
+from .parts import narrow_
 from .splitting import atleast_1d, atleast_2d, atleast_3d, listed
-from .view import narrow_, reshape
+from .view import reshape
 
 _NOTHING = (0,)  # tensors of this shape are left out whatever the others' shapes
 

@@ -1,7 +1,7 @@
 """nn.functional.pad: constant, reflect, replicate and circular borders."""
 
 from .declare import OPS, composite, foreign
-from .view import narrow_
+from .parts import narrow_
 
 
 @composite(namespaces="nn.functional", method=False)

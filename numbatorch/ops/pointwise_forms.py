@@ -3,22 +3,10 @@
 import math
 
 from .. import dtypes
+from .comparison import nan_to_num_values
 from .declare import OPS, composite, foreign
-from .pointwise import (
-    cube,
-    floor_divide,
-    nan_to_num_values,
-    pow_general,
-    reciprocal,
-    round_coarse,
-    round_half_even,
-    round_scaled,
-    rsqrt,
-    sqrt,
-    square,
-    true_divide,
-    trunc,
-)
+from .elementary import round_coarse, round_half_even, round_scaled, rsqrt, sqrt, trunc
+from .pointwise import cube, floor_divide, pow_general, reciprocal, square, true_divide
 
 
 def _is_number(x):

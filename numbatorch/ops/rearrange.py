@@ -5,8 +5,9 @@ import math
 from ..dtypes import int64
 from ..layout import wrap_dim, wrap_dims
 from .declare import OPS, composite, view
+from .parts import diagonal
 from .placing import place, positions
-from .view import diagonal, expand, sizes
+from .view import expand, sizes
 
 # Reversal is a view with negative strides, which never leaves this file: results are copies.
 

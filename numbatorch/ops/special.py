@@ -3,18 +3,18 @@
 from ..expr import functions as f
 from .bessel import wide
 from .declare import FLOAT, OPS, composite, elementwise
-from .pointwise import _function
+from .elementary import scalar_function
 
 _SPECIAL = ("special",)
 
 
 # Rows of the table of scalar functions.
-i0e = _function("i0e", "e^-|input| I0(input).", namespaces=_SPECIAL)
-i1 = _function("i1", "Modified Bessel function of the first kind, order 1.", namespaces=_SPECIAL)
-i1e = _function("i1e", "e^-|input| I1(input).", namespaces=_SPECIAL)
-ndtri = _function("ndtri", "The z below which a standard normal variable stays with probability `input`.",
-                  namespaces=_SPECIAL, domain=(0.1, 0.9))
-log_ndtr = _function("log_ndtr", "Logarithm of `ndtr`.", namespaces=_SPECIAL)
+i0e = scalar_function("i0e", "e^-|input| I0(input).", namespaces=_SPECIAL)
+i1 = scalar_function("i1", "Modified Bessel function of the first kind, order 1.", namespaces=_SPECIAL)
+i1e = scalar_function("i1e", "e^-|input| I1(input).", namespaces=_SPECIAL)
+ndtri = scalar_function("ndtri", "The z below which a standard normal variable stays with probability `input`.",
+                        namespaces=_SPECIAL, domain=(0.1, 0.9))
+log_ndtr = scalar_function("log_ndtr", "Logarithm of `ndtr`.", namespaces=_SPECIAL)
 
 
 @elementwise(promote=FLOAT, namespaces="special", inplace=False,

@@ -2,7 +2,7 @@
 
 from ..layout import broadcast_shapes, wrap_dim
 from .declare import OPS, composite, foreign
-from .view import narrow_, select
+from .parts import narrow_, select
 
 
 def _unbind_gradient(grads, input_layout, dim):

@@ -1,0 +1,218 @@
+"""Elementwise comparison, logic, and choice between values."""
+
+from ..expr import functions as f
+from .declare import elementwise
+from .pointwise import REAL_NUMBERS
+
+_ORDERED = ("bool", *REAL_NUMBERS)
+_INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
+
+
+# Comparison and logic: bool results.
+
+def _comparison(name, aliases, function, text, dtypes=None):
+    def op(input, other):
+        return function(input, other)
+    op.__name__, op.__doc__ = name, f"input {text} other, element by element."
+    return elementwise(op, result="bool", differentiable=False, casts=True, aliases=aliases,
+                       only_tensors=("input",), dtypes=dtypes)
+
+
+eq = _comparison("eq", (), f.eq, "==")
+ne = _comparison("ne", ("not_equal",), f.ne, "!=")
+lt = _comparison("lt", ("less",), f.lt, "<", _ORDERED)
+le = _comparison("le", ("less_equal",), f.le, "<=", _ORDERED)
+gt = _comparison("gt", ("greater",), f.gt, ">", _ORDERED)
+ge = _comparison("ge", ("greater_equal",), f.ge, ">=", _ORDERED)
+
+
+@elementwise(result="bool", differentiable=False, casts=True)
+def logical_not(input):
+    """True where `input` is zero."""
+    return f.logical_not(input)
+
+
+@elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
+def logical_and(input, other):
+    """True where both are nonzero."""
+    return f.and_(f.ne(input, 0), f.ne(other, 0))
+
+
+@elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
+def logical_or(input, other):
+    """True where one is nonzero."""
+    return f.or_(f.ne(input, 0), f.ne(other, 0))
+
+
+@elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
+def logical_xor(input, other):
+    """True where exactly one is nonzero."""
+    return f.xor(f.ne(input, 0), f.ne(other, 0))
+
+
+@elementwise(dtypes=_INTEGERS, differentiable=False)
+def bitwise_and(input, other):
+    """input & other."""
+    return input & other
+
+
+@elementwise(dtypes=_INTEGERS, differentiable=False)
+def bitwise_or(input, other):
+    """input | other."""
+    return input | other
+
+
+@elementwise(dtypes=_INTEGERS, differentiable=False)
+def bitwise_xor(input, other):
+    """input ^ other."""
+    return input ^ other
+
+
+@elementwise(dtypes=_INTEGERS, differentiable=False)
+def bitwise_not(input):
+    """~input; logical not of bools."""
+    return ~input
+
+
+@elementwise(dtypes=_INTEGERS[1:], differentiable=False, aliases=("__lshift__",))
+def bitwise_left_shift(input, other):
+    """input << other; 0 where `other` is negative or 64 and more."""
+    return f.where(f.lt(other, 0) | f.ge(other, 64), 0, input << other)
+
+
+@elementwise(dtypes=_INTEGERS[1:], differentiable=False, aliases=("__rshift__",))
+def bitwise_right_shift(input, other):
+    """input >> other; all sign bits where `other` is negative or 64 and more."""
+    return input >> f.where(f.lt(other, 0) | f.ge(other, 64), 63, other)
+
+
+@elementwise(result="bool", differentiable=False, inplace=False, out=False)
+def isnan(input):
+    """True where not a number."""
+    return f.isnan(input)
+
+
+@elementwise(result="bool", differentiable=False, inplace=False, out=False)
+def isinf(input):
+    """True where infinite."""
+    return f.isinf(input)
+
+
+@elementwise(result="bool", differentiable=False, inplace=False, out=False)
+def isfinite(input):
+    """True where neither infinite nor NaN."""
+    return f.logical_not(f.isinf(input) | f.isnan(input))
+
+
+@elementwise(result="bool", differentiable=False, inplace=False)
+def isposinf(input):
+    """True where +inf."""
+    return f.eq(input, float("inf"))
+
+
+@elementwise(result="bool", differentiable=False, inplace=False)
+def isneginf(input):
+    """True where -inf."""
+    return f.eq(input, float("-inf"))
+
+
+@elementwise(result="bool", differentiable=False, inplace=False)
+def signbit(input):
+    """True where the sign bit is set."""
+    return f.signbit(input)
+
+
+# Choice.
+
+@elementwise(name="where_values", apart=("condition",), method=False, inplace=False)
+def where(condition, input, other):
+    """`input` where `condition`, else `other`."""
+    return f.where(condition, input, other)
+
+
+def _one_value(op, specs, statics):
+    value = specs["value"]
+    if getattr(value, "ndim", 0):
+        raise RuntimeError(f"{op.name} only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+                           f"dimension(s), shape {value.shape}.")
+
+
+@elementwise(apart=("mask",), promote_by=("input",), out=False, check=_one_value)
+def masked_fill(input, mask, value):
+    """`value` where `mask`, else `input`."""
+    return f.where(mask, value, input)
+
+
+@elementwise(only_tensors=("input", "other"))
+def maximum(input, other):
+    """The larger of both; NaN where either is."""
+    return f.maximum(input, other)
+
+
+@elementwise(only_tensors=("input", "other"))
+def minimum(input, other):
+    """The smaller of both; NaN where either is."""
+    return f.minimum(input, other)
+
+
+@elementwise(only_tensors=("input", "other"))
+def fmax(input, other):
+    """The larger of both; of a number and NaN the number."""
+    return f.fmax(input, other)
+
+
+@elementwise(only_tensors=("input", "other"))
+def fmin(input, other):
+    """The smaller of both; of a number and NaN the number."""
+    return f.fmin(input, other)
+
+
+def _clamp_check(op, specs, statics):
+    if specs.get("min") is None and specs.get("max") is None:
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+
+
+def _clamp_inside(grad, input, min, max):
+    inside = None
+    if min is not None:
+        inside = f.ge(input, min)
+    if max is not None:
+        inside = f.le(input, max) if inside is None else inside & f.le(input, max)
+    return f.where(inside, grad, 0)
+
+
+@elementwise(check=_clamp_check, aliases=("clip",), input=_clamp_inside,
+             min=lambda grad, input, min, max: f.where(f.lt(input, min) if max is None else
+                                                       f.lt(input, min) & f.lt(min, max), grad, 0),
+             max=lambda grad, input, min, max: f.where(f.gt(input, max) if min is None else
+                                                       f.gt(input, max) | f.lt(max, min), grad, 0))
+def clamp(input, min=None, max=None):
+    """`input` limited to [min, max]; None means no limit. NaN stays NaN."""
+    result = input
+    if min is not None:
+        result = f.maximum(result, min)
+    if max is not None:
+        result = f.minimum(result, max)
+    return result
+
+
+@elementwise(only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0),
+             min=lambda grad, input, min: f.where(f.lt(input, min), grad, 0))
+def clamp_min(input, min):
+    """max(input, min)."""
+    return f.maximum(input, min)
+
+
+@elementwise(only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0),
+             max=lambda grad, input, max: f.where(f.gt(input, max), grad, 0))
+def clamp_max(input, max):
+    """min(input, max)."""
+    return f.minimum(input, max)
+
+
+@elementwise(name="nan_to_num_values", method=False, inplace=False, out=False,
+             input=lambda grad, input: f.where(f.isnan(input) | f.isinf(input), 0, grad))
+def nan_to_num_values(input, nan: float, posinf: float, neginf: float):
+    """`input` with NaN and infinities replaced."""
+    number = f.where(f.eq(input, float("inf")), posinf, f.where(f.eq(input, float("-inf")), neginf, input))
+    return f.where(f.isnan(input), nan, number)
