@@ -17,6 +17,7 @@ from . import dtypes, plan as planning
 from .autograd.modes import mode
 from .autograd.node import attach, edge, new_node
 from .autograd.rules import TensorRule
+from .interception import answer, call as call_with, state
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
@@ -88,21 +89,27 @@ def _written(op, inplace):
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
              "Layout": Layout, "check_overlap": check_overlap, "check_divisor": check_divisor,
              "deliver": deliver, "by_name": _by_name}
-    function = types.FunctionType(_first_call.__code__, scope, op.name)
+    function = _lazily(op.name, scope, lambda: _source(op, inplace))
+    function._plans = plans
+    return function
+
+
+def _lazily(name, scope, write):
+    """A function whose source (`write()` gives its name, its text and names it refers to) is compiled at first call."""
+    function: Any = types.FunctionType(_first_call.__code__, scope, name)
 
     def fill(*args, **kwargs):
-        name, source, env = _source(op, inplace)
-        filename = f"<call of {name}>"
+        label, source, env = write()
+        filename = f"<call of {label}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-        scope.update(env, tuple_of=result_type(op))
+        scope.update(env)
         made: dict = {}
         exec(compile(source, filename, "exec"), scope, made)
-        proper = made[name]
+        proper = made[label]
         function.__defaults__, function.__kwdefaults__ = proper.__defaults__, proper.__kwdefaults__
         function.__code__ = proper.__code__
         return function(*args, **kwargs)
     scope["fill"] = fill
-    function._plans = plans
     return function
 
 
@@ -189,6 +196,7 @@ def _source(op, inplace):
             lines.append(f"    return {value} if out is None else deliver(op, {value}, out)")
         else:
             lines.append(f"    return {value}")
+    env["tuple_of"] = result_type(op)
     return f"{op.name}{'_' if inplace else ''}", "\n".join(lines) + "\n", env
 
 
@@ -265,6 +273,10 @@ def deliver(op, results, out):
 
 def miss(op, inplace, plans, values):
     """Make the plan of a call that has none yet; or, after converting arguments, do the call itself."""
+    if state.active:
+        found = answer(op, inplace, values)
+        if found is not NotImplemented:
+            return found
     specs, statics, converted, changed = {}, {}, [], False
     key = []
     tensors = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand" and isinstance(v, Tensor)]
@@ -320,14 +332,10 @@ def miss(op, inplace, plans, values):
             key.append(value)
         converted.append(value)
     if changed:
-        call = op.call_inplace if inplace else op.call
-        positional = [v for p, v in zip(op.parameters, converted, strict=True)
-                      if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-        keywords = {p.name: v for p, v in zip(op.parameters, converted, strict=True)
-                    if p.kind is inspect.Parameter.KEYWORD_ONLY}
-        if op.spread:
-            positional += positional.pop()
-        return call(*positional, **keywords)
+        return call_with(op, inplace, converted)
+    plan = plans.get(tuple(key)) if state.active else None  # while a mode watches an op, its plans are not looked up
+    if plan is not None:
+        return plan
     plan = planning.make(op, specs, statics, values[0]._layout if inplace else None)
     if len(plans) > 20_000:  # shapes that never come again
         plans.clear()
@@ -369,15 +377,45 @@ def _static(op, p, value):
 
 
 def _composite(op):
-    """A composite is its body; `out=` is added where declared."""
-    body = op.body
-    if not op.out:
-        return body
+    """A composite is its body, after `answer`; `out=` is added where declared."""
+    scope = {"op": op, "body": op.body, "answer": answer, "state": state, "missing": NotImplemented,
+             "deliver": deliver}
+    return _lazily(op.name, scope, lambda: _composite_source(op))
 
-    def call_out(*args, out=None, **kwargs):
-        result = body(*args, **kwargs)
-        return result if out is None else deliver(op, result, out)
-    return call_out
+
+def _composite_source(op):
+    """(name, text, names it refers to) of the call function of a composite."""
+    head, passed, values, scope = [], [], [], {}
+    star = False
+    for p in op.parameters:
+        label = p.name
+        if p.kind is inspect.Parameter.VAR_POSITIONAL:
+            label, star = f"*{p.name}", True
+        elif p.kind is inspect.Parameter.VAR_KEYWORD:
+            label = f"**{p.name}"
+        elif p.kind is inspect.Parameter.KEYWORD_ONLY:
+            if not star:
+                head.append("*")
+                star = True
+            label = f"{p.name}={p.name}"
+        values.append(p.name)
+        passed.append(label)
+        declared = p.name if p.kind is inspect.Parameter.KEYWORD_ONLY else label
+        if p.default is inspect.Parameter.empty:
+            head.append(declared)
+        else:
+            scope[f"default_{p.name}"] = p.default
+            head.append(f"{declared}=default_{p.name}")
+    if op.out:
+        last = len(head) - (bool(op.parameters) and op.parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+        head[last:last] = ["out=None"] if star else ["*", "out=None"]
+    given = f"({', '.join(values)}{',' if len(values) == 1 else ''})"
+    lines = [f"def {op.name}({', '.join(head)}):",
+             f"    result = answer(op, False, {given}) if state.active else missing",
+             "    if result is missing:",
+             f"        result = body({', '.join(passed)})",
+             "    return result" + " if out is None else deliver(op, result, out)" * op.out]
+    return op.name, "\n".join(lines) + "\n", scope
 
 
 def _eager(op):
@@ -397,6 +435,10 @@ def _eager(op):
             v = values[p.name]
             if p.role == "operand" and not isinstance(v, (Tensor, list, tuple)) and not (v is None and p.optional):
                 raise TypeError(f"{op.name}(): argument '{p.name}' must be Tensor, not {type(v).__name__}")
+        if state.active:
+            result = answer(op, False, tuple(values.values()))
+            if result is not NotImplemented:
+                return result if out is None else deliver(op, result, out)
         before, mode.enabled = mode.enabled, False
         try:
             result = body(**values)

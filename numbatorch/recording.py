@@ -7,6 +7,7 @@ from . import dtypes
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, attach, edge, new_node
 from .autograd.rules import make_rule
+from .interception import answer, state
 from .layout import is_dense
 from .ops.declare import OPS
 from .plan import type_name
@@ -173,6 +174,12 @@ class _CopySlices:
 def inplace_by_copy(op):
     """The in-place form of an op without a kernel for it: compute, then write the result into the first operand."""
     def call(input, *args, **kwargs):
+        if state.active:
+            bound = op.call.__signature__.bind(input, *args, **kwargs)
+            bound.apply_defaults()
+            found = answer(op, True, tuple(v for n, v in bound.arguments.items() if n != "out"))
+            if found is not NotImplemented:
+                return found
         check_inplace(op.name, input)
         recorded = mode.enabled
         # What is recorded may save the input, so it gets values that this call does not overwrite.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import calls, dtypes, recording
+from . import calls, dtypes, interception, recording
 from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
@@ -748,4 +748,4 @@ def tensor(value):
     return make(value)
 
 
-calls.Tensor = recording.Tensor = Tensor
+calls.Tensor = recording.Tensor = interception.Tensor = Tensor

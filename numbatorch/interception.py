@@ -1,0 +1,154 @@
+"""Calls that someone else answers: tensors that are not plain, and modes that watch ops (autocast).
+
+A tensor that is not plain has a `CustomLayout`. No plan is ever kept for one, so its calls leave the fast path by
+themselves and reach `answer`; plain tensors pay nothing. A mode watches named ops: while it is on, these ops find no
+plan either. Composite and eager ops ask `state.active` first.
+"""
+
+import contextlib
+import inspect
+import threading
+from typing import Any
+
+from .layout import Layout
+from .ops.declare import OPS
+
+Tensor: Any = None  # set by tensor.py
+
+
+class _State:
+    """`active` once any tensor is not plain or any mode is on; then composite and eager ops ask `answer`."""
+
+    active = False
+
+
+state = _State()
+
+
+class _Local(threading.local):
+    """The modes of this thread, the innermost last: (names of watched ops or None for all, handler)."""
+
+    def __init__(self):
+        self.modes = []
+
+
+_local = _Local()
+
+
+class CustomLayout(Layout):
+    """The layout of a tensor that is not plain; subclasses say how its calls are answered.
+
+    It carries the fields of a Layout (the strides, and what follows from them, as far as they mean something) but is
+    never interned: each tensor may have one of its own.
+    """
+
+    __slots__ = ()
+    priority = 0  # of several custom operands, the one with the highest priority answers
+
+    def __init__(self, dtype, shape, device, strides=None):
+        from .layout import contiguous_strides
+        state.active = True
+        self.dtype, self.shape, self.device = dtype, tuple(shape), device
+        self.strides = contiguous_strides(self.shape) if strides is None else tuple(strides)
+        self.ndim, self.numel, self.is_contiguous, self.nbytes = len(self.shape), 1, False, 0
+        for n in self.shape:
+            self.numel *= n
+
+    def dispatch(self, op, inplace, values):
+        """Answer a call: `op` from the table, `values` in the order of its parameters (out= is handled by the caller).
+
+        NotImplemented lets a composite run on its operands, and makes any other op raise NotImplementedError.
+        """
+        return NotImplemented
+
+
+def tensors_of(values):
+    """The tensors among a call's values, also those inside lists and tuples."""
+    for v in values:
+        if isinstance(v, Tensor):
+            yield v
+        elif isinstance(v, (list, tuple)):
+            yield from tensors_of(v)
+
+
+def answer(op, inplace, values):
+    """What a mode or a custom operand makes of a call; NotImplemented when the op itself shall run."""
+    modes = _local.modes
+    if modes:
+        watched, handler = modes[-1]
+        if watched is None or op.name in watched:
+            modes.pop()
+            try:
+                found = handler(op, inplace, values)
+            finally:
+                modes.append((watched, handler))
+            if found is not NotImplemented:
+                return found
+    best = None
+    for tensor in tensors_of(values):
+        custom = tensor._layout
+        if custom.__class__ is not Layout and (best is None or custom.priority > best[1].priority):
+            best = tensor, custom
+    if best is None:
+        return NotImplemented
+    tensor, custom = best
+    found = custom.dispatch(op, inplace, values)
+    if found is NotImplemented and op.kind != "composite":
+        raise NotImplementedError(f"{op.name}{'_' * inplace}() is not there for {type(tensor).__name__} "
+                                  f"(shape {list(custom.shape)}, {custom.dtype})")
+    return found
+
+
+def call(op, inplace, values):
+    """Call an op, or its in-place form, with values in the order of its parameters."""
+    positional, keywords = [], {}
+    for p, v in zip(op.parameters, values, strict=True):
+        if p.kind is inspect.Parameter.VAR_KEYWORD:
+            keywords.update(v)
+        elif p.kind is inspect.Parameter.KEYWORD_ONLY:
+            keywords[p.name] = v
+        elif p.kind is inspect.Parameter.VAR_POSITIONAL or p.name == op.spread:
+            positional += v if isinstance(v, (list, tuple)) else (v,)
+        else:
+            positional.append(v)
+    return (op.call_inplace if inplace else op.call)(*positional, **keywords)
+
+
+def _no_plan(key):
+    return None
+
+
+def _switch(op, on):
+    """Make the written calls of an op find no plan, or find them again."""
+    for function in (op.call, op.call_inplace):
+        plans = getattr(function, "_plans", None)
+        if plans is not None:
+            function.__globals__["find"] = _no_plan if on else plans.get
+
+
+_watchers: dict = {}  # op -> how many modes, of any thread, watch it
+_guard = threading.Lock()
+
+
+@contextlib.contextmanager
+def mode(handler, watched=None):
+    """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all
+    when None); inside the handler the mode is off. NotImplemented lets the call go on as usual."""
+    ops = [op for op in dict.fromkeys(OPS.values()) if watched is None or op.name in watched]
+    with _guard:
+        state.active = True
+        for op in ops:
+            _watchers[op] = _watchers.get(op, 0) + 1
+            if _watchers[op] == 1:
+                _switch(op, True)
+    _local.modes.append((watched, handler))
+    try:
+        yield
+    finally:
+        _local.modes.pop()
+        with _guard:
+            for op in ops:
+                _watchers[op] -= 1
+                if not _watchers[op]:
+                    del _watchers[op]
+                    _switch(op, False)
