@@ -56,6 +56,10 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """Linear under the name that the output projection of attention has in printed models."""
+
+
 class Bilinear(Module):
     """y_k = input1 @ weight[k] @ input2 + bias_k. (..., in1), (..., in2) -> (..., out_features)."""
 
