@@ -6,7 +6,7 @@ FAMILIES = (
     "pointwise", "comparison", "elementary", "pointwise_forms", "activation",
     "reduce", "reduce_forms", "rowwise", "norm", "loss", "scan", "sort", "sets", "counting",
     "view", "parts", "placing", "splitting", "index", "gathering", "scattering", "rearrange", "join", "pad",
-    "contraction", "conv", "pool", "resize", "image", "attention", "bag", "ctc", "distance", "native",
+    "contraction", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc", "distance", "native",
     "linalg", "linalg_forms", "factor", "fft", "spectral",
     "bessel", "special", "gamma", "integer", "random",
 )
