@@ -10,9 +10,11 @@ from . import ops
 ops.load()
 
 from . import creation, operators, randomness, windows
+from .ops import inplace as _inplace
 
 operators.install()
 globals().update(ops.namespace(""))
+globals().update(_inplace.functions())
 for _module in (creation, randomness, windows):
     globals().update({name: getattr(_module, name) for name in _module.FUNCTIONS})
 
@@ -27,7 +29,10 @@ from .creation import (
     memory_format,
     preserve_format,
     range_ as range,
+    sparse_bsc,
+    sparse_bsr,
     sparse_coo,
+    sparse_csc,
     sparse_csr,
     strided,
 )
@@ -38,7 +43,7 @@ from .queries import broadcast_shapes, is_complex, is_floating_point, is_nonzero
 from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 from .tensor import Size, Tensor, UntypedStorage
 
-for _d in (*_dtypes.ALL, _dtypes.uint16, _dtypes.uint32, _dtypes.uint64):
+for _d in (*_dtypes.ALL, *_dtypes.STORED):
     globals()[_d.name] = _d
 globals().update(_dtypes.ALIASES)
 
@@ -49,11 +54,13 @@ if TYPE_CHECKING:
     tensor: Any  # the function, not the module
 __version__ = "0.1.0"
 
-_SUBMODULES = frozenset("nn optim utils linalg fft special signal serialization safetensors library random backends "
-                        "cuda cpu datasets testing version masked".split())
+_SUBMODULES = frozenset("amp nn optim utils linalg fft special signal serialization safetensors library random backends "
+                        "cuda cpu datasets testing version masked sparse".split())
 
 
-_NAMES = {"Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",
+_NAMES = {**dict.fromkeys("autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype is_autocast_cache_enabled set_autocast_cache_enabled clear_autocast_cache is_autocast_available".split(),
+                          "amp.autocast_mode"), "GradScaler": "amp",
+          "Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",
           "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
           "set_rng_state": "random"}
 

@@ -26,6 +26,9 @@ class layout_type:
 strided = layout_type("strided")
 sparse_coo = layout_type("sparse_coo")
 sparse_csr = layout_type("sparse_csr")
+sparse_csc = layout_type("sparse_csc")
+sparse_bsr = layout_type("sparse_bsr")
+sparse_bsc = layout_type("sparse_bsc")
 
 
 class memory_format:
@@ -214,6 +217,8 @@ def _of_array(array, dtype):
     array = np.asarray(array)
     own = dtypes.from_numpy(array.dtype)
     result = _empty(array.shape, dtype or own)
+    if result.dtype.is_foreign and dtype is not own:
+        return _of_array(array, result.dtype.familiar).to(result.dtype)
     if result.numel():
         with np.errstate(all="ignore"):
             result._array()[...] = array.astype(result.dtype.numpy) if dtype and dtype is not own else array
@@ -260,9 +265,10 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         result = _of_sequence(data, dtype)
     elif isinstance(data, _SCALARS):
         own = dtype or dtypes.of_number(data)
-        result = _empty((), own)
+        result = _empty((), own.familiar)
         _check_range(data, own)
         result._array()[...] = data
+        result = result.to(own) if own.is_foreign else result
     elif hasattr(data, "__array__"):
         result = _of_array(np.asarray(data), dtype)
     elif hasattr(data, "__array_interface__") or hasattr(data, "__dlpack__"):
@@ -312,10 +318,10 @@ def _of_sequence(data, dtype):
     if own.category < dtypes.COMPLEX and any(isinstance(v, complex) for v in leaves):
         raise TypeError(f"tensor(): complex values do not fit {own}")
     try:
-        array = np.array(leaves, dtype=own.numpy).reshape(shape)
+        array = np.array(leaves, dtype=own.familiar.numpy).reshape(shape)
     except OverflowError as error:
         raise RuntimeError(f"tensor(): a value is out of the range of {own}: {error}") from None
-    return _take(array)
+    return _take(array).to(own) if own.is_foreign else _take(array)
 
 
 def _of_floats(data):
@@ -388,12 +394,14 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor over the memory of an object with the buffer protocol."""
     if len(memoryview(buffer).cast("B")) == 0:
         raise ValueError("both buffer length (0) and count (-1) must not be 0")
-    array = np.frombuffer(buffer, dtype=dtype.numpy, count=count, offset=offset)
+    carrier = np.dtype(f"u{dtype.itemsize}") if dtype.is_foreign else dtype.numpy
+    array = np.frombuffer(buffer, dtype=carrier, count=count, offset=offset)
     if not array.flags.writeable:
         import warnings
         warnings.warn("The given buffer is not writable, and PyTorch does not support non-writable tensors.",
                       stacklevel=2)
-    return _finish(from_numpy(array), requires_grad)
+    result = from_numpy(array)
+    return _finish(result.view(dtype) if dtype.is_foreign else result, requires_grad)
 
 
 def from_dlpack(ext_tensor):
