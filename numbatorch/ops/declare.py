@@ -84,6 +84,7 @@ class Op:
     dims: str = "many"
     identity: Any = None
     dtypes: tuple[str, ...] | None = None
+    float8: bool = False  # takes 8-bit floats, which are for keeping: only what moves and tells apart values does
     check: Callable | None = None
     aliases: tuple[str, ...] = ()
     reference: Callable | None = None
