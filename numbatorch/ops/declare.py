@@ -14,6 +14,7 @@ operands without one get no gradient; `<operand>_layout` names an operand's Layo
 """
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,7 @@ class Op:
     reference: Callable | None = None
     samples: Callable | None = None
     sample_kwargs: dict = field(default_factory=dict)
+    place: tuple[str, int] = ("", 0)  # file and line of the declaration
     call: Any = None
     call_inplace: Any = None
 
@@ -217,6 +219,16 @@ def _parameters(function):
     return result
 
 
+def _place(function):
+    """(file, line) of a declaration: the statement of a family's file that made it, else the function's own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    if frame.f_globals.get("__package__") == __package__:
+        return frame.f_code.co_filename, frame.f_lineno
+    return function.__code__.co_filename, function.__code__.co_firstlineno
+
+
 def _names(namespaces):
     return (namespaces,) if isinstance(namespaces, str) else tuple(namespaces)
 
@@ -229,7 +241,8 @@ def declare(kind, function, *, grad=None, namespaces="", name=None, aliases=(), 
     fields = set(Op.__dataclass_fields__)
     operand_names = [p.name for p in parameters if p.role == "operand"]
     grads = {k: options.pop(k) for k in list(options) if k in operand_names}
-    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    place = _place(function)
+    where = f"{place[0]}:{place[1]}"
     if grad is not None:
         if not operand_names:
             raise TypeError(f"{op_name} ({where}): grad= is given, but the op has no operand")
@@ -248,7 +261,7 @@ def declare(kind, function, *, grad=None, namespaces="", name=None, aliases=(), 
         raise TypeError(f"{op_name} ({where}): an op needs a docstring")
     options.setdefault("method", "" in names)
     op = Op(op_name, kind, function, parameters, inspect.getdoc(function) or "", names, grads=grads,
-            aliases=tuple(aliases), **options)
+            aliases=tuple(aliases), place=place, **options)
     for n in names:
         for label in (op_name, *op.aliases):
             key = f"{n}.{label}" if n else label
