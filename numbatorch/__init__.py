@@ -58,7 +58,9 @@ _SUBMODULES = frozenset("amp nn optim utils linalg fft special signal serializat
                         "cuda cpu datasets testing version masked sparse".split())
 
 
-_NAMES = {**dict.fromkeys("autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype is_autocast_cache_enabled set_autocast_cache_enabled clear_autocast_cache is_autocast_available".split(),
+_NAMES = {**dict.fromkeys("autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype is_autocast_cache_enabled set_autocast_cache_enabled clear_autocast_cache is_autocast_available "
+                          "get_autocast_cpu_dtype set_autocast_cpu_dtype is_autocast_cpu_enabled "
+                          "set_autocast_cpu_enabled get_autocast_gpu_dtype set_autocast_gpu_dtype".split(),
                           "amp.autocast_mode"), "GradScaler": "amp",
           "Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",
           "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",

@@ -7,7 +7,8 @@ FAMILIES = (
     "reduce", "reduce_forms", "rowwise", "norm", "loss", "scan", "sort", "sets", "counting",
     "view", "parts", "placing", "splitting", "index", "gathering", "scattering", "rearrange", "join", "pad",
     "contraction", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc", "distance", "native",
-    "linalg", "linalg_forms", "factor", "fft", "spectral",
+    "native_layers", "fake_quantize",
+    "linalg", "linalg_forms", "factor", "indefinite", "fft", "spectral",
     "bessel", "special", "gamma", "integer", "random",
 )
 

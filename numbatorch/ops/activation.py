@@ -168,7 +168,7 @@ def prelu_kernel(input, weight):
     return f.where(f.gt(input, 0), input, weight * input)
 
 
-@composite(namespaces=_F, method=False)
+@composite(namespaces=_BOTH)
 def prelu(input, weight):
     """`input` above 0, weight * input below: one weight, or one for each channel, dimension 1 (arXiv:1502.01852)."""
     if input.dtype is not weight.dtype:

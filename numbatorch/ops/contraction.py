@@ -307,7 +307,7 @@ def _from_sublists(args):
     return ",".join(terms) + (f"->{text(rest[0])}" if rest else ""), tuple(operands)
 
 
-@composite(namespaces="nn.functional", method=False)
+@composite(namespaces=("", "nn.functional"), method=False)
 def bilinear(input1, input2, weight, bias=None):
     """input1[..., i] weight[o, i, j] input2[..., j] + bias[o]."""
     result = einsum.call("...i,oij,...j->...o", input1, weight, input2)

@@ -176,7 +176,7 @@ def _random_slopes(input, lower, upper):
     return ones_like(input).masked_scatter(falling, drawn.to(input.dtype))
 
 
-@composite(namespaces=("", _F), method=False)
+@composite(namespaces=_F, method=False)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu whose slope is drawn from [lower, upper) in training, and is their mean otherwise."""
     if lower > upper:
