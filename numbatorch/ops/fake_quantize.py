@@ -27,15 +27,15 @@ def _level(input, scale, zero_point):
 
 @foreign(name="_fake_quantize", eager=True, method=False, input=_through)
 def fake_quantize(input, scale: object, zero_point: object, low: int, high: int):
-    """(clamp(round(input / scale) + zero_point, low, high) - zero_point) * scale; numbers, or tensors that broadcast."""
+    """(clamp(round(input / scale) + zero_point, low, high) - zero_point) * scale, of numbers or broadcast tensors."""
     step = float(np.float32(scale)) if isinstance(scale, float) else scale
     return ((_level(input, scale, zero_point).clamp(low, high) - zero_point) * step).to(input.dtype)
 
 
 def _check(name, input, low, high, zero_points):
     if input.dtype.category != 2:
-        raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype}\': input has to be of a floating-point '
-                                  "dtype")
+        raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype}\': input has to be of a '
+                                  "floating-point dtype")
     if low > high:
         raise RuntimeError(f"{name}: `quant_min` should be less than or equal to `quant_max`, got {low} and {high}")
     if any(not low <= z <= high for z in zero_points):

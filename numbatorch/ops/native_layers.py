@@ -3,7 +3,7 @@
 `reduction` is a number here: 0 for no reduction, which is the default as in PyTorch, 1 for the mean, 2 for the sum.
 """
 
-from .conv import conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d
+from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .declare import OPS, composite
 
 _F = "nn.functional"
@@ -156,18 +156,19 @@ def embedding_bag(weight, indices, offsets, scale_grad_by_freq=False, mode=0, sp
         raise RuntimeError(f"embedding_bag: per_sample_weights only supported with mode='sum' (0), got mode {mode}")
     if sparse:
         raise NotImplementedError("embedding_bag: sparse gradients (sparse=True) are not supported; leave it out")
-    padding = padding_idx if padding_idx is not None and padding_idx >= 0 else None
     value = _functional("embedding_bag")(indices, weight, offsets, None, 2.0, scale_grad_by_freq,
                                          ("sum", "mean", "max")[mode], False, per_sample_weights, include_last_offset,
-                                         padding)
+                                         padding_idx)
     from .bag import _bag_numbers
     bags, count = _bag_numbers(indices, offsets, include_last_offset)
-    none = indices.new_zeros((count,))
     if mode == 0:
-        plain = padding is None and weight.dtype.name != "float64"
-        return value, indices.new_empty((0,)) if plain else bags, none, none.clone()
-    counted = indices.new_ones(indices.shape) if padding is None else (indices != padding).to(indices.dtype)
-    sizes = none.index_add(0, bags, counted)
+        plain = padding_idx is None and weight.dtype.name != "float64"
+        sizes = indices.new_zeros(offsets.shape if plain else (count,))
+        return value, indices.new_empty((0,)) if plain else bags, sizes, sizes.clone()
+    counted = indices.new_ones(indices.shape)
+    if padding_idx is not None:
+        counted = (indices != padding_idx % weight.shape[0]).to(indices.dtype)
+    sizes = indices.new_zeros((count,)).index_add(0, bags, counted)
     if mode == 1:
         return value, bags, sizes, sizes.clone()
     return value, bags, sizes, _places_of_maxima(weight.detach(), indices, bags, counted, value.detach())
