@@ -12,24 +12,37 @@ _BY_NAME: dict[str, "dtype"] = {}
 class dtype:
     """An element type: `torch.float32`. One object each; compares by identity."""
 
-    __slots__ = ("name", "itemsize", "category", "compute", "_numpy")
+    __slots__ = ("name", "itemsize", "category", "compute", "is_foreign", "_numpy")
 
-    def __init__(self, name, itemsize, category, compute=None):
+    def __init__(self, name, itemsize, category, compute=None, is_foreign=False):
         self.name, self.itemsize, self.category = name, itemsize, category
         self.compute = compute or name  # the type that formulas are evaluated in
+        self.is_foreign = is_foreign  # NumPy has no such type
         self._numpy = None
         _BY_NAME[name] = self
 
     @property
     def numpy(self):
-        """The NumPy dtype with the same bytes (bfloat16: that of ml_dtypes)."""
+        """The NumPy dtype with the same bytes (bfloat16 and float8: those of ml_dtypes; complex32: two halves)."""
         if self._numpy is None:
-            if self.name == "bfloat16":
+            if self is complex32:
+                self._numpy = np.dtype([("real", np.float16), ("imag", np.float16)])
+            elif self.is_foreign:
                 import ml_dtypes
-                self._numpy = np.dtype(ml_dtypes.bfloat16)
+                self._numpy = np.dtype(getattr(ml_dtypes, self.name))
             else:
                 self._numpy = np.dtype(self.name)
         return self._numpy
+
+    @property
+    def familiar(self):
+        """The narrowest dtype that NumPy has and that holds every value of this one: itself, mostly."""
+        return _BY_NAME[self.compute] if self.is_foreign else self
+
+    @property
+    def is_float8(self):
+        """Whether this is one of the 8-bit floats, which are stored and converted but not computed with."""
+        return self.name in FLOAT8
 
     @property
     def is_floating_point(self):
@@ -44,9 +57,14 @@ class dtype:
         return self.name != "bool" and not self.name.startswith("uint")
 
     def to_complex(self):
-        return _COMPLEX_OF.get(self.name, complex64)
+        """The complex dtype with parts of this one. RuntimeError for integers, bool and float8."""
+        found = _COMPLEX_OF.get(self.name)
+        if found is None:
+            raise RuntimeError(f"to_complex: no complex dtype has parts of {self}")
+        return found
 
     def to_real(self):
+        """The dtype of the parts of a complex dtype; itself for others."""
         return _REAL_OF.get(self.name, self)
 
     def __repr__(self):
@@ -73,18 +91,27 @@ uint16 = dtype("uint16", 2, INTEGER)
 uint32 = dtype("uint32", 4, INTEGER)
 uint64 = dtype("uint64", 8, INTEGER)
 float16 = dtype("float16", 2, FLOAT, compute="float32")
-bfloat16 = dtype("bfloat16", 2, FLOAT, compute="float32")
+bfloat16 = dtype("bfloat16", 2, FLOAT, compute="float32", is_foreign=True)
 float32 = dtype("float32", 4, FLOAT)
 float64 = dtype("float64", 8, FLOAT)
+complex32 = dtype("complex32", 4, COMPLEX, compute="complex64", is_foreign=True)
 complex64 = dtype("complex64", 8, COMPLEX)
 complex128 = dtype("complex128", 16, COMPLEX)
 
+# 8-bit floats: bits of the mantissa, bias of the exponent, and the codes of the largest value, of what lies beyond it
+# and of NaN. After Micikevicius et al. 2022, arXiv:2209.05433, and Noune et al. 2022, arXiv:2206.02915 (fnuz: no -0).
+FLOAT8 = {"float8_e4m3fn": (3, 7, 0x7E, 0x7E, 0x7F), "float8_e5m2": (2, 15, 0x7B, 0x7C, 0x7F),
+          "float8_e4m3fnuz": (3, 8, 0x7F, 0x80, 0x80), "float8_e5m2fnuz": (2, 16, 0x7F, 0x80, 0x80)}
+float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz = (
+    dtype(_name, 1, FLOAT, compute="float32", is_foreign=True) for _name in FLOAT8)
+
+STORED = (uint16, uint32, uint64, complex32, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz)
 ALL = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 ALIASES = {"float": float32, "double": float64, "half": float16, "short": int16, "int": int32, "long": int64,
-           "cfloat": complex64, "cdouble": complex128}
-_COMPLEX_OF = {"float32": complex64, "float64": complex128, "float16": complex64, "bfloat16": complex64,
-               "complex64": complex64, "complex128": complex128}
-_REAL_OF = {"complex64": float32, "complex128": float64}
+           "chalf": complex32, "cfloat": complex64, "cdouble": complex128}
+_COMPLEX_OF = {"float32": complex64, "float64": complex128, "float16": complex32, "bfloat16": complex64,
+               "complex32": complex32, "complex64": complex64, "complex128": complex128}
+_REAL_OF = {"complex32": float16, "complex64": float32, "complex128": float64}
 _NUMPY_TYPES = {name: d for name, d in _BY_NAME.items()}
 _default = float32
 
@@ -113,33 +140,39 @@ def from_numpy(numpy_dtype):
 
 
 _INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def promote_types(a, b):
-    """The smallest dtype that holds both `a` and `b`, as PyTorch's table has it."""
+    """The smallest dtype that holds both `a` and `b`, as PyTorch's table has it.
+
+    RuntimeError where it has none: float8 with any other dtype; uint16, uint32 and uint64 with any but floats.
+    """
     if not isinstance(a, dtype) or not isinstance(b, dtype):
         raise TypeError(f"promote_types: expected two dtypes, got {type(a).__name__} and {type(b).__name__}")
     if a is b:
         return a
+    for one in (a, b):
+        if one.is_float8:
+            raise RuntimeError(f"Promotion for Float8 Types is not supported, attempted to promote {a} and {b}; "
+                               "convert first: tensor.to(torch.float32)")
     if a.category > b.category:
         a, b = b, a
+    if b.category != FLOAT:
+        for one in (a, b):
+            if one.name in ("uint16", "uint32", "uint64"):
+                raise RuntimeError("Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+                                   f"{a} and {b}; convert first: tensor.to(torch.int64)")
     if a.category == b.category == INTEGER:
-        if "uint8" in (a.name, b.name):
-            other = b if a.name == "uint8" else a
-            if other.name in ("uint16", "uint32", "uint64"):
-                return other
-            return int16 if other.name == "int8" else other
-        if a.name not in _INTEGERS or b.name not in _INTEGERS:
-            raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
-                               f"{a} and {b}")
+        if {a.name, b.name} == {"uint8", "int8"}:
+            return int16
         return a if _INTEGERS.index(a.name) > _INTEGERS.index(b.name) else b
     if a.category == b.category == FLOAT:
         if {a.name, b.name} == {"float16", "bfloat16"}:
             return float32
         return a if a.itemsize > b.itemsize else b
-    if b.category == COMPLEX:
-        return complex128 if float64 in (a, b) or complex128 in (a, b) else b
+    if b.category == COMPLEX and a.category >= FLOAT:
+        a = a.to_complex()
+        return a if a.itemsize > b.itemsize else b
     return b
 
 
@@ -165,7 +198,9 @@ def combine(higher, lower):
         return higher or lower
     if lower.category <= higher.category:
         return higher
-    return higher.to_complex() if higher.category == FLOAT else promote_types(higher, lower)
+    if higher.category == FLOAT:
+        return higher.to_complex()
+    return lower if lower.category == COMPLEX else promote_types(higher, lower)
 
 
 def result_of(operands):
@@ -196,15 +231,21 @@ class finfo:
             d = d.to_real()
         if d.category != FLOAT:
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle {d}")
-        if d.name == "bfloat16":
-            import ml_dtypes
-            info = ml_dtypes.finfo(d.numpy)
-        else:
-            info = np.finfo(d.numpy)
         self.dtype, self.bits = d.name, d.itemsize * 8
-        self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
-        self.tiny = self.smallest_normal = float(info.tiny)
-        self.resolution = float(info.resolution)
+        if d.is_float8:
+            digits, bias, largest, _, _ = FLOAT8[d.name]
+            self.eps, self.tiny, self.resolution = 2.0 ** -digits, 2.0 ** (1 - bias), 1.0
+            self.max = 2.0 ** ((largest >> digits) - bias) * (1 + (largest & (1 << digits) - 1) * self.eps)
+            self.min = -self.max
+        else:
+            if d.is_foreign:
+                import ml_dtypes
+                info = ml_dtypes.finfo(d.numpy)
+            else:
+                info = np.finfo(d.numpy)
+            self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
+            self.tiny, self.resolution = float(info.tiny), 10.0 ** -info.precision
+        self.smallest_normal = self.tiny
 
     def __repr__(self):
         return (f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "

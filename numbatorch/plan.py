@@ -109,11 +109,21 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     return plan
 
 
+def _refuse_float8(op, d):
+    if d.is_float8 and not op.float8:
+        raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(d)}\': float8 is for keeping values; '
+                                  "compute in another dtype: tensor.to(torch.float32)")
+
+
 def _request(op, plan, specs, statics, into):
     if op.kind == "elementwise":
         return elementwise_request(op, plan, specs, statics, into)
     if op.kind in ("reduction", "rowwise"):
         return rows_request(op, plan, specs, statics)
+    if op.kind in ("scan", "window", "sort"):
+        for spec in specs.values():
+            if isinstance(spec, Layout):
+                _refuse_float8(op, spec.dtype)
     request = op.body(*specs.values(), **statics)
     plan.layouts = tuple(request.outputs)
     return request
@@ -122,8 +132,8 @@ def _request(op, plan, specs, statics, into):
 def type_name(d):
     names = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long",
              "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
-             "complex64": "ComplexFloat", "complex128": "ComplexDouble"}
-    return names.get(d.name, d.name)
+             "complex32": "ComplexHalf", "complex64": "ComplexFloat", "complex128": "ComplexDouble"}
+    return names.get(d.name) or d.name.replace("uint", "UInt").replace("float8", "Float8")
 
 
 def computing_dtype(op, specs):
@@ -178,6 +188,7 @@ def elementwise_request(op, plan, specs, statics, into=None):
     """The request of an elementwise op; fills in the plan's layouts."""
     d = computing_dtype(op, specs)
     plan.compute = d
+    _refuse_float8(op, d)
     absent = tuple(n for n, s in specs.items() if s is None)
     roots = op.trace({**dict.fromkeys(absent), **statics}, absent)
     tensors = {n: s for n, s in specs.items() if isinstance(s, Layout)}
@@ -221,6 +232,7 @@ def rows_request(op, plan, specs, statics):
         raise RuntimeError(f"{op.name}(): could not infer output dtype. {'Input' if given is None else 'Optional'} "
                            f"dtype must be either a floating point or complex dtype. Got: {type_name(d)}")
     plan.compute = d
+    _refuse_float8(op, d)
     shape = statics.get("shape")  # said by backward ops, whose operands may all have one value a row
     if shape is None:
         shape = first.shape if op.kind == "reduction" else broadcast_shapes(

@@ -107,8 +107,8 @@ def contents(tensor, indent):
     if tensor.numel() == 0:
         return "[]"
     summarise = tensor.numel() > threshold
-    array = tensor.detach()._array()
-    if own.name in ("bfloat16", "float16"):
+    array = tensor.detach().to(own.familiar)._array()
+    if own.name == "float16":
         array = array.astype("float32")
     nested = _shown(array.tolist() if not summarise else _edges(array), shape if not summarise else (), summarise)
     make = _ComplexFormat if own.category == dtypes.COMPLEX else _Format

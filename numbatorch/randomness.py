@@ -20,6 +20,8 @@ def _state(generator):
 def draw(distribution, tensor, generator, *arguments):
     """Fill `tensor` in place with numbers of a distribution (a fill function of the backend's `random`)."""
     own = tensor._layout
+    if own.dtype.is_float8:
+        raise NotImplementedError(f'"{distribution}" not implemented for {own.dtype}: draw another, then convert')
     source = backend(own.device.type).random
     state = _state(generator)
     if distribution == "bernoulli_tensor":

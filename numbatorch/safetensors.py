@@ -31,6 +31,8 @@ DTYPE_NAMES = {
     "U8": "uint8",
     "BOOL": "bool",
     "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
 }
 
 

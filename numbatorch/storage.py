@@ -44,8 +44,8 @@ def window(storage, ptr, shape, byte_strides, numpy_dtype):
         return np.empty(shape, numpy_dtype)
     w = _Window()
     w.storage = storage
-    known = numpy_dtype.kind != "V" and numpy_dtype.name != "bfloat16"
-    carrier = numpy_dtype if known else np.dtype(np.uint16)
+    known = numpy_dtype.isbuiltin == 1
+    carrier = numpy_dtype if known else np.dtype(f"u{numpy_dtype.itemsize}")
     w.__array_interface__ = {"version": 3, "shape": tuple(shape), "strides": tuple(byte_strides),
                              "typestr": carrier.str, "data": (ptr, False)}
     array = np.asarray(w)

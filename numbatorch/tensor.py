@@ -31,8 +31,11 @@ def _reader(dtype):
     found = backend("cpu").reader(dtype.name)
     if found is None:
         def found(ptr):
-            value = np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(ptr), dtype=dtype.numpy)[0]
-            return float(value) if dtype.category == dtypes.FLOAT else value.item()
+            block = np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(ptr), dtype=np.uint8)
+            if dtype.is_foreign:
+                storage = Storage.from_buffer(block)
+                return tensor_from_storage(storage, dtype, ()).to(dtype.familiar).item()
+            return block.view(dtype.numpy)[0].item()
     _readers[dtype] = found
     return found
 
@@ -422,13 +425,17 @@ class Tensor:
         return window(self._storage, self._ptr, own.shape, [s * size for s in own.strides], own.dtype.numpy)
 
     def numpy(self, *, force=False):
-        """The same memory as a NumPy array. RuntimeError on tensors that require grad; TypeError for bfloat16."""
+        """The same memory as a NumPy array. RuntimeError on tensors that require grad.
+
+        TypeError for dtypes that NumPy does not have: bfloat16, complex32 and float8.
+        """
         if force:
             return self.detach().cpu().resolve_conj().numpy()
         if self._needs_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        if self._layout.dtype.name == "bfloat16":
-            raise TypeError("numpy(): NumPy has no bfloat16; convert first: tensor.float().numpy()")
+        own = self._layout.dtype
+        if own.is_foreign:
+            raise TypeError(f"numpy(): NumPy has no {own.name}; convert first: tensor.to({own.familiar}).numpy()")
         return self._array()
 
     def __array__(self, dtype=None, copy=None):
@@ -451,8 +458,8 @@ class Tensor:
 
     def tolist(self):
         """Nested lists of Python numbers; a number for a 0-d tensor."""
-        array = self.detach()._array()
-        return array.astype(np.float32).tolist() if self._layout.dtype.name == "bfloat16" else array.tolist()
+        own = self._layout.dtype
+        return (self.detach().to(own.familiar) if own.is_foreign else self.detach())._array().tolist()
 
     def __bool__(self):
         own = self._layout
@@ -624,7 +631,7 @@ class Tensor:
 
 _CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
           "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
-          "bool": dtypes.bool, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128}
+          "bool": dtypes.bool, "chalf": dtypes.complex32, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128}
 
 
 def _cast(dtype):
@@ -642,8 +649,10 @@ _OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _b
                  "_generation _seen_generation _viewed".split())
 _TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
                "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor",
-               "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "complex64": "ComplexFloatTensor",
-               "complex128": "ComplexDoubleTensor"}
+               "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "complex32": "ComplexHalfTensor",
+               "complex64": "ComplexFloatTensor", "complex128": "ComplexDoubleTensor",
+               **{f"uint{n}": f"UInt{n}Tensor" for n in (16, 32, 64)},
+               **{n: f"{n.capitalize()}Tensor" for n in dtypes.FLOAT8}}
 
 
 def _prehooks(node):

@@ -7,6 +7,7 @@ nothing in it is Python.
 
 import ctypes
 
+from ..expr.write import STORAGE
 from . import machine
 
 TYPES = {
@@ -15,7 +16,6 @@ TYPES = {
     "float32": "float", "float64": "double",
     "complex64": "{ float, float }", "complex128": "{ double, double }",
 }  # fmt: skip
-_STORED = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
 
 _DECLARATIONS = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -36,8 +36,8 @@ API = ("PyLong_AsLongLong", "PyLong_AsUnsignedLongLongMask", "PyFloat_AsDouble",
 
 
 def stored_type(text):
-    """How a kernel sees the elements behind a pointer: bool as uint8, 16-bit floats as uint16."""
-    return _STORED.get(text, text)
+    """How a kernel sees the elements behind a pointer: bool as uint8, narrow floats as integers."""
+    return STORAGE.get(text, text)
 
 
 def llvm_type(text):

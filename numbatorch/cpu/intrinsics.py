@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from . import machine
+from .narrow import CONVERSIONS
 
 _TYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
           "complex64", "complex128")  # fmt: skip
@@ -113,98 +113,6 @@ def _bits(source, result):
 as_int32, as_float32 = _bits(types.float32, types.int32), _bits(types.int32, types.float32)
 as_int64, as_float64 = _bits(types.float64, types.int64), _bits(types.int64, types.float64)
 
-_I16, _I32, _FLOAT = ir.IntType(16), ir.IntType(32), ir.FloatType()
-
-
-@intrinsic
-def half_to_float(context, bits):
-    """float32 of the bits of a float16."""
-    if types.unliteral(bits) != types.uint16:
-        return None
-
-    def generate(context, builder, signature, arguments):
-        if _converts_half():
-            return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), _FLOAT)
-        return _half_to_float(builder, arguments[0])
-
-    return types.float32(types.uint16), generate
-
-
-@intrinsic
-def float_to_half(context, value):
-    """Bits of the float16 nearest to a float32, ties to even."""
-    if types.unliteral(value) != types.float32:
-        return None
-
-    def generate(context, builder, signature, arguments):
-        if _converts_half():
-            return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), _I16)
-        return _float_to_half(builder, arguments[0])
-
-    return types.uint16(types.float32), generate
-
-
-def _converts_half():
-    """Whether the CPU converts float16; where not, LLVM would call a function that need not exist."""
-    return machine.has_feature("f16c") or not machine.is_x86()
-
-
-def _half_to_float(builder, bits):
-    """By exponent arithmetic: a magnitude shifted into a float32's place is too small by 2^112, exactly."""
-    wide = builder.zext(bits, _I32)
-    sign = builder.shl(builder.and_(wide, _I32(0x8000)), _I32(16))
-    shifted = builder.shl(builder.and_(wide, _I32(0x7FFF)), _I32(13))
-    scaled = builder.bitcast(builder.fmul(builder.bitcast(shifted, _FLOAT), _FLOAT(2.0**112)), _I32)
-    special = builder.or_(shifted, _I32(0x7F800000))
-    magnitude = builder.select(builder.icmp_unsigned(">=", shifted, _I32(0x7C00 << 13)), special, scaled)
-    return builder.bitcast(builder.or_(magnitude, sign), _FLOAT)
-
-
-def _float_to_half(builder, value):
-    """By adding a power of two that leaves the wanted bits as the lowest ones, rounded by the addition itself."""
-    bits = builder.bitcast(value, _I32)
-    sign = builder.and_(builder.lshr(bits, _I32(16)), _I32(0x8000))
-    magnitude = builder.and_(bits, _I32(0x7FFFFFFF))
-    subnormal = builder.fadd(builder.bitcast(magnitude, _FLOAT), _FLOAT(0.5))
-    small = builder.sub(builder.bitcast(subnormal, _I32), _I32(0x3F000000))
-    odd = builder.and_(builder.lshr(magnitude, _I32(13)), _I32(1))
-    rounded = builder.add(builder.add(magnitude, _I32(0xFFF - (112 << 23) & 0xFFFFFFFF)), odd)
-    normal = builder.lshr(rounded, _I32(13))
-    large = builder.select(builder.icmp_unsigned(">", magnitude, _I32(0x7F800000)), _I32(0x7E00), _I32(0x7C00))
-    finite = builder.select(builder.icmp_unsigned("<", magnitude, _I32(113 << 23)), small, normal)
-    result = builder.select(builder.icmp_unsigned(">=", magnitude, _I32(0x47800000)), large, finite)
-    return builder.trunc(builder.or_(result, sign), _I16)
-
-
-@intrinsic
-def bfloat_to_float(context, bits):
-    """float32 of the bits of a bfloat16: its upper half."""
-    if types.unliteral(bits) != types.uint16:
-        return None
-
-    def generate(context, builder, signature, arguments):
-        return builder.bitcast(builder.shl(builder.zext(arguments[0], _I32), _I32(16)), _FLOAT)
-
-    return types.float32(types.uint16), generate
-
-
-@intrinsic
-def float_to_bfloat(context, value):
-    """Bits of the bfloat16 nearest to a float32, ties to even; NaN stays NaN."""
-    if types.unliteral(value) != types.float32:
-        return None
-
-    def generate(context, builder, signature, arguments):
-        bits = builder.bitcast(arguments[0], _I32)
-        odd = builder.and_(builder.lshr(bits, _I32(16)), _I32(1))
-        rounded = builder.add(builder.add(bits, _I32(0x7FFF)), odd)
-        quiet = builder.or_(bits, _I32(0x400000))
-        isnan = builder.fcmp_unordered("uno", arguments[0], arguments[0])
-        return builder.trunc(builder.lshr(builder.select(isnan, quiet, rounded), _I32(16)), _I16)
-
-    return types.uint16(types.float32), generate
-
-
 def _local(element):
     """A function that gives a kernel 256 elements of memory of its own, on the stack."""
 
@@ -225,8 +133,8 @@ PRIMITIVES = {
     name: globals()[name]
     for name in ("fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign", "minimum", "maximum", "minnum",
                  "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "as_int32", "as_float32",
-                 "as_int64", "as_float64", "half_to_float", "float_to_half", "bfloat_to_float", "float_to_bfloat")
-}  # fmt: skip
+                 "as_int64", "as_float64")
+} | CONVERSIONS  # fmt: skip
 _NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES}, "nan": math.nan, "inf": math.inf}
 
 

@@ -418,7 +418,7 @@ def fill(function, state, ptr, shape, strides, dtype, *arguments):
 
 
 def _fill_complex(function, state, ptr, shape, strides, dtype, *arguments):
-    part = "float32" if dtype == "complex64" else "float64"
+    part = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}[dtype]
     if function is fill_normal:
         mean = arguments[0] if arguments else 0.0
         std = arguments[1] if len(arguments) > 1 else 1.0

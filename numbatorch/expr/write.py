@@ -1,7 +1,7 @@
 """Formulas as kernel source: typed Python text, one assignment for each node.
 
 Every literal and every mixed operation is given its dtype in the text: Numba would compute `1 / x` of a float32 in
-float64. float16 and bfloat16 are converted to float32 where they are loaded and back where they are stored.
+float64. Types narrower than float32 are converted to it where they are loaded and back where they are stored.
 """
 
 import math
@@ -10,8 +10,12 @@ from .. import dtypes
 from .functions import FUNCTIONS
 from .tree import Expr, order
 
-STORAGE = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}
-_LOAD = {"float16": "half_to_float({})", "bfloat16": "bfloat_to_float({})", "bool": "{} != 0"}
+STORAGE = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16", "complex32": "uint32",
+           **dict.fromkeys(dtypes.FLOAT8, "uint8")}
+_LOAD = {"bool": "{} != 0", "float16": "half_to_float({})", "bfloat16": "bfloat_to_float({})",
+         "complex32": "halves_to_complex({})", **{name: f"{name}_to_float({{}})" for name in dtypes.FLOAT8}}
+_STORE = {"float16": "float_to_half({})", "bfloat16": "float_to_bfloat({})", "complex32": "complex_to_halves({})",
+          **{name: f"float_to_{name}({{}})" for name in dtypes.FLOAT8}}
 _INTRINSICS = ("floor", "ceil", "trunc", "rint", "sqrt", "copysign", "maximum", "minimum", "fmax", "fmin")
 _INTRINSIC_NAME = {"fmax": "maxnum", "fmin": "minnum"}
 _WEAK = "number"  # the type of a literal: it takes that of its neighbour
@@ -24,7 +28,7 @@ def storage(dtype):
 
 def compute_type(dtype):
     """The type that values of a dtype are computed in."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
+    return dtypes.by_name(dtype).compute
 
 
 def load(text, dtype, to=None):
@@ -36,10 +40,8 @@ def store(text, type_, dtype):
     """Text of a value as dtype is stored."""
     if dtype == "bool":
         return f"uint8({convert(text, type_, 'bool')})"
-    if dtype == "float16":
-        return f"float_to_half({convert(text, type_, 'float32')})"
-    if dtype == "bfloat16":
-        return f"float_to_bfloat({convert(text, type_, 'float32')})"
+    if dtype in _STORE:
+        return _STORE[dtype].format(convert(text, type_, compute_type(dtype)))
     return convert(text, type_, dtype)
 
 

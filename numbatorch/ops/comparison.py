@@ -10,16 +10,16 @@ _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 
 # Comparison and logic: bool results.
 
-def _comparison(name, aliases, function, text, dtypes=None):
+def _comparison(name, aliases, function, text, dtypes=None, float8=False):
     def op(input, other):
         return function(input, other)
     op.__name__, op.__doc__ = name, f"input {text} other, element by element."
     return elementwise(op, result="bool", differentiable=False, casts=True, aliases=aliases,
-                       only_tensors=("input",), dtypes=dtypes)
+                       only_tensors=("input",), dtypes=dtypes, float8=float8)
 
 
-eq = _comparison("eq", (), f.eq, "==")
-ne = _comparison("ne", ("not_equal",), f.ne, "!=")
+eq = _comparison("eq", (), f.eq, "==", float8=True)
+ne = _comparison("ne", ("not_equal",), f.ne, "!=", float8=True)
 lt = _comparison("lt", ("less",), f.lt, "<", _ORDERED)
 le = _comparison("le", ("less_equal",), f.le, "<=", _ORDERED)
 gt = _comparison("gt", ("greater",), f.gt, ">", _ORDERED)
@@ -86,19 +86,19 @@ def bitwise_right_shift(input, other):
     return input >> f.where(f.lt(other, 0) | f.ge(other, 64), 63, other)
 
 
-@elementwise(result="bool", differentiable=False, inplace=False, out=False)
+@elementwise(result="bool", differentiable=False, inplace=False, out=False, float8=True)
 def isnan(input):
     """True where not a number."""
     return f.isnan(input)
 
 
-@elementwise(result="bool", differentiable=False, inplace=False, out=False)
+@elementwise(result="bool", differentiable=False, inplace=False, out=False, float8=True)
 def isinf(input):
     """True where infinite."""
     return f.isinf(input)
 
 
-@elementwise(result="bool", differentiable=False, inplace=False, out=False)
+@elementwise(result="bool", differentiable=False, inplace=False, out=False, float8=True)
 def isfinite(input):
     """True where neither infinite nor NaN."""
     return f.logical_not(f.isinf(input) | f.isnan(input))
@@ -124,7 +124,7 @@ def signbit(input):
 
 # Choice.
 
-@elementwise(name="where_values", apart=("condition",), method=False, inplace=False)
+@elementwise(name="where_values", apart=("condition",), method=False, inplace=False, float8=True)
 def where(condition, input, other):
     """`input` where `condition`, else `other`."""
     return f.where(condition, input, other)
@@ -137,7 +137,7 @@ def _one_value(op, specs, statics):
                            f"dimension(s), shape {value.shape}.")
 
 
-@elementwise(apart=("mask",), promote_by=("input",), out=False, check=_one_value)
+@elementwise(apart=("mask",), promote_by=("input",), out=False, check=_one_value, float8=True)
 def masked_fill(input, mask, value):
     """`value` where `mask`, else `input`."""
     return f.where(mask, value, input)

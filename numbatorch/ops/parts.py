@@ -122,7 +122,7 @@ def view_as_real(input):
 @view(method=False, grad=lambda grad: view_as_real.call(grad))
 def view_as_complex(input):
     """A last dimension of size 2 as complex numbers. RuntimeError where sizes, strides or dtype do not allow it."""
-    if input.dtype.name not in ("float32", "float64"):
+    if input.dtype.name not in ("float16", "float32", "float64"):
         raise RuntimeError("view_as_complex is only supported for half, float and double tensors, but got a tensor of "
                            f"scalar type: {input.dtype}")
     if input.ndim == 0:

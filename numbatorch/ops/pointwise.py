@@ -16,26 +16,26 @@ def _no_bool(op, specs, statics):
 
 # Copies and conversions.
 
-@elementwise(name="_to", method=False, inplace=False, result=lambda d, statics: statics["dtype"])
+@elementwise(name="_to", method=False, inplace=False, float8=True, result=lambda d, statics: statics["dtype"])
 def to(input, dtype: object, contiguous: bool = False, memory_format: object = None):
     """The values of `input` in another dtype; row-major when `contiguous`, else in `memory_format` or the input's order
     of dimensions."""
     return input
 
 
-@elementwise(inplace=False, out=False)
+@elementwise(inplace=False, out=False, float8=True)
 def clone(input, *, memory_format: object = None):
     """A copy of `input` with memory of its own; gradients pass through."""
     return input
 
 
-@elementwise(promote_by=("src",), casts=True, method=True, name="copy", out=False)
+@elementwise(promote_by=("src",), casts=True, method=True, name="copy", out=False, float8=True)
 def copy(input, src, non_blocking: bool = False):
     """The values of `src`, broadcast to the shape of `input`; `copy_` writes them into `input` in its dtype."""
     return src
 
 
-@elementwise(promote_by=("input",), apart=("value",), casts=True, out=False)
+@elementwise(promote_by=("input",), apart=("value",), casts=True, out=False, float8=True)
 def fill(input, value):
     """`value` everywhere, in the shape of `input`."""
     return value
@@ -134,7 +134,7 @@ def square(input):
     return input * input
 
 
-@elementwise(aliases=("absolute",), result="real")
+@elementwise(aliases=("absolute",), result="real", float8=True)
 def abs(input):
     """|input|; the modulus of complex numbers."""
     return f.abs(input)

@@ -70,13 +70,13 @@ def _bool_or_byte(d, statics):
     return dtypes.uint8 if d is dtypes.uint8 else dtypes.bool
 
 
-@reduction(identity=False, result=_bool_or_byte, differentiable=False)
+@reduction(identity=False, result=_bool_or_byte, differentiable=False, float8=True)
 def any(input, dim=None, keepdim=False):
     """True where some element along `dim` is nonzero."""
     return row_any(f.ne(input, 0))
 
 
-@reduction(identity=True, result=_bool_or_byte, differentiable=False)
+@reduction(identity=True, result=_bool_or_byte, differentiable=False, float8=True)
 def all(input, dim=None, keepdim=False):
     """True where every element along `dim` is nonzero."""
     return row_all(f.ne(input, 0))

@@ -80,11 +80,11 @@ def test_minimum_and_maximum_propagate_nan_where_minnum_and_maxnum_do_not():
 
 @pytest.mark.parametrize("hardware", [True, False])
 def test_half_conversions_agree_with_numpy_on_every_value(monkeypatch, hardware):
-    from numbatorch.cpu import intrinsics
+    from numbatorch.cpu import narrow
 
     name = "half"
     if not hardware:
-        monkeypatch.setattr(intrinsics, "_converts_half", lambda: False)
+        monkeypatch.setattr(narrow, "_converts_half", lambda: False)
         name = "half_by_arithmetic"
     bits = np.arange(65536, dtype=np.uint16)
     wide = run("half_to_float(a[i])", bits, bits, np.zeros(65536, "f"), name)
