@@ -74,14 +74,14 @@ def tensors_of(values):
 def answer(op, inplace, values):
     """What a mode or a custom operand makes of a call; NotImplemented when the op itself shall run."""
     modes = _local.modes
-    if modes:
-        watched, handler = modes[-1]
+    for k in range(len(modes) - 1, -1, -1):
+        watched, handler = modes[k]
         if watched is None or op.name in watched:
-            modes.pop()
+            _local.modes = modes[:k]
             try:
                 found = handler(op, inplace, values)
             finally:
-                modes.append((watched, handler))
+                _local.modes = modes
             if found is not NotImplemented:
                 return found
     best = None
@@ -133,7 +133,8 @@ _guard = threading.Lock()
 @contextlib.contextmanager
 def mode(handler, watched=None):
     """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all
-    when None); inside the handler the mode is off. NotImplemented lets the call go on as usual."""
+    when None); inside the handler it is off, and so are modes entered
+    later. NotImplemented lets the call go on as usual."""
     ops = [op for op in dict.fromkeys(OPS.values()) if watched is None or op.name in watched]
     with _guard:
         state.active = True
@@ -141,11 +142,12 @@ def mode(handler, watched=None):
             _watchers[op] = _watchers.get(op, 0) + 1
             if _watchers[op] == 1:
                 _switch(op, True)
-    _local.modes.append((watched, handler))
+    own = (watched, handler)
+    _local.modes = [*_local.modes, own]
     try:
         yield
     finally:
-        _local.modes.pop()
+        _local.modes = [m for m in _local.modes if m is not own]
         with _guard:
             for op in ops:
                 _watchers[op] -= 1

@@ -30,3 +30,10 @@ def synchronize(device=None):
 
 def empty_cache():
     """Free cached GPU memory: there is none."""
+
+
+def __getattr__(name):
+    if name == "amp":
+        import importlib
+        return importlib.import_module(".amp", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
