@@ -105,6 +105,46 @@ class BatchNorm3d(_BatchNorm):
     _dims = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """BatchNorm over the batches of all processes of a group. input (N, C) or (N, C, ...).
+
+    numbatorch runs in one process, so that the statistics are those of its batch. ValueError for an input of less than
+    two dimensions or without channels; NotImplementedError where `process_group` is given.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                 track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None, *,
+                 bias: bool = True) -> None:
+        if process_group is not None:
+            raise NotImplementedError("SyncBatchNorm: process_group needs processes that talk to each other, which "
+                                      "numbatorch does not have; leave it out to normalise over this process's batch")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = None
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.shape[1] == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero, but got input "
+                             f"{tuple(input.shape)}")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """`module` with every BatchNorm in it replaced by a SyncBatchNorm of the same parameters and buffers."""
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = cls(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats,
+                       process_group, bias=module.bias is not None)
+            made.training = module.training
+            for name, parameter in module._parameters.items():
+                made.register_parameter(name, parameter)
+            for name, buffer in module._buffers.items():
+                made.register_buffer(name, buffer)
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made
+
+
 class _InstanceNorm(_NormBase):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
                  track_running_stats: bool = False, device: Any = None, dtype: Any = None, *,

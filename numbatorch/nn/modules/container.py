@@ -1,8 +1,9 @@
-"""Containers of modules: Sequential, ModuleList, ModuleDict."""
+"""Containers of modules: Sequential, ModuleList, ModuleDict, and the old Container."""
 
 from __future__ import annotations
 
 import operator
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -35,6 +36,16 @@ def key_value_pairs(given: Any, owner: str) -> Iterator[tuple]:
         if len(pair) != 2:
             raise ValueError(f"{owner} update sequence element #{position} has length {len(pair)}; 2 is required")
         yield pair
+
+
+class Container(Module):
+    """Modules under the names of keyword arguments. Kept for old code; Sequential and ModuleDict took its place."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        warnings.warn("nn.Container is an old class: use nn.Sequential or nn.ModuleDict.", FutureWarning, stacklevel=2)
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
 
 class _Numbered(Module):

@@ -1,11 +1,11 @@
-"""Normalisation within a sample: LayerNorm, GroupNorm, RMSNorm, LocalResponseNorm."""
+"""Normalisation within a sample: LayerNorm, GroupNorm, RMSNorm, LocalResponseNorm, CrossMapLRN2d."""
 
 from __future__ import annotations
 
 import numbers
 from typing import Any
 
-from numbatorch import Tensor, empty
+from numbatorch import Tensor, cat, empty
 
 from .. import functional as F, init
 from ..parameter import Parameter
@@ -120,6 +120,32 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """input / (k + alpha / size * sum of input^2 over channels up to (size - 1) // 2 away)^beta. input (N, C, H, W).
+
+    The normalisation of Caffe's and Torch7's AlexNet, with what PyTorch computes: channel 0 counts in every sum.
+    ValueError for an input that is not 4-d.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        reach = (self.size - 1) // 2
+        squares = input * input
+        rows = squares.flatten(2).unsqueeze(1)  # (N, 1, C, H W)
+        width = 2 * reach + 1
+        sums = (F.avg_pool2d(F.pad(rows, (0, 0, reach, reach)), (width, 1), 1) * width).reshape(input.shape)
+        sums = cat([sums[:, :reach + 1], sums[:, reach + 1:] + squares[:, :1]], 1)
+        return input / (sums * (self.alpha / self.size) + self.k) ** self.beta
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
