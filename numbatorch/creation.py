@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from . import autograd, dtypes
-from .device import CPU, device as device_type
+from .device import CPU, device as device_type, usable
 from .layout import layout, span
 from .ops.declare import OPS
 from .storage import Storage
@@ -72,10 +72,13 @@ def _shape(name, size):
 
 
 def _device(device):
-    d = CPU if device is None else device_type(device)
-    if d.type != "cpu":
-        raise RuntimeError(f"device {d} is not available in this build: only cpu")
-    return d
+    return usable("", device)
+
+
+def _given_device(device):
+    """RuntimeError where a call names a device that is not available; the default one is not asked."""
+    if device is not None:
+        usable("", device)
 
 
 def _dtype(dtype, default=None):
@@ -135,7 +138,7 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
     if out is not None:
         return out.resize_(_shape("zeros", size)).zero_()
     try:
-        own = _zero_layouts.get((size, dtype or dtypes._default, device))
+        own = _zero_layouts.get((size, dtype or dtypes._default, device or device_type._default))
     except TypeError:  # a list of sizes
         own = None
     if own is None:
@@ -152,7 +155,7 @@ def _zero_layout(size, dtype, device):
     if not any(isinstance(n, list) for n in size):
         if len(_zero_layouts) > 10_000:
             _zero_layouts.clear()
-        _zero_layouts[size, dtype or dtypes._default, device] = own
+        _zero_layouts[size, dtype or dtypes._default, device or device_type._default] = own
     return own
 
 
@@ -188,24 +191,28 @@ def _like_layout(input, dtype, memory_format=None):
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False):
     """`empty` in the shape, dtype and order of dimensions of `input`."""
+    _given_device(device)
     return _finish(empty_layout(_like_layout(input, dtype, memory_format)), requires_grad)
 
 
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False, out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
+    _given_device(device)
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
 
 
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`ones` in the shape, dtype and order of dimensions of `input`."""
+    _given_device(device)
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`full` in the shape, dtype and order of dimensions of `input`."""
+    _given_device(device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), fill_value),
@@ -363,7 +370,7 @@ def as_tensor(data, dtype=None, device=None):
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """`obj` as a tensor; `copy` says whether memory must (True), must not (False) or may (None) be copied."""
-    result = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype=dtype)
+    result = (tensor if copy else as_tensor)(obj, dtype=dtype, device=device)
     if copy is False and isinstance(obj, np.ndarray) and result.data_ptr() != obj.ctypes.data:
         raise ValueError("can't alias arbitrary sequence into a tensor: copy=False needs shared memory")
     return result.requires_grad_(True) if requires_grad else result
@@ -450,14 +457,16 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
-def range_(start=0, end=None, step=1, *, dtype=None, **options):
+def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):
     """Like arange, but `end` is included where a step meets it."""
+    _device(device)
     n = math.floor((end - start) / step) + 1
     return _of_array(start + step * np.arange(n, dtype=np.float64), _dtype(dtype))
 
 
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """`steps` evenly spaced values from `start` to `end`, both included."""
+    _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
@@ -482,6 +491,7 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
 
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """base ** linspace(start, end, steps)."""
+    _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     d = _dtype(dtype)
     values = np.power(base, np.asarray(linspace(start, end, steps, dtype=dtypes.float64).numpy()))
@@ -491,6 +501,7 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
 
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """The n × m matrix with 1 on the diagonal and 0 elsewhere."""
+    _device(device)
     m = n if m is None else m
     if n < 0 or m < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else
@@ -501,25 +512,27 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, la
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """Indices of the lower triangle of a row × col matrix: (2, N), row by row."""
+    _device(device)
     return _of_array(np.array(np.tril_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     """Indices of the upper triangle of a row × col matrix: (2, N), row by row."""
+    _device(device)
     return _of_array(np.array(np.triu_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
 
 
 
 def _method(maker):
-    def new(self, *args, dtype=None, **options):
-        return maker(*args, dtype=dtype or self.dtype, **options)
+    def new(self, *args, dtype=None, device=None, **options):
+        return maker(*args, dtype=dtype or self.dtype, device=device or self.device, **options)
     new.__doc__ = f"`{maker.__name__}` in this tensor's dtype and device."
     return new
 
 
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     """A new tensor from data, in this tensor's dtype."""
-    return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
 
 def new(self, *args):

@@ -1,14 +1,20 @@
 """Where a tensor lives: `device("cpu")`. Interned, so that devices compare by identity."""
 
+_TYPES = ("cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia "
+          "privateuseone").split()  # all that programs may name; tensors live on the CPU
+
 
 class device:
     """device("cpu"), device("cuda:1"), device("cuda", 1): a kind of machine and which one of them.
 
-    RuntimeError when the text names no known kind of device.
+    `with device("cpu"):` makes it the one where tensors are made that are not told a device.
+    RuntimeError when the text names no known kind of device, and for indices below 0.
     """
 
     __slots__ = ("type", "index")
     _known: dict = {}
+    _default: "device"  # where tensors are made that are not told a device
+    _outer: list = []  # the defaults outside of the `with` blocks that are open
 
     type: str
     index: int | None
@@ -18,18 +24,18 @@ class device:
             return type
         if isinstance(type, int):
             type, index = "cuda", type
-        name, _, number = str(type).partition(":")
-        if number:
+        name, colon, number = str(type).partition(":")
+        if colon:
             if index is not None:
-                raise RuntimeError(f"device: {type!r} has an index already, but index={index} was given too")
-            if not number.isdigit():
+                raise RuntimeError(f"device: type (string) must not include an index because index was passed "
+                                   f"explicitly: {type!r} and index={index}")
+            if not number.isdigit() or number != str(int(number)):
                 raise RuntimeError(f"Invalid device string: {type!r}")
             index = int(number)
-        if name not in ("cpu", "cuda", "meta"):
-            raise RuntimeError(f"device: expected one of cpu, cuda, meta at the start of {type!r}")
-        if name == "cpu" and index is not None:
-            if index != 0:
-                raise RuntimeError(f"device: there is one CPU device, index 0, but {type!r} was given")
+        if name not in _TYPES:
+            raise RuntimeError(f"Expected one of {', '.join(_TYPES)} device type at start of device string: {type!r}")
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative, got {index}")
         key = (name, index)
         found = cls._known.get(key)
         if found is None:
@@ -37,6 +43,14 @@ class device:
             found.type, found.index = key
             cls._known[key] = found
         return found
+
+    def __enter__(self):
+        device._outer.append(device._default)
+        device._default = CPU if self.type == "cpu" else self
+        return self
+
+    def __exit__(self, *_):
+        device._default = device._outer.pop()
 
     def __repr__(self):
         return f"device(type={self.type!r}" + ("" if self.index is None else f", index={self.index}") + ")"
@@ -48,4 +62,29 @@ class device:
         return device, (self.type, self.index)
 
 
-CPU = device("cpu")
+CPU = device._default = device("cpu")
+
+
+def get_default_device():
+    """The device on which tensors are made that are not told one."""
+    return device._default
+
+
+def set_default_device(device):
+    """Make tensors on `device` from now on where none is given; None puts the CPU back.
+
+    Making them raises RuntimeError where `device` is not available.
+    """
+    chosen = _device(device) if device is not None else CPU
+    _device._default = CPU if chosen.type == "cpu" else chosen
+
+
+_device = device
+
+
+def usable(name, device):
+    """The device of a call's argument, the default one for None. RuntimeError, said by `name`, unless it is the CPU."""
+    chosen = _device._default if device is None else _device(device)
+    if chosen.type != "cpu":
+        raise RuntimeError(f"{name}device {chosen} is not available in this build: only cpu")
+    return CPU

@@ -15,7 +15,7 @@ from . import calls, dtypes, interception, recording
 from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
-from .device import device as device_type
+from .device import device as device_type, usable
 from .layout import Layout, contiguous_strides, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend
@@ -518,8 +518,8 @@ class Tensor:
     def to(self, *args, **kwargs):
         """to(dtype), to(device, dtype), to(other), non_blocking and copy as in PyTorch. Itself when nothing changes."""
         dtype, device, copy = parse_to(*args, **kwargs)
-        if device is not None and device.type != "cpu":
-            raise RuntimeError(f"to: device {device} is not available in this build")
+        if device is not None:
+            usable("to: ", device)
         return _converted(self, dtype or self._layout.dtype, kwargs.get("memory_format"), copy)
 
     def cpu(self, memory_format=None):
@@ -527,6 +527,9 @@ class Tensor:
 
     def cuda(self, device=None, non_blocking=False, memory_format=None):
         return self.to(device_type("cuda"))
+
+    def xpu(self, device=None, non_blocking=False, memory_format=None):
+        return self.to(device_type("xpu"))
 
     def contiguous(self, memory_format=None):
         """Itself where elements lie in row-major order (or that of `memory_format`), else a copy that does."""
