@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .ops import namespace
+from .tensor import Tensor as Tensor
 
 globals().update(namespace("fft"))
 

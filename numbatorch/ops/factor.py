@@ -9,12 +9,7 @@ import math
 import numpy as np
 
 from .declare import OPS, composite, foreign
-from .linalg import adjoint, array, result, solve_triangular
-
-
-def by_columns(t):
-    """The matrices laid out by columns, as LAPACK leaves them."""
-    return t.transpose(-2, -1).contiguous().transpose(-2, -1)
+from .linalg import adjoint, array, by_columns, result, solve_triangular
 
 
 def _named(name, fields, values):

@@ -25,20 +25,21 @@ def _complex_gradient(grad, dims, inverse, factor):
 
 
 @foreign(name="_fft_c2c", method=False, grad=_complex_gradient)
-def complex_transform(input, dims: tuple, inverse: bool, factor: float, fast: tuple = ()):
-    """sum over n of x[n] exp(-+2 pi i k n / N) along dims, times factor. `fast` (or dims) vary fastest in memory."""
+def complex_transform(input, dims: tuple, inverse: bool, factor: float, last: tuple = ()):
+    """sum over n of x[n] exp(-+2 pi i k n / N) along dims, times factor. `last` is a dimension to vary fastest."""
     values = input.detach().numpy()
     function = np.fft.ifftn if inverse else np.fft.fftn
     unscaled = function(values, axes=dims, norm="forward" if inverse else "backward")
-    return _scaled(unscaled, factor, values.dtype, fast or dims)
+    return _scaled(unscaled, factor, values.dtype, values.strides, (*dims, *last), last)
 
 
-def _scaled(values, factor, dtype, dims):
-    """A tensor of values times factor; the transformed dimensions vary fastest in memory, as in PyTorch."""
+def _scaled(values, factor, dtype, strides, dims, last):
+    """A tensor of values times factor. In memory dims vary faster than the others, `last` fastest, and otherwise as
+    the operand's `strides` say: PyTorch's order."""
     from ..creation import from_numpy
     if factor != 1.0:
         values = values * values.real.dtype.type(factor)
-    order = [d for d in range(values.ndim) if d not in dims] + sorted(dims)
+    order = sorted(range(values.ndim), key=lambda d: (d in last, d in dims, -strides[d]))
     ordered = from_numpy(np.asarray(values.transpose(order), dtype=dtype, order="C"))
     return ordered.permute(*(order.index(d) for d in range(values.ndim)))
 
@@ -70,7 +71,7 @@ def real_to_half(input, dim: int, factor: float):
     """The first N // 2 + 1 frequencies of real input along dim, times factor."""
     values = input.detach().numpy()
     dtype = np.complex64 if values.dtype == np.float32 else np.complex128
-    return _scaled(np.fft.rfft(values, axis=dim), factor, dtype, (dim,))
+    return _scaled(np.fft.rfft(values, axis=dim), factor, dtype, values.strides, (dim,), (dim,))
 
 
 def _half_gradient(grad, dim, n, factor):
@@ -79,11 +80,12 @@ def _half_gradient(grad, dim, n, factor):
 
 
 @foreign(name="_fft_c2r", method=False, grad=_half_gradient)
-def half_to_real(input, dim: int, n: int, factor: float):
-    """The real signal of n points whose half-spectrum the input is, times factor."""
+def half_to_real(input, dim: int, n: int, factor: float, others: tuple = ()):
+    """The real signal of n points whose half-spectrum the input is, times factor; then `others` vary fastest."""
     values = input.detach().numpy()
     dtype = np.float32 if values.dtype == np.complex64 else np.float64
-    return _scaled(np.fft.irfft(values, n, axis=dim, norm="forward"), factor, dtype, (dim,))
+    real = np.fft.irfft(values, n, axis=dim, norm="forward")
+    return _scaled(real, factor, dtype, values.strides, (*others, dim), (dim,))
 
 
 # ------------------------------------------------------------------ arguments
@@ -166,8 +168,9 @@ def _forward_real(name, input, s, dim, norm, inverse=False):
     result = real_to_half.call(input, dims[-1], _factor(norm, inverse, _product(sizes)))
     if inverse:
         result = result.conj()
-    fast = () if inverse else dims
-    return complex_transform.call(result, dims[:-1], inverse, 1.0, fast) if len(dims) > 1 else result
+    if len(dims) == 1:
+        return result
+    return complex_transform.call(result, dims[:-1], inverse, 1.0, () if inverse else dims[-1:])
 
 
 def _backward_real(name, input, s, dim, norm, inverse=True):
@@ -182,7 +185,7 @@ def _backward_real(name, input, s, dim, norm, inverse=True):
         input = complex_transform.call(input, dims[:-1], inverse, 1.0)
     if not inverse:
         input = input.conj()
-    return half_to_real.call(input, dims[-1], sizes[-1], _factor(norm, inverse, _product(sizes)))
+    return half_to_real.call(input, dims[-1], sizes[-1], _factor(norm, inverse, _product(sizes)), dims[:-1])
 
 
 # ------------------------------------------------------------------ public names

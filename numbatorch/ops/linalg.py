@@ -39,6 +39,11 @@ def result(value, dtype=None, columns=False):
     return from_numpy(np.asarray(value, dtype=dtype, order="C"))
 
 
+def by_columns(t):
+    """The matrices laid out by columns, as LAPACK leaves them."""
+    return t.transpose(-2, -1).contiguous().transpose(-2, -1)
+
+
 def eye_like(t):
     from ..creation import eye
     return eye(t.shape[-1], dtype=t.dtype)
@@ -178,7 +183,10 @@ def solve(A, B, *, left=True):
         x = solve_matrices.call(A, B)
     else:
         x = solve_matrices.call(A.transpose(-2, -1), B.transpose(-2, -1)).transpose(-2, -1)
-    return x.squeeze(-1) if vector else x
+    if not vector:
+        return x
+    x = x.squeeze(-1)
+    return by_columns(x) if x.ndim > 1 else x  # vectors lie in memory as PyTorch leaves them: like one matrix
 
 
 @composite(namespaces="linalg", out=True)
@@ -186,7 +194,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     """X with A X = B (X A = B when not `left`) for triangular A; the other triangle is not read."""
     array("linalg.solve_triangular", A, True)
     part = OPS["triu" if upper else "tril"].call(A, (1 if upper else -1) if unitriangular else 0)
-    return solve.call(part + eye_like(A) if unitriangular else part, B, left=left)
+    return by_columns(solve.call(part + eye_like(A) if unitriangular else part, B, left=left))
 
 
 # ------------------------------------------------------------------ factorisations
@@ -224,7 +232,7 @@ def top_cholesky(input, upper=False):
 def _qr_tall(q, r, grad_q, grad_r):
     m = r @ adjoint(grad_r) - adjoint(grad_q) @ q
     low = OPS["tril"].call(m, -1)
-    m = low + adjoint(low) + OPS["diag_embed"].call(m.diagonal(0, -2, -1))
+    m = low + adjoint(low) + OPS["diag_embed"].call(m.diagonal(0, -2, -1).real.to(m.dtype))  # R's diagonal is real
     return adjoint(solve.call(r, adjoint(grad_q + q @ m)))
 
 

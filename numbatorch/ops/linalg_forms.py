@@ -7,6 +7,7 @@ from .declare import OPS, composite
 from .linalg import (
     adjoint,
     array,
+    by_columns,
     cholesky,
     eigh,
     eye_like,
@@ -103,6 +104,31 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     return vector_norm_of(A, ord, dim, keepdim, dtype)
 
 
+@composite(out=True, method=False)
+def nuclear_norm(input, dim=None, keepdim=False):
+    """Sum of the singular values of matrices in the two dimensions `dim`, the last when None: `linalg.matrix_norm`."""
+    if isinstance(dim, bool):  # nuclear_norm(input, keepdim)
+        dim, keepdim = None, dim
+    return matrix_norm.call(input, "nuc", (-2, -1) if dim is None else dim, keepdim)
+
+
+@composite(out=True, method=False)
+def frobenius_norm(input, dim, keepdim=False):
+    """Root of the sum of squares over one or two `dim` (over all for an empty tuple): `linalg.vector_norm`."""
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) > 2:
+        raise RuntimeError(f"frobenius_norm: expected at most 2 dimensions, but got {len(dims)} dimensions instead: "
+                           f"dim={dim}; linalg.vector_norm takes any number")
+    return vector_norm_of(input, 2.0, dims or None, keepdim)
+
+
+@composite(method=False)
+def native_norm(input, p=2, dim=None, keepdim=False, dtype=None):
+    """What PyTorch runs `norm` of sparse tensors with. NotImplementedError, as PyTorch's for dense ones."""
+    raise NotImplementedError("native_norm: only sparse tensors have it, and numbatorch has none; use "
+                              "linalg.vector_norm")
+
+
 @composite(namespaces="linalg", out=True)
 def cond(A, p=None):
     """Condition number: the norm of A times that of its inverse; for p None, 2 and -2 from singular values."""
@@ -161,6 +187,14 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
     return (values > bound).sum(-1)
 
 
+def _in_rows(x, rows):
+    """x laid out by columns as the first of `rows` rows, where LAPACK leaves a solution."""
+    missing = rows - x.shape[-2]
+    if missing:
+        x = OPS["cat"].call([x, x.new_zeros((*x.shape[:-2], missing, x.shape[-1]))], -2)
+    return by_columns(x).narrow(-2, 0, rows - missing)
+
+
 @composite(namespaces="linalg", out=True)
 def lstsq(A, B, rcond=None, *, driver=None):
     """(solution, residuals, rank, singular_values) of min |A X - B|; B may be vectors.
@@ -181,7 +215,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if right.shape[-2:-1] != A.shape[-2:-1]:
         raise RuntimeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {tuple(A.shape)} and "
                            f"{tuple(B.shape)}")
-    x = pinv.call(A, rcond) @ right
+    x = _in_rows(pinv.call(A, rcond) @ right, max(A.shape[-2:]))
     from ..creation import empty
     rank = matrix_rank.call(A, rtol=rcond) if driver != "gels" else empty(0, dtype=dtypes.int64)
     residuals = x.abs().reshape(-1).narrow(0, 0, 0)
@@ -435,6 +469,6 @@ def cholesky_inverse(L, upper=False):
     """Inverse of A = L L^H (L^H L when `upper`)."""
     lower = OPS["tril"].call(adjoint(L) if upper else L)
     half = inverse.call(lower)
-    return adjoint(half) @ half
+    return by_columns(adjoint(half) @ half)
 
 

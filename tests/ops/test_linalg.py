@@ -74,3 +74,35 @@ def test_norms():
     a = nt.from_numpy(TALL)
     for ord in (None, "fro", "nuc", 1, -1, 2, -2, float("inf")):
         assert float(nt.linalg.norm(a, ord)) == pytest.approx(np.linalg.norm(TALL, ord))
+
+
+def test_old_norms():
+    a = nt.from_numpy(SQUARE)
+    values = np.linalg.svd(SQUARE, compute_uv=False).sum(-1)
+    np.testing.assert_allclose(nt.nuclear_norm(a, (1, 2)).numpy(), values)
+    assert nt.nuclear_norm(a[0], True).shape == (1, 1)
+    assert nt.nuclear_norm(a[0]).item() == pytest.approx(values[0])
+    np.testing.assert_allclose(nt.nuclear_norm(a).numpy(), values)
+    with pytest.raises(RuntimeError, match="at most 2 dimensions"):
+        nt.frobenius_norm(a, (0, 1, 2))
+    np.testing.assert_allclose(nt.frobenius_norm(a, (0, 2)).numpy(), np.sqrt((SQUARE**2).sum((0, 2))))
+    assert nt.frobenius_norm(a, ()).item() == pytest.approx(np.sqrt((SQUARE**2).sum()))
+    with pytest.raises(NotImplementedError, match="native_norm"):
+        nt.native_norm(a)
+
+
+def test_results_lie_in_memory_as_lapack_leaves_them():
+    a, b = nt.from_numpy(SQUARE), nt.from_numpy(RANDOM.standard_normal((2, 4, 3)))
+    assert nt.linalg.solve(a, b).stride() == (12, 1, 4)
+    assert nt.linalg.solve(a, b[..., 0]).stride() == (1, 2)
+    assert nt.linalg.solve_triangular(a, b.mT, upper=True, left=False).stride() == (12, 1, 3)
+    tall = nt.from_numpy(TALL)
+    assert nt.linalg.lstsq(tall, tall).solution.stride() == (1, 5)
+    assert nt.cholesky_inverse(nt.linalg.cholesky(nt.from_numpy(POSITIVE))).stride() == (16, 1, 4)
+
+
+def test_complex_qr_keeps_the_diagonal_of_r_real():
+    values = RANDOM.standard_normal((3, 3)) + 1j * RANDOM.standard_normal((3, 3))
+    x = nt.from_numpy(values).requires_grad_()
+    assert nt.autograd.gradcheck(nt.linalg.qr, (x,))
+    assert nt.autograd.gradgradcheck(nt.linalg.qr, (x,))
