@@ -8,7 +8,7 @@ from .tensor import Tensor, tensor
 
 _REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift",
               "matmul")
-_DUNDERS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_divide", "floordiv": "floor_divide",
+DUNDERS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "true_divide", "floordiv": "floor_divide",
             "mod": "remainder", "pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
             "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "matmul": "matmul"}
 _COMPARE = ("lt", "le", "gt", "ge", "eq", "ne")
@@ -25,7 +25,7 @@ def install():
                         setattr(Tensor, name, property(op.call) if op.method == "property" else op.call)
                     if op.call_inplace is not None and f"{name}_" not in Tensor.__dict__:
                         setattr(Tensor, f"{name}_", op.call_inplace)
-    for python, name in _DUNDERS.items():
+    for python, name in DUNDERS.items():
         op = OPS.get(name)
         if op is None:
             continue

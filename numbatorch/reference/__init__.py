@@ -1,0 +1,45 @@
+"""The reference: pages about every op, and the type stub, both written from the op table.
+
+    python -m numbatorch.reference          says which files are out of date
+    python -m numbatorch.reference --write  writes them
+"""
+
+from pathlib import Path
+
+from . import facts, pages
+
+COMMAND = "python -m numbatorch.reference --write"
+
+
+def files():
+    """{path below the package: text} of every file that is written from the table."""
+    return pages.files()
+
+
+def stale(root: Path = facts.ROOT):
+    """Paths of files that are missing, out of date, or left over."""
+    wanted = files()
+    left = [p.relative_to(root).as_posix() for p in sorted((root / pages.FOLDER).glob("*.md"))]
+    changed = [p for p, text in wanted.items() if not (root / p).exists() or (root / p).read_text() != text]
+    return changed + [p for p in left if p not in wanted]
+
+
+def write(root: Path = facts.ROOT):
+    """Write what is out of date, remove what is left over; returns the paths."""
+    wanted, changed = files(), stale(root)
+    for path in changed:
+        if path in wanted:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(wanted[path])
+        else:
+            (root / path).unlink()
+    return changed
+
+
+def entry(name):
+    """Text of the entry of an op, by any of its names. KeyError for other names."""
+    for key, op in facts.ops():
+        found = facts.names(op)
+        if name in (key, op.name, *op.aliases, *found.functions, *found.methods, *found.properties, *found.inplace):
+            return "\n".join(pages.entry(key, op))
+    raise KeyError(name)
