@@ -7,6 +7,7 @@ Each interval has a Chebyshev series, interpolated at 40 digits; from 8 on Hanke
 from ..expr import functions as f
 from .declare import FLOAT, elementwise
 from .elementary import scalar_function
+from .pointwise import ORDERED
 
 # J0(x), x^2 in [0, 64]
 J0_NEAR = (
@@ -214,7 +215,8 @@ def modified_second_kind(order, x, scaled):
 
 
 def _special(name, text, formula):
-    return scalar_function(name, text, lambda x: formula(wide(x)), namespaces=("special",), differentiable=False)
+    return scalar_function(name, text, lambda x: formula(wide(x)), namespaces=("special",), differentiable=False,
+                           dtypes=ORDERED)
 
 
 for _order in (0, 1):
@@ -230,14 +232,14 @@ for _order in (0, 1):
              lambda x, order=_order: modified_second_kind(order, x, True))
 
 
-@elementwise(promote=FLOAT, namespaces="special", inplace=False, differentiable=False)
+@elementwise(promote=FLOAT, namespaces="special", inplace=False, differentiable=False, dtypes=ORDERED)
 def spherical_bessel_j0(input):
     """sin(input) / input, 1 at 0 and 0 at infinity: the spherical Bessel function of order 0."""
     x = wide(input)
     return f.where(f.isinf(x), 0.0, f.where(f.eq(x, 0), 1.0, f.sin(x) / x))
 
 
-@elementwise(promote=FLOAT, namespaces="special", inplace=False, differentiable=False)
+@elementwise(promote=FLOAT, namespaces="special", inplace=False, differentiable=False, dtypes=ORDERED)
 def airy_ai(input):
     """Airy's function Ai, the bounded solution of y'' = x y."""
     x = wide(input)

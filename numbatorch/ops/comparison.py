@@ -2,9 +2,8 @@
 
 from ..expr import functions as f
 from .declare import elementwise
-from .pointwise import REAL_NUMBERS
+from .pointwise import ORDERED
 
-_ORDERED = ("bool", *REAL_NUMBERS)
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 
 
@@ -20,10 +19,10 @@ def _comparison(name, aliases, function, text, dtypes=None, float8=False):
 
 eq = _comparison("eq", (), f.eq, "==", float8=True)
 ne = _comparison("ne", ("not_equal",), f.ne, "!=", float8=True)
-lt = _comparison("lt", ("less",), f.lt, "<", _ORDERED)
-le = _comparison("le", ("less_equal",), f.le, "<=", _ORDERED)
-gt = _comparison("gt", ("greater",), f.gt, ">", _ORDERED)
-ge = _comparison("ge", ("greater_equal",), f.ge, ">=", _ORDERED)
+lt = _comparison("lt", ("less",), f.lt, "<", ORDERED)
+le = _comparison("le", ("less_equal",), f.le, "<=", ORDERED)
+gt = _comparison("gt", ("greater",), f.gt, ">", ORDERED)
+ge = _comparison("ge", ("greater_equal",), f.ge, ">=", ORDERED)
 
 
 @elementwise(result="bool", differentiable=False, casts=True)
@@ -107,13 +106,13 @@ def isfinite(input):
 @elementwise(result="bool", differentiable=False, inplace=False)
 def isposinf(input):
     """True where +inf."""
-    return f.eq(input, float("inf"))
+    return f.isinf(input) & f.gt(input, 0)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False)
 def isneginf(input):
     """True where -inf."""
-    return f.eq(input, float("-inf"))
+    return f.isinf(input) & f.lt(input, 0)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False)

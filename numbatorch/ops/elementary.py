@@ -2,46 +2,47 @@
 
 from ..expr import functions as f
 from .declare import FLOAT, elementwise
+from .pointwise import FLOATS, REAL_NUMBERS
 
 # Rounding.
 
-@elementwise
+@elementwise(dtypes=REAL_NUMBERS)
 def floor(input):
     """The largest integer not above `input`."""
     return f.floor(input)
 
 
-@elementwise
+@elementwise(dtypes=REAL_NUMBERS)
 def ceil(input):
     """The smallest integer not below `input`."""
     return f.ceil(input)
 
 
-@elementwise(aliases=("fix",))
+@elementwise(aliases=("fix",), dtypes=REAL_NUMBERS)
 def trunc(input):
     """`input` rounded towards zero."""
     return f.trunc(input)
 
 
-@elementwise(name="round_half_even", method=False)
+@elementwise(name="round_half_even", method=False, dtypes=REAL_NUMBERS)
 def round_half_even(input):
     """`input` rounded to the nearest integer, halves to even."""
     return f.rint(input)
 
 
-@elementwise(name="round_scaled", method=False)
+@elementwise(name="round_scaled", method=False, dtypes=FLOATS)
 def round_scaled(input, scale: float):
     """`input` rounded at `scale` steps a unit."""
     return f.rint(input * scale) / scale
 
 
-@elementwise(name="round_coarse", method=False)
+@elementwise(name="round_coarse", method=False, dtypes=FLOATS)
 def round_coarse(input, step: float):
     """`input` rounded to multiples of `step`."""
     return f.rint(input / step) * step
 
 
-@elementwise
+@elementwise(dtypes=FLOATS)
 def frac(input):
     """input - trunc(input)."""
     return input - f.trunc(input)
@@ -102,13 +103,13 @@ def atan2(input, other):
     return f.atan2(input, other)
 
 
-@elementwise(only_tensors=("input", "other"))
+@elementwise(only_tensors=("input", "other"), dtypes=FLOATS)
 def hypot(input, other):
     """sqrt(input**2 + other**2) without overflow."""
     return f.hypot(input, other)
 
 
-@elementwise(differentiable=False, only_tensors=("input", "other"))
+@elementwise(differentiable=False, only_tensors=("input", "other"), dtypes=FLOATS)
 def nextafter(input, other):
     """The next representable value after `input` towards `other`."""
     return f.nextafter(input, other)

@@ -3,7 +3,9 @@
 from ..expr import functions as f
 from .declare import FLOAT, elementwise, neutral
 
-REAL_NUMBERS = ("uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+REAL_NUMBERS = ("uint8", "int8", "int16", "int32", "int64", *FLOATS)
+ORDERED = ("bool", *REAL_NUMBERS)
 
 
 def _no_bool(op, specs, statics):
@@ -168,7 +170,7 @@ def cube(input):
     return input * input * input
 
 
-@elementwise(result="real")
+@elementwise(result="real", promote=FLOAT)
 def angle(input):
     """atan2(imaginary part, real part); of reals 0 or pi."""
     return f.where(f.isnan(f.real(input)), f.real(input), f.atan2(f.imag(input), f.real(input)))

@@ -4,6 +4,7 @@ from ..expr import functions as f
 from .bessel import wide
 from .declare import FLOAT, OPS, composite, elementwise
 from .elementary import scalar_function
+from .pointwise import ORDERED
 
 _SPECIAL = ("special",)
 
@@ -40,7 +41,7 @@ def _erfcx_far(size):
     return 0.5641895835477563 / size * total
 
 
-@elementwise(promote=FLOAT, namespaces="special", inplace=False,
+@elementwise(promote=FLOAT, namespaces="special", inplace=False, dtypes=ORDERED,
              grad=lambda grad, input, result: grad * (2 * input * result - 1.1283791670955126))
 def erfcx(input):
     """e^(input^2) erfc(input); on the right from log_ndtr, which keeps e^-(x^2) apart, and the asymptotic series."""
@@ -93,7 +94,7 @@ def _declare_chebyshev(kind, shifted):
     op.__name__ = ("shifted_" if shifted else "") + f"chebyshev_polynomial_{kind}"
     where = "2 input - 1" if shifted else "input"
     op.__doc__ = f"Chebyshev polynomial {kind.upper()} of degree n at {where}; 0 for n < 0."
-    elementwise(op, promote=FLOAT, namespaces="special", inplace=False, differentiable=False)
+    elementwise(op, promote=FLOAT, namespaces="special", inplace=False, differentiable=False, dtypes=ORDERED)
 
 
 for _kind in "tuvw":
