@@ -54,17 +54,23 @@ if TYPE_CHECKING:
     tensor: Any  # the function, not the module
 __version__ = "0.1.0"
 
-_SUBMODULES = frozenset("amp nn optim utils linalg fft special signal serialization safetensors library random backends "
-                        "cuda cpu datasets testing version masked sparse".split())
-
-
-_NAMES = {**dict.fromkeys("autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype is_autocast_cache_enabled set_autocast_cache_enabled clear_autocast_cache is_autocast_available "
-                          "get_autocast_cpu_dtype set_autocast_cpu_dtype is_autocast_cpu_enabled "
-                          "set_autocast_cpu_enabled get_autocast_gpu_dtype set_autocast_gpu_dtype".split(),
-                          "amp.autocast_mode"), "GradScaler": "amp",
-          "Generator": "generator", "default_generator": "generator", "save": "serialization", "load": "serialization",
-          "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random",
-          "set_rng_state": "random"}
+# Imported when first named: submodules, and names by the submodule that defines them.
+_SUBMODULES = frozenset("""
+    _C amp backends cpu cuda datasets fft library linalg masked nn optim overrides random safetensors serialization signal
+    sparse special testing utils version
+""".split())
+_DEFINED_IN = {
+    "amp": "GradScaler",
+    "amp.autocast_mode": """
+        autocast clear_autocast_cache get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype
+        is_autocast_available is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled
+        set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
+        set_autocast_enabled set_autocast_gpu_dtype""",
+    "generator": "Generator default_generator",
+    "random": "get_rng_state initial_seed manual_seed seed set_rng_state",
+    "serialization": "load save",
+}
+_NAMES = {name: module for module, names in _DEFINED_IN.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

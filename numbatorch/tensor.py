@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import calls, dtypes, interception, recording
+from . import calls, dtypes, interception, recording, subclassing
 from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
@@ -186,12 +186,15 @@ class Tensor:
         return self._layout.is_contiguous if memory_format is None else has_format(self._layout, memory_format.name)
 
     def is_floating_point(self):
+        """Whether the dtype is a floating-point one."""
         return self._layout.dtype.category == dtypes.FLOAT
 
     def is_complex(self):
+        """Whether the dtype is complex."""
         return self._layout.dtype.category == dtypes.COMPLEX
 
     def is_signed(self):
+        """Whether the dtype has numbers below 0."""
         return self._layout.dtype.is_signed
 
     def is_conj(self):
@@ -761,3 +764,4 @@ def tensor(value):
 
 
 calls.Tensor = recording.Tensor = interception.Tensor = Tensor
+subclassing.install(Tensor)
