@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy as copying
 import ctypes
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from .plan import backend
 from .recording import Layouts
 from .size import Size
 from .storage import Storage, UntypedStorage, window
+
+if TYPE_CHECKING:
+    from .utils.hooks import RemovableHandle
 
 _new = object.__new__
 _readers: dict = {}  # functions from an address to a Python number, by dtype
@@ -61,32 +65,6 @@ class Tensor:
     _storage: Storage
     _ptr: int
 
-    if TYPE_CHECKING:  # methods from the op table
-        def __getattr__(self, name: str) -> Any: ...
-        def __add__(self, other) -> Tensor: ...
-        def __radd__(self, other) -> Tensor: ...
-        def __sub__(self, other) -> Tensor: ...
-        def __rsub__(self, other) -> Tensor: ...
-        def __mul__(self, other) -> Tensor: ...
-        def __rmul__(self, other) -> Tensor: ...
-        def __truediv__(self, other) -> Tensor: ...
-        def __rtruediv__(self, other) -> Tensor: ...
-        def __pow__(self, other) -> Tensor: ...
-        def __matmul__(self, other) -> Tensor: ...
-        def __and__(self, other) -> Tensor: ...
-        def __or__(self, other) -> Tensor: ...
-        def __xor__(self, other) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __lt__(self, other) -> Tensor: ...
-        def __gt__(self, other) -> Tensor: ...
-        def __le__(self, other) -> Tensor: ...
-        def __ge__(self, other) -> Tensor: ...
-        def __eq__(self, other) -> Tensor: ...  # type: ignore[override]
-        def __ne__(self, other) -> Tensor: ...  # type: ignore[override]
-        def __getitem__(self, index) -> Tensor: ...
-        def __setitem__(self, index, value) -> None: ...
-
     def __new__(cls, *data, dtype=None, device=None):
         from .creation import empty, tensor
         default = dtypes.get_default_dtype()
@@ -115,19 +93,19 @@ class Tensor:
     # ---------------------------------------------------------------- what it is
 
     @property
-    def shape(self):
+    def shape(self) -> Size:
         return Size(self._layout.shape)
 
     @property
-    def dtype(self):
+    def dtype(self) -> dtypes.dtype:
         return self._layout.dtype
 
     @property
-    def device(self):
+    def device(self) -> device_type:
         return self._layout.device
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self._layout.ndim
 
     @property
@@ -136,11 +114,11 @@ class Tensor:
         return strided
 
     @property
-    def itemsize(self):
+    def itemsize(self) -> int:
         return self._layout.dtype.itemsize
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return self._layout.numel * self._layout.dtype.itemsize
 
     def size(self, dim=None):
@@ -160,68 +138,68 @@ class Tensor:
         from .layout import wrap_dim
         return self._layout.strides[wrap_dim(dim, self._layout.ndim)]
 
-    def storage_offset(self):
+    def storage_offset(self) -> int:
         """Elements between the start of the storage and element 0."""
         return (self._ptr - self._storage.ptr) // self._layout.dtype.itemsize
 
-    def dim(self):
+    def dim(self) -> int:
         return self._layout.ndim
 
     ndimension = dim
 
-    def numel(self):
+    def numel(self) -> int:
         return self._layout.numel
 
     nelement = numel
 
-    def element_size(self):
+    def element_size(self) -> int:
         return self._layout.dtype.itemsize
 
-    def data_ptr(self):
+    def data_ptr(self) -> int:
         """Address of element 0."""
         return self._ptr if self._layout.numel else 0
 
-    def is_contiguous(self, memory_format=None):
+    def is_contiguous(self, memory_format=None) -> bool:
         """Whether elements lie in row-major order, or in that of `memory_format`."""
         return self._layout.is_contiguous if memory_format is None else has_format(self._layout, memory_format.name)
 
-    def is_floating_point(self):
+    def is_floating_point(self) -> bool:
         """Whether the dtype is a floating-point one."""
         return self._layout.dtype.category == dtypes.FLOAT
 
-    def is_complex(self):
+    def is_complex(self) -> bool:
         """Whether the dtype is complex."""
         return self._layout.dtype.category == dtypes.COMPLEX
 
-    def is_signed(self):
+    def is_signed(self) -> bool:
         """Whether the dtype has numbers below 0."""
         return self._layout.dtype.is_signed
 
-    def is_conj(self):
+    def is_conj(self) -> bool:
         return False
 
-    def is_neg(self):
+    def is_neg(self) -> bool:
         return False
 
-    def resolve_conj(self):
+    def resolve_conj(self) -> Tensor:
         return self
 
-    def resolve_neg(self):
+    def resolve_neg(self) -> Tensor:
         return self
 
-    def is_inference(self):
+    def is_inference(self) -> bool:
         return False
 
-    def is_pinned(self):
+    def is_pinned(self) -> bool:
         return False
 
-    def is_shared(self):
+    def is_shared(self) -> bool:
         return False
 
-    def is_set_to(self, other):
+    def is_set_to(self, other) -> bool:
         return self._ptr == other._ptr and self._layout is other._layout
 
-    def get_device(self):
+    def get_device(self) -> int:
         return -1
 
     is_cuda = is_sparse = is_quantized = is_meta = is_mkldnn = is_mps = is_xpu = is_nested = False
@@ -229,7 +207,7 @@ class Tensor:
     is_cpu = True
     names = property(lambda self: (None,) * self._layout.ndim)
 
-    def untyped_storage(self):
+    def untyped_storage(self) -> UntypedStorage:
         """The storage, shared by all views of the same memory."""
         return UntypedStorage(self._storage)
 
@@ -246,14 +224,14 @@ class Tensor:
     # ---------------------------------------------------------------- gradients
 
     @property
-    def requires_grad(self):
+    def requires_grad(self) -> bool:
         return self._needs_grad
 
     @requires_grad.setter
     def requires_grad(self, value):
         self.requires_grad_(value)
 
-    def requires_grad_(self, requires_grad=True):
+    def requires_grad_(self, requires_grad=True) -> Tensor:
         """Record operations on this tensor from now on. RuntimeError for integers and for results."""
         if requires_grad and self._layout.dtype.category < dtypes.FLOAT:
             raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, this one is "
@@ -268,7 +246,7 @@ class Tensor:
         return self
 
     @property
-    def is_leaf(self):
+    def is_leaf(self) -> bool:
         return self.grad_fn is None
 
     @property
@@ -278,11 +256,11 @@ class Tensor:
         return self._node
 
     @property
-    def output_nr(self):
+    def output_nr(self) -> int:
         return self._output_index
 
     @property
-    def grad(self):
+    def grad(self) -> Tensor | None:
         return self._grad
 
     @grad.setter
@@ -304,18 +282,18 @@ class Tensor:
         self._grad = None
 
     @property
-    def retains_grad(self):
+    def retains_grad(self) -> bool:
         return self._retains
 
     @property
-    def _version(self):
+    def _version(self) -> int:
         return self._storage.version
 
-    def _is_view(self):
+    def _is_view(self) -> bool:
         return self._base is not None
 
     @property
-    def data(self):
+    def data(self) -> Tensor:
         """The same memory, outside the tape."""
         return alias(self, self._layout)
 
@@ -325,22 +303,22 @@ class Tensor:
             raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
         self._layout, self._storage, self._ptr = other._layout, other._storage, other._ptr
 
-    def detach(self):
+    def detach(self) -> Tensor:
         """The same memory, outside the tape."""
         return alias(self, self._layout)
 
-    def detach_(self):
+    def detach_(self) -> Tensor:
         """Take this tensor off the tape."""
         if self._base is not None and self._needs_grad:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node, self._needs_grad, self._output_index = None, False, 0
         return self
 
-    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
         run_backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    def retain_grad(self):
+    def retain_grad(self) -> None:
         """Keep `.grad` of a result, too."""
         if not self._needs_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
@@ -354,7 +332,7 @@ class Tensor:
                 tensor._grad = grads[index] if mode.enabled else grads[index].clone()
         _prehooks(self._node)[f"retain_grad {index}"] = keep
 
-    def register_hook(self, hook):
+    def register_hook(self, hook) -> RemovableHandle:
         """Call hook(grad) when the gradient of this tensor is known; what it returns replaces the gradient."""
         from .utils.hooks import RemovableHandle
         if not self._needs_grad:
@@ -384,7 +362,7 @@ class Tensor:
             hooks[key] = hooks.pop(key)
         return handle
 
-    def register_post_accumulate_grad_hook(self, hook):
+    def register_post_accumulate_grad_hook(self, hook) -> RemovableHandle:
         """Call hook(tensor) after `.grad` of this leaf was added to."""
         from .utils.hooks import RemovableHandle
         if not self._needs_grad or self._node is not None:
@@ -427,7 +405,7 @@ class Tensor:
         size = own.dtype.itemsize
         return window(self._storage, self._ptr, own.shape, [s * size for s in own.strides], own.dtype.numpy)
 
-    def numpy(self, *, force=False):
+    def numpy(self, *, force=False) -> np.ndarray:
         """The same memory as a NumPy array. RuntimeError on tensors that require grad.
 
         TypeError for dtypes that NumPy does not have: bfloat16, complex32 and float8.
@@ -441,13 +419,13 @@ class Tensor:
             raise TypeError(f"numpy(): NumPy has no {own.name}; convert first: tensor.to({own.familiar}).numpy()")
         return self._array()
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __array_wrap__(self, array, context=None, return_scalar=False):
+    def __array_wrap__(self, array, context=None, return_scalar=False) -> Tensor:
         from .creation import from_numpy
         return from_numpy(np.asarray(array))
 
@@ -456,7 +434,7 @@ class Tensor:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self.numpy().__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
-    def __dlpack_device__(self):
+    def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
 
     def tolist(self):
@@ -464,47 +442,47 @@ class Tensor:
         own = self._layout.dtype
         return (self.detach().to(own.familiar) if own.is_foreign else self.detach())._array().tolist()
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         own = self._layout
         if own.numel != 1:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous" if own.numel == 0 else
                                "Boolean value of Tensor with more than one value is ambiguous")
         return bool(self.item())
 
-    def __int__(self):
+    def __int__(self) -> int:
         return int(self.item())
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self.item())
 
-    def __complex__(self):
+    def __complex__(self) -> complex:
         return complex(self.item())
 
-    def __index__(self):
+    def __index__(self) -> int:
         if self._layout.dtype.category > dtypes.INTEGER or self._layout.numel != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
-    def __len__(self):
+    def __len__(self) -> int:
         if self._layout.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
         return self._layout.shape[0]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         if self._layout.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
-    def __contains__(self, element):
+    def __contains__(self, element) -> bool:
         return bool((self == element).any())
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return id(self)
 
-    def __reversed__(self):
+    def __reversed__(self) -> Tensor:
         return self if self._layout.ndim == 0 else self.flip(tuple(range(self._layout.ndim)))
 
-    def __format__(self, spec):
+    def __format__(self, spec) -> str:
         if self._layout.ndim == 0 and not isinstance(self.item(), complex) and type(self) is Tensor:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
@@ -513,43 +491,43 @@ class Tensor:
         from .printing import text
         return text(self)
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted(set(dir(type(self))) | set(self.__dict__))
 
     # ---------------------------------------------------------------- conversion
 
-    def to(self, *args, **kwargs):
+    def to(self, *args, **kwargs) -> Tensor:
         """to(dtype), to(device, dtype), to(other), non_blocking and copy as in PyTorch. Itself when nothing changes."""
         dtype, device, copy = parse_to(*args, **kwargs)
         if device is not None:
             usable("to: ", device)
         return _converted(self, dtype or self._layout.dtype, kwargs.get("memory_format"), copy)
 
-    def cpu(self, memory_format=None):
+    def cpu(self, memory_format=None) -> Tensor:
         return self
 
-    def cuda(self, device=None, non_blocking=False, memory_format=None):
+    def cuda(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
         return self.to(device_type("cuda"))
 
-    def xpu(self, device=None, non_blocking=False, memory_format=None):
+    def xpu(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
         return self.to(device_type("xpu"))
 
-    def contiguous(self, memory_format=None):
+    def contiguous(self, memory_format=None) -> Tensor:
         """Itself where elements lie in row-major order (or that of `memory_format`), else a copy that does."""
         if memory_format is not None:
             return _converted(self, self._layout.dtype, memory_format)
         return self if self._layout.is_contiguous else _convert(self, self._layout.dtype, True)
 
-    def type_as(self, other):
+    def type_as(self, other) -> Tensor:
         return self.to(other.dtype)
 
-    def pin_memory(self, device=None):
+    def pin_memory(self, device=None) -> Tensor:
         return self
 
-    def share_memory_(self):
+    def share_memory_(self) -> Tensor:
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo) -> Tensor:
         if id(self) in memo:
             return memo[id(self)]
         if self._node is not None:
@@ -584,7 +562,7 @@ class Tensor:
         return _rebuild, (type(self), raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
                           own.strides, self._needs_grad, extra)
 
-    def resize_(self, *size, memory_format=None):
+    def resize_(self, *size, memory_format=None) -> Tensor:
         """Give this tensor another shape, with more memory where it needs it. Contents stay as far as they reach."""
         shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
         if self._needs_grad:
@@ -598,10 +576,10 @@ class Tensor:
         self._layout = new
         return self
 
-    def resize_as_(self, other, memory_format=None):
+    def resize_as_(self, other, memory_format=None) -> Tensor:
         return self.resize_(other.shape)
 
-    def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    def set_(self, source=None, storage_offset=0, size=None, stride=None) -> Tensor:
         """Make this tensor view another tensor's memory, or a storage with the given geometry."""
         if source is None:
             empty = empty_layout(layout(self.dtype, (0,)))
@@ -615,18 +593,18 @@ class Tensor:
             self._storage, self._ptr = storage, storage.ptr + storage_offset * self.itemsize
         return self
 
-    def zero_(self):
+    def zero_(self) -> Tensor:
         """0 everywhere, in place."""
         return OPS["fill"].call_inplace(self, 0)
 
-    def map_(self, other, function):
+    def map_(self, other, function) -> Tensor:
         array, given = self._array(), other._array()
         for at in np.ndindex(array.shape):
             array[at] = function(array[at].item(), given[at].item())
         self._storage.version += 1
         return self
 
-    def apply_(self, function):
+    def apply_(self, function) -> Tensor:
         """Replace each element by function(element), in Python: slow, for tests."""
         array = self._array()
         for at in np.ndindex(array.shape):
@@ -641,7 +619,7 @@ _CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.floa
 
 
 def _cast(dtype):
-    def method(self, memory_format=None):
+    def method(self, memory_format=None) -> Tensor:
         return self if self._layout.dtype is dtype and memory_format is None else _converted(self, dtype, memory_format)
     method.__doc__ = f"This tensor in {dtype}; itself where it is that already."
     return method
