@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy as copying
 import ctypes
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
