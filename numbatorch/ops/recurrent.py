@@ -189,7 +189,9 @@ def _cell(name, kind, input, states, w_ih, w_hh, b_ih, b_hh):
 @composite(method=False)
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """(h', c') of one step of an LSTM: input (N, I), hx = (h, c), each (N, H); weights (4H, I), (4H, H)."""
-    if not isinstance(hx, (list, tuple)) or len(hx) != 2:
+    if not isinstance(hx, (list, tuple)):
+        raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}")
+    if len(hx) != 2:
         raise RuntimeError("lstm_cell expects two hidden states: hx = (h, c)")
     return _cell("lstm_cell", "lstm", input, hx, w_ih, w_hh, b_ih, b_hh)
 
