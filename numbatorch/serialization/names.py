@@ -112,6 +112,8 @@ def known_globals() -> dict[tuple[str, str], Any]:
         ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type,
         ("torch", "Tensor"): numbatorch.Tensor,
         ("torch.nn.parameter", "Parameter"): numbatorch.nn.Parameter,
+        ("torch.nn.parameter", "UninitializedParameter"): numbatorch.nn.UninitializedParameter,
+        ("torch.nn.parameter", "UninitializedBuffer"): numbatorch.nn.UninitializedBuffer,
         ("torch", "Size"): numbatorch.Size,
         ("torch", "device"): numbatorch.device,
         ("torch.serialization", "_get_layout"): get_layout,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy
 
 import numbatorch
+from numbatorch.nn.parameter import is_lazy
 from numbatorch.serialization.names import STORAGE_OF_DTYPE, dtype_name
 
 
@@ -105,6 +106,9 @@ class _CheckpointMixin:
         if isinstance(obj, numbatorch.device):
             index = () if obj.index is None else (obj.index,)
             return _Call(torch_name("torch", "device"), (obj.type, *index))
+        if is_lazy(obj):  # no memory to write
+            facts = (obj.requires_grad, obj.device, obj.dtype)
+            return _Call(torch_name("torch.nn.parameter", type(obj).__name__), facts)
         body = self._tensor_call(obj)
         attributes = {
             name: value for name, value in getattr(obj, "__dict__", {}).items() if not name.startswith("_")

@@ -10,6 +10,8 @@ from typing import Any
 from numbatorch import Tensor, no_grad
 from numbatorch.utils.hooks import RemovableHandle, add_hook
 
+from ..parameter import Parameter, is_lazy
+
 _EXTRA = "_extra_state"
 
 
@@ -207,6 +209,10 @@ def _load_tensor(module: Any, name: str, key: str, own: Any, given: Any, assign:
     if not isinstance(given, Tensor):
         return (f'While copying the parameter named "{key}", expected a Tensor from checkpoint but received '
                 f"{type(given)}")
+    if is_lazy(given):
+        return None if is_lazy(own) else (
+            f'"{key}" has no shape in the checkpoint, but {own.shape} in the model: the checkpoint is that of a lazy '
+            "module which was never called; call it with an example input before saving it.")
     if own.dim() == 0 and given.dim() == 1 and given.shape[0] == 1:  # checkpoints of early days hold no 0-d tensors
         given = given[0]
     if given.shape != own.shape:
@@ -217,7 +223,6 @@ def _load_tensor(module: Any, name: str, key: str, own: Any, given: Any, assign:
             with no_grad():
                 own.copy_(given)
             return None
-        from ..parameter import Parameter
         if isinstance(own, Parameter):
             if not isinstance(given, Parameter):
                 given = Parameter(given, requires_grad=own.requires_grad)
