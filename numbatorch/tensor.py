@@ -202,6 +202,14 @@ class Tensor:
     def get_device(self) -> int:
         return -1
 
+    def is_distributed(self) -> bool:
+        """Whether the tensor is spread over processes: never."""
+        return False
+
+    def is_same_size(self, other) -> bool:
+        """Whether the shapes are equal."""
+        return self._layout.shape == other._layout.shape
+
     is_cuda = is_sparse = is_quantized = is_meta = is_mkldnn = is_mps = is_xpu = is_nested = False
     is_sparse_csr = False
     is_cpu = True
