@@ -79,6 +79,7 @@ class Op:
     divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ("result",)
+    signatures: tuple[str, ...] = ()  # for type checkers, where the result depends on the arguments
     grads: dict[str, Callable] = field(default_factory=dict)
     differentiable: bool = True
     domain: tuple | None = None
