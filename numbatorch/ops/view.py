@@ -70,6 +70,7 @@ def sum_to_size(input, *size):
 # Another shape.
 
 @view(namespaces="Tensor", method=True, spread="size",
+      signatures=("(input, dtype: dtype) -> Tensor", "(input, *size: int | Sequence[int]) -> Tensor"),
       grad=lambda grad, input_layout, size: None if isinstance(size[0] if size else 0, dtype_type)
       else reshape.call(grad, input_layout.shape))
 def view_(input, size: tuple):
