@@ -9,7 +9,7 @@ from . import ops
 
 ops.load()
 
-from . import creation, operators, randomness, windows
+from . import creation, operators, queries, randomness, windows
 from .ops import inplace as _inplace
 
 operators.install()
@@ -17,6 +17,7 @@ globals().update(ops.namespace(""))
 globals().update(_inplace.functions())
 for _module in (creation, randomness, windows):
     globals().update({name: getattr(_module, name) for name in _module.FUNCTIONS})
+globals().update(queries.FUNCTIONS)
 
 from . import autograd, dtypes as _dtypes, indexing
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
@@ -39,7 +40,7 @@ from .creation import (
 from .device import device
 from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .printing import set_printoptions
-from .queries import broadcast_shapes, is_complex, is_floating_point, is_nonzero, is_storage, numel, result_type
+from .queries import broadcast_shapes, is_nonzero, is_storage, numel, result_type, typename
 from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 from .tensor import Size, Tensor, UntypedStorage
 
@@ -56,8 +57,8 @@ __version__ = "0.1.0"
 
 # Imported when first named: submodules, and names by the submodule that defines them.
 _SUBMODULES = frozenset("""
-    _C amp backends cpu cuda datasets fft library linalg masked nn optim overrides random safetensors serialization signal
-    sparse special testing utils version
+    _C amp backends cpu cuda datasets fft library linalg masked nn optim overrides random safetensors serialization
+    signal sparse special testing utils version
 """.split())
 _DEFINED_IN = {
     "amp": "GradScaler",
@@ -69,6 +70,9 @@ _DEFINED_IN = {
     "generator": "Generator default_generator",
     "random": "get_rng_state initial_seed manual_seed seed set_rng_state",
     "serialization": "load save",
+    "sparse": """
+        sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor
+        sparse_csr_tensor""",
 }
 _NAMES = {name: module for module, names in _DEFINED_IN.items() for name in names.split()}
 
