@@ -8,7 +8,7 @@ FAMILIES = (
     "view", "parts", "placing", "splitting", "index", "gathering", "scattering", "rearrange", "join", "pad",
     "contraction", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc", "distance", "native",
     "native_layers", "fake_quantize",
-    "linalg", "linalg_forms", "factor", "indefinite", "fft", "spectral",
+    "linalg", "linalg_forms", "factor", "indefinite", "block_eigen", "fft", "spectral",
     "bessel", "special", "gamma", "integer", "random",
 )
 
