@@ -545,7 +545,7 @@ def new(self, *args):
 for _name, _maker in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones), ("new_full", full),
                       ("new_empty_strided", empty_strided)):
     setattr(Tensor, _name, _method(_maker))
-Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[attr-defined]
+Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[method-assign]
 
 autograd.Tensor, autograd.ones_like = Tensor, ones_like
 

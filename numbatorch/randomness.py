@@ -283,6 +283,6 @@ def bernoulli_(self, p=0.5, *, generator=None):
     return draw("bernoulli_scalar", self, generator, float(p))
 
 
-Tensor.random_, Tensor.bernoulli_ = random_, bernoulli_  # type: ignore[attr-defined]
+Tensor.random_, Tensor.bernoulli_ = random_, bernoulli_  # type: ignore[method-assign]
 
 FUNCTIONS = "rand randn randint randperm rand_like randn_like randint_like normal".split()

@@ -56,12 +56,14 @@ class Buffer(Tensor, metaclass=_BufferType):
     Shares memory with `data`. A buffer that is not `persistent` stays out of `state_dict`.
     """
 
+    persistent: bool
+
     __torch_function__ = _disabled_torch_function_impl
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Tensor:  # type: ignore[misc]
         if data is None:
             data = empty(0)
-        buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer: Any = data.detach().requires_grad_(data.requires_grad)
         buffer.persistent, buffer._is_buffer = persistent, True
         return buffer
 
@@ -179,6 +181,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     """A buffer whose shape is not known yet; `materialize(shape)` makes it a plain tensor."""
 
     cls_to_become = Tensor
+    persistent: bool
     _is_buffer = True
 
     def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None,

@@ -37,7 +37,7 @@ class BatchPickler(pickle.Pickler):
         flat = obj.detach().contiguous().view(-1)
         if flat.dtype == numbatorch.bfloat16:
             flat = flat.view(numbatorch.int16)  # NumPy has no bfloat16 of its own
-        raw = pickle.PickleBuffer(flat.numpy().view(numpy.uint8))
+        raw = pickle.PickleBuffer(flat.numpy().view(numpy.uint8))  # type: ignore[arg-type]  # a buffer from 3.12 on
         is_parameter = type(obj) is not numbatorch.Tensor
         dtype = str(obj.dtype).rpartition(".")[2]
         return rebuild_tensor, (raw, dtype, tuple(obj.shape), obj.requires_grad, is_parameter)
