@@ -85,4 +85,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         found = globals()[name] = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
         return found
+    if name == "torch":  # PyTorch's module holds itself under its own name, and programs say torch.torch
+        import sys
+        return sys.modules[__name__]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ FAMILIES = (
     "contraction", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc", "distance", "native",
     "native_layers", "fake_quantize",
     "linalg", "linalg_forms", "factor", "indefinite", "block_eigen", "fft", "spectral",
-    "bessel", "special", "gamma", "integer", "random",
+    "bessel", "special", "gamma", "integer", "segment", "random", "internal",
 )
 
 
@@ -18,6 +18,14 @@ def load():
     import importlib
     for family in FAMILIES:
         importlib.import_module(f".{family}", __name__)
+
+
+def __getattr__(name):
+    """`aten`, imported when first named."""
+    if name == "aten":
+        import importlib
+        return importlib.import_module(".aten", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = ["FAMILIES", "OPS", "load", "namespace"]

@@ -109,6 +109,15 @@ def _like(input, rank, out, dtype=None):
     return result.with_(shape=result.shape, strides=_channels_last(result.shape))
 
 
+def arranged_as(input, result):
+    """`result` (N, C, h, w) with channels last where `input` has them last."""
+    wanted = _like(input._layout, 2, tuple(result.shape[2:])) if input.ndim == 4 else result._layout
+    if wanted.strides == result._layout.strides:
+        return result
+    from ..creation import channels_last
+    return result.contiguous(memory_format=channels_last)
+
+
 def _channels_last(shape):
     n, c, *sizes = shape
     inner = contiguous_strides((*sizes, c))
@@ -233,8 +242,9 @@ def _define_max(rank):
         return (result, indices) if return_indices else result
 
     def unpool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-        return put_planes.call(input, indices, rank, _unpooled_size(
+        result = put_planes.call(input, indices, rank, _unpooled_size(
             rank, input, indices, kernel_size, stride, padding, output_size))
+        return arranged_as(input, result) if rank == 2 else result
     pool.__doc__ = f"""Maximum of {rank}-dimensional windows; padding counts as -inf. With `return_indices` also
         the flat position of each maximum in its input plane."""
     with_indices.__doc__ = f"`{name}` and the flat position of each maximum."

@@ -198,10 +198,10 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
         for d in range(rank):
             result = _nearest(result, d + 2, out[d], scales[d], mode == "nearest-exact")
         return result.clone() if result is input else result
-    return _blended(input, out, scales, bool(align_corners), mode == "bicubic", antialias)
+    return blended(input, out, scales, bool(align_corners), mode == "bicubic", antialias)
 
 
-def _blended(input, out, scales, align_corners, cubic, antialias):
+def blended(input, out, scales, align_corners, cubic, antialias):
     dtype = input.dtype
     if not dtype.is_floating_point and dtype.name != "uint8":
         kind = "bicubic" if cubic else ("linear", "bilinear", "trilinear")[len(out) - 1]

@@ -1,0 +1,163 @@
+"""Operators that PyTorch has for its own use, under `ops.aten` and where they are also found there, under `torch`."""
+
+from typing import Any
+
+from .declare import OPS, composite, foreign
+from .pool import arranged_as
+
+_BOTH, _ATEN = ("", "ops.aten"), "ops.aten"
+
+
+# ------------------------------------------------------------------ steps of backward passes
+
+@composite(namespaces=_ATEN)
+def _softmax_backward_data(grad_output, output, dim, input_dtype):
+    """The gradient of softmax: output (grad_output - sum over dim of grad_output * output), all of one shape.
+
+    RuntimeError where `input_dtype` is narrower than the gradient.
+    """
+    if input_dtype.itemsize < grad_output.dtype.itemsize:
+        raise RuntimeError(f"_softmax_backward_data: expected grad_output of dtype {input_dtype}, as input_dtype says, "
+                           f"but found {grad_output.dtype}")
+    product = grad_output * output
+    return product - output * product.sum(dim, True)
+
+
+@composite(namespaces=_ATEN, out=True)
+def native_dropout_backward(grad_output, mask, scale):
+    """grad_output where `mask`, times `scale`; 0 elsewhere."""
+    return grad_output * mask.to(grad_output.dtype) * scale
+
+
+def _chosen(grad, indices, input_layout):
+    flat = grad.reshape(*indices.shape[:-2], -1)
+    return flat.gather(-1, indices.flatten(-2)).reshape(indices.shape)
+
+
+@foreign(namespaces=_ATEN, grad_output=_chosen, input=lambda input: input.new_zeros(input.shape))
+def max_pool2d_with_indices_backward(grad_output, input, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+                                     ceil_mode: bool, indices):
+    """grad_output (..., C, h, w) added to zeros of the shape of `input`, at the flat places `indices` of planes."""
+    if grad_output.shape != indices.shape:
+        raise RuntimeError(f"max_pool2d_with_indices_backward: grad_output has shape {list(grad_output.shape)}, "
+                           f"indices {list(indices.shape)}")
+    return arranged_as(input, OPS["_add_planes"].call(grad_output, indices, 2, tuple(input.shape[-2:])))
+
+
+# ------------------------------------------------------------------ normalisation, softmax, resizing
+
+@composite(namespaces=_BOTH, method=False, out=True)
+def _native_batch_norm_legit(input, weight, bias, *rest):
+    """`native_batch_norm` of input, weight, bias, [running_mean, running_var,] training, momentum, eps."""
+    if len(rest) not in (3, 5):
+        raise TypeError(f"_native_batch_norm_legit(): expected 6 arguments, or 8 with running statistics, got "
+                        f"{len(rest) + 3}")
+    running_mean, running_var = rest[:2] if len(rest) == 5 else (None, None)
+    training, momentum, eps = rest[-3:]
+    return OPS["native_batch_norm"].call(input, weight, bias, running_mean, running_var, training, momentum, eps)
+
+
+@composite(namespaces=_ATEN)
+def _batch_norm_with_update(input, weight, bias, running_mean, running_var, momentum, eps):
+    """`native_batch_norm` in training, and an empty tensor, in which other devices keep what their backward needs."""
+    from ..dtypes import uint8
+    results = OPS["native_batch_norm"].call(input, weight, bias, running_mean, running_var, True, momentum, eps)
+    return *results, input.new_empty((0,), dtype=uint8)
+
+
+@composite(namespaces=_ATEN)
+def _safe_softmax(input, dim, dtype=None):
+    """softmax over `dim`, and 0 in rows that are -inf throughout, where softmax gives NaN."""
+    hidden = (input == -float("inf")).all(dim, keepdim=True)
+    rows = input.masked_fill(hidden, 0)  # so that the gradient knows no NaN either
+    return OPS["softmax"].call(rows, dim, dtype=dtype).masked_fill(hidden, 0)
+
+
+@composite(namespaces=_ATEN)
+def _upsample_bilinear2d_aa(input, output_size, align_corners, scales_h=None, scales_w=None, *, scale_factors=None):
+    """`interpolate` of (N, C, H, W) in mode "bilinear" with antialias; `scale_factors` stand for a size left out."""
+    from .resize import blended
+    if input.ndim != 4:
+        raise RuntimeError(f"_upsample_bilinear2d_aa: expected a non-empty 4D tensor, got shape {list(input.shape)}")
+    if isinstance(scales_h, (tuple, list)):  # by place, as one sequence
+        scales_h, scale_factors = None, scales_h
+    if (output_size is None) == (scale_factors is None):
+        raise RuntimeError("_upsample_bilinear2d_aa: must specify exactly one of output_size and scale_factors, got "
+                           f"{output_size} and {scale_factors}")
+    if output_size is None:
+        scales = tuple(scale_factors)
+        output_size = [int(n * s) for n, s in zip(input.shape[2:], scales, strict=True)]
+    else:
+        scales = (scales_h, scales_w)
+    return blended(input, tuple(output_size), scales, align_corners, False, True)
+
+
+# ------------------------------------------------------------------ parts and places
+
+@composite(namespaces=_ATEN)
+def slice(input, dim=0, start=None, end=None, step=1):
+    """The view start:end:step of dimension `dim`."""
+    return OPS["_slice"].call(input, dim, start, end, step)
+
+
+def _inside(name, input, indices):
+    """Indices cut to the sizes that they index, which makes those that a mask hides harmless."""
+    for position, index in enumerate(indices):
+        if not hasattr(index, "_layout"):
+            raise TypeError(f"{name}(): expected Tensor as element {position} of indices, but got "
+                            f"{type(index).__name__}")
+    return tuple(i.clamp(-n, n - 1) for i, n in zip(indices, input.shape, strict=False))
+
+
+@composite(namespaces=_BOTH, method=False)
+def _unsafe_masked_index(input, mask, indices, fill):
+    """input[indices] where `mask`, which has its shape, else `fill`; hidden indices may lie outside."""
+    if input.numel() == 0:
+        return input.new_full(mask.shape, fill)
+    return input[_inside("_unsafe_masked_index", input, indices)].masked_fill(~mask, fill)
+
+
+@composite(namespaces=_BOTH, method=False)
+def _unsafe_masked_index_put_accumulate(input, mask, indices, values):
+    """A copy of `input` with `values` added at `indices` where `mask`; hidden indices may lie outside."""
+    if input.numel() == 0:
+        return input.clone()
+    places = _inside("_unsafe_masked_index_put_accumulate", input, indices)
+    return input.index_put(places, values.masked_fill(~mask, 0), accumulate=True)
+
+
+@composite(namespaces=_BOTH, method=False, out=True)
+def _chunk_cat(tensors, dim, num_chunks):
+    """Each tensor cut into `num_chunks` equal chunks along `dim`, filled up with 0; the chunks k of all make row k.
+
+    Dimensions before `dim` are common; the result is (*common, num_chunks, elements of a chunk of all tensors).
+    """
+    tensors = list(tensors)
+    if num_chunks < 1:
+        raise RuntimeError(f"_chunk_cat expects positive num_chunks, got {num_chunks}")
+    if not tensors:
+        raise RuntimeError("_chunk_cat expects a non-empty input tensor list")
+    first = tensors[0]
+    if any(t.ndim != first.ndim for t in tensors):
+        if dim < 0:
+            raise RuntimeError("_chunk_cat expects non-negative dim when input tensors have different ndims, got "
+                               f"{dim}")
+        if any(dim >= t.ndim for t in tensors):
+            raise RuntimeError(f"_chunk_cat expects dim < ndim for all input tensors, got dim {dim} and ndims "
+                               f"{[t.ndim for t in tensors]}")
+    from ..layout import wrap_dim
+    dim, rows = wrap_dim(dim, first.ndim), []
+    for t in tensors:
+        if t.numel() == 0:
+            raise RuntimeError(f"_chunk_cat expects non-empty tensor, got shape {list(t.shape)}")
+        if t.dtype is not first.dtype:
+            raise RuntimeError(f"_chunk_cat expects all input tensors with the same dtype, got {first.dtype} and "
+                               f"{t.dtype}")
+        if t.shape[:dim] != first.shape[:dim]:
+            raise RuntimeError(f"_chunk_cat expects same sizes of 0,...,dim-1 dimensions for all tensors, got "
+                               f"{list(first.shape)} and {list(t.shape)} with dim {dim}")
+        missing = -t.shape[dim] % num_chunks
+        if missing:
+            t = OPS["cat"].call([t, t.new_zeros((*t.shape[:dim], missing, *t.shape[dim + 1:]))], dim)
+        rows.append(t.reshape(*t.shape[:dim], num_chunks, -1))
+    return OPS["cat"].call(rows, dim + 1)
