@@ -19,6 +19,7 @@ class _NormBase(Module):
     _version = 2  # 2 counts the batches
     __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
     _dims: tuple[int, ...] = ()
+    num_features: int
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
                  track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True) -> None:

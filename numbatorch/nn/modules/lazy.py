@@ -88,6 +88,7 @@ class LazyLinear(_Lazy, linear.Linear):
     """Linear with the in_features of its first input."""
 
     cls_to_become = linear.Linear
+    weight: Any
 
     def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
         super().__init__(0, 0, False)
