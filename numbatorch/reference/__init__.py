@@ -1,4 +1,4 @@
-"""The reference: pages about every op, and the type stub, both written from the op table.
+"""The reference: pages about every op, and the type stubs, all written from the op table.
 
     python -m numbatorch.reference          says which files are out of date
     python -m numbatorch.reference --write  writes them
@@ -6,14 +6,14 @@
 
 from pathlib import Path
 
-from . import facts, pages
+from . import facts, pages, stub
 
 COMMAND = "python -m numbatorch.reference --write"
 
 
 def files():
     """{path below the package: text} of every file that is written from the table."""
-    return pages.files()
+    return {**pages.files(), **stub.files()}
 
 
 def stale(root: Path = facts.ROOT):
