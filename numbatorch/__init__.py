@@ -9,12 +9,13 @@ from . import ops
 
 ops.load()
 
-from . import creation, operators, queries, randomness, windows
+from . import creation, methods, operators, queries, randomness, windows
 from .ops import inplace as _inplace
 
 operators.install()
 globals().update(ops.namespace(""))
 globals().update(_inplace.functions())
+methods.install()
 for _module in (creation, randomness, windows):
     globals().update({name: getattr(_module, name) for name in _module.FUNCTIONS})
 globals().update(queries.FUNCTIONS)
@@ -26,7 +27,9 @@ from .creation import (
     channels_last,
     channels_last_3d,
     contiguous_format,
+    jagged,
     layout_type as layout,
+    legacy_contiguous_format,
     memory_format,
     preserve_format,
     range_ as range,
@@ -37,11 +40,10 @@ from .creation import (
     sparse_csr,
     strided,
 )
-from .device import device
+from .device import device, get_default_device, set_default_device
 from .dtypes import can_cast, dtype, finfo, get_default_dtype, iinfo, promote_types, set_default_dtype
 from .printing import set_printoptions
 from .queries import broadcast_shapes, is_nonzero, is_storage, numel, result_type, typename
-from .runtime import get_num_interop_threads, get_num_threads, set_num_interop_threads, set_num_threads
 from .tensor import Size, Tensor, UntypedStorage
 
 for _d in (*_dtypes.ALL, *_dtypes.STORED):
@@ -57,7 +59,7 @@ __version__ = "0.1.0"
 
 # Imported when first named: submodules, and names by the submodule that defines them.
 _SUBMODULES = frozenset("""
-    _C amp backends cpu cuda datasets fft library linalg masked nn optim overrides random safetensors serialization
+    _C amp backends compiler cpu cuda datasets export fft library linalg masked nn optim overrides random safetensors serialization
     signal sparse special testing utils version
 """.split())
 _DEFINED_IN = {
@@ -67,9 +69,28 @@ _DEFINED_IN = {
         is_autocast_available is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled
         set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
         set_autocast_enabled set_autocast_gpu_dtype""",
+    "autograd": "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled",
+    "compiler": "compile",
+    "control_flow": "cond while_loop",
+    "determinism": """
+        are_deterministic_algorithms_enabled get_deterministic_debug_mode is_deterministic_algorithms_warn_only_enabled
+        set_deterministic_debug_mode use_deterministic_algorithms""",
+    "errors": "OutOfMemoryError",
     "generator": "Generator default_generator",
+    "legacy": """
+        BFloat16Storage BFloat16Tensor BoolStorage BoolTensor ByteStorage ByteTensor CharStorage CharTensor
+        ComplexDoubleStorage ComplexFloatStorage DoubleStorage DoubleTensor FloatStorage FloatTensor HalfStorage
+        HalfTensor IntStorage IntTensor LongStorage LongTensor ShortStorage ShortTensor Storage TypedStorage
+        set_default_tensor_type""",
     "random": "get_rng_state initial_seed manual_seed seed set_rng_state",
+    "runtime": """
+        compiled_with_cxx11_abi get_device_module get_float32_matmul_precision get_num_interop_threads get_num_threads
+        has_lapack has_mkl has_openmp has_spectral is_warn_always_enabled set_float32_matmul_precision
+        set_flush_denormal set_num_interop_threads set_num_threads set_warn_always""",
     "serialization": "load save",
+    "streams": "Event Stream",
+    "symbolic": """
+        SymBool SymFloat SymInt sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum""",
     "sparse": """
         sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor
         sparse_csr_tensor""",

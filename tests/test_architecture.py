@@ -13,7 +13,7 @@ LAYERS = [
     {"expr"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "storage", "calls", "interception", "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein",
+    {"autograd", "tensor", "storage", "calls", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein",
      "printing", "library", "compiler", "generator", "randomness", "runtime", "queries", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
