@@ -145,7 +145,7 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
                                  key_padding_mask=None, need_weights=True, attn_mask=None,
                                  use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None,
                                  v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True,
-                                 is_causal=False):
+                                 is_causal=False) -> tuple:
     """Attention of num_heads heads between input and output projections: (result, weights or None).
 
     query (L, N, E), key and value (S, N, E), or without N -> (L, N, E), (N, L, S).

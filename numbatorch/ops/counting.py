@@ -161,7 +161,7 @@ def _difference(input, d, spacing, edge_order):
 
 
 @composite(method=False)
-def gradient(input, *, spacing=None, dim=None, edge_order=1):
+def gradient(input, *, spacing=None, dim=None, edge_order=1) -> tuple:
     """Derivatives of sampled values along `dim` (every one unless given), a tensor for each.
 
     `spacing`: the step, one for each dimension, or tensors with the coordinates. Central differences inside; one-sided

@@ -140,7 +140,7 @@ def linalg_lu(A, *, pivot=True):
 
 
 @composite(name="lu")
-def top_lu(A, pivot=True, get_infos=False, out=None):
+def top_lu(A, pivot=True, get_infos=False, out=None) -> tuple:
     """(LU, pivots), and info with `get_infos`: `linalg.lu_factor_ex`."""
     _pivoted("lu", pivot)
     lu, pivots, info = factor_lu.call(A)
@@ -303,7 +303,7 @@ def _range_basis(A, q, niter):
 
 
 @composite(method=False)
-def svd_lowrank(A, q=6, niter=2, M=None):
+def svd_lowrank(A, q=6, niter=2, M=None) -> tuple:
     """(U, S, V) of rank q with A - M nearly U diag(S) V^H, from a random projection and `niter` power iterations."""
     q = 6 if q is None else q
     rows, columns = A.shape[-2:]
@@ -322,7 +322,7 @@ def svd_lowrank(A, q=6, niter=2, M=None):
 
 
 @composite(method=False)
-def pca_lowrank(A, q=None, center=True, niter=2):
+def pca_lowrank(A, q=None, center=True, niter=2) -> tuple:
     """(U, S, V) of A, its columns centred with `center`: principal components by `svd_lowrank`."""
     rows, columns = A.shape[-2:]
     q = min(6, rows, columns) if q is None else q

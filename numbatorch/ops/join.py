@@ -185,7 +185,7 @@ def block_diag(*tensors):
 
 
 @composite(method=False)
-def meshgrid(*tensors, indexing=None):
+def meshgrid(*tensors, indexing=None) -> tuple:
     """Coordinates of the grid of 1-d tensors, as expanded views; indexing "ij" (default) or "xy" (columns first)."""
     given = listed(tensors)
     if not given:

@@ -17,7 +17,7 @@ def _scaled(value, weight, bias):
 
 
 @composite(method=False)
-def native_layer_norm(input, normalized_shape, weight, bias, eps):
+def native_layer_norm(input, normalized_shape, weight, bias, eps) -> tuple:
     """(`layer_norm`, mean, 1 / sqrt(var + eps)) over the last dimensions, which `normalized_shape` lists."""
     shape = tuple(normalized_shape)
     if not shape or input.shape[-len(shape):] != shape:
@@ -28,7 +28,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
 
 
 @composite(method=False)
-def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps) -> tuple:
     """(`group_norm`, mean, 1 / sqrt(var + eps)); mean and deviation (N, group) of groups of channels."""
     if group <= 0 or C % group:
         raise RuntimeError(f"native_group_norm: expected number of channels in input to be divisible by num_groups, "
@@ -40,7 +40,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
 
 
 @composite(method=False, out=True)
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps) -> tuple:
     """(`batch_norm`, mean, 1 / sqrt(var + eps)) of each channel in training; empty statistics otherwise."""
     value = OPS["nn.functional.batch_norm"].call(input, running_mean, running_var, weight, bias, training, momentum,
                                                  eps)

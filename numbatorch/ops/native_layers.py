@@ -73,7 +73,7 @@ def feature_alpha_dropout(input, p, train):
 
 
 @composite(method=False)
-def native_dropout(input, p, train):
+def native_dropout(input, p, train) -> tuple:
     """(`dropout`, the mask of what was kept); `train` None counts as True."""
     if train is not None and not train:
         return input.clone(), _bools_like(input).fill_(True)
@@ -140,7 +140,7 @@ def embedding_renorm(input, indices, max_norm, norm_type):
 
 @composite(method=False)
 def embedding_bag(weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False, per_sample_weights=None,
-                  include_last_offset=False, padding_idx=None):
+                  include_last_offset=False, padding_idx=None) -> tuple:
     """(`nn.functional.embedding_bag`, bag of each index, indices in each bag, where maxima lie).
 
     mode 0 sums, 1 averages, 2 takes the maximum. weight (V, E), indices (N,), offsets (B,) -> (B, E), (N,), (B,) and

@@ -153,13 +153,13 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 
 @composite()
-def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
     """Whether `isclose` holds everywhere."""
     return bool(isclose.call(input, other, rtol, atol, equal_nan).all())
 
 
 @composite()
-def equal(input, other):
+def equal(input, other) -> bool:
     """Whether shapes and all elements are equal."""
     if not hasattr(other, "_layout"):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
@@ -167,7 +167,7 @@ def equal(input, other):
 
 
 @composite()
-def is_tensor(obj):
+def is_tensor(obj) -> bool:
     """Whether `obj` is a Tensor."""
     return hasattr(obj, "_layout")
 

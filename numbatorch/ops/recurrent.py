@@ -134,7 +134,7 @@ def _network(name, args, named):
 
 
 @composite(method=False)
-def lstm(*args, **named):
+def lstm(*args, **named) -> tuple:
     """(output, h_n, c_n) of an LSTM over padded or packed sequences.
 
     lstm(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) with input (L, N, I), or
@@ -147,19 +147,19 @@ def lstm(*args, **named):
 
 
 @composite(method=False)
-def gru(*args, **named):
+def gru(*args, **named) -> tuple:
     """(output, h_n) of a GRU over padded or packed sequences; arguments as for `lstm`, with hx = h_0."""
     return _network("gru", args, named)
 
 
 @composite(method=False)
-def rnn_tanh(*args, **named):
+def rnn_tanh(*args, **named) -> tuple:
     """(output, h_n) of h' = tanh(w_ih x + b_ih + w_hh h + b_hh); arguments as for `lstm`, with hx = h_0."""
     return _network("rnn_tanh", args, named)
 
 
 @composite(method=False)
-def rnn_relu(*args, **named):
+def rnn_relu(*args, **named) -> tuple:
     """(output, h_n) of h' = relu(w_ih x + b_ih + w_hh h + b_hh); arguments as for `lstm`, with hx = h_0."""
     return _network("rnn_relu", args, named)
 
@@ -187,7 +187,7 @@ def _cell(name, kind, input, states, w_ih, w_hh, b_ih, b_hh):
 
 
 @composite(method=False)
-def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None) -> tuple:
     """(h', c') of one step of an LSTM: input (N, I), hx = (h, c), each (N, H); weights (4H, I), (4H, H)."""
     if not isinstance(hx, (list, tuple)):
         raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}")

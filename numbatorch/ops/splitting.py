@@ -17,7 +17,7 @@ def _unbind(input, dim: int):
 
 
 @composite
-def unbind(input, dim=0):
+def unbind(input, dim=0) -> tuple:
     """All parts of `input` along `dim`, which goes away, as a tuple of views."""
     own = input._layout
     if own.ndim == 0:
@@ -64,7 +64,7 @@ def _place_to_split(name, input, dim):
 
 
 @composite(namespaces="", method=True)
-def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
+def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None) -> tuple:
     """Views of parts of `split_size` (the last may be smaller), or of the given sizes, along `dim`."""
     given = split_size if split_size_or_sections is None else split_size_or_sections
     if isinstance(given, (tuple, list)):
@@ -82,7 +82,7 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
 
 
 @composite
-def split_with_sizes(input, split_sizes, dim=0):
+def split_with_sizes(input, split_sizes, dim=0) -> tuple:
     """Views of parts of the given sizes along `dim`. RuntimeError where they do not add up to its size."""
     dim, n = _place_to_split("split", input, dim)
     lengths = list(split_sizes)
@@ -97,7 +97,7 @@ def split_with_sizes(input, split_sizes, dim=0):
 
 
 @composite
-def chunk(input, chunks, dim=0):
+def chunk(input, chunks, dim=0) -> tuple:
     """At most `chunks` views of equal size along `dim`; the last may be smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
@@ -109,25 +109,25 @@ def chunk(input, chunks, dim=0):
 
 
 @composite
-def unsafe_split(tensor, split_size, dim=0):
+def unsafe_split(tensor, split_size, dim=0) -> tuple:
     """`split`, as a function that PyTorch keeps for programs that change the parts in place."""
     return split.call(tensor, split_size, dim)
 
 
 @composite
-def unsafe_split_with_sizes(input, split_sizes, dim=0):
+def unsafe_split_with_sizes(input, split_sizes, dim=0) -> tuple:
     """`split_with_sizes`, likewise."""
     return split_with_sizes.call(input, split_sizes, dim)
 
 
 @composite
-def unsafe_chunk(input, chunks, dim=0):
+def unsafe_chunk(input, chunks, dim=0) -> tuple:
     """`chunk`, likewise."""
     return chunk.call(input, chunks, dim)
 
 
 @composite
-def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
+def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None) -> tuple:
     """Views of `sections` nearly equal parts along `dim`, or of the parts between `indices`."""
     given = next((g for g in (indices_or_sections, indices, sections) if g is not None), None)
     dim, n = _place_to_split("tensor_split", input, dim)
@@ -163,20 +163,20 @@ def _split_at(name, input, given, dim, least):
 
 
 @composite
-def hsplit(input, indices_or_sections=None, *, indices=None, sections=None):
+def hsplit(input, indices_or_sections=None, *, indices=None, sections=None) -> tuple:
     """tensor_split along dimension 1, or 0 for 1-dimensional tensors; sections must be equal."""
     given = next(g for g in (indices_or_sections, indices, sections) if g is not None)
     return _split_at("hsplit", input, given, 0 if input._layout.ndim == 1 else 1, 1)
 
 
 @composite
-def vsplit(input, indices_or_sections=None, *, indices=None, sections=None):
+def vsplit(input, indices_or_sections=None, *, indices=None, sections=None) -> tuple:
     """tensor_split along dimension 0; sections must be equal."""
     return _split_at("vsplit", input, next(g for g in (indices_or_sections, indices, sections) if g is not None), 0, 2)
 
 
 @composite
-def dsplit(input, indices_or_sections=None, *, indices=None, sections=None):
+def dsplit(input, indices_or_sections=None, *, indices=None, sections=None) -> tuple:
     """tensor_split along dimension 2; sections must be equal."""
     return _split_at("dsplit", input, next(g for g in (indices_or_sections, indices, sections) if g is not None), 2, 3)
 
@@ -189,7 +189,7 @@ def listed(tensors):
 
 
 @composite(method=False)
-def broadcast_tensors(*tensors):
+def broadcast_tensors(*tensors) -> tuple:
     """All tensors expanded to their common shape."""
     given = listed(tensors)
     shape = broadcast_shapes("broadcast_tensors", [g._layout.shape for g in given])
