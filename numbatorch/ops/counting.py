@@ -99,7 +99,7 @@ def _histogram(name, points, bins, range, weight, density):
     return counts, edges
 
 
-@composite(out=True)
+@composite(outputs=("hist", "bin_edges"), out=True)
 def histogram(input, bins, *, range=None, weight=None, density=False):
     """(hist, bin_edges): how many elements, or how much weight, falls into each bin; `bins` a number or the edges."""
     from ..calls import named_results

@@ -108,7 +108,7 @@ def _pivoted(name, pivot):
         raise RuntimeError(f"{name}: LU without pivoting is not implemented on the CPU")
 
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("LU", "pivots"), namespaces="linalg", out=True)
 def lu_factor(A, *, pivot=True):
     """(LU, pivots): L below the diagonal, whose ones are left out, U above. RuntimeError for a zero pivot."""
     _pivoted("linalg.lu_factor", pivot)
@@ -122,7 +122,7 @@ def lu_factor(A, *, pivot=True):
     return _named("linalg_lu_factor", ("LU", "pivots"), (lu, pivots))
 
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("LU", "pivots", "info"), namespaces="linalg", out=True)
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
     """(LU, pivots, info) as `linalg.lu_factor`; info names the first zero pivot instead of an error."""
     _pivoted("linalg.lu_factor_ex", pivot)
@@ -131,7 +131,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
     return _named("linalg_lu_factor_ex", ("LU", "pivots", "info"), factor_lu.call(A))
 
 
-@composite(name="lu", namespaces="linalg", out=True)
+@composite(outputs=("P", "L", "U"), name="lu", namespaces="linalg", out=True)
 def linalg_lu(A, *, pivot=True):
     """(P, L, U) with A = P L U."""
     _pivoted("linalg.lu", pivot)
@@ -152,7 +152,7 @@ def top_lu(A, pivot=True, get_infos=False, out=None) -> tuple:
     return found
 
 
-@composite(out=True, method=False)
+@composite(outputs=("P", "L", "U"), out=True, method=False)
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) of a packed factorisation; what is not unpacked is an empty tensor."""
     rows, columns = LU_data.shape[-2:]
@@ -195,7 +195,7 @@ def lu_solve(b, LU_data, LU_pivots):
     return linalg_lu_solve.call(LU_data, LU_pivots, b)
 
 
-@composite(out=True)
+@composite(outputs=("solution", "cloned_coefficient"), out=True)
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     """(solution, cloned_coefficient): X with A X = b for triangular A (A^T with `transpose`), and a copy of A."""
     for name, matrices in (("b", b), ("A", A)):

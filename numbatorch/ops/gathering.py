@@ -232,7 +232,9 @@ def argwhere(input):
     return nonzero.call(input)
 
 
-@composite(method=False, out=True)
+@composite(method=False, out=True, signatures=(
+    "(condition) -> tuple[Tensor, ...]",
+    "(condition, input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor"))
 def where(condition, input=None, other=None):
     """`input` where `condition`, else `other`; with `condition` alone, the coordinates where it is nonzero."""
     if input is None and other is None:

@@ -122,7 +122,7 @@ def ldl_factor_ex(A, *, hermitian: bool = False, check_errors: bool = False):
     return result(ld, columns=True), result(pivots), result(info)
 
 
-@composite(name="ldl_factor", namespaces="linalg", out=True)
+@composite(outputs=("LD", "pivots"), name="ldl_factor", namespaces="linalg", out=True)
 def ldl_factor(A, *, hermitian=False):
     """(LD, pivots) as `linalg.ldl_factor_ex`. LinAlgError where a block of D is zero."""
     from ..calls import named_results

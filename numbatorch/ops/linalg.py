@@ -264,7 +264,7 @@ def qr(A, mode: str = "reduced"):
     return result(q, columns=True), result(r, columns=True)
 
 
-@composite(name="qr", out=True)
+@composite(outputs=("Q", "R"), name="qr", out=True)
 def top_qr(input, some=True):
     """`linalg.qr`, complete unless `some`."""
     return qr.call(input, "reduced" if some else "complete")
@@ -362,7 +362,7 @@ def svd_matrices(A, full_matrices: bool):
     return result(u, columns=True), result(s), result(vh, columns=True)
 
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("U", "S", "Vh"), namespaces="linalg", out=True)
 def svd(A, full_matrices=True, *, driver=None):
     """U diag(S) Vh = A with orthonormal columns in U and rows in Vh, S descending."""
     if driver is not None:
@@ -383,7 +383,7 @@ def svdvals(A, *, driver=None):
     return singular_values.call(A)
 
 
-@composite(name="svd", out=True)
+@composite(outputs=("U", "S", "V"), name="svd", out=True)
 def top_svd(input, some=True, compute_uv=True):
     """U diag(S) V^H = input: `linalg.svd`, but with V itself; U and V are zeros unless `compute_uv`."""
     from ..calls import named_results

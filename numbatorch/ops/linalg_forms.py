@@ -195,7 +195,7 @@ def _in_rows(x, rows):
     return by_columns(x).narrow(-2, 0, rows - missing)
 
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("solution", "residuals", "rank", "singular_values"), namespaces="linalg", out=True)
 def lstsq(A, B, rcond=None, *, driver=None):
     """(solution, residuals, rank, singular_values) of min |A X - B|; B may be vectors.
 
@@ -229,7 +229,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
 
 # ------------------------------------------------------------------ with a report instead of an error
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("inverse", "info"), namespaces="linalg", out=True)
 def inv_ex(A, *, check_errors=False):
     """(inverse, info): info is nonzero where the matrix is singular."""
     return _reported("linalg_inv_ex", ("inverse", "info"), A, lambda: inv.call(A), check_errors)
@@ -248,13 +248,13 @@ def _reported(name, fields, A, function, check_errors):
     return _named(name, fields, (value, full(tuple(A.shape[:-2]), info, dtype=dtypes.int32)))
 
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("L", "info"), namespaces="linalg", out=True)
 def cholesky_ex(A, *, upper=False, check_errors=False):
     """(L, info): info is nonzero where a matrix is not positive definite."""
     return _reported("linalg_cholesky_ex", ("L", "info"), A, lambda: cholesky.call(A, upper=upper), check_errors)
 
 
-@composite(namespaces="linalg", out=True)
+@composite(outputs=("result", "info"), namespaces="linalg", out=True)
 def solve_ex(A, B, *, left=True, check_errors=False):
     """(result, info) of `linalg.solve`: info is nonzero where A is singular."""
     return _reported("linalg_solve_ex", ("result", "info"), A, lambda: solve.call(A, B, left=left), check_errors)

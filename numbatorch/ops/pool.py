@@ -224,7 +224,8 @@ def _no_windows(rank):
 def _define_max(rank):
     name = f"max_pool{rank}d"
 
-    def with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    def with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+                     return_indices=False) -> tuple:
         result, indices = max_pool_indices.call(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
         return result, indices
 
@@ -233,7 +234,7 @@ def _define_max(rank):
             return with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
         return max_pool.call(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
 
-    def adaptive_with_indices(input, output_size, return_indices=False):
+    def adaptive_with_indices(input, output_size, return_indices=False) -> tuple:
         result, indices = max_pool_indices.call(input, rank, output_size=output_size)
         return result, indices
 

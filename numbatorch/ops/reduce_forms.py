@@ -36,14 +36,15 @@ def _extreme(name, whole, along, pairwise):
     op.__name__ = name
     op.__doc__ = (f"{name}(input): the {name}imum of all. {name}(input, dim, keepdim): (values, indices) along `dim`. "
                   f"{name}(input, other): elementwise.")
-    return composite(op, out=True)
+    return composite(op, out=True, signatures=(
+        "(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (values, indices)", "(input, other: Tensor) -> Tensor"))
 
 
 max = _extreme("max", amax, max_dim, "maximum")
 min = _extreme("min", amin, min_dim, "minimum")
 
 
-@composite(out=True, exact_out=True)
+@composite(outputs=("min", "max"), out=True, exact_out=True)
 def aminmax(input, *, dim=None, keepdim=False):
     """(min, max) along `dim`, or of all elements."""
     from ..calls import named_results
@@ -124,7 +125,7 @@ std = _moment("std", std_dims, "Standard deviation")
 
 
 def _moment_mean(name, op, text):
-    def function(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    def function(input, dim=None, unbiased=None, keepdim=False, *, correction=None) -> tuple:
         if isinstance(dim, bool):
             dim, unbiased = None, dim
         if isinstance(unbiased, bool):

@@ -68,7 +68,7 @@ def topk(input, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
     return kinds.Native("sort", "plan", (input,), outputs, {"dim": dim, "descending": bool(largest)})
 
 
-@composite(out=True)
+@composite(outputs=("values", "indices"), out=True)
 def sort(input, dim=-1, descending=False, stable=False):
     """(values, indices) in ascending order along `dim`, or descending. Equal elements keep their order."""
     values, indices = sort_rows.call(input, dim, bool(descending))
@@ -103,7 +103,7 @@ def _row_length(name, input, dim):
     return dim, n
 
 
-@composite(out=True)
+@composite(outputs=("values", "indices"), out=True)
 def kthvalue(input, k, dim=-1, keepdim=False):
     """The k-th smallest element along `dim` (k counts from 1) and where it is."""
     dim, n = _row_length("kthvalue", input, dim)
@@ -148,6 +148,9 @@ def median_all(input, ignore_nan: bool):
     return _median_rows(input.reshape(-1), 0, False, ignore_nan)[0]
 
 
+_MEDIAN = ("(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (values, indices)")
+
+
 def _median(name, input, dim, keepdim, ignore_nan):
     _check(name, input)
     if dim is None:
@@ -159,19 +162,19 @@ def _median(name, input, dim, keepdim, ignore_nan):
     return _named(name, *_median_rows(input, dim, keepdim, ignore_nan))
 
 
-@composite(out=True)
+@composite(signatures=_MEDIAN, out=True)
 def median(input, dim=None, keepdim=False):
     """The lower median of all elements, or (values, indices) along `dim`; NaN if any is."""
     return _median("median", input, dim, keepdim, False)
 
 
-@composite(out=True)
+@composite(signatures=_MEDIAN, out=True)
 def nanmedian(input, dim=None, keepdim=False):
     """The lower median of what is not NaN, of all elements or along `dim`."""
     return _median("nanmedian", input, dim, keepdim, True)
 
 
-@composite(out=True)
+@composite(outputs=("values", "indices"), out=True)
 def mode(input, dim=-1, keepdim=False):
     """The most frequent value along `dim` (the smallest of equally frequent ones) and where it is."""
     dim, n = _row_length("mode", input, dim)
