@@ -8,6 +8,8 @@ from ..ops import OPS, namespace
 # Functions that take `inplace`; the op table knows their in-place forms under `name_`.
 _INPLACE = ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "hardtanh", "hardsigmoid", "hardswish", "silu",
             "mish", "threshold", "rrelu")
+# Those that are also there as `name_`.
+_CHANGING = ("celu", "elu", "hardtanh", "leaky_relu", "relu", "rrelu", "selu", "threshold")
 
 
 def _with_inplace(name, function):
@@ -24,6 +26,17 @@ def _with_inplace(name, function):
     return made
 
 
+def _changing(name, function):
+    """`function` with its last argument, `inplace`, set."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "inplace"]
+    head = ", ".join(p.name if p.default is p.empty else f"{p.name}=default_{p.name}" for p in parameters)
+    names = {f"default_{p.name}": p.default for p in parameters} | {"function": function}
+    exec(f"def {name}_({head}):\n    return function({', '.join(p.name for p in parameters)}, inplace=True)\n", names)
+    made = names[f"{name}_"]
+    made.__doc__, made.__module__ = f"In-place form of `{name}`: the result replaces the input.", __name__
+    return made
+
+
 def _by_copy(function):
     def changing(input, *args):
         return input.copy_(function(input.clone(), *args))
@@ -36,6 +49,8 @@ for _name in _INPLACE:
     if _function is not None:
         if "inplace" not in inspect.signature(_function).parameters:
             globals()[_name] = _with_inplace(_name, _function)
+for _name in _CHANGING:
+    globals()[f"{_name}_"] = _changing(_name, globals()[_name])
 
 if TYPE_CHECKING:  # names come from the op table
     def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,150 @@
+"""linear_cross_entropy: the loss of a layer of classes, by chunks of rows where there are too many classes to keep."""
+
+import functools
+
+from .declare import OPS, composite
+
+_F = "nn.functional"
+
+
+def _expect(condition, message):
+    if not condition:
+        raise RuntimeError(f"linear_cross_entropy: {message}")
+
+
+def _check(input, linear_weight, target, linear_bias, ignore_index):
+    """RuntimeError where arguments do not fit each other."""
+    shape, classes = tuple(input.shape), tuple(linear_weight.shape)
+    _expect(input.ndim in (1, 2), f"expected input with dimensionality 1 or 2, got {input.ndim} (input {shape})")
+    _expect(linear_weight.ndim >= 2, "expected linear_weight with dimensionality at least 2, got "
+            f"{linear_weight.ndim} (linear_weight {classes})")
+    _expect(shape[-1] == classes[-1], "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{shape[-1]} and {classes[-1]}, respectively")
+    _expect(linear_weight.ndim == 2 or input.ndim == 2, f"K-dimensional loss defined by linear_weight shape {classes} "
+            f"requires batched input, (N, {classes[-1]}), got unbatched input with shape {shape}")
+    _expect(linear_bias is None or tuple(linear_bias.shape) == classes[:-1],
+            f"expected linear_bias shape {classes[:-1]}, got "
+            f"{None if linear_bias is None else tuple(linear_bias.shape)}")
+    _expect(ignore_index is None or not target.is_floating_point(),
+            "ignore_index cannot be specified when target contains probabilities")
+
+
+def _logits(input, linear_weight, linear_bias):
+    """(N, C, d1, ...) for a weight (C, d1, ..., E); (C,) without N."""
+    outer = tuple(linear_weight.shape[:-1])
+    weight = linear_weight.reshape(-1, linear_weight.shape[-1])
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = OPS["nn.functional.linear"].call(input, weight, bias)
+    return logits if len(outer) == 1 else logits.reshape(input.shape[0], *outer)
+
+
+@composite(namespaces=_F, method=False)
+def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
+                         ignore_index=None, label_smoothing=0.0, options=None):
+    """cross_entropy(linear(input, linear_weight, linear_bias), target, weight, ...).
+
+    input (N, E) or (E,), linear_weight (C, E) or (C, d1, ..., E), linear_bias (C, d1, ...); target (N, d1, ...) of
+    classes or (N, C, d1, ...) of probabilities. With `options` (nn.LinearCrossEntropyOptions) rows are taken in chunks:
+    one chunk's logits exist at a time, and backward computes them again. RuntimeError where shapes do not fit.
+    """
+    _check(input, linear_weight, target, linear_bias, ignore_index)
+    ignored = -100 if ignore_index is None else ignore_index
+    loss = functools.partial(_loss, weight=weight, ignore_index=ignored, label_smoothing=label_smoothing)
+    if options is None or input.ndim == 1 or target.shape[:1] != input.shape[:1] or input.shape[0] == 0:
+        return loss(input, linear_weight, linear_bias, target, reduction=reduction)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"linear_cross_entropy: {reduction} is not a valid value for reduction")
+    n, features = input.shape
+    plan = options.resolve(n, features, linear_weight.shape[0], input.dtype)
+    if target.requires_grad or (weight is not None and weight.requires_grad):
+        # Chunks give gradients to the three operands of the linear layer.
+        return loss(input, linear_weight, linear_bias, target, reduction=reduction)
+    kind = "none" if reduction == "none" else "sum"
+    losses = _chunked().apply(input, linear_weight, linear_bias, target, functools.partial(loss, reduction=kind), plan)
+    return losses / _share(target, weight, ignored, n).to(losses.dtype) if reduction == "mean" else losses
+
+
+def _loss(input, linear_weight, linear_bias, target, *, weight, reduction, ignore_index, label_smoothing):
+    logits = _logits(input, linear_weight, linear_bias)
+    if weight is not None and weight.dtype is not logits.dtype:
+        weight = weight.to(logits.dtype)
+    if target.is_floating_point() and target.dtype is not logits.dtype:
+        target = target.to(logits.dtype)
+    return OPS["nn.functional.cross_entropy"].call(logits, target, weight=weight, ignore_index=ignore_index,
+                                                   reduction=reduction, label_smoothing=label_smoothing)
+
+
+def _share(target, weight, ignored, n):
+    """What the mean divides by: the weights of the classes that count, or how many distributions there are."""
+    if target.is_floating_point():
+        positions = target.numel() // target.shape[1] if target.shape[1] else 0
+        return target.new_full((), positions)
+    counted = target != ignored
+    if weight is None:
+        return counted.sum()
+    chosen = OPS["where"].call(counted, target, 0).reshape(-1)
+    return (weight.index_select(0, chosen) * counted.reshape(-1).to(weight.dtype)).sum()
+
+
+@functools.cache
+def _chunked():
+    """The Function of a loss by chunks, made when it is first wanted: this layer is below that of the tape."""
+    from ..autograd import Function, enable_grad, grad, is_grad_enabled
+
+    class ChunkedLinearCrossEntropy(Function):
+        """Forward keeps its inputs alone. Backward does a chunk's forward again, recorded, and sums the gradients."""
+
+        @staticmethod
+        def forward(ctx, input, linear_weight, linear_bias, target, loss, plan):
+            ctx.save_for_backward(input, linear_weight, linear_bias, target)
+            ctx.loss, ctx.plan = loss, plan
+            weights = _wide(plan, linear_weight, linear_bias)
+            parts = [loss(_wide(plan, input[rows])[0], *weights, target[rows]).to(plan.sum_dtype)
+                     for rows in _chunks(input, plan)]
+            if parts[0].ndim:
+                return OPS["cat"].call(parts).to(input.dtype)
+            return OPS["stack"].call(parts).sum().to(input.dtype)
+
+        @staticmethod
+        def backward(ctx, grad_result):
+            input, linear_weight, linear_bias, target = ctx.saved_tensors
+            plan = ctx.plan
+            if is_grad_enabled():  # gradients of gradients go through all logits
+                given = [t for t, need in zip((input, linear_weight, linear_bias), ctx.needs_input_grad, strict=False)
+                         if need]
+                whole = ctx.loss(input, linear_weight, linear_bias, target)
+                found = list(grad(whole, given, grad_result.to(whole.dtype), create_graph=True))
+                return tuple(found.pop(0) if need else None for need in ctx.needs_input_grad)
+            layer = [linear_weight] if linear_bias is None else [linear_weight, linear_bias]
+            needs = ctx.needs_input_grad[:1 + len(layer)]
+            wide = [w.detach().requires_grad_(need)
+                    for w, need in zip(_wide(plan, *layer), needs[1:], strict=True)]
+            rows_grad = input.new_empty(input.shape) if needs[0] else None
+            sums = [w.new_zeros(w.shape, dtype=plan.sum_dtype) if need else None
+                    for w, need in zip(wide, needs[1:], strict=True)]
+            for rows in _chunks(input, plan):
+                x = _wide(plan, input[rows].detach())[0].detach().requires_grad_(needs[0])
+                with enable_grad():
+                    part = ctx.loss(x, wide[0], wide[1] if len(wide) > 1 else None, target[rows])
+                wanted = [t for t, need in zip((x, *wide), needs, strict=True) if need]
+                outer = grad_result[rows] if part.ndim else grad_result
+                found = list(grad(part, wanted, outer.to(part.dtype)))
+                if needs[0]:
+                    rows_grad[rows] = found.pop(0).to(input.dtype)
+                for total in sums:
+                    if total is not None:
+                        total.add_(found.pop(0).to(plan.sum_dtype))
+            given = [None if s is None else s.to(w.dtype) for s, w in zip(sums, layer, strict=True)]
+            return rows_grad, given[0], given[1] if len(given) > 1 else None, None, None, None
+
+    return ChunkedLinearCrossEntropy
+
+
+def _wide(plan, *tensors):
+    """Tensors in the dtype that chunks are computed in."""
+    return [t if t is None or plan.compute_dtype is None else t.to(plan.compute_dtype) for t in tensors]
+
+
+def _chunks(input, plan):
+    n = input.shape[0]
+    return [slice(start, min(start + plan.rows, n)) for start in range(0, n, plan.rows)]
