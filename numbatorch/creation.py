@@ -24,6 +24,7 @@ class layout_type:
 
 
 strided = layout_type("strided")
+jagged = layout_type("jagged")  # of nested tensors, which are not supported
 sparse_coo = layout_type("sparse_coo")
 sparse_csr = layout_type("sparse_csr")
 sparse_csc = layout_type("sparse_csc")
@@ -43,6 +44,7 @@ class memory_format:
 
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
+legacy_contiguous_format = contiguous_format
 channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 
@@ -104,6 +106,8 @@ def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
         size = _named_size("empty", size, named)
     if out is not None:
         return out.resize_(_shape("empty", size))
+    if layout is not None and layout is not strided:
+        return _sparse("empty", _shape("empty", size), layout, dtype, device, requires_grad)
     result = _empty(_shape("empty", size), _dtype(dtype), _device(device))
     if memory_format is not None:
         result = empty_layout(_like_layout(result, None, memory_format))
@@ -137,6 +141,8 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
         size = _named_size("zeros", size, named)
     if out is not None:
         return out.resize_(_shape("zeros", size)).zero_()
+    if layout is not None and layout is not strided:
+        return _sparse("zeros", _shape("zeros", size), layout, dtype, device, requires_grad)
     try:
         own = _zero_layouts.get((size, dtype or dtypes._default, device or device_type._default))
     except TypeError:  # a list of sizes
@@ -159,6 +165,12 @@ def _zero_layout(size, dtype, device):
     return own
 
 
+def _sparse(name, shape, format, dtype, device, requires_grad, like=None):
+    """What `zeros` and `empty` make for a sparse layout: a tensor without values."""
+    from .sparse.construct import zeros_of_layout
+    return zeros_of_layout(name, shape, format, dtype, device, requires_grad, like)
+
+
 def _fill(target, value):
     return OPS["fill"].call_inplace(target, value)
 
@@ -176,6 +188,9 @@ def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=N
 def _like_layout(input, dtype, memory_format=None):
     from .layout import is_dense
     own = input._layout
+    if hasattr(own, "pattern"):
+        raise NotImplementedError(f"a tensor like one with layout {input.layout} can only be made without values, by "
+                                  "zeros_like or empty_like")
     d = _dtype(dtype, own.dtype)
     if memory_format in (channels_last, channels_last_3d):
         from .layout import format_strides
@@ -191,6 +206,9 @@ def _like_layout(input, dtype, memory_format=None):
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False):
     """`empty` in the shape, dtype and order of dimensions of `input`."""
+    if (layout or input.layout) is not strided:
+        return _sparse("empty_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
+                       requires_grad, input)
     _given_device(device)
     return _finish(empty_layout(_like_layout(input, dtype, memory_format)), requires_grad)
 
@@ -198,6 +216,9 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False, out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
+    if (layout or input.layout) is not strided:
+        return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
+                       requires_grad, input)
     _given_device(device)
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
 
@@ -535,11 +556,10 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
 
-def new(self, *args):
+def new(self, *args, device=None):
     """An uninitialised tensor, or one from data, in this tensor's dtype."""
-    if len(args) == 1 and isinstance(args[0], (list, tuple)) and not isinstance(args[0], type(self.shape)):
-        return tensor(args[0], dtype=self.dtype)
-    return empty(*args, dtype=self.dtype) if args else empty(0, dtype=self.dtype)
+    from .legacy import construct
+    return construct(self.dtype, args, device or self.device)
 
 
 for _name, _maker in (("new_empty", empty), ("new_zeros", zeros), ("new_ones", ones), ("new_full", full),

@@ -1,5 +1,7 @@
 """Where a tensor lives: `device("cpu")`. Interned, so that devices compare by identity."""
 
+from .errors import NoAcceleratorError
+
 _TYPES = ("cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia "
           "privateuseone").split()  # all that programs may name; tensors live on the CPU
 
@@ -24,7 +26,10 @@ class device:
             return type
         if isinstance(type, int):
             type, index = "cuda", type
-        name, colon, number = str(type).partition(":")
+        if not isinstance(type, str):
+            raise TypeError(f"device(): argument 'type' (position 1) must be torch.device, str or int, not "
+                            f"{type.__class__.__name__}")
+        name, colon, number = type.partition(":")
         if colon:
             if index is not None:
                 raise RuntimeError(f"device: type (string) must not include an index because index was passed "
@@ -83,8 +88,8 @@ _device = device
 
 
 def usable(name, device):
-    """The device of a call's argument, the default one for None. RuntimeError, said by `name`, unless it is the CPU."""
+    """The device of a call's argument, the default one for None; NoAcceleratorError, said by `name`, if not the CPU."""
     chosen = _device._default if device is None else _device(device)
     if chosen.type != "cpu":
-        raise RuntimeError(f"{name}device {chosen} is not available in this build: only cpu")
+        raise NoAcceleratorError(f"{name}device {chosen} is not available in this build: only cpu")
     return CPU

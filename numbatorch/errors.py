@@ -7,3 +7,10 @@ class OutOfMemoryError(RuntimeError):
 
 class LinAlgError(RuntimeError):
     """A matrix does not allow the operation (singular, not positive definite, no convergence)."""
+
+
+class NoAcceleratorError(AssertionError, RuntimeError):
+    """A device was asked to work that this build has no kernels for.
+
+    PyTorch raises AssertionError where it was built without a device, RuntimeError where a machine lacks it.
+    """

@@ -107,7 +107,17 @@ def result_strides(shape, operands):
     same = [s for s in operands if s[0] == shape]
     if len(same) == len(rows) and same and all(s[1] == same[0][1] for s in same) and is_dense(*same[0]):
         return same[0][1]
-    order = list(reversed(range(rank)))  # fastest first
+    strides, step = [0] * rank, 1
+    for d in memory_order(shape, rows):
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)
+
+
+def memory_order(shape, rows):
+    """Dimensions from the fastest to the slowest, by rows of strides in the order of their say."""
+    rank = len(shape)
+    order = list(reversed(range(rank)))
 
     def compare(a, b):
         """1 when a should come after b (a is slower), -1 before, 0 no opinion."""
@@ -130,11 +140,7 @@ def result_strides(shape, operands):
                 at = j
             elif c < 0:
                 break
-    strides, step = [0] * rank, 1
-    for d in order:
-        strides[d] = step
-        step *= max(shape[d], 1)
-    return tuple(strides)
+    return order
 
 
 def channels_last_strides(shape):

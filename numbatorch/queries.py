@@ -4,7 +4,6 @@ from . import dtypes
 from .layout import broadcast_shapes as broadcast
 from .tensor import Size, Tensor, UntypedStorage
 
-
 _METHODS = ("detach detach_ get_device is_complex is_conj is_distributed is_floating_point is_inference is_neg "
             "is_same_size is_signed").split()  # methods of Tensor that are functions, too
 

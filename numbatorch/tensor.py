@@ -17,7 +17,7 @@ from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
 from .device import device as device_type, usable
-from .layout import Layout, contiguous_strides, has_format, layout, span
+from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend
 from .recording import Layouts
@@ -55,6 +55,7 @@ class Tensor:
     _hooks = None
     _post_hooks = None
     _retains = False
+    _grad_dtype: dtypes.dtype | str | None = None  # what .grad is converted to: None for this dtype, "any" for its own
     _generation = 0
     _viewed = 0  # views ever taken
     _seen_generation = 0
@@ -66,16 +67,11 @@ class Tensor:
     _ptr: int
 
     def __new__(cls, *data, dtype=None, device=None):
-        from .creation import empty, tensor
-        default = dtypes.get_default_dtype()
-        if len(data) == 1 and isinstance(data[0], (list, tuple)) and not isinstance(data[0], Size):
-            made = tensor(data[0], dtype=default)
-        elif len(data) == 1 and isinstance(data[0], Tensor):
+        if len(data) == 1 and isinstance(data[0], Tensor):
             made = data[0].detach()
-        elif len(data) == 1 and isinstance(data[0], np.ndarray):
-            made = tensor(data[0], dtype=default)
         else:
-            made = empty(*(data or (0,)), dtype=default)
+            from .legacy import construct
+            made = construct(dtypes.get_default_dtype(), data, device)
         return made if cls is Tensor else cls._make_subclass(cls, made, False)
 
     def __init__(self, *args, **kwargs):
@@ -219,15 +215,20 @@ class Tensor:
         """The storage, shared by all views of the same memory."""
         return UntypedStorage(self._storage)
 
-    storage = untyped_storage
+    def storage(self):
+        """The storage as a sequence of elements of this dtype."""
+        from .legacy import TypedStorage
+        return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self._layout.dtype)
 
-    def type(self, dtype=None, **_):
-        """The type's name, or a conversion to `dtype`."""
+    def type(self, dtype=None, non_blocking=False, **_):
+        """The type's name; or this tensor in `dtype`, a dtype, a class (torch.FloatTensor) or its name.
+
+        ValueError for what names no dtype.
+        """
         if dtype is None:
-            return "torch." + _TYPE_NAMES[self._layout.dtype.name]
-        if isinstance(dtype, str):
-            dtype = dtypes.by_name({v: k for k, v in _TYPE_NAMES.items()}[dtype.rpartition(".")[2]])
-        return self.to(dtype)
+            return "torch." + TYPE_NAMES[self._layout.dtype.name]
+        from .legacy import by_type
+        return self.to(by_type(dtype))
 
     # ---------------------------------------------------------------- gradients
 
@@ -278,8 +279,9 @@ class Tensor:
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
-            if value._layout.dtype is not self._layout.dtype:
-                raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {self.dtype}")
+            wanted = self._grad_dtype or self._layout.dtype
+            if value._layout.dtype is not wanted and wanted != "any":
+                raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {wanted}")
             if value._layout.shape != self._layout.shape:
                 raise RuntimeError(f"assigned grad has data of a different size: {list(value._layout.shape)} for "
                                    f"{list(self._layout.shape)}")
@@ -595,10 +597,12 @@ class Tensor:
         elif isinstance(source, Tensor) and size is None:
             self._layout, self._storage, self._ptr = source._layout, source._storage, source._ptr
         else:
-            storage = source._storage if isinstance(source, (Tensor, UntypedStorage)) else source
-            size = tuple(size) if size is not None else (storage.nbytes // self.itemsize,)
-            self._layout = layout(self.dtype, size, stride or contiguous_strides(size))
-            self._storage, self._ptr = storage, storage.ptr + storage_offset * self.itemsize
+            if not isinstance(source, Tensor):
+                from .legacy import over_storage
+                source = over_storage(source, self.dtype)
+            size = tuple(size) if size is not None else (source._storage.nbytes // self.itemsize - storage_offset,)
+            made = tensor_from_storage(source._storage, self.dtype, size, stride, storage_offset)
+            self._layout, self._storage, self._ptr = made._layout, made._storage, made._ptr
         return self
 
     def zero_(self) -> Tensor:
@@ -638,8 +642,9 @@ for _name, _dtype in _CASTS.items():
 
 
 _OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
+                 "_grad_dtype "
                  "_generation _seen_generation _viewed".split())
-_TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
+TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
                "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor",
                "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "complex32": "ComplexHalfTensor",
                "complex64": "ComplexFloatTensor", "complex128": "ComplexDoubleTensor",

@@ -139,15 +139,44 @@ class set_detect_anomaly(detect_anomaly):
         return self
 
 
+def is_anomaly_enabled():
+    """Whether anomaly mode is on."""
+    from .node import anomaly
+    return anomaly.enabled
+
+
+def is_anomaly_check_nan_enabled():
+    """Whether anomaly mode looks for NaN."""
+    from .node import anomaly
+    return anomaly.check_nan
+
+
+def set_anomaly_enabled(enabled, check_nan=True):
+    """Switch anomaly mode. TypeError unless bools."""
+    from .node import anomaly
+    for label, value in (("enabled", enabled), ("check_nan", check_nan)):
+        if not isinstance(value, bool):
+            raise TypeError(f"set_anomaly_enabled(): argument '{label}' must be bool, not {type(value).__name__}")
+    anomaly.enabled, anomaly.check_nan = enabled, check_nan
+
+
+def variable(*args, **kwargs):
+    """RuntimeError: PyTorch took it away; make tensors with `tensor`."""
+    raise RuntimeError("autograd.variable(...) is deprecated, use tensor(...) instead")
+
+
 def __getattr__(name):
     """Function and the checks need Tensor, which needs this package: they are imported when first asked for."""
     import importlib
-    if name in ("Function", "FunctionCtx", "once_differentiable"):
+    if name in ("Function", "FunctionCtx", "NestedIOFunction", "once_differentiable"):
         return getattr(importlib.import_module(".function", __name__), name)
     if name in ("gradcheck", "gradgradcheck"):
         module = importlib.import_module(".gradcheck", __name__)
         globals()["gradcheck"], globals()["gradgradcheck"] = module.gradcheck, module.gradgradcheck
         return globals()[name]
+    if name in ("grad_mode", "set_multithreading_enabled", "enforce_grad_layout_policy", "is_multithreading_enabled"):
+        module = importlib.import_module(".grad_mode", __name__)
+        return module if name == "grad_mode" else getattr(module, name)
     if name == "Variable":
         return importlib.import_module("..tensor", __name__).Tensor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ order: when a node comes up, everything that contributes to its gradient has run
 import heapq
 import sys
 
+from ..layout import Layout
 from .modes import mode
 from .node import RELEASED, Node, anomaly
 
@@ -139,7 +140,10 @@ def _leaf_hooks(leaf, gradient):
 
 def _accumulate(leaf, gradient, create):
     present = leaf._grad
-    if present is None:
+    if leaf._grad_dtype is not None and present is None:
+        wanted = gradient.dtype if leaf._grad_dtype == "any" else leaf._grad_dtype
+        leaf._grad = gradient.to(wanted) if create else gradient.detach().to(wanted, copy=True)
+    elif present is None:
         # The gradient becomes .grad itself only when nobody else can see it.
         alone = sys.getrefcount(gradient) <= 4 and sys.getrefcount(gradient._storage) <= 2
         if create:
@@ -147,14 +151,17 @@ def _accumulate(leaf, gradient, create):
         elif alone and gradient._layout is leaf._layout:
             gradient = gradient.detach() if gradient._needs_grad else gradient
             leaf._grad = gradient
+        elif gradient._layout.__class__ is not Layout:
+            leaf._grad = gradient.detach().clone()
         else:
             from ..tensor import empty_layout
-            copy = empty_layout(leaf._layout if _is_dense(leaf._layout)
+            copy = empty_layout(leaf._layout if leaf._layout.__class__ is Layout and _is_dense(leaf._layout)
                                 else leaf._layout.with_(shape=leaf._layout.shape))
             copy.copy_(gradient.detach())
             leaf._grad = copy
-    elif create:
-        leaf._grad = present + gradient
+    elif create or present._layout.__class__ is not Layout:
+        strided_first = present._layout.__class__ is Layout or gradient._layout.__class__ is not Layout
+        leaf._grad = present + gradient if strided_first else gradient + present
     else:
         before, mode.enabled = mode.enabled, False
         try:

@@ -152,6 +152,10 @@ class Function(metaclass=_Meta):
         return outputs if isinstance(output, tuple) else outputs[0]
 
 
+class NestedIOFunction(Function):
+    """Base of PyTorch's first custom functions, which kept state in an instance; they cannot be called any more."""
+
+
 def once_differentiable(function):
     """Mark a backward as not differentiable itself: its results cannot be differentiated again."""
     def run(ctx, *grads):
