@@ -37,7 +37,8 @@ def _extreme(name, whole, along, pairwise):
     op.__doc__ = (f"{name}(input): the {name}imum of all. {name}(input, dim, keepdim): (values, indices) along `dim`. "
                   f"{name}(input, other): elementwise.")
     return composite(op, out=True, signatures=(
-        "(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (values, indices)", "(input, other: Tensor) -> Tensor"))
+        "(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (values, indices)",
+        "(input, other: Tensor) -> Tensor"))
 
 
 max = _extreme("max", amax, max_dim, "maximum")
