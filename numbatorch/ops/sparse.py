@@ -8,7 +8,8 @@ from .declare import OPS, composite
 
 def _expected(name, kind):
     def body(input):
-        raise RuntimeError(f"{name} expected sparse {kind}tensor layout but got Strided: convert it with .to_sparse()")
+        error = NotImplementedError if name.startswith("_") else RuntimeError
+        raise error(f"{name} expected sparse {kind}tensor layout but got Strided: convert it with .to_sparse()")
     return body
 
 
@@ -144,19 +145,19 @@ def sspaddmm(input, mat1, mat2, *, beta=1, alpha=1):
     _no_product("sspaddmm")
 
 
-@composite(namespaces=("", "Tensor"), method=True)
+@composite(name="resize_as_sparse_", namespaces=("", "Tensor"), method=True)
 def resize_as_sparse_(input, the_template):
     """Take the shape, sparse and dense dimensions of another sparse tensor, in place."""
     raise RuntimeError(f"resize_as_sparse_: expected sparse tensors, got layout {input.layout}")
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(name="sparse_resize_", namespaces="Tensor", method=True)
 def sparse_resize_(input, size, sparse_dim, dense_dim):
     """Give a tensor in coordinate format another shape in place; values stay, so that it can only grow."""
     raise RuntimeError(f"sparse_resize_: expected a sparse tensor, got layout {input.layout}")
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(name="sparse_resize_and_clear_", namespaces="Tensor", method=True)
 def sparse_resize_and_clear_(input, size, sparse_dim, dense_dim):
     """Give a tensor in coordinate format another shape in place, and no values."""
     raise RuntimeError(f"sparse_resize_and_clear_: expected a sparse tensor, got layout {input.layout}")

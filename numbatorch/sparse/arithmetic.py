@@ -229,6 +229,7 @@ def _recorded(*tensors):
     return mode.enabled and any(isinstance(t, Tensor) and t._needs_grad for t in tensors)
 
 
+@handles("", inplace=True)
 def in_place(name, function, target, *rest):
     """The in-place form of a function: its result replaces what `target` holds."""
     check_inplace(name, target)

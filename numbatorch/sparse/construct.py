@@ -10,7 +10,7 @@ from ..dtypes import INTEGER, int32, int64
 from ..ops.declare import OPS
 from ..tensor import Tensor
 from . import check
-from .pattern import BLOCK_FORMATS, COMPRESSED, ROW_FORMATS, TITLES, Pattern
+from .pattern import BLOCK_FORMATS, COMPRESSED, ROW_FORMATS, TITLES, Pattern, is_sparse
 from .tensor import assemble, make
 
 
@@ -187,11 +187,14 @@ def empty(like, dtype, shape=None):
     return make(pattern, zeros(pattern.values_shape, dtype=dtype))
 
 
-def zeros_of_layout(name, shape, format, dtype, device, requires_grad):
-    """`torch.zeros` and `torch.empty` with layout= a sparse one."""
+def zeros_of_layout(name, shape, format, dtype, device, requires_grad, like=None):
+    """`torch.zeros` and `torch.empty` with layout= a sparse one; `zeros_like` and `empty_like` of a sparse tensor."""
     if device is not None and creation.device_type(device).type != "cpu":
         raise RuntimeError(f"device {device} is not available in this build: only cpu")
     dtype = creation._dtype(dtype)
+    if is_sparse(like) and like.layout is format:
+        result = empty(like._pattern, dtype)
+        return result.requires_grad_(True) if requires_grad else result
     if format in BLOCK_FORMATS:
         raise RuntimeError(f"{name}: expected sparse compressed (non-block) tensor layout but got "
                            f"{TITLES[format.name]}")

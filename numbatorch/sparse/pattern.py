@@ -13,6 +13,7 @@ sparse_bsc  as csc, counting blocks                           (*batch, nnz, *blo
 """
 
 import math
+from functools import partial
 from typing import Any
 
 from ..creation import arange, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr
@@ -148,6 +149,17 @@ class SparseLayout(CustomLayout):
         super().__init__(dtype, pattern.shape, device)
         self.pattern = pattern
 
+    @property
+    def nbytes(self):
+        """There is no memory to allocate for a sparse layout: who asks is an op that knows strided tensors only."""
+        raise NotImplementedError(f"not implemented for tensors with layout torch.{self.pattern.format.name} (shape "
+                                  f"{list(self.shape)}, {self.dtype}): call .to_dense() first, or work on its "
+                                  ".values()")
+
+    @nbytes.setter
+    def nbytes(self, value):
+        pass
+
     def __repr__(self):
         return f"SparseLayout({self.pattern.format.name}, {self.dtype.name}, {self.shape}, nnz={self.pattern.nnz})"
 
@@ -157,7 +169,9 @@ class SparseLayout(CustomLayout):
 
     def dispatch(self, op, inplace, values):
         """What the handler of an op answers. NotImplementedError names the op and the layout where there is none."""
-        handler = (HANDLERS_INPLACE if inplace else HANDLERS).get(op.name)
+        handler = HANDLERS.get(op.name)
+        if inplace:
+            handler = HANDLERS_INPLACE.get(op.name) or (handler and partial(HANDLERS_INPLACE[""], op.name, handler))
         found = NotImplemented if handler is None else handler(*values)
         if found is NotImplemented and op.kind != "composite":
             raise NotImplementedError(
@@ -167,7 +181,7 @@ class SparseLayout(CustomLayout):
 
 
 HANDLERS: dict[str, Any] = {}
-HANDLERS_INPLACE: dict[str, Any] = {}
+HANDLERS_INPLACE: dict[str, Any] = {}  # "" is the general way: handler(name, function, target, ...)
 
 
 def handles(*names, inplace=False):

@@ -59,7 +59,9 @@ class SparseTensor(Tensor):
                            "multiply numel() by element_size() for the size of the equivalent dense tensor")
 
     def stride(self, dim=None):
-        raise self._without("strides")
+        if not self._pattern.is_coo:
+            raise self._without("strides")
+        return (0,) * self._layout.ndim if dim is None else 0
 
     def storage_offset(self):
         raise self._without("a storage offset")
@@ -71,7 +73,7 @@ class SparseTensor(Tensor):
         return False
 
     def contiguous(self, memory_format=None):
-        raise RuntimeError("contiguous: a sparse tensor has no order in memory; call .coalesce(), or .to_dense()")
+        raise RuntimeError("contiguous: a sparse tensor has no order in memory: call .coalesce(), or .to_dense()")
 
     def untyped_storage(self):
         raise NotImplementedError(f"Cannot access storage of a tensor with layout {self.layout}: ask its .values()")

@@ -73,6 +73,17 @@ def _permuted(name, input, order):
     return assemble(Pattern(format, shape, indices, pattern.dense_dim, block), values)
 
 
+@handles("reshape", "flatten", "view", "expand", "ravel")
+def reshape(input, *sizes):
+    raise RuntimeError(f"reshape, view and expand are not implemented for tensors with layout {input.layout}: call "
+                       ".to_dense() first")
+
+
+@handles("nonzero", "argwhere")
+def nonzero(input, *_):
+    raise NotImplementedError(f"nonzero: not implemented for tensors with layout {input.layout}: see .indices()")
+
+
 @handles("unsqueeze")
 def unsqueeze(input, dim):
     input = _coo("unsqueeze", input)
@@ -129,7 +140,7 @@ def select(input, dim, index):
     return _kept(input, numbers, shape, rest, pattern.dense_dim, pattern.coalesced)
 
 
-@handles("narrow", "narrow_copy")
+@handles("narrow")
 def narrow(input, dim, start, length):
     """input[start:start + length] along `dim`, in the same layout."""
     shape = input._pattern.shape
