@@ -173,11 +173,11 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
     if use_separate_proj_weight:
         linear = OPS["nn.functional.linear"].call
         biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
-        weights = (q_proj_weight, k_proj_weight, v_proj_weight)
-        for label, w in zip("qkv", weights, strict=True):
+        maps = (q_proj_weight, k_proj_weight, v_proj_weight)
+        for label, w in zip("qkv", maps, strict=True):
             if w is None:
                 raise AssertionError(f"use_separate_proj_weight is True but {label}_proj_weight is None")
-        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
+        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), maps, biases, strict=True))
     else:
         if key.shape != value.shape:
             raise AssertionError(f"key shape {tuple(key.shape)} does not match value shape {tuple(value.shape)}")

@@ -1,5 +1,7 @@
 """Several views of one tensor: unbind, split and its forms; and broadcast views of several tensors."""
 
+from typing import Any
+
 from ..layout import broadcast_shapes, wrap_dim
 from .declare import OPS, composite, foreign
 from .parts import narrow_, select
@@ -129,7 +131,7 @@ def unsafe_chunk(input, chunks, dim=0) -> tuple:
 @composite
 def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None) -> tuple:
     """Views of `sections` nearly equal parts along `dim`, or of the parts between `indices`."""
-    given = next((g for g in (indices_or_sections, indices, sections) if g is not None), None)
+    given: Any = next((g for g in (indices_or_sections, indices, sections) if g is not None), None)
     dim, n = _place_to_split("tensor_split", input, dim)
     if hasattr(given, "_layout"):
         if given._layout.dtype.name != "int64" or given._layout.ndim > 1:
