@@ -1,5 +1,6 @@
 """The type stubs: `__init__.pyi`, `tensor.pyi` and those of the modules whose names come from the op table."""
 
+import ast
 import enum
 import inspect
 import re
@@ -15,6 +16,7 @@ from ..tensor import Tensor
 from . import facts, types
 
 _NOTE = "# Written from the op table by `python -m numbatorch.reference --write`: not to be edited.\n"
+_FORMATS = "from {}creation import layout_type as _layout_type, memory_format as _memory_format"
 
 # Methods of Tensor whose result depends on the arguments.
 _OVERLOADS = {
@@ -121,8 +123,8 @@ def _tensor():
              if n not in ("__module__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__new__", "__init__",
                           "__init_subclass__")]
     lines = [_NOTE + types.HEAD, "from numpy import ndarray as _ndarray", "",
-             "from . import dtypes", "from .creation import layout_type as _layout, memory_format as _memory_format",
-             "from .device import device as _device", "from .dtypes import dtype as _dtype",
+             "from . import dtypes", _FORMATS.format("."), "from .device import device as _device",
+             "from .dtypes import dtype as _dtype",
              "from .generator import Generator", "from .layout import Layout as _Layout",
              "from .size import Size as Size",
              "from .storage import Storage as _Storage, UntypedStorage as UntypedStorage",
@@ -171,9 +173,14 @@ def _tensor():
 
 def _inner_functions():
     module = facts.module("tensor")
-    return [line for name, value in vars(module).items()
-            if isinstance(value, FunctionType) and value.__module__ == module.__name__ and not name.startswith("__")
-            for line in _plain(name, value)]
+    lines = []
+    for name in sorted(_defined("tensor", imports=False)):
+        value = vars(module).get(name)
+        if isinstance(value, FunctionType):
+            lines += _plain(name, value)
+        elif name != "Tensor" and name in vars(module):
+            lines.append(f"{name}: Any")
+    return lines
 
 
 def _method_text(name, text):
@@ -232,7 +239,7 @@ def _module(path):
 def _head(up, used, own=False):
     """Imports of a stub; `own`: the names are the module's own, for others to import."""
     tensor, generator = ("Tensor as Tensor", "") if own else ("Tensor", f"from {up}generator import Generator\n")
-    return (f"{_NOTE}{types.HEAD}\nfrom {up}creation import layout_type as _layout, memory_format as _memory_format\n"
+    return (f"{_NOTE}{types.HEAD}\n{_FORMATS.format(up)}\n"
             f"from {up}dtypes import dtype as _dtype\n{generator}"
             f"from {up}tensor import {', '.join([_IMPORTS, tensor, *sorted(used)])}\n\n")
 
@@ -246,8 +253,11 @@ def _package():
     for name in sorted(n for n in submodules | {"autograd"} if find_spec(f"numbatorch.{n}") is not None):
         imports.append(f"from . import {name} as {name}")
     for name, home in sorted(lazy.items()):
-        if name not in submodules:
-            imports.append(f"from .{home} import {name} as {name}")
+        if name not in submodules and find_spec(f"numbatorch.{home}") is not None:
+            if name in _defined(home):
+                imports.append(f"from .{home} import {name} as {name}")
+            else:
+                constants.append(f"{name}: Any")
     for name, value in sorted(vars(numbatorch).items()):
         if name.startswith("_") or name in lazy or isinstance(value, ModuleType) or name in ("TYPE_CHECKING", "Any"):
             continue
@@ -270,11 +280,26 @@ def _package():
     return "\n".join(lines) + "\n"
 
 
+def _defined(home, imports=True):
+    """Names that a module defines in so many words, for checkers to find."""
+    path = facts.ROOT / home.replace(".", "/")
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+    names = set()
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)) and imports:
+            names |= {a.asname or a.name for a in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names
+
+
 def _makes_tensors(value):
     return value.__module__.removeprefix("numbatorch.") in ("creation", "randomness", "windows")
 
 
 def _constant(value):
     name = type(value).__name__
-    return {"memory_format": "_memory_format", "layout_type": "_layout"}.get(name) or (
+    return {"memory_format": "_memory_format", "layout_type": "_layout_type"}.get(name) or (
         "Any" if isinstance(value, enum.Enum) else _value_type(value))

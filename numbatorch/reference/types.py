@@ -15,7 +15,7 @@ from collections.abc import Callable as _Callable, Iterator as _Iterator, Sequen
 from typing import Any, Literal as _Literal, NamedTuple as _NamedTuple, SupportsIndex, TypeAlias as _TypeAlias, overload
 """
 _PLAIN = {bool: "_bool", int: "_int", float: "_float", complex: "_complex", str: "str", tuple: "_Ints",
-          dict: "dict[str, Any]", list: "list[Any]"}
+          dict: "dict[str, Any]", list: "list[Any]", object: "Any"}
 _BUILTIN = {"bool": "_bool", "int": "_int", "float": "_float", "complex": "_complex", "Size": "_Size",
             "dtypes.dtype": "_dtype", "device_type": "_device", "np.ndarray": "_ndarray",
             "Iterator[Tensor]": "_Iterator[Tensor]", "tuple[int, int]": "tuple[_int, _int]"}
@@ -37,7 +37,7 @@ _NAMED = {name: kind for names, kind in (
      "_Ints"),
     ("destination split_sizes sections indices_or_sections split_size_or_sections", "_Ints"),
     ("stride", "_Ints | None"), ("padding", "_Ints | str"),
-    ("dtype", "_dtype"), ("device", "_DeviceLike"), ("layout", "_layout"), ("memory_format", "_memory_format"),
+    ("dtype", "_dtype"), ("device", "_DeviceLike"), ("layout", "_layout_type"), ("memory_format", "_memory_format"),
     ("generator", "Generator"), ("requires_grad pin_memory", "_bool | None"), ("keepdim inplace", "_bool"),
     ("alpha beta margin min max min_val max_val norm_type eps rtol atol lower upper delta", "_float"),
     ("scale_factor", "_float | _Sequence[_float]"), ("p ord", "_float | str"), ("low high step steps", "_Number"),
@@ -148,4 +148,5 @@ def result(op: Op) -> str:
 
 def named(op: Op) -> str:
     """The name of the type of several named results."""
-    return f"_{op.name.strip('_')}_result"
+    space = op.namespaces[0].rpartition(".")[2]
+    return f"_{space + '_' if space else ''}{op.name.strip('_')}_result"
