@@ -72,14 +72,16 @@ def coalesce(tensor):
 def to_dense(tensor, dtype=None, masked_grad=None):
     """The strided tensor with the same elements.
 
-    The gradient of `tensor` is sparse, with values where the tensor has them; all of it with masked_grad=False.
+    The gradient of `tensor` is sparse, with values where the tensor has them; with masked_grad=False, wherever it is
+    not 0.
     """
     pattern = tensor._pattern
     whole = masked_grad is False and tensor._needs_grad and mode.enabled
     values = flat_values(tensor._stored if whole else recorded_values(tensor), pattern)
     result = from_cells(collect(values, pattern.cells(), math.prod(pattern.grid)), pattern)
     if whole:
-        rule = FunctionRule("ToDenseBackward0", lambda node, grads: [grads[0]])
+        rule = FunctionRule("ToDenseBackward0", lambda node, grads: [
+            from_dense(grads[0], pattern.format, pattern.dense_dim, pattern.block)])
         attach(result, new_node(rule, Layouts((result._layout,)), [edge(tensor)], ()))
     return result if dtype is None else result.to(dtype)
 

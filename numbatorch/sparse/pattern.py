@@ -149,16 +149,13 @@ class SparseLayout(CustomLayout):
         super().__init__(dtype, pattern.shape, device)
         self.pattern = pattern
 
-    @property
-    def nbytes(self):
-        """There is no memory to allocate for a sparse layout: who asks is an op that knows strided tensors only."""
+    def _strided_only(self):
+        """Strides and a size in bytes are read by what knows strided tensors only, such as fills with random numbers."""
         raise NotImplementedError(f"not implemented for tensors with layout torch.{self.pattern.format.name} (shape "
                                   f"{list(self.shape)}, {self.dtype}): call .to_dense() first, or work on its "
                                   ".values()")
 
-    @nbytes.setter
-    def nbytes(self, value):
-        pass
+    nbytes = strides = property(_strided_only, lambda self, value: None)  # type: ignore[assignment]
 
     def __repr__(self):
         return f"SparseLayout({self.pattern.format.name}, {self.dtype.name}, {self.shape}, nnz={self.pattern.nnz})"

@@ -6,6 +6,7 @@ pattern, so that a graph that is used in every step is sorted once. Gradients of
 
 from typing import Any, NamedTuple
 
+from ..autograd.modes import no_grad
 from ..autograd.node import FunctionRule, attach, edge, new_node, records
 from ..creation import arange, sparse_coo, sparse_csc, sparse_csr
 from ..dtypes import int64
@@ -13,7 +14,7 @@ from ..ops.declare import OPS
 from ..recording import Layouts
 from .convert import added, build, coalesce, reformat
 from .pattern import BLOCK_FORMATS, TITLES, Pattern, handles, is_sparse, take
-from .tensor import assemble, flat_values, recorded_values
+from .tensor import assemble, flat_values, make, pick, recorded_values, replace
 
 
 class Lines(NamedTuple):
@@ -48,13 +49,13 @@ def _conj(x):
     return x.conj() if x._layout.dtype.is_complex else x
 
 
-def _record(name, result, run, *operands):
-    """Hang a node on a result; run(operands, gradient, wanted) gives the gradient of operand number `wanted`."""
+def _record(name, result, run, *operands, saved=None):
+    """Hang a node on a result; run(saved, gradient, wanted) gives the gradient of operand number `wanted`."""
     def gradients(node, grads):
         saved = node.unpack()
         return [None if e is None else run(saved, grads[0], k) for k, e in enumerate(node.edges)]
     attach(result, new_node(FunctionRule(name, gradients), Layouts((result._layout,)), [edge(x) for x in operands],
-                            operands))
+                            operands if saved is None else saved))
     return result
 
 
@@ -306,12 +307,28 @@ def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
     if input.dtype is not mat1.dtype:
         raise RuntimeError(f"sampled_addmm: expected operands of the same dtype, but got {input.dtype} and "
                            f"{mat1.dtype}")
-    values = _scaled(recorded_values(input), beta, dots(pattern, True, mat1, mat2.t()), alpha)
-    result = assemble(pattern, values, "SparseSampledAddmmBackward0")
+    with no_grad():
+        result = make(pattern, _scaled(input._stored, beta, dots(pattern, True, mat1, mat2.t()), alpha))
+    if records(input, mat1, mat2):
+        def run(saved, grad, wanted):
+            if not wanted:  # in the layout of the gradient that comes
+                return grad * _conjugate(beta)
+            left, right = saved
+            weights = pick(grad, pattern) * _conjugate(alpha)
+            if wanted == 1:
+                return multiply(pattern, True, weights, _conj(right).t())
+            return multiply(pattern, False, weights, _conj(left)).t()
+        _record("SparseSampledAddmmBackward0", result, run, input, mat1, mat2, saved=(mat1, mat2))
     if out is None:
         return result
-    from .tensor import replace
+    if records(input, mat1, mat2, out):
+        raise RuntimeError("sampled_addmm(): functions with out=... arguments don't support automatic differentiation, "
+                           "but one of the arguments requires grad.")
     return replace(out, result)
+
+
+def _conjugate(number):
+    return number.conjugate() if isinstance(number, complex) else number
 
 
 def reduced_mm(mat1, mat2, reduce):
