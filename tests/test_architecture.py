@@ -9,12 +9,12 @@ import numbatorch
 
 ROOT = Path(numbatorch.__file__).parent
 LAYERS = [
-    {"errors", "config", "dtypes", "layout", "device"},
+    {"errors", "config", "dtypes", "layout", "device", "absent"},
     {"expr"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "storage", "calls", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein",
-     "printing", "library", "compiler", "generator", "randomness", "runtime", "queries", "windows"},
+    {"autograd", "tensor", "methods", "legacy", "storage", "calls", "interception", "sparse", "subclassing", "recording",
+     "operators", "size", "creation", "indexing", "einstein", "printing", "library", "compiler", "generator", "randomness", "runtime", "queries", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 
