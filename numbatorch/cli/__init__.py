@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 
-from . import cache, info, kernels, mnist, run
+from . import cache, info, kernels, mnist, ops, run
 
 COMMANDS = {  # in the order of the help: try it, use it, look inside
     "mnist": mnist,
     "run": run,
+    "ops": ops,
     "info": info,
     "kernels": kernels,
     "cache": cache,
