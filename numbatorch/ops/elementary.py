@@ -127,7 +127,9 @@ def heaviside(input, values):
     return f.where(f.isnan(input), input, f.where(f.eq(input, 0), values, f.where(f.lt(input, 0), 0, 1)))
 
 
-@elementwise(promote=FLOAT, namespaces=("", "special"))
+# The gradient of 0 at a negative `other`, where log is NaN, is 0: xlogy of it.
+@elementwise(promote=FLOAT, namespaces=("", "special"), input=lambda grad, input, other: f.where(
+    f.eq(input, 0) & f.le(other, 0), 0, xlogy(grad, other)))
 def xlogy(input, other):
     """input * log(other), 0 where input is 0."""
     return f.where(f.isnan(other), other, f.where(f.eq(input, 0), 0, input * f.log(other)))

@@ -173,6 +173,9 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes):
         raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got "
                            f"weight tensor of shape: {list(weight.shape)}")
+    if weight is not None and weight.dtype is not input.dtype:
+        raise RuntimeError(f"nll_loss: expected scalar type {input.dtype.name} but found {weight.dtype.name}: weight "
+                           "and input must have one dtype")
     target = target.long()
     counted = target != ignore_index
     safe = OPS["where"].call(counted, target, 0)
@@ -205,6 +208,9 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     logs = OPS["log_softmax"].call(input, dim)
     classes = input.shape[dim]
     if target.shape == input.shape and target.is_floating_point():
+        if ignore_index >= 0:
+            raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target, got "
+                               f"ignore_index={ignore_index}")
         if label_smoothing:
             target = target * (1 - label_smoothing) + label_smoothing / classes
         shape = [1] * input.ndim
@@ -216,6 +222,9 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
             return loss.sum() / count
         return _reduced(loss, reduction)
     if target.is_floating_point():
+        if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:
+            raise ValueError(f"cross_entropy: Expected input batch_size ({input.shape[0]}) to match target batch_size "
+                             f"({target.shape[0]}).")
         raise RuntimeError(f"cross_entropy: expected scalar type Long for target {tuple(target.shape)} with input "
                            f"{tuple(input.shape)}, but found {target.dtype.name}")
     plain = nll_loss.call(logs, target, weight, None, ignore_index, None, reduction)

@@ -53,6 +53,9 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
         if input.numel() == 0:  # nothing to normalise
             return input.clone()
         raise RuntimeError(f"batch_norm: expected at least 2 dimensions, got input {tuple(input.shape)}")
+    if eps <= 0 if training else eps < 0:
+        raise ValueError(f"batch_norm: eps must be {'positive during training' if training else 'non-negative'}, but "
+                         f"got {eps}")
     channels = input.shape[1]
     for label, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
                          ("bias", bias)):
@@ -64,7 +67,7 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
         scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
         result, mean, var = batch_norm_rows.call(input, scale, shift, eps)
-        if running_mean is not None or running_var is not None:
+        if count and (running_mean is not None or running_var is not None):  # no batch moves nothing
             from ..autograd.modes import no_grad
             with no_grad():
                 if running_mean is not None:

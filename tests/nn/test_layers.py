@@ -210,3 +210,29 @@ def test_layer_agrees_with_torch(name, args, kwargs, shape):
     expected = theirs(x)
     close(ours(nt.tensor(x.tolist())), expected.tolist())
     assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
+
+
+def test_an_empty_batch_leaves_the_running_statistics_alone():
+    norm = nn.BatchNorm1d(3)
+    assert norm(nt.zeros(0, 3, 4)).shape == (0, 3, 4)
+    assert norm.running_mean.tolist() == [0, 0, 0] and norm.running_var.tolist() == [1, 1, 1]
+    assert norm.num_batches_tracked.item() == 1
+
+
+def test_losses_name_what_they_do_not_take():
+    with pytest.raises(TypeError, match="delta must be a float or int"):
+        nn.HuberLoss(delta=1j)
+    with pytest.raises(RuntimeError, match="expected scalar type float32 but found float64"):
+        nn.NLLLoss(weight=nt.ones(3, dtype=nt.float64))(nt.zeros(2, 3), nt.tensor([0, 1]))
+    with pytest.raises(RuntimeError, match="ignore_index=1"):
+        nn.CrossEntropyLoss(ignore_index=1)(nt.zeros(2, 3), nt.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"\(2\) to match target batch_size \(5\)"):
+        nn.CrossEntropyLoss()(nt.zeros(2, 3), nt.zeros(5, 3))
+    with pytest.raises(ValueError, match="eps must be positive during training, but got 0.0"):
+        nn.BatchNorm1d(3, eps=0.0)(nt.zeros(2, 3))
+
+
+def test_no_gradient_of_xlogy_is_no_gradient_where_the_logarithm_is_nan():
+    input, other = nt.tensor([1.0, 0.0]).requires_grad_(), nt.tensor([-1.0, -1.0])
+    nt.xlogy(input, other).backward(nt.tensor([0.0, 1.0]))
+    assert input.grad.tolist() == [0, 0]
