@@ -38,8 +38,22 @@ def write(root: Path = facts.ROOT):
 
 def entry(name):
     """Text of the entry of an op, by any of its names. KeyError for other names."""
-    for key, op in facts.ops():
-        found = facts.names(op)
-        if name in (key, op.name, *op.aliases, *found.functions, *found.methods, *found.properties, *found.inplace):
+    wanted = name.removeprefix("torch.").removeprefix("numbatorch.")
+    found = [(key, op, facts.names(op)) for key, op in facts.ops()]
+    for key, op, names in found:  # the name in full first: `sum` is not that of another namespace
+        if wanted in (key, *names.functions, *names.methods, *names.properties, *names.inplace):
+            return "\n".join(pages.entry(key, op))
+    for key, op, _ in found:
+        if wanted in (op.name, *op.aliases):
             return "\n".join(pages.entry(key, op))
     raise KeyError(name)
+
+
+def summaries():
+    """{public name of an op: the first sentence about it}, in the order of the alphabet."""
+    found = {}
+    for key, op in facts.ops():
+        names = facts.names(op)
+        if names.public:
+            found[key] = pages.summary(op)
+    return dict(sorted(found.items()))

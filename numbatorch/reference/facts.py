@@ -249,6 +249,40 @@ def templates(op):
     return tuple(dict.fromkeys(asked or [_TEMPLATE[op.kind]]))
 
 
+def calls(op):
+    """Names of the ops that the body of a composite names, itself or in functions of its file; methods are not."""
+    found: dict[str, None] = {}
+    functions, seen = [op.body], set()
+    while functions:
+        function = functions.pop(0)
+        if function in seen:
+            continue
+        seen.add(function)
+        names = [n for code in _codes(function.__code__) for n in code.co_names]
+        inner = [c.cell_contents for c in function.__closure__ or () if c.cell_contents is not None]
+        for value in [*(function.__globals__.get(n) for n in names), *inner]:
+            if isinstance(value, Op):
+                found[_key(value)] = None
+            elif inspect.isfunction(value) and value.__globals__ is function.__globals__:
+                functions.append(value)
+        for key in re.findall(r'OPS\["([\w.]+)"\]', inspect.getsource(function)):
+            found[_key(OPS[key])] = None
+    found.pop(_key(op), None)
+    return tuple(found)
+
+
+def _codes(code):
+    yield code
+    for inner in code.co_consts:
+        if inspect.iscode(inner):
+            yield from _codes(inner)
+
+
+def _key(op):
+    space = op.namespaces[0]
+    return f"{space}.{op.name}" if space else op.name
+
+
 def devices(op):
     """Devices that have what the op needs; None where the ops of its body decide."""
     if op.kind == "composite" or (op.eager and op.kind != "foreign"):

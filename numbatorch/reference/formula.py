@@ -89,6 +89,8 @@ def _node(node, done):
         return f"{inner(node.args[0], _ATOM)}**{inner(node.args[1], _ATOM)}", _POWER
     if op == "mul" and node.args[0] is node.args[1]:
         return f"{inner(node.args[0], _ATOM)}**2", _POWER
+    if op == "mul" and done[id(node.args[1])][0].startswith("1 / "):
+        return f"{inner(node.args[0], _PRODUCT)} {done[id(node.args[1])][0][2:]}", _PRODUCT
     if op == "fma":
         a, b, c = node.args
         return f"{inner(a, _PRODUCT)} * {inner(b, _PRODUCT)} + {inner(c, _SUM)}", _SUM

@@ -35,6 +35,7 @@ be edited. `numbatorch ops NAME` prints one entry. How a declaration is read: [d
 - **Gradient**: what is added to the gradient of each operand, where `grad` is the gradient of the result and `result`
   the result itself. A gradient is summed to the shape of its operand. Conjugates, which complex numbers need, are left
   out. `row_sum` and its like combine a row: what lies along `dim`.
+- **Calls**: ops that a composite names in its body; it may use methods and operators of tensors besides.
 - **Accuracy**: the stated error, in units in the last place, of the scalar functions in the formula that are not
   exact; the C library's are not listed. float16 and bfloat16 round the float32 result once more.
 """
@@ -103,6 +104,9 @@ def entry(key, op):
     if exact:
         lines.append("- **Accuracy**: " + "; ".join(
             f"{name} " + ", ".join(f"{ulp:g} ULP in {d}" for d, ulp in known.items()) for name, known in exact.items()))
+    called = facts.calls(op) if op.kind == "composite" else ()
+    if called:
+        lines.append(f"- **Calls**: {', '.join(f'`{name}`' for name in called)}")
     where = facts.devices(op)
     lines.append(f"- **Devices**: {'those of the ops it calls' if where is None else ', '.join(where)}")
     lines.append(f"- **Declared**: [{path}:{line}](../{path.removeprefix('ops/')}#L{line})")
@@ -113,6 +117,11 @@ def files():
     """{path below the package: text} of the whole reference."""
     own = dict.fromkeys(facts.family(op) for _, op in facts.ops())
     return {INDEX: index(), **{f"{FOLDER}/{family}.md": page(family) for family in own}}
+
+
+def links(text):
+    """Targets of the links of a page that lead into the package."""
+    return [t for t in re.findall(r"\]\(([^)\s]+)\)", text) if not t.startswith("http")]
 
 
 def summary(op):

@@ -70,6 +70,9 @@ def _signature(text, op, method):
     else:
         result = _aliased(result)
     head = _aliased(head)
+    if op.out and not method and "out:" not in head:
+        several = "tuple[Tensor, ...]" if result.startswith("_") else "Tensor"
+        head = f"{head[:-1]}, {'' if '*, ' in head else '*, '}out: {several} | None = None)"
     head = re.sub(r"\((\w+)(?=[,)])", "(self" if method else r"(\1: Tensor", head, count=1)
     return f"{head} -> {result}"
 
