@@ -3,7 +3,8 @@
 from .contraction import linear
 from .declare import OPS, composite
 from .join import cat, stack
-from .recurrent_layer import GATES, step, unrolled
+from .recurrent_layer import GATES, step
+from .recurrent_sequence import run_layer
 
 _PADDED = "input hx params has_biases num_layers dropout train bidirectional batch_first".split()
 _PACKED = "data batch_sizes hx params has_biases num_layers dropout train bidirectional".split()
@@ -120,7 +121,7 @@ def _network(name, args, named):
         for direction in range(directions):
             k = layer * directions + direction
             _check_weights(name, name, layer, data.shape[1], hidden.shape[2], groups[k], data.dtype)
-            results.append(unrolled(name, data, sizes, hidden[k], None if memory is None else memory[k], groups[k],
+            results.append(run_layer(name, data, sizes, hidden[k], None if memory is None else memory[k], groups[k],
                                     direction == 1))
         ended += [r[1:] for r in results]
         data = results[0][0] if directions == 1 else cat.call([r[0] for r in results], 1)

@@ -63,37 +63,19 @@ def step(kind, gates, hidden, memory, weight, bias, projection=None):
     return hidden, memory
 
 
-def unrolled(kind, data, sizes, hidden, memory, weights, reverse):
-    """(output (R, H), last hidden (N, H), last memory or None) of a layer; memory is None except for an LSTM.
+def unrolled(kind, data, sizes, hidden, memory, weights):
+    """(output (R, H), memory after every step (R, H) or None); memory (N, H) is None except for an LSTM.
 
     weights: w_ih, w_hh, b_ih, b_hh, projection; what there is not is None.
     """
     w_ih, w_hh, b_ih, b_hh, projection = weights
     gates = linear.call(data, w_ih, b_ih)
-    outputs, ended = [None] * len(sizes), []
-    end, first_hidden, first_memory = data.shape[0], hidden, memory
-    start = 0
-    if reverse:
-        hidden, memory = (x if x is None else x[:0] for x in (hidden, memory))
-    for t in range(len(sizes) - 1, -1, -1) if reverse else range(len(sizes)):
-        size, before = sizes[t], hidden.shape[0]
-        if reverse:
-            start, end = end - size, end
-        else:
-            start, end = (start, start + size)
-        if size < before:  # sequences that have ended
-            ended.append((hidden[size:], None if memory is None else memory[size:]))
+    outputs, memories, start = [], [], 0
+    for size in sizes:
+        if size < hidden.shape[0]:  # sequences that have ended
             hidden, memory = hidden[:size], None if memory is None else memory[:size]
-        elif size > before:  # sequences that begin, from their end
-            hidden = cat.call([hidden, first_hidden[before:size]])
-            memory = None if memory is None else cat.call([memory, first_memory[before:size]])
-        hidden, memory = step(kind, gates[start:end], hidden, memory, w_hh, b_hh, projection)
-        outputs[t] = hidden
-        if reverse:
-            end = start
-        else:
-            start = end
-    if ended:
-        hidden = cat.call([hidden, *(h for h, _ in reversed(ended))])
-        memory = None if memory is None else cat.call([memory, *(m for _, m in reversed(ended))])
-    return cat.call(outputs), hidden, memory
+        hidden, memory = step(kind, gates[start:start + size], hidden, memory, w_hh, b_hh, projection)
+        outputs.append(hidden)
+        memories.append(memory)
+        start += size
+    return cat.call(outputs), None if memory is None else cat.call(memories)

@@ -1,0 +1,138 @@
+"""Template of recurrent layers of float32 and float64 in one direction: all steps in one launch, forward and backward.
+
+Sequences are packed as in ops/recurrent_layer.py. `states` (N + R, H) holds the state before every step and after it:
+the start stands before the first step, which for a reversed layer is the end of the memory. Results do not depend on
+the number of threads: a unit sums whole products in a fixed order.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import accumulate
+from math import ceil
+
+from ..expr.kinds import Launch
+from . import machine, recurrent_kernels as kernels, threads
+from .gemm import K_BLOCK, UNIT_FLOPS, balanced
+from .geometry import block
+from .memory import address, allocate
+from .microkernel import host_target, wide_target
+
+TILES = 4  # of rows in a unit: the panels of weights are read once for all of them
+SMALL = 1e6  # operations of a step that are not worth a second thread: some 10 us
+
+
+@cache
+def _walk(kind, dtype, wide, backward):
+    """The kernel that walks the steps."""
+    from .compile import compile_ir
+    target = wide_target(host_target(dtype)) if wide else host_target(dtype)
+    name = f"{kind}_{'backward' if backward else 'forward'}_{'wide_' if wide else ''}walk_{dtype}"
+    write = kernels.write_backward if backward else kernels.write_forward
+    return compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (11 if backward else 6), "int64*"))
+
+
+@cache
+def _packing(dtype, wide, backward):
+    from .compile import compile_ir
+    target = wide_target(host_target(dtype)) if wide else host_target(dtype)
+    name = f"recurrent_{'backward' if backward else 'forward'}_{'wide_' if wide else ''}packing_{dtype}"
+    return compile_ir(name, kernels.write_packing(name, target, backward), (f"{dtype}*", f"{dtype}*", "int64*"))
+
+
+@cache
+def _formulas(kind, dtype, backward, with_memory):
+    """The address of the compiled formulas, and what keeps them."""
+    from .compile import compile_kernel
+    kernel = compile_kernel(*kernels.formulas(kind, dtype, backward, with_memory), independent=True)
+    return kernel.__self__.address, kernel
+
+
+def _table(sizes, reverse):
+    """Rows of each step in processing order, as STEP says; a step of no rows ends it."""
+    batch, lines = sizes[0], []
+    starts = [0, *accumulate(sizes[:-1])]
+    if reverse:  # all sizes are equal: states end with the start
+        for row in reversed(starts):
+            lines.append((batch, row, row + batch, row))
+    else:
+        before = 0
+        for size, row in zip(sizes, starts, strict=True):
+            lines.append((size, row, before, row + batch))
+            before = row + batch
+    return [*lines, (0, 0, 0, 0)]
+
+
+class _Walk:
+    """What forward and backward share: sizes, the packed weights and the parameter block."""
+
+    def __init__(self, request, backward, with_memory=False):
+        options = request.options
+        self.kind, self.dtype, hidden, sizes = options["kind"], options["dtype"], options["hidden"], options["sizes"]
+        batch, self.hidden, self.rows = sizes[0], hidden, sum(sizes)
+        gates = kernels.GATES[self.kind]
+        target = host_target(self.dtype)
+        wide = batch <= wide_target(target).rows
+        target = wide_target(target) if wide else target
+        blocks = ceil(hidden / target.panel)
+        row_block = balanced(batch, TILES * target.rows)
+        flops = 2.0 * batch * hidden * hidden * gates
+        per_unit = flops / (blocks * ceil(batch / row_block))
+        grain = 1 << 40 if flops <= SMALL else max(1, int(UNIT_FLOPS / 4 / per_unit))
+        self.code, self.keep = _formulas(self.kind, self.dtype, backward, with_memory)
+        depth = hidden * gates if backward else hidden
+        values = [threads.region_address(), self.code, machine.python_api("PyEval_SaveThread"),
+                  machine.python_api("PyEval_RestoreThread"), len(sizes), hidden, blocks, row_block,
+                  balanced(depth, K_BLOCK), balanced(row_block, target.rows), grain]
+        self.meta, self.at_meta = block(values, *_table(sizes, options["reverse"]))
+        self.run = _walk(self.kind, self.dtype, wide, backward)
+        self.pack, self.pack_units = _packing(self.dtype, wide, backward), gates * blocks
+        self.pack_meta, self.at_pack_meta = block(gates, hidden, blocks)
+        self.pack_grain = max(1, int(65536 // max(1, hidden * target.panel)))
+        self.packed_bytes = gates * blocks * hidden * target.panel * target.bytes
+        self.state_bytes = batch * hidden * target.bytes
+        self.start = self.rows * hidden * target.bytes if options["reverse"] else 0  # of the rows of the start
+
+    def packed(self, weight):
+        """The weights in panels; keep what this returns until the walk is over."""
+        workspace = allocate(max(64, self.packed_bytes))
+        self.pack(weight, address(workspace), self.at_pack_meta, self.pack_units, self.pack_grain)
+        return workspace
+
+
+def forward(request):
+    """gates, weight, hidden, extra or None -> states, memory (LSTM) or own contribution to the candidate (GRU).
+
+    gates is changed: it becomes what the gates are after their functions.
+    """
+    from ctypes import memmove
+    walk = _Walk(request, False)
+    kind, run, start, count, meta = walk.kind, walk.run, walk.start, walk.state_bytes, walk.at_meta
+
+    def kernel(gates, weight, hidden, extra, states, beside, *_):
+        workspace = walk.packed(weight)
+        memmove(states + start, hidden, count)
+        packed = address(workspace)
+        if kind == "lstm":
+            memmove(beside + start, extra, count)
+            run(gates, packed, states, beside, 0, 0, meta, 1, 1)
+        else:
+            run(gates, packed, states, 0, beside, extra, meta, 1, 1)
+    return Launch(kernel, 0, 1, 1, walk)
+
+
+def backward(request):
+    """grad, gates, states, weight, extra or None, grad_memory or None -> grads, direct, downs; see the kernels."""
+    from ctypes import memset
+    walk = _Walk(request, True, request.options["with_memory"])
+    kind, run, count, meta = walk.kind, walk.run, walk.state_bytes, walk.at_meta
+
+    def kernel(grad, gates, states, weight, extra, grad_memory, grads, direct, downs, *_):
+        workspace, carried = walk.packed(weight), allocate(max(64, count))
+        packed, carry = address(workspace), address(carried)
+        memset(carry, 0, count)
+        if kind in ("lstm", "gru"):
+            memset(direct, 0, count)
+        memory, own = (extra, 0) if kind == "lstm" else (0, extra)
+        run(packed, gates, states, memory, own, grad, grad_memory, carry, direct, grads, downs, meta, 1, 1)
+    return Launch(kernel, 0, 1, 1, walk)

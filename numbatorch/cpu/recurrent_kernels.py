@@ -1,0 +1,294 @@
+"""Kernels of recurrent layers: the loop over time with its products as LLVM IR, the formulas of a step as Numba source.
+
+One launch walks all steps. A step is a region of the pool whose units are blocks of hidden columns (and of sequences):
+a unit multiplies the state before by the weights of its columns, all gates of them, and then applies the formulas to
+what it has just summed, so that a step needs no second barrier. Weights are packed into panels once a launch.
+Packed weights: panel after panel of (depth, panel) elements; `target` says how wide a panel is.
+"""
+
+from __future__ import annotations
+
+from numbatorch.cpu.irwriter import Function, Module, Value
+from numbatorch.cpu.microkernel import Target, write_pack_rows, write_pack_transposed, write_rows
+
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+
+# What the launch reads first; then comes the table of steps.
+META = "region formulas save restore steps hidden blocks row_block k_block height grain".split()
+STEP = "rows gates_row before_row after_row".split()  # of each step, in the order of processing
+
+# What a step tells its units: sizes as in META, addresses of the first rows.
+FORWARD = "packed gates before after memory_before memory_after own bias".split()
+BACKWARD = "packed next_grads carry gates before after memory_before memory_after own grad grad_memory direct grads " \
+           "downs".split()
+SIZES = "hidden blocks row_block k_block height rows next_rows formulas".split()
+
+
+def _load_all(f: Function, pointer: Value, names: list[str], pointers: tuple[str, ...] = ()) -> dict[str, Value]:
+    return {name: f.load("ptr" if name in pointers else "i64", f.offset(pointer, 8 * i), 8)
+            for i, name in enumerate(names)}
+
+
+def _rows_functions(module: Module, target: Target) -> list[int]:
+    widths = [target.vectors] if target.wide else list(range(1, target.vectors + 1))
+    for vectors in widths:
+        write_rows(module, f"rows{vectors}", target, vectors)
+    return widths
+
+
+def _product(f: Function, target: Target, widths: list[int], p: dict[str, Value], a: Value, a_row: Value, depth: Value,
+             b: Value, c: Value, c_row: Value, first: Value, first_row: Value | int, rows: Value, width: Value) -> None:
+    """c = first + a @ b for a packed panel b, in blocks of the depth; c and `first` may be the same."""
+    size, panel_bytes = target.bytes, target.panel * target.bytes
+    with f.loop(0, depth, p["k_block"]) as sums:
+        start = sums.index.equals(0)
+        addend, addend_row = f.select(start, first, c), f.select(start, first_row, c_row)
+        here = f.offset(a, sums.index * size)
+        count = f.minimum(p["k_block"], depth - sums.index)
+        arguments = [here, a_row, size, f.offset(b, sums.index * panel_bytes), panel_bytes, c, c_row, addend,
+                     addend_row, count, width, a_row * p["height"], rows, p["height"]]
+        filled = (width + (target.lanes - 1)) // target.lanes
+        with f.cases(f.maximum(filled, widths[0]), widths) as case:
+            for number in widths:
+                with case(number):
+                    f.call(f"rows{number}", arguments)
+
+
+def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, Value, Value, Value]:
+    """(first sequence, count of sequences, first column, count of columns) of a unit."""
+    row, column = (index // p["blocks"]) * p["row_block"], (index % p["blocks"]) * target.panel
+    return (row, f.minimum(p["row_block"], p["rows"] - row), column,
+            f.minimum(target.panel, p["hidden"] - column))
+
+
+def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value, rows: Value) -> None:
+    """Call the compiled formulas for a block of sequences and columns."""
+    listed = ", ".join(f"ptr {x.text}" for x in pointers)
+    sizes = ", ".join(f"i64 {x.text}" for x in (p["hidden"], width, f.value(0), rows))
+    f.line(f"call void {p['formulas'].text}({listed}, {sizes})")
+
+
+def write_forward(name: str, kind: str, target: Target) -> str:
+    """(gates, packed, states, memory, own, bias, meta): gates holds what the input contributes and becomes the sums.
+
+    states and memory have the rows of the start and of every step, in the order of the table; own is what a GRU's state
+    contributes to its candidate, with `bias`.
+    """
+    module, gates = Module(), GATES[kind]
+    widths, size = _rows_functions(module, target), target.bytes
+    f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
+    block, start, stop = f.parameters
+    p = _load_all(f, block, [*FORWARD, *SIZES], (*FORWARD, "formulas"))
+    state_row, depth = p["hidden"] * size, p["hidden"]
+    gates_row = state_row * gates
+    panel_bytes = depth * (target.panel * size)
+    with f.loop(start, stop) as units:
+        row, rows, column, width = _place(f, target, p, units.index)
+        at, at_gates = row * state_row + column * size, row * gates_row + column * size
+        a = f.offset(p["before"], row * state_row)
+        for gate in range(gates):
+            b = f.offset(p["packed"], (p["blocks"] * gate + units.index % p["blocks"]) * panel_bytes)
+            if kind == "gru" and gate == 2:
+                c, c_row, first_row = f.offset(p["own"], at), state_row, f.value(0)
+                first = f.select(f.is_null(p["bias"]), p["bias"], f.offset(p["bias"], column * size))
+            else:
+                c, c_row = f.offset(p["gates"], at_gates + state_row * gate), gates_row
+                first, first_row = c, c_row
+            _product(f, target, widths, p, a, state_row, depth, b, c, c_row, first, first_row, rows, width)
+        shifted = [f.offset(p[n], at) for n in ("before", "after", "memory_before", "memory_after", "own")]
+        _apply(f, p, [f.offset(p["gates"], at_gates), *shifted], width, rows)
+    pointers = "gates packed states memory own bias".split()
+
+    def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
+        def at(name: str, row: Value, times: int = 1) -> Value:
+            return f.offset(p[name], row * (p["hidden"] * (size * times)))
+
+        return {"packed": p["packed"], "bias": p["bias"], "gates": at("gates", now["gates_row"], gates),
+                "before": at("states", now["before_row"]), "after": at("states", now["after_row"]),
+                "memory_before": at("memory", now["before_row"]), "memory_after": at("memory", now["after_row"]),
+                "own": at("own", now["gates_row"])}
+
+    _write_walk(module, name, pointers, FORWARD, fill, False)
+    return module.text()
+
+
+def write_backward(name: str, kind: str, target: Target) -> str:
+    """(packed, gates, states, memory, own, grad, grad_memory, carry, direct, grads, downs, meta), last step first.
+
+    grads are the gradients of the sums of the gates by the input, downs those by the state where they differ (GRU);
+    carry and direct start as zeros: what a step passes down through the weights, and beside them.
+    """
+    module, gates = Module(), GATES[kind]
+    widths, size = _rows_functions(module, target), target.bytes
+    f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
+    block, start, stop = f.parameters
+    p = _load_all(f, block, [*BACKWARD, *SIZES], (*BACKWARD, "formulas"))
+    state_row = p["hidden"] * size
+    gates_row, depth = state_row * gates, p["hidden"] * gates
+    with f.loop(start, stop) as units:
+        row, rows, column, width = _place(f, target, p, units.index)
+        at, at_gates = row * state_row + column * size, row * gates_row + column * size
+        b = f.offset(p["packed"], (units.index % p["blocks"]) * (depth * (target.panel * size)))
+        going_on = f.minimum(rows, p["next_rows"] - row)
+        _product(f, target, widths, p, f.offset(p["next_grads"], row * gates_row), gates_row, depth, b,
+                 f.offset(p["carry"], at), state_row, Value(f, "ptr", "null"), 0, going_on, width)
+        wide = [f.offset(p[n], at_gates) for n in ("gates", "grads", "downs")]
+        shifted = [f.offset(p[n], at) for n in BACKWARD[2:] if n not in ("gates", "grads", "downs")]
+        _apply(f, p, [*wide, *shifted], width, rows)
+    pointers = "packed gates states memory own grad grad_memory carry direct grads downs".split()
+
+    def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
+        def at(name: str, row: Value, times: int = 1) -> Value:
+            return f.offset(p[name], row * (p["hidden"] * (size * times)))
+
+        passed = "downs" if kind == "gru" else "grads"
+        return {"packed": p["packed"], "carry": p["carry"], "direct": p["direct"],
+                "next_grads": at(passed, now["next_gates_row"], gates), "gates": at("gates", now["gates_row"], gates),
+                "before": at("states", now["before_row"]), "after": at("states", now["after_row"]),
+                "memory_before": at("memory", now["before_row"]), "memory_after": at("memory", now["after_row"]),
+                "own": at("own", now["gates_row"]), "grad": at("grad", now["gates_row"]),
+                "grad_memory": at("grad_memory", now["gates_row"]), "grads": at("grads", now["gates_row"], gates),
+                "downs": at("downs", now["gates_row"], gates)}
+
+    _write_walk(module, name, pointers, BACKWARD, fill, True)
+    return module.text()
+
+
+def _write_walk(module, name, pointers, fields, fill, backward):
+    """The exported function: for each step, what its units must know, and a region that runs them."""
+    f = module.function(name, [*((label, "ptr") for label in pointers), ("meta", "ptr"), ("start", "i64"),
+                               ("stop", "i64")], internal=False)
+    p = dict(zip(pointers, f.parameters, strict=False))
+    meta = f.parameters[len(pointers)]
+    p |= _load_all(f, meta, META, ("region", "formulas", "save", "restore"))
+    block = f.stack(8 * (len(fields) + len(SIZES)))
+    table = f.offset(meta, 8 * len(META))
+    thread = f.emit("ptr", f"call ptr {p['save'].text}()")  # the lock of Python is given back for the whole walk
+    with f.loop(0, p["steps"]) as steps:
+        number = p["steps"] - 1 - steps.index if backward else steps.index
+        line = f.offset(table, number * (8 * len(STEP)))
+        now = _load_all(f, line, STEP)
+        later = f.offset(line, 8 * len(STEP))  # the table ends with a step of no rows
+        now |= {f"next_{label}": value for label, value in _load_all(f, later, STEP).items()}
+        values = {**p, **fill(f, p, now), "rows": now["rows"], "next_rows": now["next_rows"]}
+        for i, label in enumerate([*fields, *SIZES]):
+            f.store(values[label], f.offset(block, 8 * i), 8)
+        units = (now["rows"] + (p["row_block"] - 1)) // p["row_block"] * p["blocks"]
+        f.line(f"call void {p['region'].text}(ptr @unit, ptr {block.text}, i64 {units.text}, i64 {p['grain'].text})")
+    f.line(f"call void {p['restore'].text}(ptr {thread.text})")
+
+
+def write_packing(name: str, target: Target, backward: bool) -> str:
+    """(weight (gates * hidden, hidden), packed, (gates, hidden, blocks)): one unit per gate and block of columns.
+
+    Forward panels are of weight.T, (hidden, panel) each, gate after gate; backward ones of weight, (gates * hidden,
+    panel), of which a unit packs the rows of its gate.
+    """
+    module, size, panel_bytes = Module(), target.bytes, target.panel * target.bytes
+    (write_pack_rows if backward else write_pack_transposed)(module, "pack", target)
+    f = module.function(name, [("weight", "ptr noalias"), ("packed", "ptr noalias"), ("meta", "ptr noalias"),
+                               ("start", "i64"), ("stop", "i64")], internal=False)
+    weight, packed, meta, start, stop = f.parameters
+    p = _load_all(f, meta, ["gates", "hidden", "blocks"])
+    with f.loop(start, stop) as units:
+        gate, column = units.index // p["blocks"], (units.index % p["blocks"]) * target.panel
+        width = f.minimum(target.panel, p["hidden"] - column)
+        row_bytes = p["hidden"] * size
+        if backward:
+            source = f.offset(weight, gate * p["hidden"] * row_bytes + column * size)
+            there = f.offset(packed, ((units.index % p["blocks"]) * p["gates"] + gate) * (p["hidden"] * panel_bytes))
+            f.call("pack", [source, row_bytes, there, p["hidden"], width])
+        else:
+            source = f.offset(weight, (gate * p["hidden"] + column) * row_bytes)
+            there = f.offset(packed, units.index * (p["hidden"] * panel_bytes))
+            for j in range(target.vectors):
+                left = f.maximum(f.minimum(width - j * target.lanes, target.lanes), 0)
+                with f.when(left > 0):
+                    f.call("pack", [f.offset(source, row_bytes * (j * target.lanes)), row_bytes,
+                                    f.offset(there, j * target.vector_bytes), panel_bytes, p["hidden"], left])
+    return module.text()
+
+
+# The formulas of a step, for all sequences and columns of a unit. ONE is 1 in the dtype; i, f, g, o and r, z, n are the
+# gates. Backward, `grad` and `carry` reach the state after the step, `grad_memory` and `direct` the memory.
+
+_FORWARD = "gates before after memory_before memory_after own".split()
+_BACKWARD = "gates grads downs carry before after memory_before memory_after own grad grad_memory direct".split()
+
+_FORWARD_TEXT = {
+    "lstm": """
+i = sigmoid(gates[at])
+f = sigmoid(gates[at + hidden])
+g = tanh(gates[at + 2 * hidden])
+o = sigmoid(gates[at + 3 * hidden])
+c = f * memory_before[k] + i * g
+gates[at] = i
+gates[at + hidden] = f
+gates[at + 2 * hidden] = g
+gates[at + 3 * hidden] = o
+memory_after[k] = c
+after[k] = o * tanh(c)
+""",
+    "gru": """
+r = sigmoid(gates[at])
+z = sigmoid(gates[at + hidden])
+n = tanh(gates[at + 2 * hidden] + r * own[k])
+gates[at] = r
+gates[at + hidden] = z
+gates[at + 2 * hidden] = n
+after[k] = n + z * (before[k] - n)
+""",
+    "rnn_tanh": "after[k] = tanh(gates[at])\n",
+    "rnn_relu": "v = gates[at]\nafter[k] = ZERO if v < ZERO else v\n",
+}
+
+_BACKWARD_TEXT = {
+    "lstm": """
+i = gates[at]
+f = gates[at + hidden]
+g = gates[at + 2 * hidden]
+o = gates[at + 3 * hidden]
+s = tanh(memory_after[k])
+d = grad[k] + carry[k]
+c = d * o * (ONE - s * s) + direct[k]
+ADD_MEMORY
+grads[at] = c * g * i * (ONE - i)
+grads[at + hidden] = c * memory_before[k] * f * (ONE - f)
+grads[at + 2 * hidden] = c * i * (ONE - g * g)
+grads[at + 3 * hidden] = d * s * o * (ONE - o)
+direct[k] = c * f
+""",
+    "gru": """
+r = gates[at]
+z = gates[at + hidden]
+n = gates[at + 2 * hidden]
+d = grad[k] + carry[k] + direct[k]
+t = d * (ONE - z) * (ONE - n * n)
+reset = t * own[k] * r * (ONE - r)
+update = d * (before[k] - n) * z * (ONE - z)
+grads[at] = reset
+grads[at + hidden] = update
+grads[at + 2 * hidden] = t
+downs[at] = reset
+downs[at + hidden] = update
+downs[at + 2 * hidden] = t * r
+direct[k] = d * z
+""",
+    "rnn_tanh": "h = after[k]\ngrads[at] = (grad[k] + carry[k]) * (ONE - h * h)\n",
+    "rnn_relu": "grads[at] = grad[k] + carry[k] if after[k] > ZERO else ZERO\n",
+}
+
+
+def formulas(kind: str, dtype: str, backward: bool, with_memory: bool = False) -> tuple[str, str, tuple[str, ...]]:
+    """(name, source, signature) of the formulas of a step; with_memory: grad_memory is given."""
+    names = _BACKWARD if backward else _FORWARD
+    name = f"{kind}_{'backward' if backward else 'forward'}_{'memory_' if with_memory else ''}{dtype}"
+    text = (_BACKWARD_TEXT if backward else _FORWARD_TEXT)[kind]
+    text = text.replace("ADD_MEMORY", "c = c + grad_memory[k]" if with_memory else "").replace("ONE", f"{dtype}(1.0)")
+    text = text.replace("ZERO", f"{dtype}(0.0)").replace("sigmoid(", f"sigmoid_{dtype}(")
+    text = text.replace("tanh(", f"tanh_{dtype}(")
+    lines = [f"def {name}({', '.join(names)}, hidden, width, start, stop):", "    for row in range(start, stop):",
+             "        for column in range(width):", "            k = row * hidden + column",
+             f"            at = row * hidden * {GATES[kind]} + column"]
+    lines += [f"            {line}" for line in text.strip().splitlines() if line]
+    return name, "\n".join(lines) + "\n", (*(f"{dtype}*" for _ in names), "int64", "int64")
