@@ -77,7 +77,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
                                  f"{rows} rows")
         padding_idx %= rows
     check("embedding_bag", flat, rows, 0)
-    chosen = OPS["nn.functional.embedding"].call(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    chosen = OPS["nn.functional.embedding"].call(flat, weight, padding_idx if sparse else None, max_norm, norm_type,
+                                                 scale_grad_by_freq, sparse)
     counted = None if padding_idx is None else (flat != padding_idx)
     if per_sample_weights is not None:
         chosen = chosen * per_sample_weights.reshape(-1, 1)

@@ -51,7 +51,13 @@ def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
 
 @composite(over="gather", out=True, exact_out=True)
 def gather(input, dim, index, *, sparse_grad=False):
-    """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside."""
+    """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside.
+
+    With `sparse_grad`, the gradient of `input` is a sparse tensor of the elements that were used.
+    """
+    if sparse_grad and input._needs_grad and input._layout.ndim and index._layout.numel:
+        dim, index = fits_along("gather", input, dim, index)
+        return OPS["_gather_sparse"].call(input, index, dim)
     return _chosen_along("gather", input, dim, index, False)
 
 
@@ -103,7 +109,8 @@ def take(input, index):
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """Rows of `weight` (V, E) at `input`: shape (*input.shape, E).
 
-    The row padding_idx gets no gradient. Rows longer than max_norm are shortened to it first, in place.
+    The row padding_idx gets no gradient. Rows longer than max_norm are shortened to it first, in place. With `sparse`,
+    the gradient of `weight` is a sparse tensor of the rows that were used.
     """
     if weight._layout.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got {list(weight._layout.shape)}")
@@ -119,7 +126,12 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         with no_grad():
             renorm_rows(weight, input, max_norm, norm_type)
     if not weight._needs_grad or (padding_idx is None and not scale_grad_by_freq):
-        return take_from.call(weight, input, (0,), "address")
+        return (OPS["_embedding_sparse"].call(weight, input, -1) if sparse and weight._needs_grad else
+                take_from.call(weight, input, (0,), "address"))
+    if sparse:
+        if scale_grad_by_freq:
+            raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+        return OPS["_embedding_sparse"].call(weight, input, padding_idx)
     scaled = embedding_rows.call(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
     return scaled
 

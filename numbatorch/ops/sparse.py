@@ -3,7 +3,8 @@
 The bodies here are what strided tensors answer; sparse tensors answer in numbatorch/sparse.
 """
 
-from .declare import OPS, composite
+from .declare import OPS, composite, gather
+from .index import take_from
 
 
 def _expected(name, kind):
@@ -161,3 +162,40 @@ def sparse_resize_(input, size, sparse_dim, dense_dim):
 def sparse_resize_and_clear_(input, size, sparse_dim, dense_dim):
     """Give a tensor in coordinate format another shape in place, and no values."""
     raise RuntimeError(f"sparse_resize_and_clear_: expected a sparse tensor, got layout {input.layout}")
+
+
+# Reading by index with a sparse gradient: of what was read, as often as it was read.
+
+def _sparse_gradient(indices, values, shape, dense_dim):
+    from ..creation import sparse_coo
+    from ..sparse.pattern import Pattern
+    from ..sparse.tensor import assemble
+    return assemble(Pattern(sparse_coo, shape, (indices,), dense_dim, None, indices.shape[1] < 2), values)
+
+
+def _rows_gradient(grad, index, weight_layout, padding):
+    flat, grad = index.reshape(-1).long(), grad.reshape(-1, weight_layout.shape[1])
+    if padding >= 0:
+        kept = (flat != padding).nonzero().reshape(-1)
+        flat, grad = flat.index_select(0, kept), grad.index_select(0, kept)
+    return _sparse_gradient(flat.unsqueeze(0), grad, weight_layout.shape, 1)
+
+
+@gather(name="_embedding_sparse", method=False, grad=_rows_gradient)
+def embedding_rows(weight, index, padding: int):
+    """Rows of `weight` at `index`; the row `padding` gets no gradient."""
+    return take_from.body(weight, index, (0,), "address")
+
+
+def _elements_gradient(grad, index, input_layout, dim):
+    from ..creation import arange
+    shape = index.shape
+    rows = [index.reshape(-1).long() if d == dim else
+            arange(n).reshape(-1, *(1,) * (len(shape) - d - 1)).expand(shape).reshape(-1) for d, n in enumerate(shape)]
+    return _sparse_gradient(OPS["stack"].call(rows), grad.reshape(-1), input_layout.shape, 0)
+
+
+@gather(name="_gather_sparse", method=False, grad=_elements_gradient)
+def gather_elements(input, index, dim: int):
+    """input[index[i, j], j] for dim 0, and so on, as `gather`."""
+    return take_from.body(input, index, (dim,), "along")

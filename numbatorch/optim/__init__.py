@@ -12,6 +12,7 @@ from numbatorch.optim.radam import RAdam
 from numbatorch.optim.rmsprop import RMSprop
 from numbatorch.optim.rprop import Rprop
 from numbatorch.optim.sgd import SGD
+from numbatorch.optim.sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD",
@@ -26,5 +27,6 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "lr_scheduler",
 ]

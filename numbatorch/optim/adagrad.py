@@ -18,7 +18,10 @@ class Adagrad(ParameterOptimizer):
     """param -= lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum of grad^2) + eps).
 
     Duchi, Hazan & Singer 2011, Adaptive subgradient methods, JMLR 12. The state exists from the start, as in torch.
+    Of a sparse gradient, only what it names is updated.
     """
+
+    takes_sparse_gradients = True
 
     def __init__(
         self,
@@ -73,7 +76,15 @@ class Adagrad(ParameterOptimizer):
     def update(self, param, grad, state, group):
         step = advance(state)
         if group["weight_decay"] != 0:
+            if grad.is_sparse:
+                raise RuntimeError("weight_decay option is not compatible with sparse gradients")
             grad = grad.add(param, alpha=group["weight_decay"])
         rate = scalar(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
+        if grad.is_sparse:
+            grad = grad.coalesce()  # the update is not linear
+            state["sum"].add_(grad.pow(2))
+            values = grad.values() / (state["sum"].sparse_mask(grad).values().sqrt() + group["eps"])
+            param.add_(numbatorch.sparse_coo_tensor(grad.indices(), values, grad.shape), alpha=-rate)
+            return
         state["sum"].addcmul_(grad, grad, value=1)
         param.addcdiv_(grad, state["sum"].sqrt().add_(group["eps"]), value=-rate)

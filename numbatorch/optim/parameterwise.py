@@ -16,6 +16,8 @@ class ParameterOptimizer(Optimizer):
     `param` and on the tensors in `state`; complex parameters reach it as pairs of reals. `grad` is never written.
     """
 
+    takes_sparse_gradients = False
+
     def initial_state(self, param, group: dict[str, Any]) -> dict[str, Any]:
         return {}
 
@@ -35,6 +37,11 @@ class ParameterOptimizer(Optimizer):
                     grad = param.grad
                     if grad is None:
                         continue
+                    if grad.is_sparse and not self.takes_sparse_gradients:
+                        raise RuntimeError(
+                            f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam, "
+                            f"SGD or Adagrad instead"
+                        )
                     state = self.state.get(param)
                     if not state:
                         state = self.initial_state(param, group)

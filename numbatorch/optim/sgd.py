@@ -18,6 +18,8 @@ class SGD(ParameterOptimizer):
     is grad + momentum * buffer. Sutskever et al. 2013, On the importance of initialization and momentum.
     """
 
+    takes_sparse_gradients = True
+
     def __init__(
         self,
         params,
