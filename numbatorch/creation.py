@@ -515,6 +515,8 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
     _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     d = _dtype(dtype)
+    if d.category == dtypes.INTEGER:
+        start, end = int(start), int(end)
     values = np.power(base, np.asarray(linspace(start, end, steps, dtype=dtypes.float64).numpy()))
     result = _of_array(values, d)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)

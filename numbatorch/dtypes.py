@@ -40,6 +40,11 @@ class dtype:
         return _BY_NAME[self.compute] if self.is_foreign else self
 
     @property
+    def wide(self):
+        """The dtype in which formulas over this one are evaluated: float32 for narrower floats, else mostly itself."""
+        return _BY_NAME[self.compute]
+
+    @property
     def is_float8(self):
         """Whether this is one of the 8-bit floats, which are stored and converted but not computed with."""
         return self.name in FLOAT8

@@ -53,6 +53,8 @@ def sum(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 def prod(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """Product over `dim`."""
     result = _filled(_converted(input, dtype), mask, 1)
+    if input.ndim == 0:
+        return result.prod()
     for d in sorted((d % max(input.ndim, 1) for d in _dims(input, dim)), reverse=True):
         result = result.prod(d, keepdim)
     return result
@@ -118,8 +120,8 @@ def var(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype
     count = _count(input, mask, dims, True)
     centre = _filled(input, mask, 0).sum(dims, True) / count
     distance = _filled(input - centre, mask, 0)
-    squares = (distance * distance.conj()).real if input.is_complex() else distance * distance
-    divisor = (_count(input, mask, dims, keepdim).to(squares.dtype) - correction).clamp(min=0)
+    squares = distance * distance.conj()  # complex where the input is, as in PyTorch
+    divisor = (_count(input, mask, dims, keepdim) - correction).clamp(min=0).to(squares.dtype)
     return squares.sum(dims, keepdim) / divisor
 
 
@@ -130,7 +132,8 @@ def std(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype
 
 def logsumexp(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """log(sum(exp(input))) over `dim`."""
-    return torch.logsumexp(_filled(_converted(input, dtype), mask, float("-inf")), _dims(input, dim), keepdim)
+    input = _converted(input, dtype)
+    return torch.logsumexp(_filled(input, mask, _lowest(input.dtype)), _dims(input, dim), keepdim).to(input.dtype)
 
 
 def logaddexp(input, other, *, dtype=None, input_mask=None, other_mask=None):

@@ -150,7 +150,7 @@ def computing_dtype(op, specs):
     d = dtypes.result_of(ranked)
     if op.promote == FLOAT and d.category < dtypes.FLOAT:
         d = dtypes.get_default_dtype()
-    elif op.promote == "int64" and d.category < dtypes.FLOAT:
+    elif op.promote == "int64" and d.category < dtypes.FLOAT or op.promote == "no bool" and d is dtypes.bool:
         d = dtypes.int64
     return d
 

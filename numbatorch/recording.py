@@ -188,6 +188,9 @@ def inplace_by_copy(op):
         if not op.casts and not dtypes.can_cast(result._layout.dtype, input._layout.dtype):
             raise RuntimeError(f"{op.name}_: result type {type_name(result._layout.dtype)} can't be cast to "
                                f"the desired output type {type_name(input._layout.dtype)}")
+        if op.exact_out and result._layout.dtype is not input._layout.dtype:
+            raise RuntimeError(f"{op.name}_: the result has dtype {result._layout.dtype}, which the tensor it would "
+                               f"replace, of {input._layout.dtype}, does not have; use {op.name}")
         if result._layout.shape != input._layout.shape:
             raise RuntimeError(f"{op.name}_: output with shape {list(input._layout.shape)} doesn't match the result's "
                                f"shape {list(result._layout.shape)}")

@@ -724,6 +724,8 @@ def _converted(tensor, dtype, memory_format=None, copy=False):
 
 def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
     """(dtype, device, copy) from the arguments of `Tensor.to` or `Module.to`."""
+    flags = [a for a in args if isinstance(a, bool)]  # non_blocking, copy
+    copy = flags[1] if len(flags) > 1 else copy
     for a in args:
         if isinstance(a, dtypes.dtype):
             dtype = a

@@ -54,7 +54,7 @@ pow: Row = row("pow", 2, lambda g, y, a, b: (
     where(eq(b, 0), 0, g * conj(b * pow(a, b - 1))),
     g * conj(where(eq(a, 0) & ge(real(b), 0), 0, y * log(a)))))
 neg = row("neg", 1, lambda g, y, a: (-g,), symbol="-{}")
-abs = row("abs", 1, lambda g, y, a: (g * sgn(a),), result="real")
+abs = row("abs", 1, lambda g, y, a: (real(g) * sgn(a),), result="real")
 sgn: Row = row("sgn", 1, lambda g, y, a: (0 * g,))
 fma = row("fma", 3, lambda g, y, a, b, c: (g * b, g * a, g))
 
@@ -151,7 +151,7 @@ log_ndtr = row("log_ndtr", 1, lambda g, y, a: (g * 0.7978845608028654 * exp(-(a 
 row_sum = row("row_sum", 1, lambda g, y, a: (g,), result="sum")
 row_max = row("row_max", 1, lambda g, y, a: (_share(g, y, a),))
 row_min = row("row_min", 1, lambda g, y, a: (_share(g, y, a),))
-row_prod = row("row_prod", 1, lambda g, y, a: (g * y / a,), result="sum")
+row_prod = row("row_prod", 1, lambda g, y, a: (g * conj(y / a),), result="sum")
 row_any = row("row_any", 1, result="bool")
 row_all = row("row_all", 1, result="bool")
 row_argmax = row("row_argmax", 1, result="int64")

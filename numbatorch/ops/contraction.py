@@ -192,55 +192,91 @@ def inner(input, other):
     return tensordot.call(input, other, ([-1], [-1]))
 
 
-def _scaled(input, beta, product, alpha, name, shape):
+def _factors(product, beta, alpha):
+    """beta and alpha as the product's dtype has them: PyTorch cuts numbers to integers there."""
+    kind = product.dtype.category
+    return (beta, alpha) if kind >= 2 else (bool(beta), bool(alpha)) if kind == 0 else (int(beta), int(alpha))
+
+
+def _scaled(input, beta, product, alpha, name):
     """beta * input + alpha * product; input is not read where beta is 0."""
     from ..layout import broadcast_shapes
-    if broadcast_shapes(name, [tuple(input.shape), tuple(shape)], ["input", "product"]) != tuple(shape):
-        raise RuntimeError(f"{name}: input {tuple(input.shape)} is not broadcastable to the product's shape "
-                           f"{tuple(shape)}")
-    if product.dtype.category < 2 and (isinstance(alpha, float) or isinstance(beta, float)):
-        raise RuntimeError(f"{name}: for integral input tensors, beta and alpha must not be floating point numbers.")
+    shape = tuple(product.shape)
+    if broadcast_shapes(name, [tuple(input.shape), shape], ["input", "product"]) != shape:
+        raise RuntimeError(f"{name}: input {tuple(input.shape)} is not broadcastable to the product's shape {shape}")
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
         return scaled
     return scaled + (input if beta == 1 else input * beta)
 
 
+def _weighed(grad, factor):
+    return grad if factor == 1 else grad * (factor.conjugate() if isinstance(factor, complex) else factor)
+
+
+def _multiplied(a, b):
+    """a @ b of matrices or batches; a matrix among batches is repeated."""
+    if a.ndim == b.ndim == 2:
+        return mm.call(_plain_strides(a), _plain_strides(b))
+    a, b = (t if t.ndim == 3 else t.expand(n, *t.shape) for t, n in ((a, b.shape[0]), (b, a.shape[0])))
+    return bmm.call(_plain_strides(a), _plain_strides(b))
+
+
+@contraction(name="_add_product", eager=True, method=False,
+             input=lambda grad, input_layout, beta: _weighed(grad, beta).sum_to_size(input_layout.shape),
+             a=lambda grad, b, alpha: _weighed(_multiplied(grad, _h(b)), alpha),
+             b=lambda grad, a, alpha: _weighed(_multiplied(_h(a), grad), alpha))
+def add_product(input, a, b, beta: object, alpha: object, name: str):
+    """beta * input + alpha * a @ b for matrices, or batches of them (addbmm: summed over the batch).
+
+    float16 and bfloat16 are widened to float32 and rounded once.
+    """
+    own, wide = a.dtype, a.dtype.wide
+    _same_dtype(name, batch1=a, batch2=b)
+    product = (mm if name == "addmm" else bmm).call(a.to(wide), b.to(wide))
+    beta, alpha = _factors(product, beta, alpha)
+    if name == "addbmm":
+        product = product.sum(0)
+    return _scaled(input.to(input.dtype.wide), beta, product, alpha, name).to(
+        own if input.dtype.category <= own.category else input.dtype)
+
+
 @composite(out=True, inplace=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta * input + alpha * mat1 @ mat2."""
-    product = mm.call(_plain_strides(mat1), _plain_strides(mat2))
-    return _scaled(input, beta, product, alpha, "addmm", product.shape)
+    return add_product.call(input, _plain_strides(mat1), _plain_strides(mat2), beta, alpha, "addmm")
 
 
 @composite(out=True, inplace=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """beta * input + alpha * mat @ vec."""
     product = mv.call(mat, vec)
-    return _scaled(input, beta, product, alpha, "addmv", product.shape)
+    return _scaled(input, *_factors(product, beta, alpha)[:1], product, _factors(product, beta, alpha)[1], "addmv")
 
 
 @composite(out=True, inplace=True)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * outer(vec1, vec2)."""
     product = outer.call(vec1, vec2)
-    return _scaled(input, beta, product, alpha, "addr", product.shape)
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        if product.dtype.category < 2 and isinstance(factor, float):
+            raise RuntimeError(f"addr: for integral input tensors, argument {name} must not be a floating point "
+                               f"number, got {factor}")
+    if product.dtype.category == 0:
+        beta, alpha = bool(beta), bool(alpha)
+    return _scaled(input, beta, product, alpha, "addr")
 
 
 @composite(out=True, inplace=True)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * batch1 @ batch2."""
-    product = bmm.call(_plain_strides(batch1), _plain_strides(batch2))
-    if product.dtype.category < 2:  # only here PyTorch cuts numbers to integers; addmm and addbmm refuse them
-        beta, alpha = int(beta), int(alpha)
-    return _scaled(input, beta, product, alpha, "baddbmm", product.shape)
+    return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "baddbmm")
 
 
 @composite(out=True, inplace=True)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * sum over the batch of batch1 @ batch2."""
-    product = bmm.call(_plain_strides(batch1), _plain_strides(batch2)).sum(0)
-    return _scaled(input, beta, product, alpha, "addbmm", product.shape)
+    return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "addbmm")
 
 
 @composite(method=False)

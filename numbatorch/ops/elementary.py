@@ -135,12 +135,14 @@ def xlogy(input, other):
     return f.where(f.isnan(other), other, f.where(f.eq(input, 0), 0, input * f.log(other)))
 
 
-@elementwise(promote=FLOAT, only_tensors=("input", "other"))
+@elementwise(promote=FLOAT, only_tensors=("input", "other"),
+             input=lambda grad, input, other: grad / f.conj(1 + f.exp(other - input)),
+             other=lambda grad, input, other: grad / f.conj(1 + f.exp(input - other)))
 def logaddexp(input, other):
-    """log(exp(input) + exp(other)), without overflow."""
-    largest = f.maximum(input, other)
-    return f.where(f.isinf(input) & f.eq(input, other), input,
-                   largest + f.log1p(f.exp(-f.abs(input - other))))
+    """log(exp(input) + exp(other)), without overflow; of complex numbers by their real parts."""
+    swap = f.real(input) < f.real(other)
+    largest, least = f.where(swap, other, input), f.where(swap, input, other)
+    return f.where(f.isinf(input) & f.eq(input, other), input, largest + f.log1p(f.exp(least - largest)))
 
 
 @elementwise(promote=FLOAT, only_tensors=("input", "other"))

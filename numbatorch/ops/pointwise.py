@@ -1,7 +1,7 @@
 """Elementwise copies and arithmetic. Comparison and choice are in comparison.py, functions in elementary.py."""
 
 from ..expr import functions as f
-from .declare import FLOAT, elementwise, neutral
+from .declare import FLOAT, composite, elementwise, neutral
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 REAL_NUMBERS = ("uint8", "int8", "int16", "int32", "int64", *FLOATS)
@@ -43,9 +43,11 @@ def fill(input, value):
     return value
 
 
-@elementwise(aliases=("__pos__",))
+@composite(aliases=("__pos__",))
 def positive(input):
-    """+input."""
+    """+input, which is `input` itself. RuntimeError for bool."""
+    if input._layout.dtype.category == 0:
+        raise RuntimeError("positive: the `+` operator, on a bool tensor, is not supported")
     return input
 
 
@@ -130,9 +132,9 @@ def reciprocal(input):
     return 1 / input
 
 
-@elementwise
+@elementwise(promote="no bool")
 def square(input):
-    """input * input."""
+    """input * input; of bool in int64."""
     return input * input
 
 
@@ -142,7 +144,13 @@ def abs(input):
     return f.abs(input)
 
 
-@elementwise
+def _sgn_gradient(grad, input, result):
+    """What turns a complex number: the part of grad across it. Nothing, exactly, for real numbers."""
+    size = f.abs(input)
+    return f.where(f.eq(size, 0), 0, (grad - result * f.real(grad * f.conj(result))) / size)
+
+
+@elementwise(grad=_sgn_gradient)
 def sgn(input):
     """Sign: -1, 0 or 1; input / |input| of complex numbers."""
     return f.sgn(input)

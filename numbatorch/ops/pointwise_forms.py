@@ -44,7 +44,7 @@ def pow(input, exponent):
     return pow_general.call(input, exponent)
 
 
-@composite(out=True, inplace=True)
+@composite(out=True, inplace=True, exact_out=True)
 def float_power(input, exponent):
     """input ** exponent in float64 (or complex128)."""
     from .. import dtypes

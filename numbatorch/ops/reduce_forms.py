@@ -60,6 +60,8 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     """Product of all elements, or along `dim`. The gradient holds with zeros, too."""
     if dtype is not None:
         input = input.to(dtype)
+        if dtype.category == 0:
+            return OPS["all"].call(input, dim, keepdim)
     if not (input.requires_grad and input.numel()):
         return prod_dims.call(input, dim, keepdim)
     return _prod_with_gradient(input, dim, keepdim)

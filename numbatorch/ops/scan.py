@@ -132,9 +132,30 @@ def running_logsumexp(input, dim: int, reverse: bool = False):
     return _scan("logcumsumexp", "logsumexp", (input,), dim, reverse)
 
 
+def _complex_logcumsumexp_gradient(grad, input, result, dim):
+    """From the end: what reaches a sum from the next one, weighed by exp(y[k] - y[k + 1]) conjugated."""
+    if not (input.ndim and input.numel()):
+        return grad
+    sums, parts = result.unbind(dim), list(grad.unbind(dim))
+    for k in reversed(range(len(parts) - 1)):
+        parts[k] = parts[k] + parts[k + 1] * (sums[k] - sums[k + 1]).exp().conj()
+    return OPS["stack"].call(parts, dim) * (input - result).exp().conj()
+
+
+@scan(name="_complex_logcumsumexp", method=False, eager=True, grad=_complex_logcumsumexp_gradient)
+def complex_logcumsumexp(input, dim: int):
+    """logcumsumexp of complex numbers, one step of logaddexp after the other."""
+    parts = list(input.unbind(dim)) if input.ndim and input.numel() else [input]
+    for i in range(1, len(parts)):
+        parts[i] = OPS["logaddexp"].call(parts[i - 1], parts[i])
+    return OPS["stack"].call(parts, dim) if input.ndim and input.numel() else OPS["clone"].call(input)
+
+
 @composite(out=True)
 def logcumsumexp(input, dim):
     """log(exp(input[0]) + ... + exp(input[i])) along `dim`, without overflow."""
+    if input.is_complex():
+        return complex_logcumsumexp.call(input, dim)
     return running_logsumexp.call(input, dim)
 
 
