@@ -31,6 +31,29 @@ def synchronize(device=None):
     """Wait until the CPU has done what was asked of it: it has when a call returns."""
 
 
+def get_capabilities():
+    """What the processor can do: {"avx2": True, ..., "architecture": "x86_64", "num_logical_cores": 8}.
+
+    Features have PyTorch's names ("avx512_f", "fma3", "sse4_1"); those that it does not list have LLVM's.
+    """
+    import os
+    import platform
+
+    from . import machine
+    name, features = machine.host()
+    known = {_feature(f[1:]): f[0] == "+" for f in features.split(",") if f}
+    return {**known, "architecture": platform.machine(), "cpu_name": name, "num_logical_cores": os.cpu_count()}
+
+
+def _feature(name):
+    name = name.replace(".", "_").replace("-", "_")
+    for prefix in ("avx512", "avx10", "avxne", "avx"):
+        rest = name[len(prefix):]
+        if name.startswith(prefix) and rest and rest[0].isalpha():
+            return f"avx_ne_{rest}" if prefix == "avxne" else f"{prefix}_{rest}"
+    return "fma3" if name == "fma" else name
+
+
 class Stream:
     """A queue of work; calls on the CPU are done when they return, so there is one and it is empty."""
 
@@ -39,6 +62,26 @@ class Stream:
 
     def wait_stream(self, stream):
         """Wait for another stream: nothing is ever outstanding."""
+
+
+class Event:
+    """A place in a queue of work; it has happened when a call returns."""
+
+    def __init__(self, enable_timing=False):
+        self.enable_timing = enable_timing
+
+    def query(self):
+        """Whether it has happened: it has."""
+        return True
+
+    def record(self, stream=None):
+        """Put it behind what was asked for: that is done."""
+
+    def synchronize(self):
+        """Wait until it has happened: it has."""
+
+    def wait(self, stream=None):
+        """Let later work wait for it: there is nothing to wait for."""
 
 
 _stream = Stream()
