@@ -24,6 +24,7 @@ from . import autograd, dtypes as _dtypes, indexing
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .autograd.modes import is_inference_mode_enabled
 from .creation import (
+    borrowed as from_numpy,
     channels_last,
     channels_last_3d,
     contiguous_format,

@@ -4,16 +4,15 @@ A call looks its plan up by the layouts of its operands and its static arguments
 a node on the result when an operand needs a gradient. Everything else happens on the first call of a combination.
 """
 
-import functools
 import inspect
 import linecache
 import types
-import warnings
 from typing import Any
 
 import numpy as np
 
 from . import dtypes, plan as planning
+from .arguments import absent, by_name, check_fits, number_kind, proper_names, refuse, renamed, required, static
 from .autograd.modes import mode
 from .autograd.node import attach, edge, new_node
 from .autograd.rules import TensorRule
@@ -22,6 +21,7 @@ from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
 from .recording import Layouts, check_overlap, inplace_by_copy, new_rule, record_inplace
+from .results import deliver, result_type
 from .storage import Storage
 
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
@@ -67,13 +67,13 @@ def _head(op, with_out):
             star = True
         if p.name == op.spread:
             parts += [f"*{p.name}", "**named"]
-        elif p.default is inspect.Parameter.empty:
-            parts.append(p.name)
         else:
-            env[f"default_{p.name}"] = p.default
+            env[f"default_{p.name}"] = absent if p.default is inspect.Parameter.empty else p.default
             parts.append(f"{p.name}=default_{p.name}")
     if with_out:
         parts += ["out=None"] if star else ["*", "out=None"]
+    if not op.spread:
+        parts.append("**named")
     return ", ".join(parts), env
 
 
@@ -88,7 +88,7 @@ def _written(op, inplace):
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
              "Layout": Layout, "check_overlap": check_overlap, "check_divisor": check_divisor,
-             "deliver": deliver, "by_name": _by_name}
+             "deliver": deliver, "by_name": by_name, "renamed": renamed, "refuse": refuse}
     function = _lazily(op.name, scope, lambda: _source(op, inplace))
     function._plans = plans
     return function
@@ -125,8 +125,10 @@ def _source(op, inplace):
     head, env = _head(op, op.out and not inplace)
     lines = [f"def {op.name}{'_' if inplace else ''}({head}):"]
     keys, passed, needs, formula = [], [], [], []
-    if op.spread:
-        lines.append(f"    if named: {op.spread} = by_name(op, {op.spread}, named)")
+    given = f"({', '.join(p.name for p in op.parameters)}{',' if len(op.parameters) == 1 else ''})"
+    named_out = ", out=out" * (op.out and not inplace)
+    lines.append(f"    if named: {op.spread} = by_name(op, {op.spread}, named)" if op.spread else
+                 f"    if named: return renamed(op, {inplace}, {given}, named{named_out})")
     for k, p in enumerate(op.parameters):
         if p.role == "operand":
             number = f"0 if {p.name} is None else {p.name}" if p.optional else p.name
@@ -148,15 +150,19 @@ def _source(op, inplace):
             formula.append(p.name)
         else:
             keys.append(p.name)
-    names = ", ".join(p.name for p in op.parameters)
+    operands = f"({', '.join(p.name for p in op.operands)},)"
     lines += ["    try:",
               f"        plan = find(({', '.join(keys)}{',' if len(keys) == 1 else ''}))",
               "    except TypeError:  # an argument that does not hash",
               "        plan = None",
               "    if plan is None:",
-              f"        plan = miss(op, {inplace}, plans, ({names}{',' if len(op.parameters) == 1 else ''}))",
-              "        if plan.__class__ is not Plan:",
-              "            return plan" + (" if out is None else deliver(op, plan, out)" * (op.out and not inplace))]
+              f"        plan = miss(op, {inplace}, plans, {given})",
+              "        if plan.__class__ is not Plan:", "            return plan" + (
+                  f" if out is None else deliver(op, plan, out, {operands})" * (op.out and not inplace))]
+    for k, p in enumerate(op.parameters):
+        if p.name in op.fits:
+            lines += [f"    if k{k}.__class__ is not Layout and not plan.low <= a{k} <= plan.high:",
+                      f"        refuse(op, '{p.name}', plan.compute, a{k})"]
     if op.divides:
         lines += ["    if plan.compute.category < 2:",
                   f"        check_divisor(op.name, {op.operands[0].name}, {op.operands[1].name})"]
@@ -165,7 +171,7 @@ def _source(op, inplace):
         for k, p in enumerate(op.parameters):
             if p.role == "operand" and p.name != first:
                 lines += [f"    if k{k}.__class__ is Layout and {p.name}._storage is {first}._storage:",
-                          f"        check_overlap(op.name, {first}, {p.name})"]
+                          f"        check_overlap(op.name + '_', {first}, {p.name})"]
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
                   f"            return record_inplace(op, plan, ({', '.join(formula)},))"]
         lines += [f"    plan.kernel({', '.join(passed)}, {first}._ptr, plan.meta, plan.units, plan.grain)",
@@ -193,7 +199,7 @@ def _source(op, inplace):
             lines += _recording(needs, wanted, formula, results)
         value = results[0] if len(results) == 1 else f"{'tuple_of' if len(results) > 1 else ''}({', '.join(results)})"
         if op.out:
-            lines.append(f"    return {value} if out is None else deliver(op, {value}, out)")
+            lines.append(f"    return {value} if out is None else deliver(op, {value}, out, {operands})")
         else:
             lines.append(f"    return {value}")
     env["tuple_of"] = result_type(op)
@@ -208,75 +214,13 @@ def _recording(needs, wanted, operands, results):
             f"        if rule: rule.record({', '.join([*operands, *results])})"]
 
 
-_types: dict = {}
-
-
-def result_type(op):
-    """What several results come in: a named tuple with PyTorch's field names, or a plain tuple."""
-    if len(op.outputs) < 2 or op.outputs[0].startswith("result"):
-        return lambda *values: values
-    found = _types.get((op.name, op.outputs))
-    if found is None:
-        found = _types[op.name, op.outputs] = named_results(op.name.removesuffix("_dim"), op.outputs)
-    return lambda *values: found(values)
-
-
-@functools.cache
-def named_results(name, fields):
-    """A tuple type with named fields that prints as PyTorch's: torch.return_types.sort(values=..., indices=...)."""
-    from collections import namedtuple
-    base = namedtuple(name, fields)
-
-    def __new__(cls, values):
-        return base.__new__(cls, *values)
-
-    def __repr__(self):
-        parts = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True))
-        return f"torch.return_types.{name}(\n{parts})"
-    return type(name, (base,), {"__new__": __new__, "__repr__": __repr__, "__slots__": (),
-                                "__reduce__": lambda self: (tuple, (tuple(self),)), "__module__": "torch.return_types"})
-
-
-def deliver(op, results, out):
-    """Copy results into the tensors given as `out=`."""
-    if isinstance(out, (tuple, list)):
-        values = results if isinstance(results, tuple) else (results,)
-        for r, o in zip(values, out, strict=True):
-            deliver(op, r, o)
-        return type(results)(tuple(out)) if hasattr(results, "_fields") else tuple(out)
-    if not isinstance(out, Tensor):
-        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if mode.enabled and (out._needs_grad or (isinstance(results, Tensor) and results._needs_grad)):
-        raise RuntimeError(f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
-                           "but one of the arguments requires grad.")
-    own = out._layout
-    if not dtypes.can_cast(results._layout.dtype, own.dtype):
-        raise RuntimeError(f"{op.name}(): result type {planning.type_name(results._layout.dtype)} can't be cast to "
-                           f"the desired output type {planning.type_name(own.dtype)}")
-    if op.exact_out and own.dtype is not results._layout.dtype:
-        raise RuntimeError(f"{op.name}(): Expected out tensor to have dtype {results._layout.dtype}, but got "
-                           f"{own.dtype} instead")
-    if own.numel and any(s == 0 and n > 1 for n, s in zip(own.shape, own.strides, strict=True)):
-        raise RuntimeError(f"{op.name}(): unsupported operation: more than one element of the written-to tensor out "
-                           "refers to a single memory location. Please clone() the tensor before performing the "
-                           "operation.")
-    if own.shape != results._layout.shape:
-        if own.numel:
-            warnings.warn(f"{op.name}: an output with one or more elements was resized since it had shape "
-                          f"{list(own.shape)}, which does not match the required output shape "
-                          f"{list(results._layout.shape)}. Resize it to zero elements first: out.resize_(0).",
-                          stacklevel=3)
-        out.resize_(results._layout.shape)
-    out.copy_(results.detach())
-    return out
-
-
 def miss(op, inplace, plans, values):
     """Make the plan of a call that has none yet; or, after converting arguments, do the call itself."""
     if state.active:
         found = answer(op, inplace, values)
         if found is not NotImplemented:
             return found
+    required(op, values)
     specs, statics, converted, changed = {}, {}, [], False
     key = []
     tensors = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand" and isinstance(v, Tensor)]
@@ -293,16 +237,34 @@ def miss(op, inplace, plans, values):
                     (position == 0 and inplace) or p.name in op.only_tensors):
                 if isinstance(value, np.generic):
                     value, changed = value.item(), True
-                if isinstance(value, complex):
+                if isinstance(value, complex) and p.name in op.fits and not tensors[0]._layout.dtype.is_complex:
+                    check_fits(op.name, tensors[0]._layout.dtype, value)
+                    value, changed = value.real, True
+                elif isinstance(value, complex):
                     from .tensor import tensor
                     value, changed = tensor(value), True
                 elif isinstance(value, int) and not -2**63 <= value < 2**63:
                     if value >= 2**64 or value < -2**63:
-                        raise RuntimeError(f"{op.name}(): argument '{p.name}' = {value} overflows int64")
-                    value, changed = value - 2**64, True
+                        raise OverflowError(f"{op.name}(): argument '{p.name}' = {value} does not fit int64")
+                    if any(t._layout.dtype.category >= dtypes.FLOAT for t in tensors):
+                        value = float(value)
+                    elif p.name in op.fits:
+                        refuse(op, p.name, dtypes.int64, value)
+                    else:
+                        value -= 2**64
+                    changed = True
+                elif p.name in op.fits and op.casts and isinstance(value, float) and (
+                        tensors[0]._layout.dtype.category < dtypes.FLOAT) and p.name not in op.apart:
+                    check_fits(op.name, tensors[0]._layout.dtype, value)
+                    value, changed = int(value), True
                 else:
-                    specs[p.name] = _number_kind(value)
+                    specs[p.name] = number_kind(value)
                 key.append(type(value))
+            elif op.numbers and not tensors and all(isinstance(v, _NUMBERS) for v in values[:2]):
+                from .tensor import tensor
+                kinds = [dtypes.of_number(v) for v in values[:2]]
+                first = tensor(value).to(max(kinds, key=lambda d: d.category))
+                return call_with(op, False, (first, *values[1:]))
             else:
                 raise TypeError(f"{op.name}(): argument '{p.name}' (position {position + 1}) must be Tensor, not "
                                 f"{type(value).__name__}")
@@ -318,14 +280,14 @@ def miss(op, inplace, plans, values):
                 specs[p.name] = None
                 key.append(type(None))
             elif isinstance(value, (bool, int, float)):
-                specs[p.name] = _number_kind(value)
+                specs[p.name] = number_kind(value)
                 key.append(type(value))
             elif isinstance(value, complex):
                 raise RuntimeError(f"{op.name}(): argument '{p.name}' must be a real number here, got {value}")
             else:
                 raise TypeError(f"{op.name}(): argument '{p.name}' must be a number, not {type(value).__name__}")
         else:
-            plain = _static(op, p, value)
+            plain = static(op, p, value)
             changed = changed or plain is not value
             value = plain
             statics[p.name] = value
@@ -343,39 +305,6 @@ def miss(op, inplace, plans, values):
     return plan
 
 
-def _by_name(op, given, named):
-    """The spread argument of a call that passes it by name."""
-    (name, value), *more = named.items()
-    if given or more or name != op.spread:
-        raise TypeError(f"{op.name}() got an unexpected keyword argument '{(more[0][0] if more else name)}'; "
-                        f"it takes {op.spread} as separate ints or as one tuple")
-    return (value,)
-
-
-def _number_kind(value):
-    return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "float"
-
-
-def _static(op, p, value):
-    """A static argument in hashable form, checked against what its annotation says."""
-    if isinstance(value, Tensor) and value._layout.numel == 1 and value._layout.dtype.category < 2:
-        return value.item()
-    if isinstance(value, (list, tuple)):
-        plain = tuple(_static(op, p, v) for v in value)
-        return value if type(value) is tuple and all(a is b for a, b in zip(plain, value, strict=True)) else plain
-    if isinstance(value, np.generic):
-        return value.item()
-    if p.name == "dim" and value is not None and not isinstance(value, int):
-        if hasattr(value, "__index__"):
-            return value.__index__()
-        raise TypeError(f"{op.name}(): argument 'dim' must be int or tuple of ints, not {type(value).__name__}")
-    if p.annotation is int and value is not None and not isinstance(value, int):
-        if hasattr(value, "__index__"):
-            return value.__index__()
-        raise TypeError(f"{op.name}(): argument '{p.name}' must be int, not {type(value).__name__}")
-    return value
-
-
 def _composite(op):
     """A composite is its body, after `answer`; `out=` is added where declared."""
     scope = {"op": op, "body": op.body, "answer": answer, "state": state, "missing": NotImplemented,
@@ -385,8 +314,9 @@ def _composite(op):
 
 def _composite_source(op):
     """(name, text, names it refers to) of the call function of a composite."""
-    head, passed, values, scope = [], [], [], {}
-    star = False
+    head, passed, values = [], [], []
+    scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent}
+    star, last_required = False, None
     for p in op.parameters:
         label = p.name
         if p.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -400,21 +330,30 @@ def _composite_source(op):
             label = f"{p.name}={p.name}"
         values.append(p.name)
         passed.append(label)
-        declared = p.name if p.kind is inspect.Parameter.KEYWORD_ONLY else label
-        if p.default is inspect.Parameter.empty:
-            head.append(declared)
+        if p.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            head.append(label)
+        elif p.default is inspect.Parameter.empty and p.kind is inspect.Parameter.KEYWORD_ONLY:
+            head.append(p.name)
         else:
-            scope[f"default_{p.name}"] = p.default
-            head.append(f"{declared}=default_{p.name}")
+            scope[f"default_{p.name}"] = absent if p.default is inspect.Parameter.empty else p.default
+            head.append(f"{p.name}=default_{p.name}")
+            if scope[f"default_{p.name}"] is absent:
+                last_required = p.name
     if op.out:
         last = len(head) - (bool(op.parameters) and op.parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
         head[last:last] = ["out=None"] if star else ["*", "out=None"]
     given = f"({', '.join(values)}{',' if len(values) == 1 else ''})"
-    lines = [f"def {op.name}({', '.join(head)}):",
+    lines = []
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in op.parameters):
+        head.append("**named")
+        lines.append(f"    if named: return renamed(op, False, {given}, named{', out=out' * op.out})")
+    if last_required is not None:
+        lines.append(f"    if {last_required} is absent: required(op, {given})")
+    lines = [f"def {op.name}({', '.join(head)}):", *lines,
              f"    result = answer(op, False, {given}) if state.active else missing",
              "    if result is missing:",
              f"        result = body({', '.join(passed)})",
-             "    return result" + " if out is None else deliver(op, result, out)" * op.out]
+             "    return result" + f" if out is None else deliver(op, result, out, {given})" * op.out]
     return op.name, "\n".join(lines) + "\n", scope
 
 
@@ -423,8 +362,14 @@ def _eager(op):
     body, parameters = op.body, op.parameters
     signature = inspect.Signature([inspect.Parameter(p.name, p.kind, default=p.default) for p in parameters])
     operands = [p.name for p in op.operands]
+    ordered = [p.name for p in parameters]
+    names = frozenset(ordered)
 
     def call(*args, out=None, **kwargs):
+        if not names.issuperset(kwargs):
+            others = {n: kwargs.pop(n) for n in [n for n in kwargs if n not in names]}
+            kwargs = proper_names(op, {**dict(zip(ordered, args, strict=False)), **kwargs}, others)
+            args = ()
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -438,7 +383,7 @@ def _eager(op):
         if state.active:
             result = answer(op, False, tuple(values.values()))
             if result is not NotImplemented:
-                return result if out is None else deliver(op, result, out)
+                return result if out is None else deliver(op, result, out, values.values())
         before, mode.enabled = mode.enabled, False
         try:
             result = body(**values)
@@ -451,7 +396,7 @@ def _eager(op):
                 _record_eager(op, values, given, result)
         if op.outputs[0] != "result" and type(result) is tuple:
             result = result_type(op)(*result)
-        return result if out is None else deliver(op, result, out)
+        return result if out is None else deliver(op, result, out, values.values())
     return call
 
 

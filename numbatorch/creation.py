@@ -9,7 +9,7 @@ from . import autograd, dtypes
 from .device import CPU, device as device_type, usable
 from .layout import layout, span
 from .ops.declare import OPS
-from .storage import Storage
+from .storage import BorrowedStorage, Storage
 from .tensor import Tensor, alias, empty_layout
 
 
@@ -384,7 +384,7 @@ def as_tensor(data, dtype=None, device=None):
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray) and all(s >= 0 for s in data.strides):
-        shared = from_numpy(data)
+        shared = borrowed(data)
         return shared if dtype is None else shared.to(dtype)
     return tensor(data, dtype=dtype)
 
@@ -418,6 +418,19 @@ def from_numpy(array):
     return result
 
 
+def borrowed(array):
+    """A tensor over the memory of a NumPy array, which it cannot grow beyond.
+
+    TypeError for other types, ValueError for negative strides.
+    """
+    result = from_numpy(array)
+    result._storage.__class__ = BorrowedStorage
+    return result
+
+
+borrowed.__name__ = borrowed.__qualname__ = "from_numpy"
+
+
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor over the memory of an object with the buffer protocol."""
     if len(memoryview(buffer).cast("B")) == 0:
@@ -428,7 +441,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         import warnings
         warnings.warn("The given buffer is not writable, and PyTorch does not support non-writable tensors.",
                       stacklevel=2)
-    result = from_numpy(array)
+    result = borrowed(array)
     return _finish(result.view(dtype) if dtype.is_foreign else result, requires_grad)
 
 
@@ -436,7 +449,7 @@ def from_dlpack(ext_tensor):
     """A tensor over the memory of any object with `__dlpack__`."""
     if isinstance(ext_tensor, Tensor):
         return alias(ext_tensor, ext_tensor._layout)
-    return from_numpy(np.from_dlpack(ext_tensor))
+    return borrowed(np.from_dlpack(ext_tensor))
 
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -572,5 +585,5 @@ Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[method-assign]
 autograd.Tensor, autograd.ones_like = Tensor, ones_like
 
 FUNCTIONS = ("empty empty_strided full zeros ones empty_like zeros_like ones_like full_like tensor as_tensor asarray "
-             "from_numpy frombuffer from_dlpack scalar_tensor arange linspace logspace eye tril_indices "
+             "frombuffer from_dlpack scalar_tensor arange linspace logspace eye tril_indices "
              "triu_indices").split()

@@ -216,6 +216,17 @@ def result_of(operands):
     return combine(ranks[2], combine(ranks[1], ranks[0]))
 
 
+def limits(dtype):
+    """The least and the greatest number that fits a dtype; unsigned ones take negative numbers and wrap them once."""
+    if dtype.category == INTEGER:
+        info = iinfo(dtype)
+        return (info.min if dtype.is_signed else -info.max), info.max
+    if dtype.name == "float32":
+        most = finfo(dtype).max
+        return -most, most
+    return -np.inf, np.inf
+
+
 def can_cast(from_, to):
     """Whether a result of dtype `from_` may be written into a tensor of dtype `to`."""
     if from_.category > to.category:

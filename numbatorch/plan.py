@@ -42,7 +42,7 @@ class Plan:
     """What runs for one op and one combination of operand layouts."""
 
     __slots__ = ("op", "kernel", "meta", "units", "grain", "layouts", "layout", "nbytes", "allocate", "address", "keep",
-                 "specs", "statics", "dims", "shape", "length", "offset", "rules", "compute")
+                 "specs", "statics", "dims", "shape", "length", "offset", "rules", "compute", "low", "high")
     op: Op
     kernel: Any
     meta: Any
@@ -62,6 +62,8 @@ class Plan:
     offset: int  # of a view, in bytes
     rules: dict
     compute: Any
+    low: float  # the numbers that fit `compute`, where the op asks for that
+    high: float
 
     def __repr__(self):
         return f"<Plan {self.op.name} {self.specs} -> {self.layouts}>"
@@ -106,6 +108,8 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     plan.allocate, plan.address = runtime.allocate, runtime.address
     plan.layout = plan.layouts[0]
     plan.nbytes = plan.layout.nbytes
+    if op.fits:
+        plan.low, plan.high = dtypes.limits(plan.compute)
     return plan
 
 

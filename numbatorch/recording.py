@@ -93,21 +93,24 @@ def check_inplace(name, target):
                            "operation. Do it inside torch.no_grad(), or on a clone().")
 
 
-def check_overlap(name, target, other):
-    """RuntimeError when an in-place call would read what it has already overwritten; strided views are not examined."""
+def check_overlap(name, target, other, separate=False):
+    """RuntimeError when a call would read what it has already overwritten; strided views are not examined.
+
+    The same elements in the same places are in order, unless `separate`.
+    """
     a, b = target._layout, other._layout
-    if a is b and target._ptr == other._ptr or not (a.numel and b.numel):
+    if a is b and target._ptr == other._ptr and not separate or not (a.numel and b.numel):
         return
     if not (is_dense(a.shape, a.strides) and is_dense(b.shape, b.strides)):
         return
     start, end, other_end = target._ptr, target._ptr + a.nbytes, other._ptr + b.nbytes
     if end <= other._ptr or other_end <= start:
         return
-    if start == other._ptr and end == other_end:
+    if start == other._ptr and end == other_end and not separate:
         steps = [[s for s, n in zip(x.strides, x.shape, strict=True) if n != 1] for x in (a, b)]
         if steps[0] == steps[1]:
             return
-    raise RuntimeError(f"{name}_: unsupported operation: some elements of the input tensor and the written-to tensor "
+    raise RuntimeError(f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor "
                        "refer to a single memory location. Please clone() the tensor before performing the operation.")
 
 

@@ -35,6 +35,12 @@ class Storage:
         return window(self, self.ptr, (self.nbytes,), (1,), np.dtype(np.uint8))
 
 
+class BorrowedStorage(Storage):
+    """The memory of an array that the user made: it can be shared, but not exchanged for a larger one."""
+
+    __slots__ = ()
+
+
 class _Window:
     """NumPy's array interface of a part of a storage."""
 

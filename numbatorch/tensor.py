@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import calls, dtypes, interception, recording, subclassing
+from . import arguments, calls, dtypes, interception, recording, results, subclassing
 from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
@@ -22,7 +22,7 @@ from .ops.declare import OPS
 from .plan import backend
 from .recording import Layouts
 from .size import Size
-from .storage import Storage, UntypedStorage, window
+from .storage import BorrowedStorage, Storage, UntypedStorage, window
 
 if TYPE_CHECKING:
     from .utils.hooks import RemovableHandle
@@ -580,6 +580,10 @@ class Tensor:
         new = layout(self._layout.dtype, shape, None, self._layout.device)
         offset = self._ptr - self._storage.ptr
         if offset + new.nbytes > self._storage.nbytes:
+            if type(self._storage) is BorrowedStorage:
+                raise RuntimeError(f"resize_: Trying to resize storage that is not resizable: {list(shape)} of "
+                                   f"{self.dtype} needs more memory than the NumPy array that this tensor shares; "
+                                   "clone() it first")
             storage = Storage.allocate(offset + new.nbytes)
             ctypes.memmove(storage.ptr, self._storage.ptr, self._storage.nbytes)
             self._storage, self._ptr = storage, storage.ptr + offset
@@ -756,5 +760,5 @@ def tensor(value):
     return make(value)
 
 
-calls.Tensor = recording.Tensor = interception.Tensor = Tensor
+calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
 subclassing.install(Tensor)

@@ -13,8 +13,9 @@ LAYERS = [
     {"expr"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "methods", "legacy", "storage", "calls", "interception", "sparse", "subclassing", "recording",
-     "operators", "size", "creation", "indexing", "einstein", "printing", "library", "compiler", "generator", "randomness", "runtime", "queries", "windows"},
+    {"autograd", "tensor", "methods", "legacy", "storage", "calls", "arguments", "results", "interception", "sparse",
+     "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein", "printing", "library",
+     "compiler", "generator", "randomness", "runtime", "queries", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

@@ -123,7 +123,8 @@ def signbit(input):
 
 # Choice.
 
-@elementwise(name="where_values", apart=("condition",), method=False, inplace=False, float8=True)
+@elementwise(name="where_values", apart=("condition",), fits=("input", "other"), method=False, inplace=False,
+             float8=True)
 def where(condition, input, other):
     """`input` where `condition`, else `other`."""
     return f.where(condition, input, other)
@@ -134,9 +135,16 @@ def _one_value(op, specs, statics):
     if getattr(value, "ndim", 0):
         raise RuntimeError(f"{op.name} only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
                            f"dimension(s), shape {value.shape}.")
+    if specs["mask"].dtype.name != "bool":
+        raise RuntimeError(f"{op.name} only supports boolean masks, but got mask with dtype {specs['mask'].dtype}; "
+                           "compare it first: mask != 0")
+    if hasattr(value, "dtype") and value.dtype.is_complex and not specs["input"].dtype.is_complex:
+        raise RuntimeError(f"{op.name}: value of dtype {value.dtype} cannot be converted to type "
+                           f"{specs['input'].dtype} without overflow")
 
 
-@elementwise(apart=("mask",), promote_by=("input",), out=False, check=_one_value, float8=True)
+@elementwise(apart=("mask",), promote_by=("input",), casts=True, fits=("value",), out=False, check=_one_value,
+             float8=True)
 def masked_fill(input, mask, value):
     """`value` where `mask`, else `input`."""
     return f.where(mask, value, input)
@@ -180,7 +188,7 @@ def _clamp_inside(grad, input, min, max):
     return f.where(inside, grad, 0)
 
 
-@elementwise(check=_clamp_check, aliases=("clip",), input=_clamp_inside,
+@elementwise(fits=("min", "max"), check=_clamp_check, aliases=("clip",), input=_clamp_inside,
              min=lambda grad, input, min, max: f.where(f.lt(input, min) if max is None else
                                                        f.lt(input, min) & f.lt(min, max), grad, 0),
              max=lambda grad, input, min, max: f.where(f.gt(input, max) if min is None else
@@ -195,14 +203,14 @@ def clamp(input, min=None, max=None):
     return result
 
 
-@elementwise(only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0),
+@elementwise(fits=("min",), only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0),
              min=lambda grad, input, min: f.where(f.lt(input, min), grad, 0))
 def clamp_min(input, min):
     """max(input, min)."""
     return f.maximum(input, min)
 
 
-@elementwise(only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0),
+@elementwise(fits=("max",), only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0),
              max=lambda grad, input, max: f.where(f.gt(input, max), grad, 0))
 def clamp_max(input, max):
     """min(input, max)."""

@@ -273,7 +273,21 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "baddbmm")
 
 
-@composite(out=True, inplace=True)
+@composite(name="addbmm_", namespaces="Tensor", method=True)
+def addbmm_(input, batch1, batch2, *, beta=1, alpha=1):
+    """In-place form of `addbmm`; an `input` that is broadcast takes the shape of the result, as in PyTorch."""
+    result = addbmm.call(input, batch1, batch2, beta=beta, alpha=alpha)
+    if result.shape != input.shape:
+        from ..recording import check_inplace
+        check_inplace("addbmm", input)
+        input._layout, input._storage, input._ptr = result._layout, result._storage, result._ptr
+        if result._needs_grad:
+            input._needs_grad, input._node, input._output_index = True, result._node, result._output_index
+        return input
+    return input.copy_(result)
+
+
+@composite(out=True)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * sum over the batch of batch1 @ batch2."""
     return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "addbmm")

@@ -102,7 +102,7 @@ def _histogram(name, points, bins, range, weight, density):
 @composite(outputs=("hist", "bin_edges"), out=True)
 def histogram(input, bins, *, range=None, weight=None, density=False):
     """(hist, bin_edges): how many elements, or how much weight, falls into each bin; `bins` a number or the edges."""
-    from ..calls import named_results
+    from ..results import named_results
     _real("histogram", input)
     if hasattr(bins, "_layout") and bins.ndim != 1:
         raise RuntimeError(f"torch.histogram(): bins tensor should have one dimension, but got {bins.ndim} dimensions")
@@ -113,7 +113,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
 @composite(method=False)
 def histogramdd(input, bins, range=None, weight=None, density=False):
     """(hist, bin_edges) of points in the last dimension of `input`: one number of bins, or edges, a coordinate."""
-    from ..calls import named_results
+    from ..results import named_results
     _real("histogramdd", input)
     if input.ndim < 2:
         raise RuntimeError(f"torch.histogramdd: input tensor should have at least 2 dimensions, but got {input.ndim}")

@@ -76,6 +76,9 @@ class Op:
     over: str = ""  # of a composite: the kind of loop that it is another face of
     apart: tuple[str, ...] = ()
     only_tensors: tuple[str, ...] = ()
+    fits: tuple[str, ...] = ()  # numbers that must be representable in the dtype computed in
+    numbers: bool = False  # takes two numbers as well: the result is a 0-d tensor
+    separate: bool = False  # out= must not share memory with an operand
     divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ("result",)

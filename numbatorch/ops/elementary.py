@@ -109,7 +109,8 @@ def hypot(input, other):
     return f.hypot(input, other)
 
 
-@elementwise(differentiable=False, only_tensors=("input", "other"), dtypes=FLOATS)
+@elementwise(input=lambda grad, input, other: f.where(f.ne(input, other), grad, 0), other=lambda grad: 0 * grad,
+             only_tensors=("input", "other"), dtypes=FLOATS)
 def nextafter(input, other):
     """The next representable value after `input` towards `other`."""
     return f.nextafter(input, other)

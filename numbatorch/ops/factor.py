@@ -13,7 +13,7 @@ from .linalg import adjoint, array, by_columns, result, solve_triangular
 
 
 def _named(name, fields, values):
-    from ..calls import named_results
+    from ..results import named_results
     return named_results(name, fields)(values)
 
 

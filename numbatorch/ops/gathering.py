@@ -9,7 +9,7 @@ from .declare import OPS, composite, gather as gather_kind
 from .index import check, take_from
 
 
-@composite(over="gather", out=True, exact_out=True)
+@composite(over="gather", out=True, exact_out=True, separate=True)
 def index_select(input, dim, index):
     """The parts of `input` at `index`, a 1-d tensor of ints, along `dim`. IndexError outside."""
     own = index._layout
@@ -49,7 +49,7 @@ def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
     return dim, index
 
 
-@composite(over="gather", out=True, exact_out=True)
+@composite(over="gather", out=True, exact_out=True, separate=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside.
 
@@ -93,7 +93,7 @@ def take_along_dim(input, indices, dim=None):
     return _chosen_along("take_along_dim", input, dim, indices.expand(whole), True)
 
 
-@composite(over="gather", out=True)
+@composite(over="gather", out=True, separate=True)
 def take(input, index):
     """Elements of `input` by their places in row-major order, in the shape of `index`."""
     if index._layout.dtype is not int64:
@@ -208,7 +208,7 @@ def flat_nonzero(input):
     return places.narrow(0, 0, count.item())
 
 
-@composite(out=True)
+@composite(out=True, separate=True)
 def nonzero(input, *, as_tuple=False):
     """The coordinates of nonzero elements: (count, rank), or a tuple of one tensor for each dimension."""
     shape = input._layout.shape
@@ -263,7 +263,7 @@ def where_method(input, condition, other):
     return where.call(condition, input, other)
 
 
-@composite(out=True)
+@composite(out=True, separate=True)
 def masked_select(input, mask):
     """The elements of `input` where `mask`, both broadcast, in one dimension."""
     if mask._layout.dtype.name not in ("bool", "uint8"):

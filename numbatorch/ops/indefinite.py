@@ -125,7 +125,7 @@ def ldl_factor_ex(A, *, hermitian: bool = False, check_errors: bool = False):
 @composite(outputs=("LD", "pivots"), name="ldl_factor", namespaces="linalg", out=True)
 def ldl_factor(A, *, hermitian=False):
     """(LD, pivots) as `linalg.ldl_factor_ex`. LinAlgError where a block of D is zero."""
-    from ..calls import named_results
+    from ..results import named_results
     found = ldl_factor_ex.call(A, hermitian=hermitian, check_errors=True)
     return named_results("linalg_ldl_factor", ("LD", "pivots"))(tuple(found)[:2])
 

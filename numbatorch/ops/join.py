@@ -85,7 +85,7 @@ def joined(tensors, dim: int):
     return result
 
 
-@composite(method=False, out=True, aliases=("concat", "concatenate"))
+@composite(method=False, out=True, separate=True, aliases=("concat", "concatenate"))
 def cat(tensors, dim=0, *, axis=None):
     """Tensors one after the other along `dim`, in their common dtype. Other sizes must match.
 

@@ -367,7 +367,7 @@ def svd(A, full_matrices=True, *, driver=None):
     """U diag(S) Vh = A with orthonormal columns in U and rows in Vh, S descending."""
     if driver is not None:
         raise RuntimeError(f"linalg.svd: keyword argument `driver=` is only supported on CUDA inputs, got {driver!r}")
-    from ..calls import named_results
+    from ..results import named_results
     return named_results("linalg_svd", ("U", "S", "Vh"))(svd_matrices.call(A, full_matrices))
 
 
@@ -386,8 +386,8 @@ def svdvals(A, *, driver=None):
 @composite(outputs=("U", "S", "V"), name="svd", out=True)
 def top_svd(input, some=True, compute_uv=True):
     """U diag(S) V^H = input: `linalg.svd`, but with V itself; U and V are zeros unless `compute_uv`."""
-    from ..calls import named_results
     from ..creation import zeros
+    from ..results import named_results
     pack = named_results("svd", ("U", "S", "V"))
     if not compute_uv:
         u, v = (zeros(*input.shape[:-2], n, n, dtype=input.dtype) for n in input.shape[-2:])

@@ -23,7 +23,7 @@ from .reduce_forms import vector_norm_of
 
 
 def _named(name, fields, values):
-    from ..calls import named_results
+    from ..results import named_results
     return named_results(name, fields)(values)
 
 

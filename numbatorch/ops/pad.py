@@ -1,5 +1,6 @@
 """nn.functional.pad: constant, reflect, replicate and circular borders."""
 
+from ..layout import is_dense
 from .declare import OPS, composite, foreign
 from .parts import narrow_
 
@@ -40,7 +41,9 @@ def pad(input, pad, mode="constant", value=None):
     result = input
     for k in range(count):
         result = _border(result, ndim - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
-    return OPS["_to"].call(result, result._layout.dtype, True) if result._storage is input._storage else result
+    if result._storage is input._storage or not is_dense(result._layout.shape, result._layout.strides):
+        return OPS["_to"].call(result, result._layout.dtype, True)
+    return result
 
 
 def _check_size(mode, shape, dim, left, right, pad):

@@ -108,12 +108,28 @@ def as_strided(input, size, stride, storage_offset=None):
     return _as_strided.call(input, size, stride, offset - own)
 
 
+def _within(grad, size, stride, offset):
+    """`grad` inside a strided view and 0 outside: the gradient of `as_strided_scatter` as PyTorch has it."""
+    result = grad.new_zeros(grad.shape)
+    inside = OPS["_as_strided"].call(grad.contiguous(), size, stride, offset)
+    OPS["_as_strided"].call(result, size, stride, offset).copy_(inside)
+    return result
+
+
+@foreign(name="_strided_over", method=False, eager=True,
+         input=_within, src=lambda grad, size, stride, offset: OPS["_as_strided"].call(
+             grad.contiguous(), size, stride, offset))
+def strided_over(input, src, size: tuple, stride: tuple, offset: int):
+    """A copy of `input` with `src` written through a view of strides of its own."""
+    return place_over.call(input, src, "_as_strided", (size, stride, offset))
+
+
 @composite(out=True)
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """A copy of `input` with `src` written through as_strided(copy, size, stride, storage_offset)."""
     offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
     as_strided.call(input, size, stride, storage_offset)  # checks
-    return place_over.call(input, src, "_as_strided", (tuple(size), tuple(stride), offset))
+    return strided_over.call(input, src, tuple(size), tuple(stride), offset)
 
 
 # In place: the tensor itself gets the view's shape.
@@ -171,6 +187,8 @@ def zero_(input):
 def _copying(name, key):
     """Declare `<name>_copy`: the view, with memory of its own."""
     def copy(*args, **kwargs):
+        if name == "narrow" and len(args) > 1 and args[1] >= args[0].ndim > 0:  # narrow() raises IndexError here
+            raise RuntimeError(f"narrow_copy(): expected dim < {args[0].ndim}, the number of dimensions, got {args[1]}")
         found = OPS[key].call(*args, **kwargs)
         if isinstance(found, tuple):
             return tuple(_fresh(f) for f in found)

@@ -37,7 +37,7 @@ def copy(input, src, non_blocking: bool = False):
     return src
 
 
-@elementwise(promote_by=("input",), apart=("value",), casts=True, out=False, float8=True)
+@elementwise(promote_by=("input",), apart=("value",), casts=True, fits=("value",), out=False, float8=True)
 def fill(input, value):
     """`value` everywhere, in the shape of `input`."""
     return value
@@ -53,13 +53,13 @@ def positive(input):
 
 # Arithmetic.
 
-@elementwise
+@elementwise(numbers=True)
 def add(input, other, *, alpha: neutral = 1):
     """input + alpha * other."""
     return input + other * alpha
 
 
-@elementwise(check=_no_bool, aliases=("subtract",))
+@elementwise(check=_no_bool, aliases=("subtract",), numbers=True)
 def sub(input, other, *, alpha: neutral = 1):
     """input - alpha * other."""
     return input - other * alpha
@@ -71,13 +71,13 @@ def rsub(input, other, *, alpha: neutral = 1):
     return other - input * alpha
 
 
-@elementwise(aliases=("multiply",))
+@elementwise(aliases=("multiply",), numbers=True)
 def mul(input, other):
     """input * other."""
     return input * other
 
 
-@elementwise(promote=FLOAT)
+@elementwise(promote=FLOAT, numbers=True)
 def true_divide(input, other):
     """input / other, in floating point."""
     return input / other
@@ -89,7 +89,7 @@ def neg(input):
     return -input
 
 
-@elementwise(dtypes=REAL_NUMBERS, divides=True)
+@elementwise(dtypes=REAL_NUMBERS, divides=True, numbers=True)
 def floor_divide(input, other):
     """floor(input / other), as Python's //."""
     return input // other
@@ -184,16 +184,10 @@ def angle(input):
     return f.where(f.isnan(f.real(input)), f.real(input), f.atan2(f.imag(input), f.real(input)))
 
 
-@elementwise(method=True)
-def conj_physical(input):
+@elementwise(name="_conj", method=False)
+def conjugated(input):
     """The complex conjugate."""
     return f.conj(input)
-
-
-@elementwise(method=False, inplace=False, result="complex")
-def complex(real, imag):
-    """real + i imag."""
-    return f.make_complex(real, imag)
 
 
 def _floats(op, specs, statics):
@@ -202,9 +196,15 @@ def _floats(op, specs, statics):
         if isinstance(spec, str):
             raise TypeError(f"{op.name}(): argument '{name}' (position {position}) must be Tensor, not {spec}")
     first, second = (spec.dtype for spec in specs.values())
-    if not first.is_floating_point or first is not second:
+    if not first.is_floating_point or first.name == "bfloat16" or first is not second:
         raise RuntimeError(f"{op.name}(): Expected both inputs to have the same floating point dtype, but got {first} "
                            f"and {second}")
+
+
+@elementwise(method=False, inplace=False, result="complex", check=_floats, exact_out=True)
+def complex(real, imag):
+    """real + i imag."""
+    return f.make_complex(real, imag)
 
 
 @elementwise(method=False, inplace=False, result="complex", promote=FLOAT, check=_floats)

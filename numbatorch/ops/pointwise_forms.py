@@ -129,7 +129,13 @@ def mvlgamma(input, p):
 @composite()
 def conj(input):
     """The complex conjugate; `input` itself when it is real."""
-    return OPS["conj_physical"].call(input) if input.is_complex() else input
+    return OPS["_conj"].call(input) if input.is_complex() else input
+
+
+@composite(inplace=True, out=True)
+def conj_physical(input):
+    """The complex conjugate; `input` itself when it is real."""
+    return conj.call(input)
 
 
 @composite()

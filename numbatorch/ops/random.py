@@ -29,7 +29,7 @@ def bernoulli(input, p=None, *, generator: object = None):
     return _draw("bernoulli_tensor", empty_like(input), generator, input)
 
 
-@random(eager=True, method=True, differentiable=False)
+@random(eager=True, method=True, differentiable=False, out=True, exact_out=True)
 def multinomial(input, num_samples: int, replacement: bool = False, *, generator: object = None):
     """`num_samples` category numbers a row, drawn with the weights in `input`. int64."""
     from ..randomness import draw_categories

@@ -36,7 +36,7 @@ def _extreme(name, whole, along, pairwise):
     op.__name__ = name
     op.__doc__ = (f"{name}(input): the {name}imum of all. {name}(input, dim, keepdim): (values, indices) along `dim`. "
                   f"{name}(input, other): elementwise.")
-    return composite(op, out=True, signatures=(
+    return composite(op, out=True, separate=True, signatures=(
         "(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (values, indices)",
         "(input, other: Tensor) -> Tensor"))
 
@@ -48,7 +48,7 @@ min = _extreme("min", amin, min_dim, "minimum")
 @composite(outputs=("min", "max"), out=True, exact_out=True)
 def aminmax(input, *, dim=None, keepdim=False):
     """(min, max) along `dim`, or of all elements."""
-    from ..calls import named_results
+    from ..results import named_results
     result = named_results("aminmax", ("min", "max"))
     if dim is None:
         return result((amin.call(input), amax.call(input)))

@@ -18,7 +18,7 @@ def _filled(t, value, dtype=None):
 
 @functools.cache
 def _pair(name):
-    from ..calls import named_results
+    from ..results import named_results
     return named_results(name, ("values", "indices"))
 
 
@@ -53,7 +53,7 @@ def _topk_gradient(grad, input, indices, dim):
     return _back(grad, input, indices, dim)
 
 
-@sorting(outputs=("values", "indices"), out=True, grad=_topk_gradient)
+@sorting(outputs=("values", "indices"), out=True, separate=True, grad=_topk_gradient)
 def topk(input, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
     """The k largest (or smallest) elements along `dim`, in order, and where they are."""
     _check("topk", input)
@@ -103,14 +103,15 @@ def _row_length(name, input, dim):
     return dim, n
 
 
-@composite(outputs=("values", "indices"), out=True)
+@composite(outputs=("values", "indices"), out=True, separate=True)
 def kthvalue(input, k, dim=-1, keepdim=False):
     """The k-th smallest element along `dim` (k counts from 1) and where it is."""
     dim, n = _row_length("kthvalue", input, dim)
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, the size {n}")
     values, indices = topk.call(input, k, dim, False)
-    return _named("kthvalue", *_picked(values, indices, k - 1, dim, keepdim))
+    values, indices = _picked(values, indices, k - 1, dim, keepdim)
+    return _named("kthvalue", values.contiguous(), indices.contiguous())
 
 
 # ------------------------------------------------------------------ medians and modes
@@ -162,19 +163,19 @@ def _median(name, input, dim, keepdim, ignore_nan):
     return _named(name, *_median_rows(input, dim, keepdim, ignore_nan))
 
 
-@composite(signatures=_MEDIAN, out=True)
+@composite(signatures=_MEDIAN, out=True, separate=True)
 def median(input, dim=None, keepdim=False):
     """The lower median of all elements, or (values, indices) along `dim`; NaN if any is."""
     return _median("median", input, dim, keepdim, False)
 
 
-@composite(signatures=_MEDIAN, out=True)
+@composite(signatures=_MEDIAN, out=True, separate=True)
 def nanmedian(input, dim=None, keepdim=False):
     """The lower median of what is not NaN, of all elements or along `dim`."""
     return _median("nanmedian", input, dim, keepdim, True)
 
 
-@composite(outputs=("values", "indices"), out=True)
+@composite(outputs=("values", "indices"), out=True, separate=True)
 def mode(input, dim=-1, keepdim=False):
     """The most frequent value along `dim` (the smallest of equally frequent ones) and where it is."""
     dim, n = _row_length("mode", input, dim)

@@ -1,0 +1,107 @@
+"""Arguments of calls: other names for them, numbers that must fit a dtype, and hashable forms of static ones."""
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .interception import call
+
+Tensor: Any = None  # set by tensor.py, which imports this module first
+
+
+class _Absent:
+    """The default of a required argument: a call may name it otherwise, as `torch.sum(x=tensor)`."""
+
+    def __repr__(self):
+        return "<required>"
+
+
+absent = _Absent()
+# Names as in NumPy that PyTorch takes too.
+_OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def required(op, values):
+    """TypeError for a call that left required arguments out."""
+    names = [repr(p.name) for p, v in zip(op.parameters, values, strict=True) if v is absent]
+    if names:
+        raise TypeError(f"{op.name}() missing {len(names)} required argument{'s' * (len(names) > 1)}: "
+                        f"{', '.join(names)}")
+
+
+def proper_names(op, given, named):
+    """`given` with the arguments in `named` under the parameters' own names. TypeError for unknown ones, and twice."""
+    for name, value in named.items():
+        proper = _OTHER_NAMES.get(name)
+        p = next((p for p in op.parameters if p.name == proper), None)
+        if p is None:
+            takes = ", ".join(q.name for q in op.parameters)
+            raise TypeError(f"{op.name}() got an unexpected keyword argument '{name}'; it takes {takes}")
+        default = absent if p.default is inspect.Parameter.empty else p.default
+        if given.get(proper, default) is not default:
+            raise TypeError(f"{op.name}() got values for '{proper}' and for '{name}', which is the same argument")
+        given[proper] = value
+    return given
+
+
+def renamed(op, inplace, values, named, **out):
+    """Do a call that uses other names for arguments."""
+    given = proper_names(op, {p.name: v for p, v in zip(op.parameters, values, strict=True)}, named)
+    required(op, tuple(given.values()))
+    if out.get("out") is None:
+        return call(op, inplace, tuple(given.values()))
+    return op.call(**given, **out)
+
+
+def refuse(op, name, dtype, value):
+    """RuntimeError for a number outside the limits of a dtype; infinities and NaN are in all floating point ones."""
+    if dtype.category >= dtypes.FLOAT and not math.isfinite(value):
+        return
+    raise RuntimeError(f"{op.name}: value cannot be converted to type {dtype.name} without overflow: {name} = {value}")
+
+
+def check_fits(what, dtype, value):
+    """RuntimeError where a number cannot be converted to a dtype without overflow."""
+    low, high = dtypes.limits(dtype)
+    if isinstance(value, complex):
+        if dtype.category == dtypes.COMPLEX or value.imag == 0:
+            return
+    elif low <= value <= high or dtype.category >= dtypes.FLOAT and not math.isfinite(value):
+        return
+    raise RuntimeError(f"{what}: value cannot be converted to type {dtype.name} without overflow: {value}")
+
+
+def by_name(op, given, named):
+    """The spread argument of a call that passes it by name."""
+    (name, value), *more = named.items()
+    if given or more or name != op.spread:
+        raise TypeError(f"{op.name}() got an unexpected keyword argument '{(more[0][0] if more else name)}'; "
+                        f"it takes {op.spread} as separate ints or as one tuple")
+    return (value,)
+
+
+def number_kind(value):
+    return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "float"
+
+
+def static(op, p, value):
+    """A static argument in hashable form, checked against what its annotation says."""
+    if isinstance(value, Tensor) and value._layout.numel == 1 and value._layout.dtype.category < 2:
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        plain = tuple(static(op, p, v) for v in value)
+        return value if type(value) is tuple and all(a is b for a, b in zip(plain, value, strict=True)) else plain
+    if isinstance(value, np.generic):
+        return value.item()
+    if p.name == "dim" and value is not None and not isinstance(value, int):
+        if hasattr(value, "__index__"):
+            return value.__index__()
+        raise TypeError(f"{op.name}(): argument 'dim' must be int or tuple of ints, not {type(value).__name__}")
+    if p.annotation is int and value is not None and not isinstance(value, int):
+        if hasattr(value, "__index__"):
+            return value.__index__()
+        raise TypeError(f"{op.name}(): argument '{p.name}' must be int, not {type(value).__name__}")
+    return value
