@@ -76,7 +76,9 @@ _DEFINED_IN = {
     "determinism": """
         are_deterministic_algorithms_enabled get_deterministic_debug_mode is_deterministic_algorithms_warn_only_enabled
         set_deterministic_debug_mode use_deterministic_algorithms""",
+    "dlpack": "from_dlpack to_dlpack",
     "errors": "OutOfMemoryError",
+    "func": "vmap",
     "generator": "Generator default_generator",
     "legacy": """
         BFloat16Storage BFloat16Tensor BoolStorage BoolTensor ByteStorage ByteTensor CharStorage CharTensor

@@ -445,13 +445,6 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     return _finish(result.view(dtype) if dtype.is_foreign else result, requires_grad)
 
 
-def from_dlpack(ext_tensor):
-    """A tensor over the memory of any object with `__dlpack__`."""
-    if isinstance(ext_tensor, Tensor):
-        return alias(ext_tensor, ext_tensor._layout)
-    return borrowed(np.from_dlpack(ext_tensor))
-
-
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A 0-d tensor with one value, in the default float dtype unless told otherwise."""
     return tensor(value, dtype=_dtype(dtype), device=device, requires_grad=requires_grad)
@@ -585,5 +578,5 @@ Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[method-assign]
 autograd.Tensor, autograd.ones_like = Tensor, ones_like
 
 FUNCTIONS = ("empty empty_strided full zeros ones empty_like zeros_like ones_like full_like tensor as_tensor asarray "
-             "frombuffer from_dlpack scalar_tensor arange linspace logspace eye tril_indices "
+             "frombuffer scalar_tensor arange linspace logspace eye tril_indices "
              "triu_indices").split()

@@ -440,9 +440,13 @@ class Tensor:
         return from_numpy(np.asarray(array))
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """A capsule over the memory, for other libraries. BufferError for tensors that require grad."""
         if self._needs_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return self.numpy().__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+        if stream not in (None, -1):
+            raise AssertionError(f"__dlpack__: stream should be None on cpu, got {stream!r}")
+        from .dlpack import exported
+        return exported(self, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
