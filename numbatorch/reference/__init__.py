@@ -4,6 +4,7 @@
     python -m numbatorch.reference --write  writes them
 """
 
+import functools
 from pathlib import Path
 
 from . import facts, pages, stub
@@ -11,6 +12,7 @@ from . import facts, pages, stub
 COMMAND = "python -m numbatorch.reference --write"
 
 
+@functools.cache
 def files():
     """{path below the package: text} of every file that is written from the table."""
     return {**pages.files(), **stub.files()}

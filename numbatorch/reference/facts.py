@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -252,23 +253,76 @@ def templates(op):
 def calls(op):
     """Names of the ops that the body of a composite names, itself or in functions of its file; methods are not."""
     found: dict[str, None] = {}
-    functions, seen = [op.body], set()
-    while functions:
-        function = functions.pop(0)
-        if function in seen:
-            continue
-        seen.add(function)
-        names = [n for code in _codes(function.__code__) for n in code.co_names]
-        inner = [c.cell_contents for c in function.__closure__ or () if c.cell_contents is not None]
-        for value in [*(function.__globals__.get(n) for n in names), *inner]:
+    for function, _ in _functions(op.body, 9):
+        for value in _mentioned(function):
             if isinstance(value, Op):
                 found[_key(value)] = None
-            elif inspect.isfunction(value) and value.__globals__ is function.__globals__:
-                functions.append(value)
         for key in re.findall(r'OPS\["([\w.]+)"\]', inspect.getsource(function)):
             found[_key(OPS[key])] = None
     found.pop(_key(op), None)
     return tuple(found)
+
+
+def errors(op):
+    """Texts of the errors that a declaration raises itself, in its body, its check or what these call in their file."""
+    found: dict[str, None] = {}
+    for start in (op.body, op.check):
+        for function, values in _functions(start, 2) if start is not None else ():
+            raised = [n for n in ast.walk(_tree(function)) if isinstance(n, ast.Raise)]
+            for node in sorted(raised, key=lambda n: n.lineno):
+                if isinstance(node.exc, ast.Call) and node.exc.args:
+                    known = {"name": op.name, "op.name": op.name, **values}
+                    text = " ".join(_message(node.exc.args[0], known).split())
+                    found[f"{ast.unparse(node.exc.func)}: {text}"] = None
+    if op.divides:
+        found[f"RuntimeError: ZeroDivisionError: {op.name}: an integer is divided by zero"] = None
+    return tuple(found)
+
+
+def _message(node, values):
+    """Text of a message, with names of the body in braces; `values`: what is known of them."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        parts = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                name = ast.unparse(part.value)
+                parts.append(str(values[name]) if name in values else f"{{{name}}}")
+            else:
+                parts.append(_message(part, values))
+        return "".join(parts)
+    if isinstance(node, ast.BinOp):
+        return _message(node.left, values) + _message(node.right, values)
+    if isinstance(node, ast.IfExp):
+        return f"{_message(node.body, values)} / {_message(node.orelse, values)}"
+    return f"{{{ast.unparse(node)}}}"
+
+
+def _functions(start, depth):
+    """(function, texts among what it closes over) of a function and of those of its file that it names."""
+    waiting, seen = [(start, depth)], set()
+    while waiting:
+        function, left = waiting.pop(0)
+        if function in seen or function.__module__ != start.__module__ or function.__name__ == "<lambda>":
+            continue
+        seen.add(function)
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        yield function, {n: c.cell_contents for n, c in cells if isinstance(c.cell_contents, str)}
+        if left > 1:
+            waiting += [(v, left - 1) for v in _mentioned(function) if inspect.isfunction(v)]
+
+
+def _mentioned(function):
+    """What a function names that its module or the functions around it define."""
+    names = [n for code in _codes(function.__code__) for n in code.co_names]
+    return [*(function.__globals__[n] for n in names if n in function.__globals__),
+            *(c.cell_contents for c in function.__closure__ or ())]
+
+
+@functools.cache
+def _tree(function):
+    return ast.parse(textwrap.dedent(inspect.getsource(function)))
 
 
 def _codes(code):

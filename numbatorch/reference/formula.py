@@ -33,7 +33,10 @@ def lines(name, root):
     taken = {name, *tree.names(root)}
     letters = iter(x for x in [*_LETTERS, *(f"{x}{k}" for k in range(2, 40) for x in _LETTERS)] if x not in taken)
     for node in tree.order(root):
-        if node is not root and _uses(root, node) > 1 and len(text := _write(node, named)) > _SHORTEST:
+        if node is root or node.op in ("arg", "const") or _uses(root, node) < 2:
+            continue
+        text = _write(node, named)
+        if len(text) > _SHORTEST:
             letter = next(letters)
             written.append(f"{letter} = {text}")
             named[id(node)] = letter

@@ -13,6 +13,12 @@ FOLDER = "ops/reference"
 
 _DTYPE_GROUPS = {"integers": ("uint8", "int8", "int16", "int32", "int64"),
                  "floats": ("float16", "bfloat16", "float32", "float64"), "complex": ("complex64", "complex128")}
+# What holds of every op of a kind, said once.
+_SHAPES = {
+    "elementwise": "operands are broadcast to the shape of the result",
+    "reduction": "(..., n, ...) → (...): without `dim`, all dimensions; with `keepdim` they stay, with size 1",
+    "rowwise": "that of `input`, each row along `dim` by itself",
+}
 
 _HEAD = """# The ops of numbatorch
 
@@ -32,6 +38,10 @@ be edited. `numbatorch ops NAME` prints one entry. How a declaration is read: [d
   are promoted first. *floats* are float16, bfloat16, float32, float64, the first two computed in float32; *integers*
   are uint8, int8, int16, int32, int64; *complex* are complex64, complex128. `float32` as the result of integers stands
   for the default dtype.
+- **Errors**: what the declaration refuses by itself, as its messages say it, names in braces standing for values.
+  Besides, every op raises TypeError for arguments of a wrong kind, NotImplementedError for dtypes it does not take,
+  RuntimeError for shapes that do not broadcast, operands on several devices and an `out=` of a dtype that cannot hold
+  the result, and IndexError for a dimension outside.
 - **Gradient**: what is added to the gradient of each operand, where `grad` is the gradient of the result and `result`
   the result itself. A gradient is summed to the shape of its operand. Conjugates, which complex numbers need, are left
   out. `row_sum` and its like combine a row: what lies along `dim`.
@@ -99,6 +109,12 @@ def entry(key, op):
     lines.append(f"- **Names**: {_names(key, found)}")
     lines.append(f"- **Kind**: {_kind(op)}")
     lines.append(f"- **Dtypes**: {_dtypes(op)}")
+    shapes = _SHAPES.get(op.kind) if not op.eager else None
+    if shapes:
+        lines.append(f"- **Shapes**: {shapes}")
+    raised = facts.errors(op)
+    if raised:
+        lines += ["- **Errors**:", *(f"  - `{text.replace('`', chr(39))}`" for text in raised)]
     lines += _gradient(op)
     exact = facts.accuracy(op)
     if exact:
