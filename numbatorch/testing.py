@@ -1,6 +1,6 @@
 """Assertions on tensors."""
 
-from .creation import as_tensor
+from .creation import as_tensor, sparse_bsr, sparse_csr, strided
 from .dtypes import COMPLEX, FLOAT
 from .tensor import Tensor
 
@@ -9,14 +9,31 @@ _TOLERANCE = {"float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float32": (1
               "complex64": (1.3e-6, 1e-5), "complex128": (1e-7, 1e-7)}
 
 
+def _sparse_close(actual, expected, options):
+    """assert_close of two sparse tensors in one layout, part by part."""
+    if actual.is_sparse:
+        if actual._nnz() != expected._nnz():
+            raise AssertionError(f"The number of specified values in sparse COO tensors does not match: {actual._nnz()} "
+                                 f"!= {expected._nnz()}")
+        names = ("_indices", "_values")
+    else:
+        names = (("crow_indices", "col_indices") if actual.layout in (sparse_csr, sparse_bsr) else
+                 ("ccol_indices", "row_indices")) + ("values",)
+    for name in names:
+        try:
+            assert_close(getattr(actual, name)(), getattr(expected, name)(), **options)
+        except AssertionError as error:
+            raise AssertionError(f"Sparse tensors differ in {name.removeprefix('_')}():\n{error}") from None
+
+
 def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None, equal_nan=False, check_device=True,
                  check_dtype=True, check_layout=True, check_stride=False, msg=None):
     """AssertionError unless |actual - expected| <= atol + rtol * |expected| everywhere, with equal shape and dtype.
 
     Sequences and mappings are compared item by item. Tolerances default to those of the dtype, 0 for integers.
     """
-    options = dict(rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_stride=check_stride,
-                   msg=msg)
+    options = dict(rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_layout=check_layout,
+                   check_stride=check_stride, msg=msg)
     if isinstance(expected, dict):
         if not isinstance(actual, dict) or set(actual) != set(expected):
             raise AssertionError(f"The keys of the mappings do not match: {sorted(actual)} and {sorted(expected)}")
@@ -33,6 +50,15 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
         raise ValueError("rtol and atol must both be specified or both be unspecified")
     numbers = not isinstance(actual, Tensor) and not isinstance(expected, Tensor)
     a, e = as_tensor(actual).detach(), as_tensor(expected).detach()
+    if check_layout and a.layout is not e.layout:
+        raise AssertionError(f"The values for attribute 'layout' do not match: {a.layout} != {e.layout}.")
+    if a.layout is not strided or e.layout is not strided:
+        options["check_stride"] = False
+        if a.layout is e.layout and a.shape == e.shape:
+            _sparse_close(a, e, options)
+        else:
+            assert_close(a.to_dense(), e.to_dense(), **options)
+        return
     if a.shape != e.shape:
         raise AssertionError(f"The values for attribute 'shape' do not match: {a.shape} != {e.shape}.")
     if check_dtype and not numbers and a.dtype is not e.dtype:

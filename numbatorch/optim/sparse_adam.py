@@ -6,7 +6,7 @@ import math
 
 import numbatorch
 from numbatorch.optim.optimizer import Optimizer
-from numbatorch.optim.parameterwise import ParameterOptimizer, check_betas, scalar
+from numbatorch.optim.parameterwise import ParameterOptimizer, check_betas, check_learning_rate, scalar
 
 
 class SparseAdam(ParameterOptimizer):
@@ -26,6 +26,7 @@ class SparseAdam(ParameterOptimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ):
+        check_learning_rate(lr)
         if not scalar(lr) > 0.0:
             raise ValueError(f"Invalid learning rate: {lr}")
         if not eps > 0.0:
@@ -38,6 +39,8 @@ class SparseAdam(ParameterOptimizer):
             for position, param in enumerate(group["params"])
             if param.layout is not numbatorch.strided
         ]
+        if any(param.is_complex() for group in self.param_groups for param in group["params"]):
+            raise ValueError("SparseAdam does not support complex parameters")
         if sparse:
             raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
 

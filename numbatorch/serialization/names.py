@@ -75,6 +75,25 @@ def rebuild_tensor(storage, offset, size, stride):
     return storage.view(storage.dtype, offset, size, stride)
 
 
+def rebuild_sparse_tensor(layout, data):
+    """A sparse tensor of its parts; RuntimeError where indices do not fit its shape."""
+    if layout is numbatorch.sparse_coo:
+        indices, values, size, *coalesced = data
+        return numbatorch.sparse_coo_tensor(
+            indices, values, size, check_invariants=True, is_coalesced=bool(coalesced and coalesced[0])
+        )
+    compressed, plain, values, size = data
+    return numbatorch.sparse_compressed_tensor(
+        compressed,
+        plain,
+        values.detach(),
+        size,
+        layout=layout,
+        requires_grad=values.requires_grad,
+        check_invariants=True,
+    )
+
+
 def rebuild_parameter(data, requires_grad, backward_hooks):
     return numbatorch.nn.Parameter(data, requires_grad)
 
@@ -107,6 +126,7 @@ def known_globals() -> dict[tuple[str, str], Any]:
         ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
         ("torch._utils", "_rebuild_tensor_v3"): rebuild_tensor_v3,
         ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
+        ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse_tensor,
         ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
         ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter_with_state,
         ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type,

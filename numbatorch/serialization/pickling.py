@@ -109,6 +109,8 @@ class _CheckpointMixin:
         if is_lazy(obj):  # no memory to write
             facts = (obj.requires_grad, obj.device, obj.dtype)
             return _Call(torch_name("torch.nn.parameter", type(obj).__name__), facts)
+        if obj.layout is not numbatorch.strided:
+            return _Call(torch_name("torch._utils", "_rebuild_sparse_tensor"), (obj.layout, _sparse_parts(obj)))
         body = self._tensor_call(obj)
         attributes = {
             name: value for name, value in getattr(obj, "__dict__", {}).items() if not name.startswith("_")
@@ -151,6 +153,18 @@ class _CheckpointMixin:
         if typed:
             return _Call(torch_name("torch._utils", "_rebuild_tensor_v2"), (reference, *place))
         return _Call(torch_name("torch._utils", "_rebuild_tensor_v3"), (reference, *place, obj.dtype))
+
+
+def _sparse_parts(tensor: Any) -> tuple:
+    """What a sparse tensor is rebuilt from."""
+    if tensor.is_sparse:
+        return tensor._indices(), tensor._values(), tensor.size(), tensor.is_coalesced()
+    by_rows = tensor.layout in (numbatorch.sparse_csr, numbatorch.sparse_bsr)
+    parts = (
+        (tensor.crow_indices(), tensor.col_indices()) if by_rows else (tensor.ccol_indices(), tensor.row_indices())
+    )
+    values = tensor.detach().values().requires_grad_(tensor.requires_grad)
+    return *parts, values, tensor.size()
 
 
 _UNTYPED = torch_name("torch.storage", "UntypedStorage")

@@ -29,13 +29,25 @@ from .functions import (
     spsolve,
     to_sparse_semi_structured,
 )
+from .legacy import (
+    BFloat16Tensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+)
 from .product import sampled_addmm
 from .reduce import log_softmax, softmax, sum
 from .tensor import SparseTensor
 
-__all__ = ["SparseSemiStructuredTensor", "SparseSemiStructuredTensorCUSPARSELT", "SparseSemiStructuredTensorCUTLASS",
-           "SparseTensor", "addmm", "as_sparse_gradcheck", "check_sparse_tensor_invariants", "log_softmax", "mm",
-           "sampled_addmm", "softmax", "sparse_bsc_tensor", "sparse_bsr_tensor", "sparse_compressed_tensor",
-           "sparse_coo_tensor", "sparse_csc_tensor", "sparse_csr_tensor", "spdiags", "spsolve", "sum",
-           "to_sparse_semi_structured"]
+__all__ = ["BFloat16Tensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
+           "LongTensor", "ShortTensor", "SparseSemiStructuredTensor", "SparseSemiStructuredTensorCUSPARSELT",
+           "SparseSemiStructuredTensorCUTLASS", "SparseTensor", "addmm", "as_sparse_gradcheck",
+           "check_sparse_tensor_invariants", "log_softmax", "mm", "sampled_addmm", "softmax", "sparse_bsc_tensor",
+           "sparse_bsr_tensor", "sparse_compressed_tensor", "sparse_coo_tensor", "sparse_csc_tensor",
+           "sparse_csr_tensor", "spdiags", "spsolve", "sum", "to_sparse_semi_structured"]
 _HANDLERS = (arithmetic, convert, parts, views)  # imported for what they enter

@@ -150,7 +150,7 @@ class SparseLayout(CustomLayout):
         self.pattern = pattern
 
     def _strided_only(self):
-        """Strides and a size in bytes are read by what knows strided tensors only, such as fills with random numbers."""
+        """Strides and a size in bytes are read by what knows strided tensors only, such as random fills."""
         raise NotImplementedError(f"not implemented for tensors with layout torch.{self.pattern.format.name} (shape "
                                   f"{list(self.shape)}, {self.dtype}): call .to_dense() first, or work on its "
                                   ".values()")
