@@ -27,49 +27,49 @@ ge = _comparison("ge", ("greater_equal",), f.ge, ">=", ORDERED)
 
 @elementwise(result="bool", differentiable=False, casts=True)
 def logical_not(input):
-    """True where `input` is zero."""
+    """True where `input` is zero or False, of any dtype."""
     return f.logical_not(input)
 
 
 @elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
 def logical_and(input, other):
-    """True where both are nonzero."""
+    """True where both are nonzero, of any dtypes; the result is bool."""
     return f.and_(f.ne(input, 0), f.ne(other, 0))
 
 
 @elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
 def logical_or(input, other):
-    """True where one is nonzero."""
+    """True where at least one is nonzero, of any dtypes; the result is bool."""
     return f.or_(f.ne(input, 0), f.ne(other, 0))
 
 
 @elementwise(result="bool", differentiable=False, casts=True, only_tensors=("input", "other"))
 def logical_xor(input, other):
-    """True where exactly one is nonzero."""
+    """True where exactly one is nonzero, of any dtypes; the result is bool."""
     return f.xor(f.ne(input, 0), f.ne(other, 0))
 
 
 @elementwise(dtypes=_INTEGERS, differentiable=False)
 def bitwise_and(input, other):
-    """input & other."""
+    """input & other, bit by bit, of integers; of bools: and."""
     return input & other
 
 
 @elementwise(dtypes=_INTEGERS, differentiable=False)
 def bitwise_or(input, other):
-    """input | other."""
+    """input | other, bit by bit, of integers; of bools: or."""
     return input | other
 
 
 @elementwise(dtypes=_INTEGERS, differentiable=False)
 def bitwise_xor(input, other):
-    """input ^ other."""
+    """input ^ other, bit by bit, of integers; of bools: where they differ."""
     return input ^ other
 
 
 @elementwise(dtypes=_INTEGERS, differentiable=False)
 def bitwise_not(input):
-    """~input; logical not of bools."""
+    """~input: every bit of integers turned, -input - 1; of bools: not."""
     return ~input
 
 
@@ -87,37 +87,37 @@ def bitwise_right_shift(input, other):
 
 @elementwise(result="bool", differentiable=False, inplace=False, out=False, float8=True)
 def isnan(input):
-    """True where not a number."""
+    """True where `input` is not a number: nowhere in integers; where either part is NaN in complex numbers."""
     return f.isnan(input)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False, out=False, float8=True)
 def isinf(input):
-    """True where infinite."""
+    """True where `input` is inf or -inf: nowhere in integers; where either part is in complex numbers."""
     return f.isinf(input)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False, out=False, float8=True)
 def isfinite(input):
-    """True where neither infinite nor NaN."""
+    """True where `input` is neither infinite nor NaN: everywhere in integers."""
     return f.logical_not(f.isinf(input) | f.isnan(input))
 
 
 @elementwise(result="bool", differentiable=False, inplace=False)
 def isposinf(input):
-    """True where +inf."""
+    """True where `input` is inf, and nowhere in integers. No complex numbers."""
     return f.isinf(input) & f.gt(input, 0)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False)
 def isneginf(input):
-    """True where -inf."""
+    """True where `input` is -inf, and nowhere in integers. No complex numbers."""
     return f.isinf(input) & f.lt(input, 0)
 
 
 @elementwise(result="bool", differentiable=False, inplace=False)
 def signbit(input):
-    """True where the sign bit is set."""
+    """True where the sign bit is set: of negative numbers, of -0.0, and of NaNs that have it."""
     return f.signbit(input)
 
 
@@ -146,31 +146,34 @@ def _one_value(op, specs, statics):
 @elementwise(apart=("mask",), promote_by=("input",), casts=True, fits=("value",), out=False, check=_one_value,
              float8=True)
 def masked_fill(input, mask, value):
-    """`value` where `mask`, else `input`."""
+    """`value` where `mask` (bool, broadcast) is True, else `input`, in the dtype of `input`.
+
+    `value`: a number or a 0-d tensor; RuntimeError for a larger one.
+    """
     return f.where(mask, value, input)
 
 
 @elementwise(only_tensors=("input", "other"))
 def maximum(input, other):
-    """The larger of both; NaN where either is."""
+    """The larger of both, element by element; NaN where either is. Where both are equal, each gets half of the gradient."""
     return f.maximum(input, other)
 
 
 @elementwise(only_tensors=("input", "other"))
 def minimum(input, other):
-    """The smaller of both; NaN where either is."""
+    """The smaller of both, element by element; NaN where either is. Where both are equal, each gets half of the gradient."""
     return f.minimum(input, other)
 
 
 @elementwise(only_tensors=("input", "other"))
 def fmax(input, other):
-    """The larger of both; of a number and NaN the number."""
+    """The larger of both, element by element; where one is NaN, the other. Of equal ones `input` gets the gradient."""
     return f.fmax(input, other)
 
 
 @elementwise(only_tensors=("input", "other"))
 def fmin(input, other):
-    """The smaller of both; of a number and NaN the number."""
+    """The smaller of both, element by element; where one is NaN, the other. Of equal ones `input` gets the gradient."""
     return f.fmin(input, other)
 
 
@@ -194,7 +197,10 @@ def _clamp_inside(grad, input, min, max):
              max=lambda grad, input, min, max: f.where(f.gt(input, max) if min is None else
                                                        f.gt(input, max) | f.lt(max, min), grad, 0))
 def clamp(input, min=None, max=None):
-    """`input` limited to [min, max]; None means no limit. NaN stays NaN."""
+    """`input` limited to [min, max], numbers or tensors that broadcast; None means no limit, and not both may be None.
+
+    NaN stays NaN. Where min exceeds max the result is max. The gradient passes inside the limits, and on them.
+    """
     result = input
     if min is not None:
         result = f.maximum(result, min)
@@ -206,20 +212,20 @@ def clamp(input, min=None, max=None):
 @elementwise(fits=("min",), only_tensors=("input",), input=lambda grad, input, min: f.where(f.ge(input, min), grad, 0),
              min=lambda grad, input, min: f.where(f.lt(input, min), grad, 0))
 def clamp_min(input, min):
-    """max(input, min)."""
+    """max(input, min): `input` from `min` on, a number or a tensor; NaN stays NaN."""
     return f.maximum(input, min)
 
 
 @elementwise(fits=("max",), only_tensors=("input",), input=lambda grad, input, max: f.where(f.le(input, max), grad, 0),
              max=lambda grad, input, max: f.where(f.gt(input, max), grad, 0))
 def clamp_max(input, max):
-    """min(input, max)."""
+    """min(input, max): `input` up to `max`, a number or a tensor; NaN stays NaN."""
     return f.minimum(input, max)
 
 
 @elementwise(name="nan_to_num_values", method=False, inplace=False, out=False,
              input=lambda grad, input: f.where(f.isnan(input) | f.isinf(input), 0, grad))
 def nan_to_num_values(input, nan: float, posinf: float, neginf: float):
-    """`input` with NaN and infinities replaced."""
+    """`input` with NaN, inf and -inf replaced by the numbers `nan`, `posinf` and `neginf`."""
     number = f.where(f.eq(input, float("inf")), posinf, f.where(f.eq(input, float("-inf")), neginf, input))
     return f.where(f.isnan(input), nan, number)

@@ -39,7 +39,7 @@ def copy(input, src, non_blocking: bool = False):
 
 @elementwise(promote_by=("input",), apart=("value",), casts=True, fits=("value",), out=False, float8=True)
 def fill(input, value):
-    """`value` everywhere, in the shape of `input`."""
+    """`value`, a number or a 0-d tensor, everywhere, in the shape and dtype of `input`."""
     return value
 
 
@@ -55,37 +55,40 @@ def positive(input):
 
 @elementwise(numbers=True)
 def add(input, other, *, alpha: neutral = 1):
-    """input + alpha * other."""
+    """input + alpha * other. Of bools: or.
+
+    RuntimeError for an `alpha` with a fraction where both are integers.
+    """
     return input + other * alpha
 
 
 @elementwise(check=_no_bool, aliases=("subtract",), numbers=True)
 def sub(input, other, *, alpha: neutral = 1):
-    """input - alpha * other."""
+    """input - alpha * other. RuntimeError for bools."""
     return input - other * alpha
 
 
 @elementwise(check=_no_bool, method=True, only_tensors=("input",))
 def rsub(input, other, *, alpha: neutral = 1):
-    """other - alpha * input."""
+    """other - alpha * input: `sub` with its operands exchanged. RuntimeError for bools."""
     return other - input * alpha
 
 
 @elementwise(aliases=("multiply",), numbers=True)
 def mul(input, other):
-    """input * other."""
+    """input * other, element by element. Of bools: and."""
     return input * other
 
 
 @elementwise(promote=FLOAT, numbers=True)
 def true_divide(input, other):
-    """input / other, in floating point."""
+    """input / other, in floating point: integers are converted to the default dtype. x / 0 is inf, 0 / 0 NaN."""
     return input / other
 
 
 @elementwise(check=_no_bool, aliases=("negative",))
 def neg(input):
-    """-input."""
+    """-input: the number with the other sign. RuntimeError for bools."""
     return -input
 
 
@@ -109,13 +112,13 @@ def fmod(input, other):
 
 @elementwise
 def addcmul(input, tensor1, tensor2, *, value: neutral = 1):
-    """input + value * tensor1 * tensor2."""
+    """input + value * tensor1 * tensor2, in one pass."""
     return input + tensor1 * tensor2 * value
 
 
 @elementwise(promote=FLOAT)
 def addcdiv(input, tensor1, tensor2, *, value: neutral = 1):
-    """input + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2, in one pass and in floating point."""
     return input + tensor1 / tensor2 * value
 
 
@@ -128,7 +131,7 @@ def lerp(input, end, weight):
 
 @elementwise(promote=FLOAT)
 def reciprocal(input):
-    """1 / input."""
+    """1 / input, in floating point; inf at 0."""
     return 1 / input
 
 
@@ -140,7 +143,7 @@ def square(input):
 
 @elementwise(aliases=("absolute",), result="real", float8=True)
 def abs(input):
-    """|input|; the modulus of complex numbers."""
+    """|input|: the distance from 0, of complex numbers sqrt(real^2 + imag^2) in the real dtype. Its gradient at 0 is 0."""
     return f.abs(input)
 
 
@@ -158,7 +161,7 @@ def sgn(input):
 
 @elementwise(dtypes=("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"))
 def sign(input):
-    """-1, 0 or 1."""
+    """The sign: -1 below 0, 1 above, 0 at 0 and at NaN. No complex numbers: use sgn."""
     return f.sgn(input)
 
 
@@ -168,13 +171,13 @@ def sign(input):
              exponent=lambda grad, input, exponent, result: grad * f.conj(f.where(
                  f.eq(input, 0) & f.ge(f.real(exponent), 0), 0, result * f.log(input))))
 def pow_general(input, exponent):
-    """input ** exponent."""
+    """input ** exponent, both of any shape: what pow runs where no shorter form will do."""
     return f.pow(input, exponent)
 
 
 @elementwise(name="cube", method=False, inplace=False, out=False)
 def cube(input):
-    """input ** 3."""
+    """input * input * input: pow(input, 3)."""
     return input * input * input
 
 
@@ -203,11 +206,14 @@ def _floats(op, specs, statics):
 
 @elementwise(method=False, inplace=False, result="complex", check=_floats, exact_out=True)
 def complex(real, imag):
-    """real + i imag."""
+    """real + i imag: complex64 of float32, complex128 of float64."""
     return f.make_complex(real, imag)
 
 
 @elementwise(method=False, inplace=False, result="complex", promote=FLOAT, check=_floats)
 def polar(abs, angle):
-    """abs * (cos(angle) + i sin(angle))."""
+    """abs * (cos(angle) + i sin(angle)), the angle in radians.
+
+    Both must be tensors of one floating point dtype: TypeError and RuntimeError otherwise.
+    """
     return f.make_complex(abs * f.cos(angle), abs * f.sin(angle))

@@ -87,7 +87,10 @@ def div(input, other, *, rounding_mode=None):
 
 @composite(out=True, inplace=True, namespaces=("", "special"))
 def round(input, *, decimals=0):
-    """`input` rounded to `decimals` places, halves to even."""
+    """`input` rounded to `decimals` places (tens, hundreds ... when negative), halves to the even digit.
+
+    Its gradient is 0. RuntimeError for integers with `decimals`.
+    """
     if decimals == 0:
         return round_half_even.call(input)
     if input.dtype.category < 2:
@@ -116,7 +119,9 @@ def logit(input, eps=None):
 
 @composite(out=True, inplace=True)
 def mvlgamma(input, p):
-    """Multivariate log-gamma function of dimension p."""
+    """The logarithm of the multivariate gamma function of dimension p: p (p - 1) / 4 log(pi) + the sum of
+    lgamma(input - k / 2) over k < p. RuntimeError where `input` does not exceed (p - 1) / 2.
+    """
     if input.numel() and bool((input <= (p - 1) / 2).any()):
         raise RuntimeError(f"mvlgamma: all elements must be greater than (p-1)/2 = {(p - 1) / 2}")
     total = p * (p - 1) / 4 * math.log(math.pi)
@@ -128,7 +133,7 @@ def mvlgamma(input, p):
 
 @composite()
 def conj(input):
-    """The complex conjugate; `input` itself when it is real."""
+    """The complex conjugate, real - i imag; `input` itself when it is real."""
     return OPS["_conj"].call(input) if input.is_complex() else input
 
 
@@ -160,13 +165,13 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 @composite()
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
-    """Whether `isclose` holds everywhere."""
+    """Whether `isclose` holds for all elements, as a bool."""
     return bool(isclose.call(input, other, rtol, atol, equal_nan).all())
 
 
 @composite()
 def equal(input, other) -> bool:
-    """Whether shapes and all elements are equal."""
+    """Whether both have one shape and equal elements, as a bool; NaN equals nothing."""
     if not hasattr(other, "_layout"):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     return input.shape == other.shape and (input.numel() == 0 or bool((input == other).all()))
@@ -180,7 +185,7 @@ def is_tensor(obj) -> bool:
 
 @composite(out=True, inplace=True)
 def ldexp(input, other):
-    """input * 2**other."""
+    """input * 2**other, in floating point: the inverse of frexp."""
     if _is_number(other) or _is_number(input):
         raise TypeError(f"ldexp(): both arguments must be Tensors, got {type(input).__name__}, {type(other).__name__}")
     if input.dtype is dtypes.float64 and other.dtype.category < 2:
