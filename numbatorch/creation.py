@@ -9,8 +9,8 @@ from . import autograd, dtypes
 from .device import CPU, device as device_type, usable
 from .layout import layout, span
 from .ops.declare import OPS
-from .storage import BorrowedStorage, Storage
-from .tensor import Tensor, alias, empty_layout
+from .storage import BorrowedStorage, Storage, UntypedStorage
+from .tensor import Tensor, empty_layout, tensor_from_storage
 
 
 class layout_type:
@@ -445,6 +445,19 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     return _finish(result.view(dtype) if dtype.is_foreign else result, requires_grad)
 
 
+def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=None, pin_memory=False,
+              requires_grad=False):
+    """A 1-d tensor over the first `size` elements of a file.
+
+    shared: changes go to the file, which is made and grows as needed; otherwise they stay in memory. RuntimeError for a
+    file that cannot be opened, or is too small.
+    """
+    _device(device)
+    own = _dtype(dtype)
+    storage = UntypedStorage.from_file(filename, shared, size * own.itemsize)
+    return _finish(tensor_from_storage(storage._storage, own, (size,)), requires_grad)
+
+
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A 0-d tensor with one value, in the default float dtype unless told otherwise."""
     return tensor(value, dtype=_dtype(dtype), device=device, requires_grad=requires_grad)
@@ -578,5 +591,5 @@ Tensor.new_tensor, Tensor.new = new_tensor, new  # type: ignore[method-assign]
 autograd.Tensor, autograd.ones_like = Tensor, ones_like
 
 FUNCTIONS = ("empty empty_strided full zeros ones empty_like zeros_like ones_like full_like tensor as_tensor asarray "
-             "frombuffer scalar_tensor arange linspace logspace eye tril_indices "
+             "frombuffer from_file scalar_tensor arange linspace logspace eye tril_indices "
              "triu_indices").split()

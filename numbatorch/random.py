@@ -4,7 +4,7 @@ import contextlib
 
 from .generator import default_generator
 
-__all__ = ["set_rng_state", "get_rng_state", "manual_seed", "seed", "initial_seed", "fork_rng"]
+__all__ = ["set_rng_state", "get_rng_state", "manual_seed", "seed", "initial_seed", "fork_rng", "thread_safe_generator"]
 
 
 def manual_seed(seed):
@@ -35,6 +35,11 @@ def get_rng_state():
 def set_rng_state(new_state):
     """Give the default generator a state that `get_rng_state` returned."""
     default_generator.set_state(new_state)
+
+
+def thread_safe_generator():
+    """A generator of its own in a thread that loads data, None elsewhere: data is loaded by processes, so None."""
+    return None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from .creation import as_tensor, sparse_bsr, sparse_csr, strided
 from .dtypes import COMPLEX, FLOAT
+from .samples import make_tensor
 from .tensor import Tensor
 
 # (relative, absolute) tolerance of each dtype, PyTorch's.
@@ -13,7 +14,8 @@ def _sparse_close(actual, expected, options):
     """assert_close of two sparse tensors in one layout, part by part."""
     if actual.is_sparse:
         if actual._nnz() != expected._nnz():
-            raise AssertionError(f"The number of specified values in sparse COO tensors does not match: {actual._nnz()} "
+            raise AssertionError("The number of specified values in sparse COO tensors does not match: "
+                                 f"{actual._nnz()} "
                                  f"!= {expected._nnz()}")
         names = ("_indices", "_values")
     else:
@@ -88,3 +90,6 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
         f"Tensor-likes are not close!\n\nMismatched elements: {bad} / {close.size} ({100 * bad / close.size:.1f}%)\n"
         f"Greatest absolute difference: {gap[worst]} at index {at} (up to {atol} allowed)\n"
         f"There: {left[worst]} against {right[worst]} (rtol {rtol})")
+
+
+__all__ = ["assert_close", "make_tensor"]
