@@ -4,6 +4,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..ops import OPS, namespace
+from ..ops.grouped import ScalingType, SwizzleType  # noqa: F401
 
 # Functions that take `inplace`; the op table knows their in-place forms under `name_`.
 _INPLACE = ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "hardtanh", "hardsigmoid", "hardswish", "silu",

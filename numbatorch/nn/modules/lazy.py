@@ -64,10 +64,6 @@ class LazyModuleMixin:
         if module.cls_to_become is not None:
             module.__class__ = module.cls_to_become
 
-    def _replicate_for_data_parallel(self) -> Any:
-        raise RuntimeError(f"{type(self).__name__} cannot be replicated before it has shapes: call it with an example "
-                           "input first")
-
 
 class _Lazy(LazyModuleMixin):
     """A lazy layer of numbatorch: its base is made with sizes of 0, and starts its values once it has shapes."""
