@@ -155,13 +155,13 @@ def masked_fill(input, mask, value):
 
 @elementwise(only_tensors=("input", "other"))
 def maximum(input, other):
-    """The larger of both, element by element; NaN where either is. Where both are equal, each gets half of the gradient."""
+    """The larger of both, element by element; NaN where either is. Equal ones get half of the gradient each."""
     return f.maximum(input, other)
 
 
 @elementwise(only_tensors=("input", "other"))
 def minimum(input, other):
-    """The smaller of both, element by element; NaN where either is. Where both are equal, each gets half of the gradient."""
+    """The smaller of both, element by element; NaN where either is. Equal ones get half of the gradient each."""
     return f.minimum(input, other)
 
 

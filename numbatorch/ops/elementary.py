@@ -59,18 +59,18 @@ def scalar_function(name, text, function=None, aliases=(), namespaces=("",), **o
     return elementwise(op, promote=FLOAT, aliases=aliases, namespaces=namespaces, **options)
 
 
-sqrt = scalar_function("sqrt", "The square root; NaN below 0, and -0 of -0. Of complex numbers the root with real part >= 0.",
+sqrt = scalar_function("sqrt", "The square root; NaN below 0. Of complex numbers the root with real part >= 0.",
                        domain=(0.1, 8))
 rsqrt = scalar_function("rsqrt", "1 / sqrt(input); inf at 0, NaN below.", domain=(0.1, 8))
 exp = scalar_function("exp", "e ** input, the exponential; integers in the default dtype.", namespaces=("",))
 exp2 = scalar_function("exp2", "2 ** input, exact where `input` is an integer.", namespaces=("", "special"))
 expm1 = scalar_function("expm1", "e ** input - 1, accurate near 0, where exp(input) - 1 would lose its digits.",
                         namespaces=("", "special"))
-log = scalar_function("log", "The natural logarithm; -inf at 0, NaN below. Of complex numbers the branch with imaginary part in (-pi, pi].",
+log = scalar_function("log", "The natural logarithm; -inf at 0, NaN below. Imaginary parts are in (-pi, pi].",
                       domain=(0.1, 8))
 log2 = scalar_function("log2", "The logarithm to base 2; -inf at 0, NaN below.", domain=(0.1, 8))
 log10 = scalar_function("log10", "The logarithm to base 10; -inf at 0, NaN below.", domain=(0.1, 8))
-log1p = scalar_function("log1p", "log(1 + input), accurate near 0, where log(1 + input) would lose digits; -inf at -1, NaN below.",
+log1p = scalar_function("log1p", "log(1 + input), accurate near 0; -inf at -1, NaN below.",
                         domain=(-0.9, 8), namespaces=("", "special"))
 sin = scalar_function("sin", "The sine of an angle in radians; NaN at infinity.")
 cos = scalar_function("cos", "The cosine of an angle in radians; NaN at infinity.")

@@ -143,7 +143,7 @@ def square(input):
 
 @elementwise(aliases=("absolute",), result="real", float8=True)
 def abs(input):
-    """|input|: the distance from 0, of complex numbers sqrt(real^2 + imag^2) in the real dtype. Its gradient at 0 is 0."""
+    """|input|; of complex numbers sqrt(real^2 + imag^2), in the real dtype. Its gradient at 0 is 0."""
     return f.abs(input)
 
 
