@@ -370,12 +370,15 @@ def _eager(op):
             others = {n: kwargs.pop(n) for n in [n for n in kwargs if n not in names]}
             kwargs = proper_names(op, {**dict(zip(ordered, args, strict=False)), **kwargs}, others)
             args = ()
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{op.name}(): {error}") from None
-        bound.apply_defaults()
-        values = bound.arguments
+        if len(args) == len(ordered) and not kwargs:
+            values = dict(zip(ordered, args, strict=True))
+        else:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{op.name}(): {error}") from None
+            bound.apply_defaults()
+            values = bound.arguments
         for p in parameters:
             v = values[p.name]
             if p.role == "operand" and not isinstance(v, (Tensor, list, tuple)) and not (v is None and p.optional):

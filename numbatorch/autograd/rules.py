@@ -5,6 +5,7 @@ with `create_graph` the same trees are evaluated on tensors, which records them.
 tensors. What is saved is what those gradients name.
 """
 
+import functools
 import inspect
 
 from .. import dtypes
@@ -329,6 +330,12 @@ def _row_positions(plan):
     return arange(plan.length).reshape(kept)
 
 
+@functools.cache
+def _names_read(function):
+    """The parameters of a declared gradient; asked for at every call of an eager op."""
+    return tuple(inspect.signature(function).parameters)
+
+
 class TensorRule:
     """Gradients declared as functions over tensors."""
 
@@ -341,7 +348,7 @@ class TensorRule:
         for i, (name, w) in enumerate(zip(operands, wanted, strict=True)):
             if w and name in op.grads:
                 function = op.grads[name]
-                reads = tuple(inspect.signature(function).parameters)
+                reads = _names_read(function)
                 self.rules.append((i, name, function, reads))
                 named += reads
         self.reads = [n for n in dict.fromkeys(named) if n in operands or n in op.outputs]

@@ -130,8 +130,10 @@ def _network(name, args, named):
     if not packed:
         data = data.view(len(sizes), sizes[0], data.shape[1])
         data = data.transpose(0, 1) if batch_first else data
-    last = tuple(stack.call([e[i] for e in ended]) for i in range(2 if name == "lstm" else 1))
-    return (data, *last)
+    count = 2 if name == "lstm" else 1
+    if len(ended) == 1:
+        return (data, *(x.unsqueeze(0) for x in ended[0][:count]))
+    return (data, *(stack.call([e[i] for e in ended]) for i in range(count)))
 
 
 @composite(method=False)
