@@ -274,6 +274,8 @@ def _value(node, args, env, plan):
         return args[0] if op != "imag" else args[0] * 0
     if not any(hasattr(a, "_layout") for a in args):
         return _on_numbers(op, args)
+    if op == "sgn" and not args[0].dtype.is_complex:
+        return args[0].sign()  # whose own derivative is zero
     if op == "cast":
         return args[0].to(plan.compute if args[1] == "compute" else dtypes.by_name(args[1]))
     if op == "row_prod":
@@ -289,11 +291,17 @@ def _value(node, args, env, plan):
         return args[0] * args[1] + args[2]
     if op == "where" and not hasattr(args[0], "_layout"):
         return args[1] if args[0] else args[2]
-    declared = OPS[_TENSOR_OP.get(op, op)]
+    declared = _declared(op)
     if declared.only_tensors:
         args = [a if hasattr(a, "_layout") or p.name not in declared.only_tensors else _scalar(a)
                 for a, p in zip(args, declared.parameters, strict=False)]
     return declared.call(*args)
+
+
+def _declared(function):
+    """The op on tensors that a scalar function is."""
+    name = _TENSOR_OP.get(function, function)
+    return OPS[name] if name in OPS else OPS[f"special.{name}"]
 
 
 def _scalar(number):
@@ -320,7 +328,8 @@ def _on_numbers(op, args):
         return -math.inf
     if op == "rsqrt":
         return args[0] ** -0.5
-    return getattr(cmath if isinstance(args[0], complex) else math, op)(*args)
+    known = getattr(cmath if isinstance(args[0], complex) else math, op, None)
+    return _declared(op).call(*(_scalar(a) for a in args)) if known is None else known(*args)
 
 
 def _row_positions(plan):

@@ -1,6 +1,6 @@
 """Reverse-mode derivative of a formula, itself a formula: the default when an op declares none."""
 
-from .functions import FUNCTIONS, ROW, row_sum, simplify
+from .functions import FUNCTIONS, ROW, real, row_sum, simplify
 from .tree import Expr, arg, as_expr, expand, order, rebuild
 
 # What does not propagate a derivative.
@@ -48,6 +48,8 @@ def derive(root, wanted, row_args=()):
             rule = FUNCTIONS[node.op].adjoint
             if rule is None:
                 continue
+            if FUNCTIONS[node.op].result == "real" and node is not root:
+                g = real(g)  # of complex operands: the rest moves nothing
             operands, parts = node.args, rule(g, value, *node.args)
         for operand, part in zip(operands, parts, strict=True):
             if part is None or not isinstance(operand, Expr):

@@ -54,8 +54,9 @@ pow: Row = row("pow", 2, lambda g, y, a, b: (
     where(eq(b, 0), 0, g * conj(b * pow(a, b - 1))),
     g * conj(where(eq(a, 0) & ge(real(b), 0), 0, y * log(a)))))
 neg = row("neg", 1, lambda g, y, a: (-g,), symbol="-{}")
-abs = row("abs", 1, lambda g, y, a: (real(g) * sgn(a),), result="real")
-sgn: Row = row("sgn", 1, lambda g, y, a: (0 * g,))
+abs = row("abs", 1, lambda g, y, a: (g * sgn(a),), result="real")
+sgn: Row = row("sgn", 1, lambda g, y, a: (
+    where(eq(a, 0), 0, (g - y * real(g * conj(y))) / where(eq(a, 0), 1, abs(a))),))
 fma = row("fma", 3, lambda g, y, a, b, c: (g * b, g * a, g))
 
 # Comparison and logic.
@@ -142,8 +143,9 @@ digamma: Row = row("digamma", 1, lambda g, y, a: (g * trigamma(a),))
 trigamma: Row = row("trigamma", 1)
 i0 = row("i0", 1, lambda g, y, a: (g * i1(a),))
 i0e = row("i0e", 1, lambda g, y, a: (g * (i1e(a) - sgn(a) * y),))
-i1: Row = row("i1", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0(a) - y / a),))
-i1e: Row = row("i1e", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0e(a) - y * (sgn(a) + 1 / a)),))
+i1: Row = row("i1", 1, lambda g, y, a: (g * where(eq(a, 0), 0.5, i0(a) - y / where(eq(a, 0), 1, a)),))
+i1e: Row = row("i1e", 1, lambda g, y, a: (g * where(
+    eq(a, 0), 0.5, i0e(a) - y * (sgn(a) + 1 / where(eq(a, 0), 1, a))),))
 ndtri = row("ndtri", 1, lambda g, y, a: (g * 2.5066282746310002 * exp(y * y / 2),))
 log_ndtr = row("log_ndtr", 1, lambda g, y, a: (g * 0.7978845608028654 * exp(-(a * a) / 2 - y) / 2,))
 

@@ -159,7 +159,8 @@ def sgn(input):
     return f.sgn(input)
 
 
-@elementwise(dtypes=("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"))
+@elementwise(dtypes=("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"),
+             grad=lambda grad: 0)
 def sign(input):
     """The sign: -1 below 0, 1 above, 0 at 0 and at NaN. No complex numbers: use sgn."""
     return f.sgn(input)

@@ -132,7 +132,8 @@ def std_dims(input, dim=None, keepdim=False, correction: float = 1.0):
 # Vector norms, by the order that is asked for.
 
 @reduction(name="norm_2", identity=0, result="real", method=False, out=False,
-           grad=lambda grad, input, result: f.where(f.eq(result, 0), 0, input * (grad / result)))
+           grad=lambda grad, input, result: f.where(
+               f.eq(result, 0), 0, input * (grad / f.where(f.eq(result, 0), 1, result))))
 def norm_2(input, dim=None, keepdim=False):
     """sqrt(sum |input|²)."""
     return f.sqrt(row_sum(f.real(input * f.conj(input))))
@@ -164,8 +165,9 @@ def norm_neg_inf(input, dim=None, keepdim=False):
 
 @reduction(name="norm_p", identity=0, result="real", method=False, out=False,
            grad=lambda grad, input, result, ord: f.where(
-               f.eq(input, 0) | f.eq(result, 0), 0, f.sgn(input) * (
-                   grad * f.pow(f.abs(input) / f.real(result), f.real(ord) - 1))))
+               f.eq(input, 0) | f.eq(result, 0), 0, f.sgn(input) * (grad * f.pow(
+                   f.where(f.eq(input, 0), 1, f.abs(input)) / f.where(f.eq(result, 0), 1, f.real(result)),
+                   f.real(ord) - 1))))
 def norm_p(input, ord: float, dim=None, keepdim=False):
     """(sum |input|^ord)^(1/ord)."""
     ord = f.real(ord)  # complex inputs make it complex

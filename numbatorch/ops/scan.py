@@ -116,13 +116,27 @@ def cummin(input, dim: int):
 
 # ------------------------------------------------------------------ log of sums
 
+def _weights_gradient(grad, terms, factors, dim, reverse):
+    return running_weighted.call(grad, factors, terms, dim, not reverse)
+
+
+@scan(name="_running_weighted", method=False, eager=True, weights=_weights_gradient,
+      terms=lambda grad, weights, terms, factors, dim, reverse: weights * _weights_gradient(
+          grad, terms, factors, dim, reverse), factors=lambda grad, result: grad * result)
+def running_weighted(weights, terms, factors, dim: int, reverse: bool):
+    """exp(factors[k]) times the running sum of weights[i] exp(terms[i]), from the end when `reverse`.
+
+    Positive and negative weights are summed apart, so that it can be done with logarithms, without overflow.
+    """
+    positive = OPS["where"].call(weights > 0, weights, 0.0).log()
+    negative = OPS["where"].call(weights < 0, -weights, 0.0).log()
+    up = (running_logsumexp.call(positive + terms, dim, reverse) + factors).exp()
+    return up - (running_logsumexp.call(negative + terms, dim, reverse) + factors).exp()
+
+
 def _logcumsumexp_gradient(grad, input, result, dim):
-    """grad[k] = sum over i >= k of g[i] exp(x[k] - y[i]), positive and negative g apart so that logs can be summed."""
-    positive = OPS["where"].call(grad > 0, grad, 0.0).log()
-    negative = OPS["where"].call(grad < 0, -grad, 0.0).log()
-    up = (running_logsumexp.call(positive - result, dim, True) + input).exp()
-    down = (running_logsumexp.call(negative - result, dim, True) + input).exp()
-    return up - down
+    """grad[k] = sum over i >= k of g[i] exp(x[k] - y[i])."""
+    return running_weighted.call(grad, -result, input, dim, True)
 
 
 @scan(name="_logcumsumexp", method=False, grad=_logcumsumexp_gradient,

@@ -5,10 +5,12 @@ Elements that go to one place come in the order of the index, so results are the
 
 import math
 
+import numpy as np
+
 from .. import dtypes
 from ..dtypes import int64
 from ..layout import wrap_dim
-from .declare import composite, declare, scatter as scatter_kind
+from .declare import OPS, composite, declare, scatter as scatter_kind
 from .gathering import fits_along, flat_nonzero
 from .index import check, combined, take_from, write
 
@@ -145,9 +147,49 @@ def _product_gradient(grad, input, index, source, result, dim):
     return zeros_here, others
 
 
+def _layers(input, index, dim):
+    """Flat positions in the source and in `input`, in layers that meet no place of `input` twice."""
+    from ..creation import from_numpy
+    own = index.numpy()
+    at = list(np.indices(own.shape, sparse=True))
+    at[dim] = own
+    places = np.ravel_multi_index(np.broadcast_arrays(*at), tuple(input.shape)).reshape(-1)
+    order = np.argsort(places, kind="stable")
+    first = np.maximum.accumulate(np.where(np.diff(places[order], prepend=-1) != 0, np.arange(places.size), 0))
+    rank = np.arange(places.size) - first
+    return [(from_numpy(order[rank == r]), from_numpy(places[order[rank == r]])) for r in range(rank.max() + 1)]
+
+
+def _products_of_others(input, index, source, dim):
+    """For each element of `input` and of `source`, the product of all others that meet it: without division, so that
+    derivatives hold with zeros; one pass for each element that meets the same place."""
+    layers = _layers(input, index, dim)
+    flat, values = input.reshape(-1), source.reshape(-1)
+    ones = flat.new_ones(flat.shape)
+    factors = [ones.index_copy(0, places, values[at]) for at, places in layers]
+    before = [ones]
+    for factor in factors:
+        before.append(before[-1] * factor)
+    after, parts = flat, []
+    for (_, places), factor, earlier in zip(layers[::-1], factors[::-1], before[-2::-1], strict=True):
+        parts.append((after * earlier)[places])
+        after = after * factor
+    order = OPS["cat"].call([at for at, _ in layers[::-1]])
+    of_source = values.new_zeros(values.shape).index_copy(0, order, OPS["cat"].call(parts))
+    return before[-1].reshape(input.shape), of_source.reshape(source.shape)
+
+
+def _exact(input, source):
+    """Whether second derivatives are to come of a product with zeros."""
+    from ..autograd.modes import mode
+    return mode.enabled and bool((input.detach() == 0).any() or (source.detach() == 0).any())
+
+
 def _of_input(grad, input, index, source, result, dim, combine):
     if combine in ("max", "min"):
         return _winners(grad, input, index, source, result, dim)[0]
+    if _exact(input, source):
+        return grad * _products_of_others(input, index, source, dim)[0]
     zeros_here, others = _product_gradient(grad, input, index, source, result, dim)
     none = grad * others / input.masked_fill(input == 0, 1)
     value = (grad * others).where((input == 0) & (zeros_here == 1), none.where(zeros_here == 0, none.new_zeros(())))
@@ -157,6 +199,8 @@ def _of_input(grad, input, index, source, result, dim, combine):
 def _of_source(grad, input, index, source, result, dim, combine):
     if combine in ("max", "min"):
         return _winners(grad, input, index, source, result, dim)[1]
+    if _exact(input, source):
+        return _share(grad, index, dim) * _products_of_others(input, index, source, dim)[1]
     zeros_here, others = _product_gradient(grad, input, index, source, result, dim)
     zeros_here, g = _share(zeros_here, index, dim), _share(grad * others, index, dim)
     none = g / source.masked_fill(source == 0, 1)

@@ -91,3 +91,71 @@ def test_second_gradients_through_in_place_changes():
         inputs = (values(3), (values(3).detach() + 0.5).requires_grad_())
         assert gradcheck(function, inputs)
         assert gradgradcheck(function, inputs)
+
+
+class TwoOutputs(Function):
+    """(2 x, 3 x), wrong where both outputs have gradients."""
+
+    @staticmethod
+    def forward(ctx, input):
+        ctx.set_materialize_grads(False)
+        return input * 2, input * 3
+
+    @staticmethod
+    def backward(ctx, first, second):
+        return 2 * first if second is None else 3 * second if first is None else first
+
+
+class Unsteady(Function):
+    calls = 0
+
+    @staticmethod
+    def forward(ctx, input):
+        return input * 1
+
+    @staticmethod
+    def backward(ctx, grad):
+        Unsteady.calls += 1
+        return grad * (1 + 1e-9 * Unsteady.calls)
+
+
+def test_fast_mode():
+    x = values(3)
+    assert gradcheck(lambda a: (a.sin(), a * a.sum()), (x,), fast_mode=True)
+    assert gradgradcheck(lambda a: a.sin() * a, (x,), fast_mode=True, gen_non_contig_grad_outputs=True)
+    z = torch.complex(values(3).detach(), values(3).detach() + 0.5).requires_grad_()
+    assert gradcheck(lambda z: (z.abs(), z * z.conj() + z.exp()), (z,), fast_mode=True)
+    with pytest.raises(GradcheckError, match="fast mode"):
+        gradcheck(WrongSquare.apply, (values(3),), fast_mode=True)
+
+
+def test_outputs_that_nobody_uses_count_as_zeros():
+    with pytest.raises(GradcheckError, match="undefined output grads"):
+        gradcheck(TwoOutputs.apply, (values(2),))
+    assert gradcheck(TwoOutputs.apply, (values(2),), check_undefined_grad=False)
+
+
+def test_backward_must_repeat_itself():
+    with pytest.raises(GradcheckError, match="nondet_tol"):
+        gradcheck(Unsteady.apply, (values(2),))
+    assert gradcheck(Unsteady.apply, (values(2),), nondet_tol=1e-6)
+
+
+def test_outputs_without_gradients_must_not_depend_on_inputs():
+    assert gradcheck(lambda a: (a * 2, a.detach() * 0), (values(2),))
+    with pytest.raises(GradcheckError, match="does not require grad"):
+        gradcheck(lambda a: (a * 2, a.detach() * 3), (values(2),))
+
+
+@pytest.mark.parametrize("option", ["check_forward_ad", "check_batched_grad", "check_batched_forward_grad"])
+def test_what_is_not_there_is_refused(option):
+    with pytest.raises(NotImplementedError, match=option):
+        gradcheck(torch.sin, (values(2),), **{option: True})
+
+
+def test_inputs_must_not_share_memory_with_themselves():
+    with pytest.raises(RuntimeError, match="share memory"):
+        gradcheck(torch.sin, (torch.ones(1, dtype=torch.float64).expand(3).requires_grad_(),))
+    with pytest.raises(AssertionError, match="check_backward_ad"):
+        gradcheck(torch.sin, (values(2),), check_backward_ad=False)
+    assert gradcheck(torch.sin, (values(2),), check_grad_dtypes=True, masked=True)
