@@ -307,9 +307,35 @@ def miss(op, inplace, plans, values):
 
 def _composite(op):
     """A composite is its body, after `answer`; `out=` is added where declared."""
-    scope = {"op": op, "body": op.body, "answer": answer, "state": state, "missing": NotImplemented,
+    scope = {"op": op, "body": _widened(op.body) if op.wide else op.body, "answer": answer, "state": state, "missing": NotImplemented,
              "deliver": deliver}
     return _lazily(op.name, scope, lambda: _composite_source(op))
+
+
+def _widened(body):
+    """A body that computes in float32 where every floating-point operand is of one narrower dtype."""
+    def convert(value, dtype, to):
+        if isinstance(value, Tensor):
+            return value.to(to) if value._layout.dtype is dtype else value
+        return type(value)(convert(v, dtype, to) for v in value) if type(value) in (tuple, list) else value
+
+    def found(values):
+        for value in values:
+            if isinstance(value, Tensor):
+                if value._layout.dtype.category >= 2:
+                    yield value._layout.dtype
+            elif type(value) in (tuple, list):
+                yield from found(value)
+
+    def call(*args, **kwargs):
+        given = set(found((*args, *kwargs.values())))
+        own = given.pop() if len(given) == 1 else None
+        if own is None or own.wide is own:
+            return body(*args, **kwargs)
+        result = body(*(convert(a, own, own.wide) for a in args),
+                      **{name: convert(a, own, own.wide) for name, a in kwargs.items()})
+        return convert(result, own.wide, own)
+    return call
 
 
 def _composite_source(op):

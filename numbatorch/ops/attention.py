@@ -41,7 +41,7 @@ def _attention(query, key, value, attn_mask, dropout_p, scale):
     return weights.matmul(value), weights
 
 
-@composite(namespaces=_F, method=False)
+@composite(namespaces=_F, method=False, wide=True)
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
                                  enable_gqa=False):
     """softmax(query @ key.mT * scale + mask) @ value; scale is 1 / sqrt(E) unless given.

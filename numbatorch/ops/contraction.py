@@ -254,7 +254,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     return _scaled(input, *_factors(product, beta, alpha)[:1], product, _factors(product, beta, alpha)[1], "addmv")
 
 
-@composite(out=True, inplace=True)
+@composite(out=True, inplace=True, wide=True)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * outer(vec1, vec2)."""
     product = outer.call(vec1, vec2)

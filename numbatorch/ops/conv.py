@@ -133,19 +133,19 @@ def _transposed(rank, input, weight, bias, stride, padding, output_padding, grou
     return result.squeeze(0) if single else result
 
 
-@composite(namespaces=_BOTH, method=False)
+@composite(namespaces=_BOTH, method=False, wide=True)
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transposed convolution of (N, C, L) with (C, O / groups, K): the gradient of conv1d by its input."""
     return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@composite(namespaces=_BOTH, method=False)
+@composite(namespaces=_BOTH, method=False, wide=True)
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transposed convolution of (N, C, H, W) with (C, O / groups, kH, kW)."""
     return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@composite(namespaces=_BOTH, method=False)
+@composite(namespaces=_BOTH, method=False, wide=True)
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transposed convolution of (N, C, D, H, W) with (C, O / groups, kD, kH, kW)."""
     return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

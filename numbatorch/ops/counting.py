@@ -36,7 +36,7 @@ def _tally(index, inside, weight, count, like):
     return like.new_zeros((count,), dtype=weight.dtype).index_add(0, index, weight).to(like.dtype)
 
 
-@composite(out=True)
+@composite(out=True, wide=True)
 def histc(input, bins=100, min=0, max=0):
     """How many elements fall into each of `bins` even bins from min to max; the input's range where these are equal."""
     _real("histogram", input)
@@ -160,7 +160,7 @@ def _difference(input, d, spacing, edge_order):
     return OPS["cat"].call([first, inside, final], d)
 
 
-@composite(method=False)
+@composite(method=False, wide=True)
 def gradient(input, *, spacing=None, dim=None, edge_order=1) -> tuple:
     """Derivatives of sampled values along `dim` (every one unless given), a tensor for each.
 

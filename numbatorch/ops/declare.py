@@ -74,6 +74,7 @@ class Op:
     casts: bool = False
     eager: bool = False
     over: str = ""  # of a composite: the kind of loop that it is another face of
+    wide: bool = False  # of a composite: float16 and bfloat16 are computed in float32 and rounded once, at the end
     apart: tuple[str, ...] = ()
     only_tensors: tuple[str, ...] = ()
     fits: tuple[str, ...] = ()  # numbers that must be representable in the dtype computed in

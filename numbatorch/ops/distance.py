@@ -104,6 +104,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     if not (x.is_floating_point() or x.is_complex()):
         from ..dtypes import get_default_dtype
         x = x.to(get_default_dtype())
+    if aweights is not None:
+        from ..dtypes import promote_types
+        x = x.to(promote_types(x.dtype, aweights.dtype))
     count = x.shape[1]
     weights = None
     for name, given, integral in (("fweights", fweights, True), ("aweights", aweights, False)):

@@ -277,7 +277,7 @@ def _cubic_weight(x):
     return OPS["where"].call(x <= 1, inner, outer)
 
 
-@composite(namespaces=_F, method=False)
+@composite(namespaces=_F, method=False, wide=True)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """`input` (N, C, H, W) at the places grid (N, H', W', 2): (N, C, H', W'); 5-d inputs likewise with 3 coordinates.
 

@@ -283,7 +283,7 @@ def matrix_power(input, n):
 @composite(namespaces=("", "linalg"))
 def matrix_exp(input):
     """exp of square matrices: scaling and squaring around a Taylor polynomial of degree 18, in double precision."""
-    array("linalg.matrix_exp", input, True)
+    array("linalg.matrix_exp", input.to(input.dtype.wide), True)
     if not input.numel():
         return input.clone()
     own = input.dtype

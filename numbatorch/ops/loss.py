@@ -302,7 +302,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     return _reduced(loss, reduction)
 
 
-@composite(namespaces=(_F, ""), method=False)
+@composite(namespaces=(_F, ""), method=False, wide=True)
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """input where target is 1, max(0, margin - input) where it is -1."""
     from_margin = (margin - input).clamp_min(0)

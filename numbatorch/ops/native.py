@@ -16,7 +16,7 @@ def _scaled(value, weight, bias):
     return value if bias is None else value + bias
 
 
-@composite(method=False)
+@composite(method=False, wide=True)
 def native_layer_norm(input, normalized_shape, weight, bias, eps) -> tuple:
     """(`layer_norm`, mean, 1 / sqrt(var + eps)) over the last dimensions, which `normalized_shape` lists."""
     shape = tuple(normalized_shape)
@@ -27,7 +27,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps) -> tuple:
     return _scaled((input - mean) * scale, weight, bias), mean.detach(), scale.detach()
 
 
-@composite(method=False)
+@composite(method=False, wide=True)
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps) -> tuple:
     """(`group_norm`, mean, 1 / sqrt(var + eps)); mean and deviation (N, group) of groups of channels."""
     if group <= 0 or C % group:

@@ -153,7 +153,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return result if out is None else out.copy_(result)
 
 
-@composite(namespaces=_BOTH, method=False)
+@composite(namespaces=_BOTH, method=False, wide=True)
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     """Sum of products over the product of norms, each at least eps, along `dim`."""
     from .reduce_forms import vector_norm_of

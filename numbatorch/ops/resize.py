@@ -194,10 +194,10 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     if mode == "area":
         return OPS[f"nn.functional.adaptive_avg_pool{rank}d"].call(input, out)
     if mode in ("nearest", "nearest-exact"):
-        result = input
+        result = input.to(input.dtype.wide) if input.requires_grad else input  # gradients are summed once a dimension
         for d in range(rank):
             result = _nearest(result, d + 2, out[d], scales[d], mode == "nearest-exact")
-        return result.clone() if result is input else result
+        return result.clone() if result is input else result.to(input.dtype)
     return blended(input, out, scales, bool(align_corners), mode == "bicubic", antialias)
 
 
