@@ -1,4 +1,4 @@
-"""Templates of products with matrices in compressed rows: a unit is a row, or a run of at most BLOCK columns of one.
+"""Templates of products with matrices in compressed rows: a unit is a row.
 
 A row's values add up in their order, so results do not depend on the number of threads.
 """
@@ -7,7 +7,7 @@ from ..expr import write
 from . import geometry
 from .compile import compile_kernel
 
-BLOCK = 256  # columns a unit: what cpu/intrinsics.py's local arrays hold
+WIDTHS = (32, 16, 8, 4, 1)  # totals side by side in registers; best of 8..32 for 200,000 values and 8..256 columns
 _WIDE = {"float32": "float64", "complex64": "complex128", "bool": "bool"}  # in which a single total runs
 
 
@@ -41,33 +41,25 @@ def product(request):
     if columns == 1:
         return _single(request, value, dtype, compute, rows, each)
     step = geometry.stride_class(dense.strides[1])
-    name = f"compressed_mm_{dtype}_{indices}_{step}{'_ordered' * ordered}"
-    element = write.load("dense[at + " + {"0": "0", "1": "c", "n": "c * step"}[step] + "]", dtype)
-    local = compute in ("float32", "float64")
-    spot = "totals[c]" if local else "result[row * columns + first + c]"
-    old = spot if local else write.load(spot, dtype)
-
-    def stored(text):
-        text = f"({text})" if compute == "bool" else f"{compute}({text})"
-        return text if local else write.store(text, compute, dtype)
-    zero = write.literal(0, compute)
+    widths = [w for w in WIDTHS if w <= columns]
+    name = f"compressed_mm{widths[0] if widths else 0}_{dtype}_{indices}_{step}{'_ordered' * ordered}"
     lines = [f"def {name}(begins, places, values, dense, order, result, meta, start, stop):",
-             "    columns = meta[0]", "    row_step = meta[1]", "    step = meta[2]", "    blocks = meta[3]"]
-    if local:
-        lines.append(f"    totals = local_{compute}()")
-    lines += ["    for unit in range(start, stop):", "        row = unit // blocks",
-              f"        first = (unit - row * blocks) * {BLOCK}", f"        width = min(columns - first, {BLOCK})",
-              "        for c in range(width):", f"            {spot} = {stored(zero)}",
-              "        for k in range(int64(begins[row]), int64(begins[row + 1])):", f"            value = {value}",
-              "            at = int64(places[k]) * row_step + first * step", "            for c in range(width):",
-              f"                {spot} = {stored(_total(compute, old, _times(compute, 'value', element)))}"]
-    if local:
-        lines += ["        for c in range(width):",
-                  f"            result[row * columns + first + c] = {write.store(spot, compute, dtype)}"]
+             "    columns = meta[0]", "    row_step = meta[1]", "    step = meta[2]",
+             "    for row in range(start, stop):", "        first = int64(0)"]
+    for width in widths:
+        pad, numbers = " " * 12, range(width)
+        lines.append(f"        while first + {width} <= columns:")
+        lines += [f"{pad}t{i} = {write.literal(0, compute)}" for i in numbers]
+        lines += [f"{pad}for k in range(int64(begins[row]), int64(begins[row + 1])):", f"{pad}    value = {value}",
+                  f"{pad}    at = int64(places[k]) * row_step + first * step"]
+        for i in numbers:
+            element = write.load("dense[at + " + {'0': '0', '1': str(i), 'n': f'{i} * step'}[step] + "]", dtype)
+            total = _total(compute, f"t{i}", _times(compute, "value", element))
+            lines.append(f"{pad}    t{i} = {total if compute == 'bool' else f'{compute}({total})'}")
+        lines += [f"{pad}result[row * columns + first + {i}] = {write.store(f't{i}', compute, dtype)}" for i in numbers]
+        lines.append(f"{pad}first += {width}")
     kernel = compile_kernel(name, "\n".join(lines) + "\n", _signature(begins, places, dtype, dtype, dtype))
-    blocks = -(-columns // BLOCK)
-    grain = geometry.GRAIN // (4 * each * min(max(columns, 1), BLOCK))
-    return geometry.launch(kernel, rows * blocks, grain, columns, *dense.strides, blocks)
+    return geometry.launch(kernel, rows, geometry.GRAIN // (4 * each * max(columns, 1)), columns, *dense.strides)
 
 
 def _single(request, value, dtype, compute, rows, each):
