@@ -149,7 +149,7 @@ def matmul(input, other):
 
 @composite(out=True)
 def mv(input, vec):
-    """Matrix times vector: (N, M) @ (M,) -> (N,)."""
+    """Matrix times vector: (N, M) @ (M,) -> (N,). RuntimeError for other shapes."""
     if input.ndim != 2 or vec.ndim != 1 or input.shape[1] != vec.shape[0]:
         raise RuntimeError(f"mv: size mismatch, got input {tuple(input.shape)}, vec {tuple(vec.shape)}")
     return mm.call(_plain_strides(input), vec.unsqueeze(1)).squeeze(1)
@@ -157,7 +157,7 @@ def mv(input, vec):
 
 @composite(out=True)
 def dot(input, tensor):
-    """Sum of products of two vectors of equal length."""
+    """sum(input * tensor) of two vectors of equal length: (N,), (N,) -> (). RuntimeError for other shapes."""
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.shape != tensor.shape:
@@ -169,13 +169,13 @@ def dot(input, tensor):
 
 @composite(out=True)
 def vdot(input, other):
-    """Sum of conj(input) * other."""
+    """sum(conj(input) * other) of two vectors of equal length: (N,), (N,) -> ()."""
     return dot.call(input.conj() if input.is_complex() else input, other)
 
 
 @composite(out=True, aliases=("ger",))
 def outer(input, vec2):
-    """input[i] * vec2[j]."""
+    """input[i] * vec2[j] of two vectors: (N,), (M,) -> (N, M)."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"outer: Expected 1-D arguments, but got {input.ndim}-D and {vec2.ndim}-D")
     return input.unsqueeze(1) * vec2.unsqueeze(0)
@@ -183,7 +183,9 @@ def outer(input, vec2):
 
 @composite(out=True)
 def inner(input, other):
-    """Sum of products over the last dimension of both."""
+    """Sum of products over the last dimension of both: (..., K), (***, K) -> (..., ***); a number times a tensor where one is
+    0-d.
+    """
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     if input.shape[-1] != other.shape[-1]:
@@ -243,20 +245,24 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
 
 @composite(out=True, inplace=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
-    """beta * input + alpha * mat1 @ mat2."""
+    """beta * input + alpha * mat1 @ mat2: (N, M), (M, P) -> (N, P), to which `input` broadcasts; not read where beta
+    is 0.
+    """
     return add_product.call(input, _plain_strides(mat1), _plain_strides(mat2), beta, alpha, "addmm")
 
 
 @composite(out=True, inplace=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
-    """beta * input + alpha * mat @ vec."""
+    """beta * input + alpha * mat @ vec: (N, M), (M,) -> (N,), to which `input` broadcasts; not read where beta is 0."""
     product = mv.call(mat, vec)
     return _scaled(input, *_factors(product, beta, alpha)[:1], product, _factors(product, beta, alpha)[1], "addmv")
 
 
 @composite(out=True, inplace=True, wide=True)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """beta * input + alpha * outer(vec1, vec2)."""
+    """beta * input + alpha * outer(vec1, vec2): (N,), (M,) -> (N, M), to which `input` broadcasts; not read where beta
+    is 0.
+    """
     product = outer.call(vec1, vec2)
     for name, factor in (("beta", beta), ("alpha", alpha)):
         if product.dtype.category < 2 and isinstance(factor, float):
@@ -269,7 +275,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 
 @composite(out=True, inplace=True)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * batch1 @ batch2."""
+    """beta * input + alpha * batch1 @ batch2: (B, N, M), (B, M, P) -> (B, N, P), to which `input` broadcasts."""
     return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "baddbmm")
 
 
@@ -289,7 +295,9 @@ def addbmm_(input, batch1, batch2, *, beta=1, alpha=1):
 
 @composite(out=True)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * sum over the batch of batch1 @ batch2."""
+    """beta * input + alpha * the sum over B of batch1 @ batch2: (B, N, M), (B, M, P) -> (N, P), to which `input`
+    broadcasts.
+    """
     return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "addbmm")
 
 
@@ -359,7 +367,7 @@ def _from_sublists(args):
 
 @composite(namespaces=("", "nn.functional"), method=False)
 def bilinear(input1, input2, weight, bias=None):
-    """input1[..., i] weight[o, i, j] input2[..., j] + bias[o]."""
+    """input1[..., i] weight[o, i, j] input2[..., j] + bias[o]: (..., I), (..., J), (O, I, J), (O,) -> (..., O)."""
     result = einsum.call("...i,oij,...j->...o", input1, weight, input2)
     return result if bias is None else result + bias
 

@@ -114,7 +114,7 @@ def sinc(input):
 
 @elementwise(promote=FLOAT, aliases=("arctan2",), only_tensors=("input", "other"))
 def atan2(input, other):
-    """The angle in (-pi, pi] of the point with x = `other` and y = `input`; its sides decide the quadrant."""
+    """The angle in [-pi, pi] of the point with x = `other` and y = `input`; its sides decide the quadrant."""
     return f.atan2(input, other)
 
 

@@ -240,7 +240,7 @@ def nonzero_static(input, *, size, fill_value=-1):
 
 @composite
 def argwhere(input):
-    """The coordinates of nonzero elements, (count, rank)."""
+    """The coordinates of nonzero elements, in row-major order: int64 (count, rank)."""
     return nonzero.call(input)
 
 
@@ -265,7 +265,7 @@ def where_method(input, condition, other):
 
 @composite(out=True, separate=True)
 def masked_select(input, mask):
-    """The elements of `input` where `mask`, both broadcast, in one dimension."""
+    """The elements of `input` where `mask` (bool), both broadcast, in row-major order: (count,)."""
     if mask._layout.dtype.name not in ("bool", "uint8"):
         raise RuntimeError(f"masked_select: expected BoolTensor for mask, got {mask._layout.dtype}")
     shape = broadcast_shapes("masked_select", [input._layout.shape, mask._layout.shape], ["input", "mask"])

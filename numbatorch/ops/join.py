@@ -116,7 +116,10 @@ def cat(tensors, dim=0, *, axis=None):
 
 @composite(method=False, out=True)
 def stack(tensors, dim=0):
-    """Tensors of one shape along a new dimension `dim`."""
+    """Tensors of one shape along a new dimension `dim`: n tensors (A, B) -> (n, A, B) for `dim` 0.
+
+    RuntimeError where shapes differ or there is no tensor.
+    """
     given = _sequence("stack", tensors)
     shape = given[0]._layout.shape
     for k, t in enumerate(given):

@@ -70,7 +70,7 @@ def _inverse_gradient(grad, result):
 
 @foreign(namespaces="linalg", out=True, grad=_inverse_gradient)
 def inv(A):
-    """Inverse of square matrices. LinAlgError for a singular one."""
+    """Inverse of square matrices (..., N, N): A @ inv(A) is the identity. LinAlgError for a singular one."""
     matrices = array("linalg.inv", A, True)
     try:
         return result(np.linalg.inv(matrices), columns=True)
@@ -82,7 +82,7 @@ def inv(A):
 
 @composite(out=True)
 def inverse(input):
-    """Inverse of square matrices: `linalg.inv`."""
+    """Inverse of square matrices (..., N, N): `linalg.inv` under its old name."""
     return inv.call(input)
 
 
@@ -108,7 +108,7 @@ def _det_gradient(grad, A, result):
 
 @foreign(name="det", namespaces=("", "linalg"), out=True, grad=_det_gradient)
 def det(A):
-    """Determinant of square matrices."""
+    """Determinant of square matrices: (..., N, N) -> (...); 1 of (0, 0)."""
     return result(np.linalg.det(array("linalg.det", A, True)), A.dtype.numpy)
 
 
@@ -124,14 +124,16 @@ def _slogdet_gradient(grad_sign, grad_logabsdet, A, sign):
 
 @foreign(name="slogdet", namespaces=("", "linalg"), out=True, outputs=("sign", "logabsdet"), grad=_slogdet_gradient)
 def slogdet(A):
-    """(sign, log |det|) of square matrices."""
+    """(sign, log |det|) of square matrices, (..., N, N) -> two of (...): det without overflow; (0, -inf) of singular
+    ones.
+    """
     sign, logabsdet = np.linalg.slogdet(array("linalg.slogdet", A, True))
     return result(sign, A.dtype.numpy), result(logabsdet, A.dtype.to_real().numpy)
 
 
 @composite
 def logdet(input):
-    """log det of square matrices; NaN where the determinant is negative."""
+    """log det of square matrices, (..., N, N) -> (...); NaN where the determinant is negative, -inf where it is 0."""
     sign, logabsdet = slogdet.call(input)
     if input.dtype.is_complex:
         return sign.log() + logabsdet
@@ -297,7 +299,10 @@ def eigh(A, UPLO: str = "L"):
 
 @composite(namespaces="linalg", out=True)
 def eigvalsh(A, UPLO="L"):
-    """Eigenvalues of symmetric or Hermitian matrices, ascending."""
+    """Eigenvalues of symmetric or Hermitian matrices, real and ascending: (..., N, N) -> (..., N).
+
+    Only the triangle that `UPLO` names, "L" or "U", is read.
+    """
     return eigh.call(A, UPLO)[0]
 
 
@@ -320,7 +325,7 @@ def eig(A):
 
 @composite(namespaces="linalg", out=True)
 def eigvals(A):
-    """Complex eigenvalues of square matrices."""
+    """Complex eigenvalues of square matrices: (..., N, N) -> (..., N), in no order."""
     return eig.call(A)[0]
 
 
@@ -379,7 +384,7 @@ def singular_values(A):
 
 @composite(namespaces="linalg", out=True)
 def svdvals(A, *, driver=None):
-    """Singular values of matrices, descending."""
+    """Singular values of matrices, descending: (..., M, N) -> (..., min(M, N))."""
     return singular_values.call(A)
 
 

@@ -264,7 +264,10 @@ def solve_ex(A, B, *, left=True, check_errors=False):
 
 @composite(name="matrix_power", namespaces=("", "linalg"), out=True)
 def matrix_power(input, n):
-    """The n-th power of square matrices, by repeated squaring; of their inverse for negative n."""
+    """The n-th power of square matrices (..., N, N), by repeated squaring; of their inverse for negative n.
+
+    LinAlgError for a negative power of a singular matrix.
+    """
     array("linalg.matrix_power", input, True)
     if n < 0:
         input, n = inv.call(input), -n
@@ -424,7 +427,9 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 @composite(namespaces="linalg", out=True)
 def tensorinv(A, ind=2):
-    """The tensor X with tensordot(X, A, ind) the identity."""
+    """The tensor X with tensordot(X, A, ind) the identity: `A` of shape (*rows, *columns), `ind` rows, gives
+    (*columns, *rows).
+    """
     if ind <= 0:
         raise RuntimeError(f"linalg.tensorinv: Expected a strictly positive integer for 'ind', got {ind}")
     lead, rest = tuple(A.shape[:ind]), tuple(A.shape[ind:])
@@ -458,7 +463,7 @@ def tensorsolve(A, B, dims=None):
 
 @composite(out=True)
 def cholesky_solve(B, L, upper=False):
-    """X with A X = B for A = L L^H (L^H L when `upper`)."""
+    """X with A X = B for A = L L^H (L^H L when `upper`): B (..., N, K), L (..., N, N) -> (..., N, K)."""
     lower = adjoint(L) if upper else L
     half = solve_triangular.call(lower, B, upper=False)
     return solve_triangular.call(adjoint(lower), half, upper=True)
@@ -466,7 +471,7 @@ def cholesky_solve(B, L, upper=False):
 
 @composite(out=True)
 def cholesky_inverse(L, upper=False):
-    """Inverse of A = L L^H (L^H L when `upper`)."""
+    """Inverse of A = L L^H (L^H L when `upper`) from its Cholesky factor: (..., N, N) -> (..., N, N)."""
     lower = OPS["tril"].call(adjoint(L) if upper else L)
     half = inverse.call(lower)
     return by_columns(adjoint(half) @ half)

@@ -83,7 +83,10 @@ def weighted_logit_cross_entropy(input, target, pos_weight):
 
 @composite(namespaces=_F, method=False)
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """Mean squared error."""
+    """(input - target)², the squared error; its mean, or by `reduction` the sum or all of it ("none").
+
+    `weight` broadcasts.
+    """
     _same_shape("mse_loss", input, target)
     loss = squared_error.call(input, target)
     return _weighted(loss, weight, _legacy(reduction, size_average, reduce))
@@ -98,7 +101,10 @@ def _weighted(loss, weight, reduction):
 
 @composite(namespaces=_F, method=False)
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """Mean absolute error."""
+    """|input - target|, the absolute error; its mean, or by `reduction` the sum or all of it ("none").
+
+    `weight` broadcasts.
+    """
     _same_shape("l1_loss", input, target)
     return _weighted(abs(input - target), weight, _legacy(reduction, size_average, reduce))
 

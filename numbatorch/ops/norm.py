@@ -87,7 +87,10 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
 
 @composite(namespaces=_BOTH, method=False)
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True):
-    """Normalised over groups of channels (arXiv:1803.08494)."""
+    """input (N, C, ...) normalised over each of `num_groups` groups of channels of each sample (arXiv:1803.08494).
+
+    (input - mean) / sqrt(var + eps), times weight (C,), plus bias (C,). RuntimeError where the groups do not divide C.
+    """
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     n, c = input.shape[:2]
@@ -106,7 +109,11 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
 @composite(namespaces="nn.functional", method=False)
 def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
                   momentum=0.1, eps=1e-05):
-    """Each channel of each sample normalised by itself (arXiv:1607.08022)."""
+    """input (N, C, ...): each channel of each sample normalised by itself (arXiv:1607.08022).
+
+    (input - mean) / sqrt(var + eps), times weight (C,), plus bias (C,). running_mean and running_var (C,) move towards
+    mean and variance by `momentum`, and are used instead of them when `use_input_stats` is False.
+    """
     n, c = input.shape[:2]
     if use_input_stats:
         size = 1
@@ -155,7 +162,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
 
 @composite(namespaces=_BOTH, method=False, wide=True)
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
-    """Sum of products over the product of norms, each at least eps, along `dim`."""
+    """sum(x1 x2) / (|x1| |x2|) along `dim`, each norm at least `eps`; x1 and x2 broadcast. In [-1, 1]."""
     from .reduce_forms import vector_norm_of
     x1, x2 = OPS["broadcast_tensors"].call(x1, x2)
     first = vector_norm_of(x1, 2, dim, True).clamp_min(eps)
@@ -165,6 +172,6 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-08):
 
 @composite(namespaces=_BOTH, method=False)
 def pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False):
-    """The p-norm of x1 - x2 + eps over the last dimension."""
+    """The p-norm of x1 - x2 + eps over the last dimension: (..., M), (..., M) -> (...), or (..., 1) with `keepdim`."""
     from .reduce_forms import vector_norm_of
     return vector_norm_of(x1 - x2 + eps, p, -1, keepdim)

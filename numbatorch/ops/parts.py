@@ -71,7 +71,9 @@ def narrow(input, dim, start, length):
 @view(grad=lambda grad, input_layout, offset, dim1, dim2: OPS["_place"].call(
     grad, input_layout.shape, "diagonal", (offset, dim1, dim2)))
 def diagonal(input, offset: int = 0, dim1: int = 0, dim2: int = 1):
-    """The diagonal of dimensions dim1 and dim2, as the last dimension; `offset` above the main one."""
+    """The diagonal of dimensions dim1 and dim2, as the last dimension of a view; `offset` above the main one, or below
+    it.
+    """
     a, b = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
@@ -138,7 +140,7 @@ def view_as_complex(input):
 
 @composite(method="property")
 def real(input):
-    """The real parts, as a view; `input` itself where it is not complex."""
+    """The real parts, as a view in the real dtype; `input` itself where it is not complex."""
     return select.call(view_as_real.call(input), -1, 0) if input._layout.dtype.is_complex else input
 
 

@@ -34,19 +34,19 @@ def place_over(input, src, name: str, arguments: tuple):
 
 @composite(out=True)
 def select_scatter(input, src, dim, index):
-    """A copy of `input` with `src` at `index` of dimension `dim`."""
+    """A copy of `input` with `src` at `index` of dimension `dim`: `src` has the shape of input.select(dim, index)."""
     return place_over.call(input, src, "select", (dim, index))
 
 
 @composite(out=True)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """A copy of `input` with `src` at start:end:step of dimension `dim`."""
+    """A copy of `input` with `src` at start:end:step of dimension `dim`: `src` has the shape of that slice."""
     return place_over.call(input, src, "_slice", (dim, start, end, step))
 
 
 @composite(out=True)
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """A copy of `input` with `src` on a diagonal."""
+    """A copy of `input` with `src` on a diagonal: `src` has the shape of input.diagonal(offset, dim1, dim2)."""
     return place_over.call(input, src, "diagonal", (offset, dim1, dim2))
 
 

@@ -18,7 +18,7 @@ def _like(input, generator, function, *arguments):
 
 @random(eager=True, method=True, inplace=False, out=True, input=lambda grad: grad.new_zeros(grad.shape))
 def bernoulli(input, p=None, *, generator: object = None):
-    """1 with the probability that each element of `input` gives (or `p` everywhere), else 0."""
+    """1 with the probability that each element of `input` gives (or `p` everywhere), else 0, in the shape of `input`."""
     if p is not None:
         return _like(input, generator, "bernoulli_scalar", float(p))
     if input.dtype.category < 2:
@@ -31,14 +31,17 @@ def bernoulli(input, p=None, *, generator: object = None):
 
 @random(eager=True, method=True, differentiable=False, out=True, exact_out=True)
 def multinomial(input, num_samples: int, replacement: bool = False, *, generator: object = None):
-    """`num_samples` category numbers a row, drawn with the weights in `input`. int64."""
+    """`num_samples` category numbers a row, drawn with the weights in `input`: (C,) or (N, C) -> int64 (..., num_samples).
+
+    The weights need not sum to 1. RuntimeError for negative ones, and for more samples than categories without `replacement`.
+    """
     from ..randomness import draw_categories
     return draw_categories(input, num_samples, replacement, generator)
 
 
 @random(eager=True, method=False, differentiable=False)
 def poisson(input, generator: object = None):
-    """Poisson numbers with the rates in `input`."""
+    """Poisson numbers with the rates in `input`, in its shape and dtype. RuntimeError for negative rates."""
     from ..randomness import draw_poisson
     return draw_poisson(input, generator)
 
@@ -112,7 +115,7 @@ def _feature(name, input, p, training, inplace, spatial, batched):
 
 @composite(namespaces=_F, method=False)
 def dropout1d(input, p=0.5, training=True, inplace=False):
-    """Whole channels of (N, C, L) are dropped."""
+    """Whole channels of (N, C, L) or (C, L) are 0 with chance p, the others scaled by 1 / (1 - p) (arXiv:1411.4280)."""
     _check("dropout1d", p)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
@@ -123,13 +126,15 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
 
 @composite(namespaces=_F, method=False)
 def dropout2d(input, p=0.5, training=True, inplace=False):
-    """Whole channels of (N, C, H, W) are dropped."""
+    """Whole channels of (N, C, H, W) or (C, H, W) are 0 with chance p, the others scaled by 1 / (1 - p)
+    (arXiv:1411.4280).
+    """
     return _feature("dropout2d", input, p, training, inplace, 2, 4)
 
 
 @composite(namespaces=_F, method=False)
 def dropout3d(input, p=0.5, training=True, inplace=False):
-    """Whole channels of (N, C, D, H, W) are dropped."""
+    """Whole channels of (N, C, D, H, W) are 0 with chance p, the others scaled by 1 / (1 - p) (arXiv:1411.4280)."""
     return _feature("dropout3d", input, p, training, inplace, 3, 5)
 
 

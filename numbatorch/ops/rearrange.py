@@ -178,13 +178,13 @@ def _outside(input, name, diagonal, upper):
 
 @composite(inplace=True, out=True)
 def tril(input, diagonal=0):
-    """`input` with zeros above the given diagonal of its last two dimensions."""
+    """`input` (..., N, M) with zeros above the given diagonal of its last two dimensions: 0 the main one, 1 above it."""
     return input.masked_fill(_outside(input, "tril", diagonal, False), 0)
 
 
 @composite(inplace=True, out=True)
 def triu(input, diagonal=0):
-    """`input` with zeros below the given diagonal of its last two dimensions."""
+    """`input` (..., N, M) with zeros below the given diagonal of its last two dimensions: 0 the main one, 1 above it."""
     return input.masked_fill(_outside(input, "triu", diagonal, True), 0)
 
 
@@ -246,7 +246,7 @@ def diagflat(input, offset=0):
 
 @composite(out=True)
 def trace(input):
-    """The sum of the main diagonal of a matrix."""
+    """The sum of the main diagonal of a matrix: (N, M) -> (). RuntimeError for other numbers of dimensions."""
     if input._layout.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._layout.ndim}")
     return diagonal.call(input, 0, 0, 1).sum()

@@ -25,13 +25,19 @@ def prod_dims(input, dim=None, keepdim=False, *, dtype=None):
 
 @reduction
 def amax(input, dim=None, keepdim=False):
-    """Maximum over `dim`; NaN if any is. The gradient is shared evenly by equal maxima."""
+    """Maximum over `dim`, an int or several; NaN if any is. The gradient is shared evenly by equal maxima.
+
+    RuntimeError and IndexError where there is no element to choose from.
+    """
     return row_max(input)
 
 
 @reduction
 def amin(input, dim=None, keepdim=False):
-    """Minimum over `dim`; NaN if any is. The gradient is shared evenly by equal minima."""
+    """Minimum over `dim`, an int or several; NaN if any is. The gradient is shared evenly by equal minima.
+
+    RuntimeError and IndexError where there is no element to choose from.
+    """
     return row_min(input)
 
 
@@ -42,26 +48,28 @@ def _at(grad, indices):
 @reduction(name="max_dim", dims="one", outputs=("values", "indices"), result=(None, "int64"), method=False, grad=_at,
            out=False)
 def max_dim(input, dim=None, keepdim=False):
-    """Maximum along `dim` and where it is (the first of equals)."""
+    """(values, indices): the maximum along `dim` and where it is, the first of equals; NaN counts as the largest."""
     return row_max(input), row_argmax(input)
 
 
 @reduction(name="min_dim", dims="one", outputs=("values", "indices"), result=(None, "int64"), method=False, grad=_at,
            out=False)
 def min_dim(input, dim=None, keepdim=False):
-    """Minimum along `dim` and where it is (the first of equals)."""
+    """(values, indices): the minimum along `dim` and where it is, the first of equals; NaN counts as the smallest."""
     return row_min(input), row_argmin(input)
 
 
 @reduction(dims="one", result="int64", differentiable=False)
 def argmax(input, dim=None, keepdim=False):
-    """Position of the maximum along `dim`, or in the flattened input."""
+    """Position (int64) of the maximum along `dim`, the first of equals, or in the flattened input; NaN is the largest."""
     return row_argmax(input)
 
 
 @reduction(dims="one", result="int64", differentiable=False)
 def argmin(input, dim=None, keepdim=False):
-    """Position of the minimum along `dim`, or in the flattened input."""
+    """Position (int64) of the minimum along `dim`, the first of equals, or in the flattened input; NaN is the
+    smallest.
+    """
     return row_argmin(input)
 
 
@@ -72,25 +80,25 @@ def _bool_or_byte(d, statics):
 
 @reduction(identity=False, result=_bool_or_byte, differentiable=False, float8=True)
 def any(input, dim=None, keepdim=False):
-    """True where some element along `dim` is nonzero."""
+    """True where some element along `dim` is nonzero; False of nothing. Of uint8 the result is uint8."""
     return row_any(f.ne(input, 0))
 
 
 @reduction(identity=True, result=_bool_or_byte, differentiable=False, float8=True)
 def all(input, dim=None, keepdim=False):
-    """True where every element along `dim` is nonzero."""
+    """True where every element along `dim` is nonzero; True of nothing. Of uint8 the result is uint8."""
     return row_all(f.ne(input, 0))
 
 
 @reduction(identity=0, result="int64", differentiable=False, out=False)
 def count_nonzero(input, dim=None, keepdim=False):
-    """How many elements along `dim` are nonzero."""
+    """How many elements along `dim`, or of all, are nonzero, in int64; NaN is nonzero."""
     return row_sum(f.where(f.ne(input, 0), True, False))
 
 
 @reduction(identity=0, promote="int64")
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
-    """Sum over `dim`, NaN counted as 0."""
+    """Sum over `dim`, NaN counted as 0; NaNs get no gradient."""
     return row_sum(f.where(f.isnan(input), 0, input))
 
 
@@ -135,31 +143,31 @@ def std_dims(input, dim=None, keepdim=False, correction: float = 1.0):
            grad=lambda grad, input, result: f.where(
                f.eq(result, 0), 0, input * (grad / f.where(f.eq(result, 0), 1, result))))
 def norm_2(input, dim=None, keepdim=False):
-    """sqrt(sum |input|²)."""
+    """sqrt(sum |input|²), the Euclidean norm along `dim`: what linalg.vector_norm runs for order 2."""
     return f.sqrt(row_sum(f.real(input * f.conj(input))))
 
 
 @reduction(name="norm_1", identity=0, result="real", method=False, out=False)
 def norm_1(input, dim=None, keepdim=False):
-    """sum |input|."""
+    """sum |input| along `dim`: what linalg.vector_norm runs for order 1."""
     return row_sum(f.abs(input))
 
 
 @reduction(name="norm_0", identity=0, result="real", method=False, out=False, differentiable=False)
 def norm_0(input, dim=None, keepdim=False):
-    """How many elements are nonzero, in the input's dtype."""
+    """How many elements along `dim` are nonzero, in the input's dtype: what linalg.vector_norm runs for order 0."""
     return row_sum(f.where(f.ne(input, 0), 1.0, 0.0))
 
 
 @reduction(name="norm_inf", identity=None, result="real", method=False, out=False)
 def norm_inf(input, dim=None, keepdim=False):
-    """max |input|."""
+    """max |input| along `dim`: what linalg.vector_norm runs for order inf."""
     return row_max(f.abs(input))
 
 
 @reduction(name="norm_neg_inf", identity=None, result="real", method=False, out=False)
 def norm_neg_inf(input, dim=None, keepdim=False):
-    """min |input|."""
+    """min |input| along `dim`: what linalg.vector_norm runs for order -inf."""
     return row_min(f.abs(input))
 
 
@@ -169,6 +177,6 @@ def norm_neg_inf(input, dim=None, keepdim=False):
                    f.where(f.eq(input, 0), 1, f.abs(input)) / f.where(f.eq(result, 0), 1, f.real(result)),
                    f.real(ord) - 1))))
 def norm_p(input, ord: float, dim=None, keepdim=False):
-    """(sum |input|^ord)^(1/ord)."""
+    """(sum |input|^ord)^(1/ord) along `dim`: what linalg.vector_norm runs for other orders."""
     ord = f.real(ord)  # complex inputs make it complex
     return f.pow(row_sum(f.pow(f.abs(input), ord)), 1 / ord)

@@ -47,7 +47,7 @@ min = _extreme("min", amin, min_dim, "minimum")
 
 @composite(outputs=("min", "max"), out=True, exact_out=True)
 def aminmax(input, *, dim=None, keepdim=False):
-    """(min, max) along `dim`, or of all elements."""
+    """(min, max) along one `dim`, or of all elements; both NaN if any is."""
     from ..results import named_results
     result = named_results("aminmax", ("min", "max"))
     if dim is None:
@@ -178,7 +178,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
 
 @composite(out=True)
 def dist(input, other, p=2):
-    """The p-norm of input - other."""
+    """The p-norm of input - other, which broadcast, over all elements: a 0-d tensor."""
     return vector_norm_of(input - other, p, None, False)
 
 
@@ -191,7 +191,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 
 @composite(inplace=True, out=True)
 def renorm(input, p, dim, maxnorm):
-    """Slices along `dim` whose p-norm exceeds `maxnorm` scaled down to it."""
+    """The parts of `input` along `dim`, those whose p-norm exceeds `maxnorm` scaled down to it: the shape of `input`."""
     from ..layout import wrap_dim
     if input.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")

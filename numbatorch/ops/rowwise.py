@@ -34,7 +34,10 @@ def _softmax_dtype(third, dtype):
 
 @composite(namespaces=("", "nn.functional", "special"), out=True)
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """exp(input) / sum(exp(input)) along `dim`; in `dtype` when given."""
+    """exp(input) / sum(exp(input)) along `dim`: positive rows whose sum is 1, in `dtype` when given. No overflow.
+
+    A row of -inf gives NaN.
+    """
     dtype = _softmax_dtype(_stacklevel, dtype)
     return softmax_rows.call(input, _softmax_dim("softmax", input.ndim, dim), dtype)
 
@@ -48,7 +51,7 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 @composite(namespaces="nn.functional", method=False)
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
-    """softmax(-input, dim)."""
+    """softmax(-input, dim): positive rows whose sum is 1, largest where `input` is smallest."""
     return softmax.call(-input, dim, dtype=dtype)
 
 

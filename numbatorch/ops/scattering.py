@@ -123,7 +123,10 @@ def _scatter(how, input, dim, index, src=None, *, value=None, reduce=None):
 
 @composite(over="scatter", out=True)
 def scatter_add(input, dim, index, src):
-    """A copy of `input` with `src` added at index[i, j, k] along `dim`."""
+    """A copy of `input` with `src` added: result[index[i, j, k], j, k] += src[i, j, k] for `dim` 0.
+
+    `index` is int64.
+    """
     return _scatter_add(_copied, input, dim, index, src)
 
 

@@ -182,7 +182,7 @@ def unflatten(input, dim, sizes):
 
 @composite
 def ravel(input):
-    """All elements in one dimension. A view where strides allow."""
+    """All elements in one dimension, in row-major order. A view where strides allow."""
     return reshape.call(input.contiguous(), (-1,))
 
 
@@ -190,7 +190,7 @@ def ravel(input):
 
 @view(aliases=("swapdims",), grad=lambda grad, dim0, dim1: transpose.call(grad, dim0, dim1))
 def transpose(input, dim0: int, dim1: int):
-    """Dimensions dim0 and dim1 exchanged."""
+    """Dimensions dim0 and dim1 exchanged, as a view: element [i, j] of the result is [j, i] of `input`."""
     a, b = wrap_dim(dim0, input.ndim), wrap_dim(dim1, input.ndim)
     shape, strides = list(input.shape), list(input.strides)
     if shape:
@@ -200,7 +200,7 @@ def transpose(input, dim0: int, dim1: int):
 
 @composite
 def swapaxes(input, axis0, axis1):
-    """Dimensions axis0 and axis1 exchanged."""
+    """Dimensions axis0 and axis1 exchanged, as a view: `transpose` under NumPy's name."""
     return transpose.call(input, axis0, axis1)
 
 
@@ -224,7 +224,10 @@ def _unpermute(grad, dims):
 
 @view(spread="dims", grad=_unpermute)
 def permute(input, dims: tuple):
-    """The dimensions of `input` in the order `dims`."""
+    """The dimensions of `input` in the order `dims`, as a view: result.shape[i] is input.shape[dims[i]].
+
+    RuntimeError where `dims` does not name each dimension once.
+    """
     order = _order(input.ndim, dims)
     return tuple(input.shape[d] for d in order), tuple(input.strides[d] for d in order), 0
 
@@ -267,7 +270,10 @@ def _hermitian(input):
 
 @composite
 def adjoint(input):
-    """The last two dimensions exchanged, and conjugated."""
+    """The last two dimensions exchanged, and conjugated.
+
+    A view of real tensors. RuntimeError for less than two dimensions.
+    """
     if input._layout.ndim < 2:
         raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. Got "
                            f"{input._layout.ndim}-D tensor.")
@@ -316,7 +322,7 @@ def _without(input, dims):
 
 @view(grad=lambda grad, input_layout: reshape.call(grad, input_layout.shape))
 def squeeze(input, dim: Any = None):
-    """Without the dimensions of size 1: all of them, or those among `dim`."""
+    """Without the dimensions of size 1, as a view: all of them, or those among `dim`; others among `dim` stay."""
     if dim is None:
         return _without(input, range(input.ndim))
     given = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -328,7 +334,7 @@ def squeeze(input, dim: Any = None):
 
 @view(grad=lambda grad, input_layout: reshape.call(grad, input_layout.shape))
 def unsqueeze(input, dim: int):
-    """With a dimension of size 1 at place `dim`."""
+    """With a dimension of size 1 at place `dim`, as a view: 0..ndim, or counted from the end."""
     d = wrap_dim(dim, input.ndim + 1)
     stride = input.shape[d] * input.strides[d] if d < input.ndim else 1
     return (*input.shape[:d], 1, *input.shape[d:]), (*input.strides[:d], stride, *input.strides[d:]), 0
@@ -372,5 +378,5 @@ def expand_as(input, other):
 
 @composite
 def broadcast_to(input, size):
-    """`input` expanded to `size`."""
+    """`input` expanded to `size` without a copy, as broadcasting would. RuntimeError where it does not fit."""
     return expand.call(input, tuple(size))
