@@ -183,9 +183,7 @@ def outer(input, vec2):
 
 @composite(out=True)
 def inner(input, other):
-    """Sum of products over the last dimension of both: (..., K), (***, K) -> (..., ***); a number times a tensor where one is
-    0-d.
-    """
+    """Sum of products over the last dimension of both, (*N, K) with (*M, K) -> (*N, *M); 0-d tensors multiply."""
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     if input.shape[-1] != other.shape[-1]:
@@ -245,24 +243,20 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
 
 @composite(out=True, inplace=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
-    """beta * input + alpha * mat1 @ mat2: (N, M), (M, P) -> (N, P), to which `input` broadcasts; not read where beta
-    is 0.
-    """
+    """beta * input + alpha * mat1 @ mat2: (N, M), (M, P) -> (N, P); `input` broadcasts, and counts as 0 for beta 0."""
     return add_product.call(input, _plain_strides(mat1), _plain_strides(mat2), beta, alpha, "addmm")
 
 
 @composite(out=True, inplace=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
-    """beta * input + alpha * mat @ vec: (N, M), (M,) -> (N,), to which `input` broadcasts; not read where beta is 0."""
+    """beta * input + alpha * mat @ vec: (N, M), (M,) -> (N,); `input` broadcasts, and counts as 0 for beta 0."""
     product = mv.call(mat, vec)
     return _scaled(input, *_factors(product, beta, alpha)[:1], product, _factors(product, beta, alpha)[1], "addmv")
 
 
 @composite(out=True, inplace=True, wide=True)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """beta * input + alpha * outer(vec1, vec2): (N,), (M,) -> (N, M), to which `input` broadcasts; not read where beta
-    is 0.
-    """
+    """beta * input + alpha * outer(vec1, vec2): (N,), (M,) -> (N, M); `input` broadcasts, and is 0 for beta 0."""
     product = outer.call(vec1, vec2)
     for name, factor in (("beta", beta), ("alpha", alpha)):
         if product.dtype.category < 2 and isinstance(factor, float):
@@ -295,9 +289,7 @@ def addbmm_(input, batch1, batch2, *, beta=1, alpha=1):
 
 @composite(out=True)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * the sum over B of batch1 @ batch2: (B, N, M), (B, M, P) -> (N, P), to which `input`
-    broadcasts.
-    """
+    """beta * input + alpha * the sum of batch1 @ batch2 over the batch: (B, N, M), (B, M, P) -> (N, P)."""
     return add_product.call(input, _plain_strides(batch1), _plain_strides(batch2), beta, alpha, "addbmm")
 
 

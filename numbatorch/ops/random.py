@@ -18,7 +18,7 @@ def _like(input, generator, function, *arguments):
 
 @random(eager=True, method=True, inplace=False, out=True, input=lambda grad: grad.new_zeros(grad.shape))
 def bernoulli(input, p=None, *, generator: object = None):
-    """1 with the probability that each element of `input` gives (or `p` everywhere), else 0, in the shape of `input`."""
+    """1 with the probability that each element of `input` gives (or `p` everywhere), else 0."""
     if p is not None:
         return _like(input, generator, "bernoulli_scalar", float(p))
     if input.dtype.category < 2:
@@ -31,9 +31,10 @@ def bernoulli(input, p=None, *, generator: object = None):
 
 @random(eager=True, method=True, differentiable=False, out=True, exact_out=True)
 def multinomial(input, num_samples: int, replacement: bool = False, *, generator: object = None):
-    """`num_samples` category numbers a row, drawn with the weights in `input`: (C,) or (N, C) -> int64 (..., num_samples).
+    """`num_samples` category numbers (int64) a row of weights: (C,) or (N, C) -> (..., num_samples).
 
-    The weights need not sum to 1. RuntimeError for negative ones, and for more samples than categories without `replacement`.
+    The weights need not sum to 1. RuntimeError for negative ones, and for more samples than categories without
+    `replacement`.
     """
     from ..randomness import draw_categories
     return draw_categories(input, num_samples, replacement, generator)

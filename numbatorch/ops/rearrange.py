@@ -178,13 +178,13 @@ def _outside(input, name, diagonal, upper):
 
 @composite(inplace=True, out=True)
 def tril(input, diagonal=0):
-    """`input` (..., N, M) with zeros above the given diagonal of its last two dimensions: 0 the main one, 1 above it."""
+    """`input` (..., N, M) with zeros above a diagonal of its last two dimensions: 0 the main one, 1 above it."""
     return input.masked_fill(_outside(input, "tril", diagonal, False), 0)
 
 
 @composite(inplace=True, out=True)
 def triu(input, diagonal=0):
-    """`input` (..., N, M) with zeros below the given diagonal of its last two dimensions: 0 the main one, 1 above it."""
+    """`input` (..., N, M) with zeros below a diagonal of its last two dimensions: 0 the main one, 1 above it."""
     return input.masked_fill(_outside(input, "triu", diagonal, True), 0)
 
 

@@ -61,15 +61,13 @@ def min_dim(input, dim=None, keepdim=False):
 
 @reduction(dims="one", result="int64", differentiable=False)
 def argmax(input, dim=None, keepdim=False):
-    """Position (int64) of the maximum along `dim`, the first of equals, or in the flattened input; NaN is the largest."""
+    """Position (int64) of the maximum along `dim` or of all, the first of equals; NaN counts as the largest."""
     return row_argmax(input)
 
 
 @reduction(dims="one", result="int64", differentiable=False)
 def argmin(input, dim=None, keepdim=False):
-    """Position (int64) of the minimum along `dim`, the first of equals, or in the flattened input; NaN is the
-    smallest.
-    """
+    """Position (int64) of the minimum along `dim` or of all, the first of equals; NaN counts as the smallest."""
     return row_argmin(input)
 
 

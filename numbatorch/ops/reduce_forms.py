@@ -191,7 +191,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 
 @composite(inplace=True, out=True)
 def renorm(input, p, dim, maxnorm):
-    """The parts of `input` along `dim`, those whose p-norm exceeds `maxnorm` scaled down to it: the shape of `input`."""
+    """The parts of `input` along `dim`, those whose p-norm exceeds `maxnorm` scaled down to it."""
     from ..layout import wrap_dim
     if input.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
