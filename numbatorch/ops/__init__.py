@@ -6,8 +6,8 @@ FAMILIES = (
     "pointwise", "comparison", "elementary", "pointwise_forms", "activation",
     "reduce", "reduce_forms", "rowwise", "norm", "loss", "linear_loss", "scan", "sort", "sets", "counting",
     "view", "parts", "placing", "splitting", "index", "gathering", "scattering", "rearrange", "join", "pad",
-    "contraction", "grouped", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc", "distance", "native",
-    "native_layers", "fake_quantize",
+    "contraction", "grouped", "correlation", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc",
+    "distance", "native", "native_layers", "fake_quantize",
     "linalg", "linalg_forms", "factor", "indefinite", "block_eigen", "fft", "spectral", "sparse", "compressed",
     "bessel", "special", "gamma", "integer", "segment", "random", "internal",
 )

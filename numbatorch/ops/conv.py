@@ -1,6 +1,6 @@
 """Convolutions in 1 to 3 dimensions and their transposes, with PyTorch's arguments."""
 
-from .contraction import conv_forward, conv_input_gradient
+from .correlation import conv_forward, conv_input_gradient
 from .declare import composite
 
 _BOTH = ("", "nn.functional")
