@@ -206,7 +206,9 @@ def _like_layout(input, dtype, memory_format=None):
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False):
     """`empty` in the shape, dtype and order of dimensions of `input`."""
-    if (layout or input.layout) is not strided:
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: empty_like(t, dtype=dtype, memory_format=memory_format))
+    if input.layout is not strided or layout not in (None, strided):
         return _sparse("empty_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
     _given_device(device)
@@ -216,7 +218,9 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False, out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
-    if (layout or input.layout) is not strided:
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: zeros_like(t, dtype=dtype, memory_format=memory_format))
+    if input.layout is not strided or layout not in (None, strided):
         return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
     _given_device(device)
@@ -226,6 +230,8 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`ones` in the shape, dtype and order of dimensions of `input`."""
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
     _given_device(device)
     return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
 
@@ -233,6 +239,8 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`full` in the shape, dtype and order of dimensions of `input`."""
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: full_like(t, fill_value, dtype=dtype, memory_format=memory_format))
     _given_device(device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()

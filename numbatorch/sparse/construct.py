@@ -192,6 +192,8 @@ def zeros_of_layout(name, shape, format, dtype, device, requires_grad, like=None
     if device is not None and creation.device_type(device).type != "cpu":
         raise RuntimeError(f"device {device} is not available in this build: only cpu")
     dtype = creation._dtype(dtype)
+    if format is creation.strided:
+        return zeros(shape, dtype=dtype, requires_grad=requires_grad)
     if is_sparse(like) and like.layout is format:
         result = empty(like._pattern, dtype)
         return result.requires_grad_(True) if requires_grad else result
