@@ -129,3 +129,19 @@ def test_parameters_of_a_layer_have_the_usual_names():
         ("linear1.weight", (6, 4)), ("linear1.bias", (6,)), ("linear2.weight", (4, 6)), ("linear2.bias", (4,)),
         ("norm1.weight", (4,)), ("norm1.bias", (4,)), ("norm2.weight", (4,)), ("norm2.bias", (4,))]
     assert "NonDynamicallyQuantizableLinear(in_features=4, out_features=4, bias=True)" in repr(layer)
+
+
+def test_padding_is_left_out_in_inference():
+    nt.manual_seed(0)
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1).eval()
+    src, padding = nt.randn(2, 4, 8), nt.tensor([[False, False, True, True], [False] * 4])
+    recorded = encoder(src, src_key_padding_mask=padding)
+    with nt.no_grad():
+        result = encoder(src, src_key_padding_mask=padding)
+        within = encoder(src, src_key_padding_mask=padding.flip(1))  # padding does not end the sequences
+    assert not result[0, 2:].any() and recorded[0, 2:].any() and within.all()
+    nt.testing.assert_close(result[0, :2], recorded[0, :2])
+    nt.testing.assert_close(result[1], recorded[1])
+    encoder.enable_nested_tensor = False
+    with nt.no_grad():
+        nt.testing.assert_close(encoder(src, src_key_padding_mask=padding), recorded)

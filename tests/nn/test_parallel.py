@@ -114,3 +114,13 @@ def test_factory_kwargs():
         nn.factory_kwargs({"bias": True})
     with pytest.raises(TypeError, match="device is specified twice"):
         nn.factory_kwargs({"device": "cpu", "factory_kwargs": {"device": "cpu"}})
+
+
+def test_prefixes_of_wrapped_modules_come_off():
+    from numbatorch.nn.modules.utils import _pair, _reverse_repeat_tuple, consume_prefix_in_state_dict_if_present
+    layer = nn.Sequential(nn.Linear(2, 1))
+    state = nn.DataParallel(layer).state_dict()
+    consume_prefix_in_state_dict_if_present(state, "module.")
+    assert list(state) == ["0.weight", "0.bias"] and list(state._metadata) == ["", "0"]
+    layer.load_state_dict(state)
+    assert _pair(3) == (3, 3) and _pair([1, 2]) == (1, 2) and _reverse_repeat_tuple((1, 2), 2) == (2, 2, 1, 1)

@@ -10,6 +10,7 @@ from numbatorch import Tensor
 
 from .. import functional as F, init
 from ..parameter import Parameter
+from .attention import MultiheadAttention  # noqa: F401  (it belongs here in PyTorch)
 from .module import Module
 
 # ---------------------------------------------------------------- without arguments

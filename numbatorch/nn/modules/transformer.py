@@ -1,8 +1,7 @@
 """The Transformer of Vaswani et al. 2017, arXiv:1706.03762: encoder and decoder, layers of attention and of two maps.
 
 Sequences are (L, N, E), with `batch_first` (N, L, E), without a batch (L, E). Masks are those of MultiheadAttention:
-True, or -inf in a mask of numbers, where not to look. A source position that is padding gets a value too; it means
-nothing.
+True, or -inf in a mask of numbers, where not to look.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numbatorch
 from numbatorch import Tensor
 
 from .. import functional as F, init
+from .activation import GELU, ReLU
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
@@ -167,7 +167,9 @@ class TransformerDecoderLayer(_Layer):
 class TransformerEncoder(Module):
     """`num_layers` copies of a layer one after the other, then `norm`. src (L, N, E) -> (L, N, E).
 
-    `enable_nested_tensor` and `mask_check` choose in PyTorch between ways to the same values; here there is one.
+    Positions that are padding get values too, which mean nothing. They are 0 (before `norm`) where PyTorch leaves them
+    out: with `enable_nested_tensor`, outside of training and of recording, when padding ends the sequences, the batch
+    leads and norms come last. `mask_check` asks whether padding ends the sequences.
     """
 
     __constants__ = ["norm"]
@@ -182,9 +184,28 @@ class TransformerEncoder(Module):
     def forward(self, src: Tensor, mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
                 is_causal: bool | None = None) -> Tensor:
         causal = _is_causal(mask, is_causal, _length(src, self.layers))
+        leaves_out = mask is None and self._leaves_out(src, src_key_padding_mask)
         for layer in self.layers:
             src = layer(src, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask)
+        if leaves_out and src_key_padding_mask is not None:
+            src = src.masked_fill((src_key_padding_mask != 0).unsqueeze(2), 0.0)
         return src if self.norm is None else self.norm(src)
+
+    def _leaves_out(self, src: Tensor, padding: Tensor | None) -> bool:
+        """Whether padding is left out, as PyTorch does in inference with layers of its own."""
+        first: Any = self.layers[0] if self.layers else None
+        if (padding is None or not self.enable_nested_tensor or src.dim() != 3
+                or not isinstance(first, TransformerEncoderLayer) or first.training or first.norm_first):
+            return False
+        attention = first.self_attn
+        known = first.activation in (F.relu, F.gelu) or isinstance(first.activation, (ReLU, GELU))
+        if not (attention.batch_first and attention.in_proj_bias is not None and attention.num_heads % 2 == 0 and known
+                and first.norm1.eps == first.norm2.eps):
+            return False
+        if numbatorch.is_grad_enabled() and any(tensor.requires_grad for tensor in (src, *first.parameters())):
+            return False
+        blocked = padding != 0
+        return not self.mask_check or not bool((blocked[:, :-1] & ~blocked[:, 1:]).any())
 
 
 class TransformerDecoder(Module):
