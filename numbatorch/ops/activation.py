@@ -9,7 +9,7 @@ _BOTH = ("", "nn.functional")
 
 @elementwise(namespaces=_BOTH, grad=lambda grad, result: f.where(f.gt(result, 0), grad, 0))
 def relu(input):
-    """max(input, 0)."""
+    """max(input, 0): 0 below 0, where it gets no gradient, and `input` above; NaN stays NaN."""
     return f.where(f.le(input, 0), 0, input)
 
 
@@ -22,7 +22,7 @@ def sigmoid(input):
 
 @elementwise(namespaces=_F, grad=lambda grad, input: f.where(f.gt(input, 0) & f.lt(input, 6), grad, 0))
 def relu6(input):
-    """min(max(input, 0), 6)."""
+    """min(max(input, 0), 6): `input` limited to [0, 6], with gradient only strictly inside."""
     return f.minimum(f.maximum(input, 0), 6)
 
 
@@ -97,7 +97,7 @@ def gelu(input, *, approximate: str = "none"):
 @elementwise(namespaces=_F, promote=FLOAT,
              grad=lambda grad, input: grad * sigmoid(input) * (1 + input * (1 - sigmoid(input))))
 def silu(input):
-    """input * sigmoid(input)."""
+    """input * sigmoid(input), also called swish (arXiv:1710.05941)."""
     return input / (1 + f.exp(-input))
 
 
@@ -116,7 +116,7 @@ def mish(input):
 
 @elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * sigmoid(-input))
 def logsigmoid(input):
-    """log(sigmoid(input)), without overflow."""
+    """log(sigmoid(input)), without overflow: -log(1 + e^-input)."""
     return f.minimum(input, 0) - f.log1p(f.exp(-f.abs(input)))
 
 
@@ -152,13 +152,13 @@ def softshrink(input, lambd=0.5):
 
 @elementwise(namespaces=_F, promote=FLOAT)
 def tanhshrink(input):
-    """input - tanh(input)."""
+    """input - tanh(input): near 0 for small numbers."""
     return input - f.tanh(input)
 
 
 @elementwise(namespaces=_BOTH)
 def threshold(input, threshold: float, value: float):
-    """`input` above `threshold`, else `value`."""
+    """`input` above `threshold`, else `value`, where it gets no gradient."""
     return f.where(f.le(input, threshold), value, input)
 
 
@@ -191,7 +191,7 @@ def prelu(input, weight):
 
 @elementwise(name="gated", method=False, inplace=False, out=False)
 def gated(input, gate):
-    """input * sigmoid(gate)."""
+    """input * sigmoid(gate): what glu makes of its halves."""
     return input * (1 / (1 + f.exp(-gate)))
 
 
@@ -211,7 +211,7 @@ def glu(input, dim=-1):
 
 @elementwise(namespaces=_F, promote=FLOAT)
 def softsign(input):
-    """input / (1 + |input|)."""
+    """input / (1 + |input|), in (-1, 1)."""
     return input / (1 + f.abs(input))
 
 

@@ -262,7 +262,7 @@ def householder_product(A, tau):
 
 @composite(out=True)
 def orgqr(input, input2):
-    """`linalg.householder_product`."""
+    """The first columns of a product of elementary reflectors: `linalg.householder_product`, under its old name."""
     return householder_product.call(input, input2)
 
 

@@ -239,7 +239,7 @@ def fftshift(input, dim=None):
 
 @composite(namespaces="fft")
 def ifftshift(input, dim=None):
-    """What fftshift did, undone."""
+    """Frequency 0 moved from the middle to the front, along `dim` or all dimensions: what fftshift did, undone."""
     return _shift(input, dim, -1)
 
 

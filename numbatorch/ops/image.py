@@ -32,7 +32,7 @@ def pixel_shuffle(input, upscale_factor):
 
 @composite(namespaces=_BOTH, method=False)
 def pixel_unshuffle(input, downscale_factor):
-    """(..., C, H r, W r) -> (..., C r², H, W), the inverse of `pixel_shuffle`."""
+    """(..., C, H r, W r) -> (..., C r², H, W) for r = `downscale_factor`: the inverse of `pixel_shuffle`."""
     r = downscale_factor
     if input.ndim < 3:
         raise RuntimeError("pixel_unshuffle expects input to have at least 3 dimensions, but got input with "

@@ -397,7 +397,7 @@ def _powers(x, n, increasing):
 
 @composite(namespaces="linalg")
 def vander(x, N=None):
-    """Rows 1, x, x², ..., x^(N-1)."""
+    """Vandermonde matrices: (..., K) -> (..., K, N), columns 1, x, x², ..., x^(N-1); N is K when None."""
     x = x.unsqueeze(-1) if x.ndim == 0 else x
     if N is not None and N <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, got {N}")
@@ -415,7 +415,7 @@ def top_vander(x, N=None, increasing=False):
 
 @composite(name="vecdot", namespaces="linalg", out=True)
 def vecdot(x, y, *, dim=-1):
-    """sum of conj(x) y along `dim`."""
+    """sum of conj(x) y along `dim`; x and y broadcast."""
     return ((x.conj() if x.dtype.is_complex else x) * y).sum(dim)
 
 

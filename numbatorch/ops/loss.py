@@ -1,4 +1,8 @@
-"""Losses: an elementwise formula, then a mean or a sum."""
+"""Losses: an elementwise formula, then by `reduction` the "mean" or the "sum", or all of it ("none").
+
+`size_average` and `reduce` are the older form of `reduction`. Input and target have one shape, or broadcast with a
+warning where PyTorch warns; ValueError for another reduction.
+"""
 
 from ..expr import functions as f
 from .declare import OPS, composite, elementwise
@@ -39,7 +43,7 @@ def _same_shape(name, input, target):
 
 @elementwise(name="squared_error", method=False, inplace=False, out=False)
 def squared_error(input, target):
-    """(input - target)²."""
+    """(input - target)², element by element."""
     difference = input - target
     return difference * difference
 
@@ -146,7 +150,10 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 @composite(namespaces=_F, method=False)
 def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean",
                                      pos_weight=None):
-    """binary_cross_entropy(sigmoid(input), target), without overflow."""
+    """binary_cross_entropy(sigmoid(input), target), without overflow; `pos_weight` counts errors where the target is 1.
+
+    `weight` and `pos_weight` broadcast. RuntimeError where the shapes of input and target differ.
+    """
     if input.shape != target.shape:
         raise ValueError(f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})")
     loss = (logit_cross_entropy.call(input, target) if pos_weight is None else
@@ -255,7 +262,10 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
 
 @composite(namespaces=("", _F), method=False)
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """target * (log target - input); `log_target`: the target is given as its logarithm."""
+    """target * (log target - input), `input` being a logarithm, and `target` too with `log_target`.
+
+    `reduction` "batchmean" is the sum over the size of dimension 0.
+    """
     reduction = _legacy(reduction, size_average, reduce)
     loss = target.exp() * (target - input) if log_target else OPS["xlogy"].call(target, target) - target * input
     if reduction == "batchmean":
@@ -318,7 +328,9 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
 
 @composite(namespaces=(_F, ""), method=False)
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
-    """max(0, -target * (input1 - input2) + margin)."""
+    """max(0, -target * (input1 - input2) + margin): target 1 says that input1 should be the larger, -1 that input2
+    should.
+    """
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
                            f"{tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)} ")
@@ -372,7 +384,7 @@ def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_fu
 
 @composite(namespaces=_F, method=False)
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """log(1 + exp(-target * input))."""
+    """log(1 + exp(-target * input)), for targets 1 and -1."""
     return _reduced(OPS["log1p"].call(OPS["exp"].call(-target * input)), _legacy(reduction, size_average, reduce))
 
 

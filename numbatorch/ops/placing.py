@@ -146,31 +146,31 @@ def _become(name, input, changed):
 
 @composite(name="squeeze_", namespaces="Tensor", method=True)
 def squeeze_(input, dim=None):
-    """In-place form of `squeeze`."""
+    """`squeeze` in place: `input` itself, without its dimensions of size 1."""
     return _become("squeeze_", input, OPS["squeeze"].call(input, dim))
 
 
 @composite(name="unsqueeze_", namespaces="Tensor", method=True)
 def unsqueeze_(input, dim):
-    """In-place form of `unsqueeze`."""
+    """`unsqueeze` in place: `input` itself, with a dimension of size 1 at `dim`."""
     return _become("unsqueeze_", input, OPS["unsqueeze"].call(input, dim))
 
 
 @composite(name="transpose_", namespaces="Tensor", method=True, aliases=("swapdims_", "swapaxes_"))
 def transpose_(input, dim0, dim1):
-    """In-place form of `transpose`."""
+    """`transpose` in place: `input` itself, its dimensions exchanged."""
     return _become("transpose_", input, OPS["transpose"].call(input, dim0, dim1))
 
 
 @composite(name="t_", namespaces="Tensor", method=True)
 def t_(input):
-    """In-place form of `t`."""
+    """`t` in place: `input` itself, transposed."""
     return _become("t_", input, OPS["t"].call(input))
 
 
 @composite(name="as_strided_", namespaces=("", "Tensor"), method=True)
 def as_strided_(input, size, stride, storage_offset=None):
-    """In-place form of `as_strided`."""
+    """`as_strided` in place: `input` itself, with the given geometry over its storage."""
     return _become("as_strided_", input, as_strided.call(input, size, stride, storage_offset))
 
 
@@ -178,7 +178,7 @@ def as_strided_(input, size, stride, storage_offset=None):
 
 @composite(name="zero_", namespaces=("", "Tensor"), method=True)
 def zero_(input):
-    """0 everywhere, in place."""
+    """0 everywhere, in place; what `input` was computed from gets no gradient through it."""
     return input.fill_(0)
 
 
@@ -193,7 +193,7 @@ def _copying(name, key):
         if isinstance(found, tuple):
             return tuple(_fresh(f) for f in found)
         return _fresh(found)
-    copy.__doc__ = f"`{name}`, with memory of its own."
+    copy.__doc__ = f"`{name}`, with memory of its own: the arguments of `{name}`, and a copy of what it views."
     declare("composite", copy, name=f"{name}_copy", method=name == "narrow", out=True)
 
 

@@ -141,7 +141,7 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 
 @composite(namespaces=_F, method=False)
 def feature_dropout(input, p=0.5, training=True):
-    """Whole channels are dropped."""
+    """Whole channels, input[n, c], are 0 with chance p, the others scaled by 1 / (1 - p)."""
     return _dropped("feature_dropout", input, p, training, False, (*input.shape[:2], *(1,) * (input.ndim - 2)))
 
 
@@ -168,7 +168,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
 
 @composite(namespaces=_F, method=False)
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """alpha_dropout of whole channels."""
+    """alpha_dropout of whole channels, input[n, c] (arXiv:1706.02515)."""
     return _alpha("feature_alpha_dropout", input, p, training, inplace, (*input.shape[:2], *(1,) * (input.ndim - 2)))
 
 

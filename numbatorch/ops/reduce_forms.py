@@ -136,7 +136,7 @@ def _moment_mean(name, op, text):
         spread = _with_correction(name, op, input, dim, keepdim, correction)
         return spread, OPS["mean"].call(input, dim, keepdim)
     function.__name__ = f"{name}_mean"
-    function.__doc__ = f"({text}, mean) over `dim`."
+    function.__doc__ = f"({text}, mean) over `dim`, the first as `{name}` has it."
     return composite(function, method=False)
 
 

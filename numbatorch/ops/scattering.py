@@ -83,7 +83,7 @@ def _in_place(name, function):
         recorded = mode.enabled
         overwrite(input, function(_copied, input, *args, **kwargs), recorded)
         return input
-    call.__doc__ = f"In-place form of `{name}`."
+    call.__doc__ = f"In-place form of `{name}`: its arguments, and the result replaces `input`."
     declare("composite", call, name=f"{name}_", namespaces="Tensor", method=True)
 
 

@@ -55,7 +55,10 @@ def _topk_gradient(grad, input, indices, dim):
 
 @sorting(outputs=("values", "indices"), out=True, separate=True, grad=_topk_gradient)
 def topk(input, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
-    """The k largest (or smallest) elements along `dim`, in order, and where they are."""
+    """(values, indices): the k largest (or smallest) elements along `dim`, in order when `sorted`, and where they are.
+
+    RuntimeError for k above the size of `dim`. NaN counts as the largest.
+    """
     _check("topk", input)
     if input.dtype is dtypes.bool:
         raise RuntimeError("topk: does not support bool input")
@@ -77,13 +80,13 @@ def sort(input, dim=-1, descending=False, stable=False):
 
 @composite(out=True)
 def argsort(input, dim=-1, descending=False, stable=False):
-    """Positions that sort the input along `dim`."""
+    """Positions (int64) that sort the input along `dim`, equal ones in their order when `stable`; NaN is the largest."""
     return sort_rows.call(input.detach(), dim, bool(descending))[1]
 
 
 @composite(out=True)
 def msort(input):
-    """The input sorted along dimension 0."""
+    """The input sorted along dimension 0, ascending, NaN last."""
     return sort_rows.call(input, 0, False)[0]
 
 

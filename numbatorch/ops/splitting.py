@@ -118,13 +118,13 @@ def unsafe_split(tensor, split_size, dim=0) -> tuple:
 
 @composite
 def unsafe_split_with_sizes(input, split_sizes, dim=0) -> tuple:
-    """`split_with_sizes`, likewise."""
+    """`split_with_sizes`, as a function that PyTorch keeps for programs that change the parts in place."""
     return split_with_sizes.call(input, split_sizes, dim)
 
 
 @composite
 def unsafe_chunk(input, chunks, dim=0) -> tuple:
-    """`chunk`, likewise."""
+    """`chunk`, as a function that PyTorch keeps for programs that change the parts in place."""
     return chunk.call(input, chunks, dim)
 
 
@@ -206,7 +206,7 @@ def _at_least(tensors, grow):
 
 @composite(method=False)
 def atleast_1d(*tensors):
-    """0-d tensors with one dimension; others as they are."""
+    """0-d tensors with one dimension; others as they are. One tensor gives one, several or a sequence a tuple."""
     return _at_least(tensors, lambda g: g.reshape(1) if g._layout.ndim == 0 else g)
 
 
