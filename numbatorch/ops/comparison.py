@@ -12,7 +12,8 @@ _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 def _comparison(name, aliases, function, text, dtypes=None, float8=False):
     def op(input, other):
         return function(input, other)
-    op.__name__, op.__doc__ = name, f"input {text} other, element by element: bools, in the shape that both broadcast to."
+    op.__name__ = name
+    op.__doc__ = f"input {text} other, element by element: bools, in the shape that both broadcast to."
     return elementwise(op, result="bool", differentiable=False, casts=True, aliases=aliases,
                        only_tensors=("input",), dtypes=dtypes, float8=float8)
 

@@ -214,7 +214,7 @@ def _cholesky_gradient(grad, result, upper):
 
 @foreign(name="cholesky", namespaces=("linalg",), out=True, grad=_cholesky_gradient)
 def cholesky(A, *, upper: bool = False):
-    """The Cholesky factor of positive definite matrices: `linalg.cholesky`, under its old name."""
+    """Lower triangular L with A = L L^H (the upper one, L^H, when `upper`). LinAlgError unless positive definite."""
     matrices = array("linalg.cholesky", A, True)
     try:
         factor = np.linalg.cholesky(matrices)
@@ -255,7 +255,7 @@ def _qr_gradient(grad_Q, grad_R, A, Q, R, mode):
 
 @foreign(namespaces="linalg", outputs=("Q", "R"), out=True, grad=_qr_gradient)
 def qr(A, mode: str = "reduced"):
-    """(Q, R) with Q R = input: `linalg.qr`, complete unless `some`."""
+    """Q R = A with orthonormal columns of Q and upper triangular R. mode: "reduced", "complete" or "r" (only R)."""
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(f"linalg.qr: qr received unrecognized mode '{mode}' but expected one of 'reduced' "
                            "(default), 'r', or 'complete'")

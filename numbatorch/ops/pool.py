@@ -251,8 +251,8 @@ def _define_max(rank):
     with_indices.__doc__ = f"`{name}`, and the flat position of each maximum in its input plane (int64)."
     adaptive.__doc__ = "Maximum of windows chosen so that the result has spatial size `output_size` (None keeps one)."
     adaptive_with_indices.__doc__ = f"`adaptive_{name}`, and the flat position of each maximum in its plane (int64)."
-    unpool.__doc__ = (f"Zeros of the size that `{name}` had as input, with values put back at `indices`, those that it gave."
-                     " `output_size` says that size where strides leave it open.")
+    unpool.__doc__ = (f"Zeros of the size that `{name}` had as input, with values put back at `indices`, as it gave"
+                     " them. `output_size` says that size where strides leave it open.")
     functional, both = ("nn.functional",), ("", "nn.functional")
     spaces = both if rank == 1 else functional
     composite(name=name, namespaces=both, method=False)(pool)

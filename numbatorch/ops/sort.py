@@ -80,7 +80,7 @@ def sort(input, dim=-1, descending=False, stable=False):
 
 @composite(out=True)
 def argsort(input, dim=-1, descending=False, stable=False):
-    """Positions (int64) that sort the input along `dim`, equal ones in their order when `stable`; NaN is the largest."""
+    """Positions (int64) that sort the input along `dim`, equal ones in order when `stable`; NaN is the largest."""
     return sort_rows.call(input.detach(), dim, bool(descending))[1]
 
 
