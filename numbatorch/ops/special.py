@@ -13,7 +13,7 @@ _SPECIAL = ("special",)
 i0e = scalar_function("i0e", "e^-|input| I0(input): i0 without its growth.", namespaces=_SPECIAL)
 i1 = scalar_function("i1", "Modified Bessel function of the first kind, order 1.", namespaces=_SPECIAL)
 i1e = scalar_function("i1e", "e^-|input| I1(input): i1 without its growth.", namespaces=_SPECIAL)
-ndtri = scalar_function("ndtri", "The z that a standard normal variable stays below with chance `input`; NaN outside [0, 1].",
+ndtri = scalar_function("ndtri", "The z that a standard normal variable stays below with chance `input`.",
                         namespaces=_SPECIAL, domain=(0.1, 0.9))
 log_ndtr = scalar_function("log_ndtr", "log(ndtr(input)), accurate far below 0, where ndtr is 0.", namespaces=_SPECIAL)
 
