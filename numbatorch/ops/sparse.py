@@ -110,7 +110,7 @@ for _name, _kind, _doc in (
 def _copy(name):
     def body(input):
         return OPS[f"Tensor.{name}"].call(input).clone()
-    body.__doc__ = f"A copy of `Tensor.{name}()`."
+    body.__doc__ = f"A copy of what `Tensor.{name}()` gives."
     return body
 
 
