@@ -3,6 +3,7 @@ as PyTorch answers it on a machine without one; what they order raises NoAcceler
 """
 
 import copy
+import importlib
 
 from .errors import NoAcceleratorError
 
@@ -34,8 +35,25 @@ def _answer(kind, name, value):
 
 def _refuse(kind, name):
     def function(*args, **kwargs):
-        raise NoAcceleratorError(f"{kind}.{name}: no {kind} device is available in this build, only cpu")
+        device = kind.partition(".")[0]
+        raise NoAcceleratorError(f"{kind}.{name}: no {device} device is available in this build, only cpu")
     return _named(function, kind, name, f"NoAcceleratorError: there is no {kind} device in this build.")
+
+
+def answers(kind, values):
+    """{name: function that returns its value, whatever it is asked}."""
+    return {name: _answer(kind, name, value) for name, value in values.items()}
+
+
+def orders(kind, names):
+    """{name: function that raises NoAcceleratorError}; names in one string."""
+    return {name: _refuse(kind, name) for name in names.split()}
+
+
+def part(kind, names):
+    """{name: object} of a submodule of the module of an absent accelerator."""
+    whole = importlib.import_module(f".{kind}", __package__)
+    return {name: getattr(whole, name) for name in names.split()}
 
 
 def _named(function, kind, name, doc):
@@ -101,9 +119,12 @@ class device_of(device):
         super().__init__(None)
 
 
+_answers = answers
+
+
 def face(kind, answers=None, orders=(), classes=()):
     """{name: object} of a module that stands for an absent accelerator, with answers, orders and classes of its own."""
-    found = {name: _answer(kind, name, value) for name, value in {**ANSWERS, **(answers or {})}.items()}
+    found = _answers(kind, {**ANSWERS, **(answers or {})})
     found.update({name: _refuse(kind, name) for name in (*ORDERS, *orders)})
     found.update({name: absent_class(kind, name) for name in (*CLASSES, *classes)})
     found.update(default_generators=(), StreamContext=StreamContext, stream=StreamContext,

@@ -238,3 +238,11 @@ def _mapped(filename, shared, nbytes):
     finally:
         os.close(descriptor)
     return np.frombuffer(pages, dtype=np.uint8)
+
+
+def __getattr__(name):
+    """TypedStorage, which is made of tensors, is found here, too."""
+    if name == "TypedStorage":
+        from .legacy import TypedStorage
+        return TypedStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

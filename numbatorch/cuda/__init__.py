@@ -31,9 +31,10 @@ class DeferredCudaCallError(Exception):
 
 
 def __getattr__(name):
-    if name == "amp":
+    if name in ("amp", "graphs", "jiterator", "memory", "nccl", "nvtx", "profiler", "random", "sparse", "streams",
+                "tunable"):
         import importlib
-        return importlib.import_module(".amp", __name__)
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,1 @@
+"""Sparse tensors on the GPU: there are none."""
