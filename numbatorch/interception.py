@@ -99,8 +99,8 @@ def answer(op, inplace, values):
     return found
 
 
-def call(op, inplace, values):
-    """Call an op, or its in-place form, with values in the order of its parameters."""
+def arguments(op, values):
+    """(positional, keywords) to call an op with, from values in the order of its parameters."""
     positional, keywords = [], {}
     for p, v in zip(op.parameters, values, strict=True):
         if p.kind is inspect.Parameter.VAR_KEYWORD:
@@ -111,6 +111,12 @@ def call(op, inplace, values):
             positional += v if isinstance(v, (list, tuple)) else (v,)
         else:
             positional.append(v)
+    return positional, keywords
+
+
+def call(op, inplace, values):
+    """Call an op, or its in-place form, with values in the order of its parameters."""
+    positional, keywords = arguments(op, values)
     return (op.call_inplace if inplace else op.call)(*positional, **keywords)
 
 

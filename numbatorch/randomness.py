@@ -4,6 +4,7 @@ from . import dtypes
 from .autograd.modes import no_grad
 from .creation import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, empty
 from .generator import Generator, default_generator
+from .interception import state
 from .ops.declare import OPS
 from .plan import backend
 from .tensor import Tensor, empty_layout
@@ -20,6 +21,8 @@ def _state(generator):
 def draw(distribution, tensor, generator, *arguments):
     """Fill `tensor` in place with numbers of a distribution (a fill function of the backend's `random`)."""
     own = tensor._layout
+    if hasattr(own, "draw"):
+        return own.draw(draw, distribution, tensor, generator, arguments)
     if own.dtype.is_float8:
         raise NotImplementedError(f'"{distribution}" not implemented for {own.dtype}: draw another, then convert')
     source = backend(own.device.type).random
@@ -40,6 +43,16 @@ def draw(distribution, tensor, generator, *arguments):
     return tensor
 
 
+def drawn(distribution, target, generator, *arguments):
+    """`draw` into a new tensor; inside `vmap` one for each element of the batch, or one for all, as it was asked."""
+    if state.active:
+        from .transforms.batching import draw_for_batch
+        found = draw_for_batch(draw, distribution, target, generator, arguments)
+        if found is not None:
+            return found
+    return draw(distribution, target, generator, *arguments)
+
+
 def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
          **named):
     """Uniform numbers of [0, 1)."""
@@ -49,7 +62,7 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
         raise NotImplementedError(f'"rand" not implemented for {dtype}')
     target = _empty(_shape("rand", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
         _shape("rand", size))
-    return _finish(draw("uniform", target, generator, 0.0, 1.0), requires_grad)
+    return _finish(drawn("uniform", target, generator, 0.0, 1.0), requires_grad)
 
 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
@@ -61,7 +74,7 @@ def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
         _shape("randn", size))
     if target.dtype.category < dtypes.FLOAT:
         raise NotImplementedError(f'"normal_kernel_cpu" not implemented for {target.dtype}')
-    return _finish(draw("normal", target, generator, 0.0, 1.0), requires_grad)
+    return _finish(drawn("normal", target, generator, 0.0, 1.0), requires_grad)
 
 
 def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
@@ -77,7 +90,7 @@ def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None
     target = _empty(_shape("randint", (size,)), _dtype(dtype, dtypes.int64), _device(device)) if out is None else (
         out.resize_(_shape("randint", (size,))))
     _check_range("randint", low, high)
-    return _finish(draw("randint", target, generator, int(low), int(high)), requires_grad)
+    return _finish(drawn("randint", target, generator, int(low), int(high)), requires_grad)
 
 
 def _check_range(name, low, high):
@@ -98,24 +111,30 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
 
 def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """`rand` in the shape and dtype of `input`."""
-    return _finish(draw("uniform", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
+    if hasattr(input._layout, "draw_like"):
+        return input._layout.draw_like(input, lambda t: rand_like(t, dtype=dtype, generator=generator))
+    return _finish(drawn("uniform", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
                    requires_grad)
 
 
 def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """`randn` in the shape and dtype of `input`."""
-    return _finish(draw("normal", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
+    if hasattr(input._layout, "draw_like"):
+        return input._layout.draw_like(input, lambda t: randn_like(t, dtype=dtype, generator=generator))
+    return _finish(drawn("normal", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
                    requires_grad)
 
 
 def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=None, requires_grad=False,
                  memory_format=None, generator=None):
     """`randint` in the shape and dtype of `input`."""
+    if hasattr(input._layout, "draw_like"):
+        return input._layout.draw_like(input, lambda t: randint_like(t, low, high, dtype=dtype, generator=generator))
     if high is None:
         low, high = 0, low
     low, high = (v.item() if isinstance(v, Tensor) else v for v in (low, high))
     _check_range("randint_like", low, high)
-    return _finish(draw("randint", empty_layout(_like_layout(input, dtype, memory_format)), generator, int(low),
+    return _finish(drawn("randint", empty_layout(_like_layout(input, dtype, memory_format)), generator, int(low),
                         int(high)), requires_grad)
 
 
@@ -125,7 +144,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if size is not None:
         target = empty(size, dtype=dtype) if out is None else out.resize_(_shape("normal", (size,)))
         _check_std(std)
-        return _finish(draw("normal", target, generator, float(mean), float(std)), requires_grad)
+        return _finish(drawn("normal", target, generator, float(mean), float(std)), requires_grad)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         raise TypeError("normal(): give size, or mean or std as a Tensor")
     if isinstance(std, Tensor):

@@ -15,7 +15,7 @@ LAYERS = [
     {"plan", "fuse"},
     {"autograd", "tensor", "methods", "legacy", "storage", "calls", "arguments", "results", "interception", "sparse",
      "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein", "printing", "library",
-     "compiler", "generator", "randomness", "runtime", "queries", "windows"},
+     "compiler", "generator", "randomness", "runtime", "queries", "transforms", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

@@ -102,7 +102,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     roots = _seeds(outputs, grad_outputs, "grad")
     found = _capture(roots, inputs, retain_graph, create_graph)
     for k, g in enumerate(found):
-        if g is None:
+        if g is not None:
+            if g._needs_grad and not create_graph:  # a pass that had to be recorded on the way
+                found[k] = g.detach()
+        else:
             if materialize_grads:
                 found[k] = zeros_like(inputs[k])
             elif not allow_unused:

@@ -7,6 +7,7 @@ order: when a node comes up, everything that contributes to its gradient has run
 import heapq
 import sys
 
+from ..interception import state
 from ..layout import Layout
 from .modes import mode
 from .node import RELEASED, Node, anomaly
@@ -19,6 +20,8 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
     capture: {(id(node or leaf), index): position} of wanted gradients; returns {position: gradient}.
     accumulate: leaves collect what reaches them in `.grad` (False when only `capture` is asked for).
     """
+    if state.active and any(r[2]._layout.__class__ is not Layout for r in roots):
+        create = True  # gradients that are not plain go through ops, as in a recorded pass
     pending: dict[Node, list] = {}
     leaves: dict[int, list] = {}
     heap: list = []

@@ -129,6 +129,8 @@ class FormulaRule:
                 self.length = float(plan.length)
                 trees = [tree.rebuild(tree.expand(t), lambda n, a: tree.arg("length_") if n is row_length
                                       else tree.Expr(n.op, *a))[0] for t in trees]
+        if op.stepwise and plan.compute.wide is not plan.compute:
+            trees = list(_rounded(trees, plan.compute.name))
         read = [*self.grad_names, *self.reads]
         parameters = [Parameter(n, "number" if n in numbers else "operand") for n in read]
         if self.length is not None:
@@ -226,6 +228,21 @@ class FormulaRule:
         for position, spec, t in zip(self.positions, self.specs, self.trees, strict=True):
             out[position] = _zero(spec) if t.op == "const" else fit(evaluate(t, env, self.plan, memo), spec)
         return out
+
+
+_EXACT = frozenset("arg const cast neg abs conj real where maximum minimum sgn signbit isnan isinf lt le gt ge eq ne "
+                   "and "
+                   "or xor invert logical_not floor ceil trunc rint".split())
+
+
+def _rounded(roots, dtype):
+    """Trees whose every step is rounded to a narrow dtype; the last one is when it is stored."""
+    last = {id(r) for r in roots}
+
+    def step(node, args):
+        made = tree.Expr(node.op, *args)
+        return made if node.op in _EXACT or id(node) in last else tree.Expr("cast", made, dtype)
+    return tree.rebuild(tuple(roots), step)
 
 
 def linked(value, node, index):
