@@ -45,8 +45,9 @@ def _product(f: Function, target: Target, widths: list[int], p: dict[str, Value]
         addend, addend_row = f.select(start, first, c), f.select(start, first_row, c_row)
         here = f.offset(a, sums.index * size)
         count = f.minimum(p["k_block"], depth - sums.index)
-        arguments: list[Value | int] = [here, a_row, size, f.offset(b, sums.index * panel_bytes), panel_bytes, c, c_row, addend,
-                     addend_row, count, width, a_row * p["height"], rows, p["height"]]
+        arguments: list[Value | int] = [
+            here, a_row, size, f.offset(b, sums.index * panel_bytes), panel_bytes, c, c_row, addend, addend_row, count,
+            width, a_row * p["height"], rows, p["height"]]
         filled = (width + (target.lanes - 1)) // target.lanes
         with f.cases(f.maximum(filled, widths[0]), widths) as case:
             for number in widths:

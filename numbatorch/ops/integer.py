@@ -50,5 +50,6 @@ def hash_tensor(input, dim: Any = (), *, keepdim: bool = False, mode: int = 0):
         if bad is not None:
             raise IndexError(f"hash_tensor: Expected reduction dim {bad} to have non-zero size.")
     wide = input.detach().to(dtypes.float64 if input.is_floating_point() else dtypes.int64)
-    bits: Any = np.ascontiguousarray(wide.numpy()).view(np.uint64)
-    return from_numpy(np.asarray(np.bitwise_xor.reduce(bits.reshape(input.shape), axis=dims, keepdims=keepdim)))
+    bits = np.ascontiguousarray(wide.numpy()).view(np.uint64)
+    combine: Any = np.bitwise_xor.reduce
+    return from_numpy(np.asarray(combine(bits.reshape(input.shape), axis=dims, keepdims=keepdim)))
