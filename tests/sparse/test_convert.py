@@ -97,7 +97,8 @@ def test_sparse_mask():
 
 
 @pytest.mark.parametrize("act", [
-    lambda x: x.t(), lambda x: x.T, lambda x: x.transpose(-1, 0), lambda x: x.permute(1, 0), lambda x: x[1], lambda x: x[-1],
+    lambda x: x.t(), lambda x: x.T, lambda x: x.transpose(-1, 0), lambda x: x.permute(1, 0), lambda x: x[1],
+    lambda x: x[-1],
     lambda x: x[:, 2], lambda x: x[1, 2], lambda x: x[1:3], lambda x: x[:, 1:], lambda x: x.narrow(1, 2, 3),
     lambda x: x.select(0, 2), lambda x: x.index_select(1, torch.tensor([5, 0, 0, 3])), lambda x: x[::2],
     lambda x: torch.cat([x, x]), lambda x: torch.cat([x, x * 2], 1), lambda x: list(x)[2]])
