@@ -1,7 +1,5 @@
 """Special functions, under PyTorch's names."""
 
-from typing import TYPE_CHECKING, Any
-
 from .ops import OPS, namespace
 
 globals().update(namespace("special"))
@@ -9,6 +7,3 @@ globals().update(namespace("special"))
 # Names of the special functions that differ from those of the ops.
 for _name, _op in (("psi", "digamma"), ("gammaln", "lgamma"), ("multigammaln", "mvlgamma"), ("logit", "logit")):
     globals()[_name] = OPS[_op].call
-
-if TYPE_CHECKING:  # names come from the op table
-    def __getattr__(name: str) -> Any: ...

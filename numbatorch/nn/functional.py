@@ -1,8 +1,6 @@
 """Functions on tensors that neural networks are made of: all that the op table declares for `nn.functional`."""
 
 import inspect
-from typing import TYPE_CHECKING, Any
-
 from ..ops import OPS, namespace
 from ..ops.grouped import ScalingType, SwizzleType  # noqa: F401
 
@@ -52,6 +50,3 @@ for _name in _INPLACE:
             globals()[_name] = _with_inplace(_name, _function)
 for _name in _CHANGING:
     globals()[f"{_name}_"] = _changing(_name, globals()[_name])
-
-if TYPE_CHECKING:  # names come from the op table
-    def __getattr__(name: str) -> Any: ...
