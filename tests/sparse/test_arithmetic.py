@@ -21,8 +21,8 @@ def to(tensor, name):
 def test_sums_and_products(name):
     a, b = matrix(0), matrix(1)
     s, t = to(a, name), to(b, name)
-    for found, expected in ((s + t, a + b), (s - t * 2, a - 2 * b), (torch.add(s, t, alpha=3), a + 3 * b), (s * t, a * b),
-                            (2 * s, 2 * a), (s / 4, a / 4), (-s, -a), (s + s, a + a),
+    for found, expected in ((s + t, a + b), (s - t * 2, a - 2 * b), (torch.add(s, t, alpha=3), a + 3 * b),
+                            (s * t, a * b), (2 * s, 2 * a), (s / 4, a / 4), (-s, -a), (s + s, a + a),
                             (s * torch.tensor(3.0), a * 3)):
         assert found.layout is s.layout
         torch.testing.assert_close(found.to_dense(), expected)

@@ -75,7 +75,8 @@ def train(optimizer, sparse, steps=4, **options):
 
 @pytest.mark.parametrize("optimizer, options", [
     ("SGD", {"lr": 0.1}), ("SGD", {"lr": 0.1, "momentum": 0.9}),
-    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}), ("SGD", {"lr": 0.1, "maximize": True}), ("Adagrad", {"lr": 0.1}), ("Adagrad", {"lr": 0.1, "lr_decay": 0.1})])
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}), ("SGD", {"lr": 0.1, "maximize": True}),
+    ("Adagrad", {"lr": 0.1}), ("Adagrad", {"lr": 0.1, "lr_decay": 0.1})])
 def test_optimizers_take_both(optimizer, options):
     optimizer = getattr(torch.optim, optimizer)
     torch.testing.assert_close(train(optimizer, True, **options)[0], train(optimizer, False, **options)[0])

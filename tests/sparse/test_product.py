@@ -128,7 +128,8 @@ def test_results_do_not_depend_on_threads():
 
 
 @pytest.mark.parametrize("call", [lambda s: s @ torch.ones(5, 2), lambda s: s @ torch.ones(3),
-                                  lambda s: torch.ones(2, 5) @ s, lambda s: s @ s, lambda s: torch.nn.functional.linear(torch.ones(2, 5), s)])
+                                  lambda s: torch.ones(2, 5) @ s, lambda s: s @ s,
+                                  lambda s: torch.nn.functional.linear(torch.ones(2, 5), s)])
 def test_shapes_that_do_not_fit(call):
     with pytest.raises(RuntimeError, match="cannot be multiplied|size mismatch"):
         call(matrix(dtype=torch.float32).to_sparse())
