@@ -1,6 +1,7 @@
 """Functions on tensors that neural networks are made of: all that the op table declares for `nn.functional`."""
 
 import inspect
+
 from ..ops import OPS, namespace
 from ..ops.grouped import ScalingType, SwizzleType  # noqa: F401
 
