@@ -33,7 +33,7 @@ def _dims(input, dim):
 
 
 def _lowest(dtype):
-    return float("-inf") if dtype.is_floating_point else torch.iinfo(dtype).min
+    return float("-inf") if dtype.is_floating_point or dtype.is_complex else torch.iinfo(dtype).min
 
 
 def _highest(dtype):

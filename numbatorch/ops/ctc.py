@@ -18,8 +18,7 @@ def _states(targets, blank):
 
 
 def _may_skip(states, blank):
-    """0 where state s may be reached from s - 2, which is when a blank between different labels is left out; else "
-      "-inf."""
+    """Whether state s may be reached from s - 2, which is when a blank between different labels is left out."""
     n, count = states.shape
     may = states.new_zeros((n, count), dtype=_bool())
     may[:, 2:] = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
@@ -54,7 +53,7 @@ def _last_states(target_lengths):
 
 @scan(name="_ctc", eager=True, method=False, outputs=("result0", "result1"),
       log_probs=lambda grad_result0, log_probs, targets, input_lengths, target_lengths, result1, blank, zero_infinity:
-      _ctc_gradient(grad_result0, log_probs, targets, input_lengths, target_lengths, result1, blank, zero_infinity))
+      ctc_backward.call(grad_result0, log_probs, targets, input_lengths, target_lengths, result1, blank, zero_infinity))
 def ctc(log_probs, targets, input_lengths, target_lengths, blank: int, zero_infinity: bool):
     """(losses (N,), forward logarithms (T, N, L)) of log_probs (T, N, C) and padded targets (N, S).
 
@@ -91,9 +90,14 @@ def _losses(alphas, input_lengths, target_lengths):
     return where(input_lengths == 0, where(none, 0.0, _INFINITY).to(losses.dtype), losses)
 
 
-def _ctc_gradient(grad, log_probs, targets, input_lengths, target_lengths, alphas, blank, zero_infinity):
-    """exp(log_probs) - the chance of each class at each step given the labels: PyTorch's gradient, for normalised "
-      "input."""
+def _no_second_gradient(grad):
+    raise NotImplementedError("ctc_loss: its gradient has no gradient, as in PyTorch; leave out create_graph")
+
+
+@scan(name="_ctc_backward", eager=True, method=False, grad=_no_second_gradient, log_probs=_no_second_gradient)
+def ctc_backward(grad, log_probs, targets, input_lengths, target_lengths, alphas, blank: int, zero_infinity: bool):
+    """exp(log_probs) - the chance of each class at each step given the labels, which is PyTorch's gradient: right for
+    normalised input."""
     steps, n, _ = log_probs.shape
     states = _states(targets, blank)
     skip = _may_skip(states, blank)

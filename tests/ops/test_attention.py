@@ -57,6 +57,14 @@ def test_ctc_loss_of_one_label_adds_up_its_alignments():
     assert math.isclose(loss.item(), -math.log(0.75 * 0.5 + 0.75 * 0.5 + 0.25 * 0.5), rel_tol=1e-6)
 
 
+def test_ctc_loss_refuses_second_gradients():
+    logs = nt.randn(4, 1, 3, dtype=nt.float64).log_softmax(-1).requires_grad_()
+    (gradient,) = nt.autograd.grad(F.ctc_loss(logs, nt.tensor([[1]]), [4], [1]), logs, create_graph=True)
+    assert gradient.isfinite().all()
+    with pytest.raises(NotImplementedError, match="ctc_loss"):
+        gradient.sum().backward()
+
+
 def test_ctc_loss_without_a_way_is_infinite_or_zero():
     logs = nt.full((1, 1, 3), 1 / 3).log().requires_grad_()
     assert F.ctc_loss(logs, nt.tensor([[1, 2]]), [1], [2]).item() == math.inf
