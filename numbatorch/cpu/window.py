@@ -385,7 +385,13 @@ def avg_pool_backward(request):
     _clear(k, 2)
 
     def body(depth, taps, whole):
-        k.add(depth, f"g = {k.divided(k.read('grad', k.outputs()), k.scale(whole))}")
+        if k.g.kernel is None and k.value != k.dtype:  # narrow floats are rounded dimension by dimension, as in PyTorch
+            k.add(depth, f"g = {k.read('grad', k.outputs())}")
+            for d, table in enumerate(k.g.at_tables):
+                share = write.store(f"g / {k.value}(meta[{table[2]} + o{d}])", k.value, k.dtype)
+                k.add(depth, f"g = {write.load(share, k.dtype)}")
+        else:
+            k.add(depth, f"g = {k.divided(k.read('grad', k.outputs()), k.scale(whole))}")
 
         def tap(depth, place):
             value = "g" if k.g.tiles else f"{k.read('out', place)} + g"

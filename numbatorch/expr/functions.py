@@ -130,8 +130,8 @@ hypot = row("hypot", 2, lambda g, y, a, b: (g * (a / y), g * (b / y)))
 
 
 def _atan2(g, a, b):
-    scale = g / (a * a + b * b)
-    return where(eq(a, 0) & eq(b, 0), 0, scale * b), where(eq(a, 0) & eq(b, 0), 0, scale * -a)
+    inverse = where(eq(a, 0) & eq(b, 0), 0, 1 / (a * a + b * b))
+    return g * b * inverse, g * -a * inverse
 
 
 # Special functions.

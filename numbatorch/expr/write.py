@@ -182,7 +182,8 @@ class Writer:
             to = self.compute
         if type_ == _WEAK:
             return literal(text, to), to
-        to = compute_type(to)
+        if to in _STORE:
+            return load(store(text, type_, to), to), compute_type(to)
         return convert(text, type_, to), to
 
     def _where(self, operands):

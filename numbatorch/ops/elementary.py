@@ -112,7 +112,7 @@ def sinc(input):
     return f.where(f.eq(input, 0), 1, f.sin(scaled) / scaled)
 
 
-@elementwise(promote=FLOAT, aliases=("arctan2",), only_tensors=("input", "other"))
+@elementwise(stepwise=True, promote=FLOAT, aliases=("arctan2",), only_tensors=("input", "other"))
 def atan2(input, other):
     """The angle in [-pi, pi] of the point with x = `other` and y = `input`; its sides decide the quadrant."""
     return f.atan2(input, other)
@@ -143,15 +143,19 @@ def heaviside(input, values):
     return f.where(f.isnan(input), input, f.where(f.eq(input, 0), values, f.where(f.lt(input, 0), 0, 1)))
 
 
-# The gradient of 0 at a negative `other`, where log is NaN, is 0: xlogy of it.
-@elementwise(promote=FLOAT, namespaces=("", "special"), input=lambda grad, input, other: f.where(
-    f.eq(input, 0) & f.le(other, 0), 0, xlogy(grad, other)))
-def xlogy(input, other):
-    """input * log(other), 0 where input is 0."""
+def _times_log(input, other):
     return f.where(f.isnan(other), other, f.where(f.eq(input, 0), 0, input * f.log(other)))
 
 
-@elementwise(promote=FLOAT, only_tensors=("input", "other"),
+# The gradient of 0 at a negative `other`, where log is NaN, is 0: xlogy of it.
+@elementwise(stepwise=True, promote=FLOAT, namespaces=("", "special"), input=lambda grad, input, other: f.where(
+    f.eq(input, 0) & f.le(other, 0), 0, _times_log(grad, other)))
+def xlogy(input, other):
+    """input * log(other), 0 where input is 0."""
+    return _times_log(input, other)
+
+
+@elementwise(stepwise=True, promote=FLOAT, only_tensors=("input", "other"),
              input=lambda grad, input, other: grad / f.conj(1 + f.exp(other - input)),
              other=lambda grad, input, other: grad / f.conj(1 + f.exp(input - other)))
 def logaddexp(input, other):

@@ -1,5 +1,7 @@
 """nn.functional.pad: constant, reflect, replicate and circular borders."""
 
+import math
+
 from ..layout import is_dense
 from .declare import OPS, composite, foreign
 from .parts import narrow_
@@ -38,6 +40,8 @@ def pad(input, pad, mode="constant", value=None):
     for k in range(count):
         dim = ndim - 1 - k
         _check_size(mode, shape, dim, pad[2 * k], pad[2 * k + 1], pad)
+    if mode != "circular" and input.requires_grad and input.dtype.wide is not input.dtype:
+        return _from_planes(input, pad, count, mode)
     result = input
     for k in range(count):
         result = _border(result, ndim - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
@@ -79,6 +83,23 @@ def _border(input, dim, left, right, mode):
         places = [i % n for i in places]
     index = OPS["_positions"].call(input, 0).new_tensor(places)
     return input.index_select(dim, index)
+
+
+def _from_planes(input, pad, count, mode):
+    """The same for narrow floats that need a gradient: it is rounded after each sum, so their order is PyTorch's."""
+    from ..tensor import arange
+    size = tuple(input._layout.shape[-count:])
+    places = arange(math.prod(size)).reshape(size)
+    for k in range(count):
+        places = _border(places, count - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
+    return padded_planes.call(input, places, size)
+
+
+@foreign(name="_pad_planes", method=False, eager=True, grad=lambda grad, places, size: OPS["_add_planes"].call(
+    grad, places.expand(grad.shape), len(size), size))
+def padded_planes(input, places, size: tuple):
+    """Elements of each plane of `input` (..., *size) at the flat positions `places`."""
+    return input.reshape(*input.shape[:-len(size)], math.prod(size))[..., places]
 
 
 @composite(method=False)

@@ -80,7 +80,7 @@ def mul(input, other):
     return input * other
 
 
-@elementwise(promote=FLOAT, numbers=True)
+@elementwise(stepwise=True, promote=FLOAT, numbers=True)
 def true_divide(input, other):
     """input / other, in floating point: integers are converted to the default dtype. x / 0 is inf, 0 / 0 NaN."""
     return input / other
@@ -166,7 +166,7 @@ def sign(input):
     return f.sgn(input)
 
 
-@elementwise(name="pow_general", method=False, inplace=False, out=False,
+@elementwise(stepwise=True, name="pow_general", method=False, inplace=False, out=False,
              input=lambda grad, input, exponent: grad * f.conj(f.where(f.eq(exponent, 0), 0,
                                                                        exponent * f.pow(input, exponent - 1))),
              exponent=lambda grad, input, exponent, result: grad * f.conj(f.where(

@@ -137,9 +137,9 @@ def std_dims(input, dim=None, keepdim=False, correction: float = 1.0):
 
 # Vector norms, by the order that is asked for.
 
-@reduction(name="norm_2", identity=0, result="real", method=False, out=False,
+@reduction(name="norm_2", identity=0, result="real", method=False, out=False, stepwise=True,
            grad=lambda grad, input, result: f.where(
-               f.eq(result, 0), 0, input * (grad / f.where(f.eq(result, 0), 1, result))))
+               f.eq(result, 0), 0, grad * (input / f.where(f.eq(result, 0), 1, result))))
 def norm_2(input, dim=None, keepdim=False):
     """sqrt(sum |input|²), the Euclidean norm along `dim`: what linalg.vector_norm runs for order 2."""
     return f.sqrt(row_sum(f.real(input * f.conj(input))))

@@ -52,7 +52,7 @@ def erfcx(input):
     return f.where(f.lt(x, 0), 2 * f.exp(x * x) - right, right)
 
 
-@elementwise(promote=FLOAT, namespaces="special", inplace=False,
+@elementwise(stepwise=True, promote=FLOAT, namespaces="special", inplace=False,
              other=lambda grad, input, other: grad * input / (other + 1))
 def xlog1py(input, other):
     """input * log1p(other), 0 where input is 0."""
