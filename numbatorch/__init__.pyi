@@ -17,6 +17,7 @@ from . import cuda as cuda
 from . import datasets as datasets
 from . import export as export
 from . import fft as fft
+from . import func as func
 from . import jit as jit
 from . import library as library
 from . import linalg as linalg
@@ -84,6 +85,7 @@ from .dtypes import iinfo as iinfo
 from .dtypes import promote_types as promote_types
 from .dtypes import set_default_dtype as set_default_dtype
 from .errors import OutOfMemoryError as OutOfMemoryError
+from .func import vmap as vmap
 from .generator import Generator as Generator
 from .generator import default_generator as default_generator
 from .legacy import Storage as Storage

@@ -177,12 +177,13 @@ def dtype_rules(op):
         return None
     if op.kind not in FORMULAS or op.eager:
         return [(op.dtypes, None)] if op.dtypes is not None else None
+    results = {d.name: result for d in (*dtypes.ALL, *dtypes.STORED) if (result := _result(op, d)) is not None}
+    fixed = len(set(results.values())) == 1 < len(results)
     groups: dict[tuple[str, ...], list[str]] = {}
-    for d in dtypes.ALL:
-        result = _result(op, d)
-        if result is not None:
-            groups.setdefault(tuple("the same" if r == d.name else r for r in result), []).append(d.name)
-    return [(tuple(taken), ", ".join(result)) for result, taken in groups.items()]
+    for name, result in results.items():
+        said = result if fixed else tuple("the same" if r == name else r for r in result)
+        groups.setdefault(said, []).append(name)
+    return [(tuple(taken), ", ".join(said)) for said, taken in groups.items()]
 
 
 # ---------------------------------------------------------------- gradients

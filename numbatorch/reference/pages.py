@@ -12,7 +12,9 @@ INDEX = "ops/README.md"
 FOLDER = "ops/reference"
 
 _DTYPE_GROUPS = {"integers": ("uint8", "int8", "int16", "int32", "int64"),
-                 "floats": ("float16", "bfloat16", "float32", "float64"), "complex": ("complex64", "complex128")}
+                 "floats": ("float16", "bfloat16", "float32", "float64"), "complex": ("complex64", "complex128"),
+                 "wide unsigned": ("uint16", "uint32", "uint64"),
+                 "float8": ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")}
 # What holds of every op of a kind, said once.
 _SHAPES = {
     "elementwise": "operands are broadcast to the shape of the result",
@@ -36,8 +38,8 @@ be edited. `numbatorch ops NAME` prints one entry. How a declaration is read: [d
   device.
 - **Dtypes**: what operands may be, and after the arrow what results are, all operands being of one dtype; mixed ones
   are promoted first. *floats* are float16, bfloat16, float32, float64, the first two computed in float32; *integers*
-  are uint8, int8, int16, int32, int64; *complex* are complex64, complex128. `float32` as the result of integers stands
-  for the default dtype.
+  are uint8, int8, int16, int32, int64; *complex* are complex64, complex128; *wide unsigned* are uint16, uint32, uint64;
+  *float8* are the four that keep values in 8 bits. `float32` as the result of integers stands for the default dtype.
 - **Errors**: what the declaration refuses by itself, as its messages say it, names in braces standing for values.
   Besides, every op raises TypeError for arguments of a wrong kind, NotImplementedError for dtypes it does not take,
   RuntimeError for shapes that do not broadcast, operands on several devices and an `out=` of a dtype that cannot hold

@@ -227,8 +227,10 @@ def _module(path):
     for name, value in sorted(vars(module).items(), key=lambda found: (found[0].startswith("_"), found[0])):
         op = calls.get(id(value)) or (OPS.get(f"{path}.{name}") if isinstance(value, FunctionType) else None)
         if name.startswith("__") or op is None:
-            if isinstance(value, type) and name in getattr(module, "__all__", ()):
+            if isinstance(value, type) and value.__module__.startswith("numbatorch.") and name not in ("Op", "Tensor"):
                 lines.append(f"from {up}{value.__module__.removeprefix('numbatorch.')} import {name} as {name}")
+            elif isinstance(value, FunctionType) and name.endswith("_") and not name.startswith("_"):
+                lines += _plain(name, value, result="Tensor")  # an in-place form
             continue
         if id(value) in calls:
             lines += function(name, op)
