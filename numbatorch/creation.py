@@ -120,12 +120,14 @@ def _empty(shape, dtype, device=CPU):
 
 def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor with the given shape and strides (in elements), not initialised."""
+    _strided("empty_strided", layout)
     from .layout import layout as make
     return _finish(empty_layout(make(_dtype(dtype), tuple(size), tuple(stride), _device(device))), requires_grad)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
     """A tensor of shape `size` with `fill_value` everywhere."""
+    _strided("full", layout)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     shape = _shape("full", (size,) if isinstance(size, int) else tuple(size))
@@ -165,8 +167,20 @@ def _zero_layout(size, dtype, device):
     return own
 
 
+def _strided(name, layout):
+    """TypeError unless a call's `layout` is one; NotImplementedError unless it is the strided one."""
+    if layout is None or layout is strided:
+        return
+    if not isinstance(layout, layout_type):
+        raise TypeError(f"{name}(): argument 'layout' must be torch.layout, not {type(layout).__name__}")
+    why = "nested tensors are not supported" if layout is jagged else "make a strided tensor and convert it"
+    raise NotImplementedError(f"{name}(): not implemented for layout {layout}: {why}")
+
+
 def _sparse(name, shape, format, dtype, device, requires_grad, like=None):
     """What `zeros` and `empty` make for a sparse layout: a tensor without values."""
+    if format is jagged or not isinstance(format, layout_type):
+        _strided(name, format)
     from .sparse.construct import zeros_of_layout
     return zeros_of_layout(name, shape, format, dtype, device, requires_grad, like)
 
@@ -177,6 +191,7 @@ def _fill(target, value):
 
 def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
     """A tensor of shape `size` with 1 everywhere."""
+    _strided("ones", layout)
     if named:
         size = _named_size("ones", size, named)
     if out is not None:
@@ -460,6 +475,7 @@ def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=
     shared: changes go to the file, which is made and grows as needed; otherwise they stay in memory. RuntimeError for a
     file that cannot be opened, or is too small.
     """
+    _strided("from_file", layout)
     _device(device)
     own = _dtype(dtype)
     storage = UntypedStorage.from_file(filename, shared, size * own.itemsize)
@@ -468,12 +484,14 @@ def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A 0-d tensor with one value, in the default float dtype unless told otherwise."""
+    _strided("scalar_tensor", layout)
     return tensor(value, dtype=_dtype(dtype), device=device, requires_grad=requires_grad)
 
 
 def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,
            pin_memory=False):
     """start, start + step, ... up to but without `end`; int64 for ints, else the default float dtype."""
+    _strided("arange", layout)
     if end is None:
         start, end = None, start
     if end is None:
@@ -514,6 +532,7 @@ def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):
 
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """`steps` evenly spaced values from `start` to `end`, both included."""
+    _strided("linspace", layout)
     _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     if steps < 0:
@@ -539,6 +558,7 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
 
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """base ** linspace(start, end, steps)."""
+    _strided("logspace", layout)
     _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     d = _dtype(dtype)
@@ -551,6 +571,7 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
 
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """The n × m matrix with 1 on the diagonal and 0 elsewhere."""
+    _strided("eye", layout)
     _device(device)
     m = n if m is None else m
     if n < 0 or m < 0:

@@ -2,7 +2,7 @@
 
 from . import dtypes
 from .autograd.modes import no_grad
-from .creation import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, empty
+from .creation import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
 from .generator import Generator, default_generator
 from .interception import state
 from .ops.declare import OPS
@@ -56,6 +56,7 @@ def drawn(distribution, target, generator, *arguments):
 def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
          **named):
     """Uniform numbers of [0, 1)."""
+    _strided("rand", layout)
     if named:
         size = _named_size("rand", size, named)
     if dtype is not None and dtype.category < 2:
@@ -68,6 +69,7 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
           **named):
     """Normal numbers of mean 0 and variance 1."""
+    _strided("randn", layout)
     if named:
         size = _named_size("randn", size, named)
     target = _empty(_shape("randn", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
@@ -80,6 +82,7 @@ def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
 def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
             requires_grad=False, pin_memory=False):
     """Integers of [low, high): randint(high, size) or randint(low, high, size). int64 unless told otherwise."""
+    _strided("randint", layout)
     if size is None:
         if isinstance(high, (tuple, list)):
             low, high, size = 0, low, high
@@ -101,6 +104,7 @@ def _check_range(name, low, high):
 def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
              pin_memory=False):
     """The numbers 0..n-1 in random order."""
+    _strided("randperm", layout)
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     target = _empty((int(n),), _dtype(dtype, dtypes.int64), _device(device)) if out is None else out.resize_(int(n))
@@ -111,6 +115,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
 
 def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """`rand` in the shape and dtype of `input`."""
+    _strided("rand_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: rand_like(t, dtype=dtype, generator=generator))
     return _finish(drawn("uniform", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
@@ -119,6 +124,7 @@ def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
 
 def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """`randn` in the shape and dtype of `input`."""
+    _strided("randn_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: randn_like(t, dtype=dtype, generator=generator))
     return _finish(drawn("normal", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
@@ -128,6 +134,7 @@ def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=None, requires_grad=False,
                  memory_format=None, generator=None):
     """`randint` in the shape and dtype of `input`."""
+    _strided("randint_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: randint_like(t, low, high, dtype=dtype, generator=generator))
     if high is None:
@@ -141,6 +148,7 @@ def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=Non
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False,
            layout=None, pin_memory=False):
     """Normal numbers: of one mean and std in `size`, or of a mean and std for each element."""
+    _strided("normal", layout)
     if size is not None:
         target = empty(size, dtype=dtype) if out is None else out.resize_(_shape("normal", (size,)))
         _check_std(std)
