@@ -75,3 +75,16 @@ def test_tasks_run_at_once_and_keep_their_exception():
         torch.jit.wait(failed)
     with pytest.raises(TypeError, match="Future"):
         torch.jit.wait(3)
+
+
+def test_futures_are_collected():
+    both = torch.futures.collect_all([torch.jit.fork(lambda: 1), torch.jit.fork(lambda: 2)])
+    assert both.done() and torch.futures.wait_all(both.value()) == [1, 2]
+    assert torch.futures.collect_all([]).value() == []
+    late = torch.futures.Future()
+    waiting = torch.futures.collect_all([late])
+    assert not waiting.done()
+    late.set_result(3)
+    assert waiting.value() == [late] and late.value() == 3
+    with pytest.raises(RuntimeError, match="once"):
+        late.set_result(4)

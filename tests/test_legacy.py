@@ -212,3 +212,15 @@ def test_make_tensor_stays_in_its_range():
         torch.testing.make_tensor(2, dtype=torch.int32, device="cpu", low=3, high=3)
     with pytest.raises(ValueError, match="only supports"):
         torch.testing.make_tensor(2, dtype=torch.int8, device="cpu", low=200, high=300)
+
+
+def test_swap_tensors_exchanges_all_but_identity():
+    a, b = torch.ones(2), torch.nn.Parameter(torch.zeros(3))
+    torch.utils.swap_tensors(a, b)
+    assert isinstance(a, torch.nn.Parameter) and a.requires_grad and a.shape == (3,) and b.tolist() == [1.0, 1.0]
+    assert type(b) is torch.Tensor and not b.requires_grad
+    import weakref
+    kept = weakref.ref(a)
+    with pytest.raises(RuntimeError, match="weakref"):
+        torch.utils.swap_tensors(a, b)
+    assert kept() is a

@@ -220,3 +220,24 @@ def test_numbers_that_a_compiler_would_not_know():
         torch.sym_ite(True, 1, 2.0)
     with pytest.raises(NotImplementedError, match="SymInt"):
         torch.SymInt(3)
+
+
+def test_what_the_build_says_of_itself():
+    assert "numbatorch" in torch.__config__.show() and "get_num_threads" in torch.__config__.parallel_info()
+    assert not torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_overwrite_module_params_on_conversion(False)
+    with pytest.raises(NotImplementedError, match="swap"):
+        torch.__future__.set_swap_module_params_on_conversion(True)
+    assert torch.compiled_with_cxx11_abi() and torch.has_lapack and not torch.has_mkl
+    assert torch.functional.einsum is torch.einsum and torch.version.cuda is None
+
+
+def test_nested_tensors_and_their_layout_are_refused():
+    with pytest.raises(NotImplementedError, match="nested tensors"):
+        torch.nested.nested_tensor([torch.zeros(1)])
+    for make in (torch.zeros, torch.ones, torch.rand):
+        with pytest.raises(NotImplementedError, match="nested tensors"):
+            make(2, layout=torch.jagged)
+        with pytest.raises(TypeError, match="layout"):
+            make(2, layout="strided")
+    assert torch.rand(2, layout=torch.strided).layout is torch.strided
