@@ -7,26 +7,26 @@ from .declare import OPS, composite
 _F = "nn.functional"
 
 
-def _expect(condition, message):
-    if not condition:
-        raise RuntimeError(f"linear_cross_entropy: {message}")
-
-
 def _check(input, linear_weight, target, linear_bias, ignore_index):
     """RuntimeError where arguments do not fit each other."""
     shape, classes = tuple(input.shape), tuple(linear_weight.shape)
-    _expect(input.ndim in (1, 2), f"expected input with dimensionality 1 or 2, got {input.ndim} (input {shape})")
-    _expect(linear_weight.ndim >= 2, "expected linear_weight with dimensionality at least 2, got "
-            f"{linear_weight.ndim} (linear_weight {classes})")
-    _expect(shape[-1] == classes[-1], "expected equal input and linear_weight last dimensions (in_features), got "
-            f"{shape[-1]} and {classes[-1]}, respectively")
-    _expect(linear_weight.ndim == 2 or input.ndim == 2, f"K-dimensional loss defined by linear_weight shape {classes} "
-            f"requires batched input, (N, {classes[-1]}), got unbatched input with shape {shape}")
-    _expect(linear_bias is None or tuple(linear_bias.shape) == classes[:-1],
-            f"expected linear_bias shape {classes[:-1]}, got "
-            f"{None if linear_bias is None else tuple(linear_bias.shape)}")
-    _expect(ignore_index is None or not target.is_floating_point(),
-            "ignore_index cannot be specified when target contains probabilities")
+    wrong = None
+    if input.ndim not in (1, 2):
+        wrong = f"input must be (N, in_features) or (in_features,), got {shape}"
+    elif linear_weight.ndim < 2:
+        wrong = f"linear_weight must be (classes, in_features) or (classes, d1, ..., in_features), got {classes}"
+    elif shape[-1] != classes[-1]:
+        wrong = f"input {shape} and linear_weight {classes} must have the same last size, in_features"
+    elif linear_weight.ndim > 2 and input.ndim == 1:
+        wrong = (f"linear_weight {classes} with more than two dimensions needs an input with a batch, "
+                 f"(N, {classes[-1]}), got {shape}")
+    elif linear_bias is not None and tuple(linear_bias.shape) != classes[:-1]:
+        wrong = (f"linear_bias must have the shape {classes[:-1]} of linear_weight's classes, got "
+                 f"{tuple(linear_bias.shape)}")
+    elif ignore_index is not None and target.is_floating_point():
+        wrong = f"ignore_index={ignore_index} means a class, but target holds probabilities ({target.dtype})"
+    if wrong is not None:
+        raise RuntimeError(f"linear_cross_entropy: {wrong}")
 
 
 def _logits(input, linear_weight, linear_bias):

@@ -102,7 +102,7 @@ def test_cross_map_normalisation_counts_neighbours_and_channel_0():
     # the sum of channel 2 holds channel 0 although it is two away
     expected = [c / (2.0 + s) for c, s in zip(range(1, 6), sums, strict=True)]
     nt.testing.assert_close(result.flatten(), nt.tensor(expected))
-    with pytest.raises(ValueError, match="got 3D"):
+    with pytest.raises(ValueError, match=r"got \(2, 3, 4\)"):
         nn.CrossMapLRN2d(3)(nt.zeros(2, 3, 4))
 
 
@@ -118,7 +118,7 @@ def test_sync_batch_norm_is_batch_norm_of_this_process():
     nt.testing.assert_close(turned[0](x), expected)
     lone = nn.SyncBatchNorm.convert_sync_batchnorm(nn.BatchNorm1d(3))
     assert type(lone) is nn.SyncBatchNorm and lone(nt.randn(4, 3)).shape == (4, 3)
-    with pytest.raises(ValueError, match="at least 2D"):
+    with pytest.raises(ValueError, match=r"got \(3,\)"):
         lone(nt.randn(3))
     with pytest.raises(NotImplementedError, match="process_group"):
         nn.SyncBatchNorm(3, process_group=object())

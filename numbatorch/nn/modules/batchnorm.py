@@ -124,10 +124,10 @@ class SyncBatchNorm(_BatchNorm):
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
-            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
-        if input.shape[1] == 0:
-            raise ValueError("SyncBatchNorm number of input channels should be non-zero, but got input "
+            raise ValueError(f"SyncBatchNorm: input must have a batch and channels, (N, C, ...), got "
                              f"{tuple(input.shape)}")
+        if input.shape[1] == 0:
+            raise ValueError(f"SyncBatchNorm: there are no channels to normalise in input {tuple(input.shape)}")
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:

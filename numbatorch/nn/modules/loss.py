@@ -79,7 +79,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         if not isinstance(delta, (int, float)):
-            raise TypeError(f"HuberLoss: delta must be a float or int, got: {type(delta)}")
+            raise TypeError(f"HuberLoss: delta must be a real number, got {delta!r} ({type(delta).__name__})")
         super().__init__(reduction=reduction)
         self.delta = delta
 

@@ -138,7 +138,7 @@ class CrossMapLRN2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
-            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+            raise ValueError(f"CrossMapLRN2d: input must be (N, C, H, W), got {tuple(input.shape)}")
         reach = (self.size - 1) // 2
         squares = input * input
         rows = squares.flatten(2).unsqueeze(1)  # (N, 1, C, H W)
