@@ -29,7 +29,7 @@ def relu6(input):
 @elementwise(namespaces=_F, grad=lambda grad, input, negative_slope: f.where(f.gt(input, 0), grad,
                                                                              grad * negative_slope))
 def leaky_relu(input, negative_slope: float = 0.01):
-    """input above 0, negative_slope * input below."""
+    """`input` above 0, negative_slope * input below."""
     return f.where(f.gt(input, 0), input, input * negative_slope)
 
 
@@ -42,7 +42,7 @@ def limited(input, min_val: float, max_val: float):
 
 @composite(namespaces=_F, method=False)
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
-    """input limited to [min_val, max_val]."""
+    """`input` limited to [min_val, max_val], with gradient only strictly inside."""
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}")
     if input.dtype.category < 2:
@@ -123,14 +123,14 @@ def logsigmoid(input):
 @elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: f.where(
     f.gt(input, -3) & f.lt(input, 3), grad / 6, 0))
 def hardsigmoid(input):
-    """min(max(input + 3, 0), 6) / 6."""
+    """min(max(input + 3, 0), 6) / 6, a sigmoid of straight lines."""
     return f.minimum(f.maximum(input + 3, 0), 6) / 6
 
 
 @elementwise(namespaces=_BOTH, grad=lambda grad, input, lambd: f.where(
     f.le(f.abs(input), lambd), 0, grad))
 def hardshrink(input, lambd: float = 0.5):
-    """0 where |input| <= lambd, else input."""
+    """`input` where |input| > lambd, else 0."""
     return f.where(f.le(f.abs(input), lambd), 0, input)
 
 
@@ -197,7 +197,10 @@ def gated(input, gate):
 
 @composite(namespaces=_F, method=False, out=True)
 def glu(input, dim=-1):
-    """First half of `dim` times sigmoid of the second (arXiv:1612.08083)."""
+    """The first half of `dim` times sigmoid of the second: size n becomes n / 2 (arXiv:1612.08083).
+
+    RuntimeError where the size is odd.
+    """
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     if not -input.ndim <= dim < input.ndim:

@@ -107,7 +107,7 @@ deg2rad = scalar_function("deg2rad", "Radians of angles in degrees: input * pi /
 
 @elementwise(promote=FLOAT, namespaces=("", "special"))
 def sinc(input):
-    """sin(pi input) / (pi input), 1 at 0."""
+    """sin(pi input) / (pi input), and 1 at 0: the transform of a box."""
     scaled = input * f.PI
     return f.where(f.eq(input, 0), 1, f.sin(scaled) / scaled)
 
@@ -151,7 +151,7 @@ def _times_log(input, other):
 @elementwise(stepwise=True, promote=FLOAT, namespaces=("", "special"), input=lambda grad, input, other: f.where(
     f.eq(input, 0) & f.le(other, 0), 0, _times_log(grad, other)))
 def xlogy(input, other):
-    """input * log(other), 0 where input is 0."""
+    """input * log(other), and 0 where `input` is 0, whatever `other` is but NaN."""
     return _times_log(input, other)
 
 

@@ -133,7 +133,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
 
 @composite(outputs=("P", "L", "U"), name="lu", namespaces="linalg", out=True)
 def linalg_lu(A, *, pivot=True):
-    """(P, L, U) with A = P L U."""
+    """(P, L, U) with A = P L U: a permutation, a lower unit triangular and an upper triangular matrix."""
     _pivoted("linalg.lu", pivot)
     lu, pivots, _ = factor_lu.call(A)
     return _named("linalg_lu", ("P", "L", "U"), tuple(lu_unpack.call(lu, pivots)))
@@ -191,7 +191,7 @@ _adjoint = adjoint
 
 @composite(name="lu_solve", out=True)
 def lu_solve(b, LU_data, LU_pivots):
-    """X with A X = b, A given by its packed factorisation: `linalg.lu_solve`."""
+    """X with A X = b, A given by its packed factorisation: `linalg.lu_solve` with `b` first."""
     return linalg_lu_solve.call(LU_data, LU_pivots, b)
 
 

@@ -245,13 +245,13 @@ def ifftshift(input, dim=None):
 
 @composite(namespaces="fft", method=False, out=True)
 def fftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None):
-    """Frequencies of the results of fft of n points that are d apart."""
+    """Frequencies of the results of fft of n points that are d apart: [0, 1, ..., -2, -1] / (n d)."""
     from ..creation import tensor
     return tensor(np.fft.fftfreq(n, d), dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
 
 @composite(namespaces="fft", method=False, out=True)
 def rfftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None):
-    """Frequencies of the results of rfft of n points that are d apart."""
+    """Frequencies of the results of rfft of n points that are d apart: [0, 1, ..., n // 2] / (n d)."""
     from ..creation import tensor
     return tensor(np.fft.rfftfreq(n, d), dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)

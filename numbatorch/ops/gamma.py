@@ -115,7 +115,7 @@ def _polygamma(n, input):
 
 @composite(namespaces=("", "special"), out=True, method=False)
 def polygamma(n, input):
-    """The nth derivative of digamma, n >= 0. RuntimeError for negative n."""
+    """The nth derivative of digamma, n >= 0: (-1)^(n + 1) n! zeta(n + 1, input). RuntimeError for negative n."""
     return _polygamma(n, input)
 
 

@@ -259,7 +259,7 @@ def where(condition, input=None, other=None):
 
 @composite(name="where", namespaces="Tensor", method=True)
 def where_method(input, condition, other):
-    """`input` where `condition`, else `other`."""
+    """`input` where `condition`, else `other`: where(condition, input, other)."""
     return where.call(condition, input, other)
 
 

@@ -141,20 +141,20 @@ def stacked(tensors, dim: int):
 
 @composite(method=False, out=True)
 def hstack(tensors):
-    """Tensors side by side: along dimension 1, or 0 for 1-d tensors."""
+    """Tensors side by side: cat along dimension 1, or 0 for 1-d tensors; 0-d ones count as (1,)."""
     given = list(atleast_1d.call(_sequence("hstack", tensors)))
     return cat.call(given, 0 if given[0]._layout.ndim == 1 else 1)
 
 
 @composite(method=False, out=True, aliases=("row_stack",))
 def vstack(tensors):
-    """Tensors as rows: along dimension 0, 1-d tensors as one row."""
+    """Tensors as rows: cat along dimension 0, 1-d tensors (n,) as (1, n)."""
     return cat.call(list(atleast_2d.call(_sequence("vstack", tensors))), 0)
 
 
 @composite(method=False, out=True)
 def dstack(tensors):
-    """Tensors behind each other: along dimension 2."""
+    """Tensors behind each other: cat along dimension 2, (n,) as (1, n, 1) and (n, m) as (n, m, 1)."""
     return cat.call(list(atleast_3d.call(_sequence("dstack", tensors))), 2)
 
 
@@ -167,7 +167,7 @@ def column_stack(tensors):
 
 @composite(method=False)
 def block_diag(*tensors):
-    """A matrix of zeros with the given matrices along its diagonal."""
+    """A matrix of zeros with the given matrices along its diagonal: sizes add up. Vectors count as one row."""
     given = listed(tensors)
     for k, t in enumerate(given):
         if t._layout.ndim > 2:

@@ -317,7 +317,10 @@ def _eig_gradient(grad_eigenvalues, grad_eigenvectors, A, eigenvalues, eigenvect
 
 @foreign(namespaces="linalg", outputs=("eigenvalues", "eigenvectors"), out=True, grad=_eig_gradient)
 def eig(A):
-    """Complex eigenvalues and eigenvectors of square matrices."""
+    """(eigenvalues, eigenvectors) of square matrices: (..., N, N) -> complex (..., N), (..., N, N), A V = V diag(L).
+
+    Vectors are columns of norm 1, in the order of LAPACK.
+    """
     values, vectors = np.linalg.eig(array("linalg.eig", A, True))
     d = A.dtype.to_complex().numpy
     return result(values, d), result(vectors, d, True)

@@ -170,13 +170,13 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
 
 @composite(aliases=())
 def pinverse(input, rcond=1e-15):
-    """Pseudoinverse; singular values up to rcond * largest count as zero."""
+    """The pseudoinverse, (..., M, N) -> (..., N, M); singular values up to rcond * largest count as zero."""
     return pinv.call(input, rcond)
 
 
 @composite(namespaces="linalg", out=True)
 def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
-    """How many singular values exceed max(atol, rtol * largest)."""
+    """How many singular values exceed max(atol, rtol * largest): (..., M, N) -> int64 (...)."""
     array("linalg.matrix_rank", A, hermitian)
     A = A.detach()
     values = eigh.call(A)[0].abs() if hermitian else singular_values.call(A)
@@ -421,7 +421,7 @@ def vecdot(x, y, *, dim=-1):
 
 @composite(name="diagonal", namespaces="linalg")
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
-    """Diagonals of matrices, a view."""
+    """Diagonals of matrices as the last dimension, a view: (..., M, N) -> (..., min(M, N)) for offset 0."""
     return A.diagonal(offset, dim1, dim2)
 
 
@@ -446,7 +446,7 @@ def tensorinv(A, ind=2):
 
 @composite(namespaces="linalg", out=True)
 def tensorsolve(A, B, dims=None):
-    """The tensor X with tensordot(A, X) = B."""
+    """The tensor X with tensordot(A, X) = B, X.ndim dimensions summed: A (*B.shape, *X.shape)."""
     if dims is not None:
         dims = tuple(wrap_dim(d, A.ndim) for d in dims)
         A = A.permute(*(d for d in range(A.ndim) if d not in dims), *dims)

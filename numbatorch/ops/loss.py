@@ -320,7 +320,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 @composite(namespaces=(_F, ""), method=False, wide=True)
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
-    """input where target is 1, max(0, margin - input) where it is -1."""
+    """`input`, a distance, where target is 1; max(0, margin - input) where it is -1."""
     from_margin = (margin - input).clamp_min(0)
     loss = OPS["where"].call(target != 1, from_margin, 0.0) + OPS["where"].call(target != -1, input, 0.0)
     return _reduced(loss, _legacy(reduction, size_average, reduce))
@@ -372,7 +372,10 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, 
 @composite(namespaces=_F, method=False)
 def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False,
                                       reduction="mean"):
-    """triplet_margin_loss with a distance function of one's own."""
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), with a `distance_function` d of one's own.
+
+    d is pairwise_distance when None. `swap`: d(positive, negative) counts where it is smaller.
+    """
     distance = distance_function or OPS["pairwise_distance"].call
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
@@ -390,7 +393,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
 @composite(namespaces=_F, method=False)
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    """Mean over classes of the cross-entropy of sigmoid(input)."""
+    """The mean over classes of the cross-entropy of sigmoid(input): input and target (N, C), `weight` (C,)."""
     logsigmoid = OPS["nn.functional.logsigmoid"].call
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:

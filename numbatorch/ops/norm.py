@@ -154,7 +154,7 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
 
 @composite(namespaces="nn.functional", method=False)
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
-    """input / max(‖input‖_p, eps) along `dim`."""
+    """input / max(|input|, eps), |input| being the p-norm along `dim`: rows of norm 1, and zeros where they were."""
     from .reduce_forms import vector_norm_of
     result = input / vector_norm_of(input, p, dim, True).clamp_min(eps).expand_as(input)
     return result if out is None else out.copy_(result)

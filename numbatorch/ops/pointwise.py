@@ -94,7 +94,7 @@ def neg(input):
 
 @elementwise(dtypes=REAL_NUMBERS, divides=True, numbers=True)
 def floor_divide(input, other):
-    """floor(input / other), as Python's //."""
+    """floor(input / other), as Python's //: integers stay integers, and halves go down, not to zero."""
     return input // other
 
 
@@ -155,7 +155,7 @@ def _sgn_gradient(grad, input, result):
 
 @elementwise(grad=_sgn_gradient)
 def sgn(input):
-    """Sign: -1, 0 or 1; input / |input| of complex numbers."""
+    """The sign: -1, 0 or 1, also of bools and integers; of complex numbers input / |input|, and 0 at 0."""
     return f.sgn(input)
 
 
@@ -184,7 +184,7 @@ def cube(input):
 
 @elementwise(result="real", promote=FLOAT)
 def angle(input):
-    """atan2(imaginary part, real part); of reals 0 or pi."""
+    """The angle in radians, atan2(imaginary part, real part); of real numbers 0, below 0 pi, NaN at NaN."""
     return f.where(f.isnan(f.real(input)), f.real(input), f.atan2(f.imag(input), f.real(input)))
 
 

@@ -46,7 +46,7 @@ def pow(input, exponent):
 
 @composite(out=True, inplace=True, exact_out=True)
 def float_power(input, exponent):
-    """input ** exponent in float64 (or complex128)."""
+    """input ** exponent, both converted to float64, or complex128 where one is complex, as the result is."""
     from .. import dtypes
     is_complex = any(isinstance(x, complex) or (not _is_number(x) and x.is_complex()) for x in (input, exponent))
     wide = dtypes.complex128 if is_complex else dtypes.float64
@@ -179,7 +179,7 @@ def equal(input, other) -> bool:
 
 @composite()
 def is_tensor(obj) -> bool:
-    """Whether `obj` is a Tensor."""
+    """Whether `obj` is a Tensor, as a bool."""
     return hasattr(obj, "_layout")
 
 
@@ -226,7 +226,9 @@ def resolve_neg(input):
 
 @composite(out=True)
 def kron(input, other):
-    """Kronecker product: blocks of `other`, one for each element of `input`."""
+    """The Kronecker product: blocks of `other`, one scaled by each element of `input`; each size is the product of
+    both.
+    """
     rank = max(input.ndim, other.ndim)
     a = [1] * (rank - input.ndim) + list(input.shape)
     b = [1] * (rank - other.ndim) + list(other.shape)

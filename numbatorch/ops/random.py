@@ -49,20 +49,20 @@ def poisson(input, generator: object = None):
 
 @random(eager=True, method=False, differentiable=False)
 def binomial(count, prob, generator: object = None):
-    """Successes in `count` trials, each of chance `prob`."""
+    """How many of `count` trials succeed, each with chance `prob`; both are tensors that broadcast."""
     from ..randomness import draw_binomial
     return draw_binomial(count, prob, generator)
 
 
 @random(eager=True, method=False, differentiable=False)
 def normal_like(input, mean: float = 0.0, std: float = 1.0, *, generator: object = None):
-    """Normal numbers in the shape of `input`."""
+    """Normal numbers of mean `mean` and deviation `std`, in the shape and dtype of `input`."""
     return _like(input, generator, "normal", float(mean), float(std))
 
 
 @random(eager=True, method=False, differentiable=False)
 def uniform_like(input, low: float = 0.0, high: float = 1.0, *, generator: object = None):
-    """Uniform numbers in the shape of `input`."""
+    """Numbers spread evenly over [low, high), in the shape and dtype of `input`."""
     return _like(input, generator, "uniform", float(low), float(high))
 
 

@@ -25,7 +25,7 @@ def backward_view(input, dims: tuple):
 
 @composite
 def flip(input, *dims, **named):
-    """The elements of `input` in the opposite order along `dims`."""
+    """The elements of `input` in the opposite order along `dims`: a copy, of the same shape."""
     dims = named["dims"] if named else sizes("flip", dims)
     ndim = input._layout.ndim
     dims = wrap_dims(tuple(dims), ndim) if dims else ()
@@ -116,7 +116,7 @@ def repeat(input, *repeats, **named):
 
 @composite
 def tile(input, *dims, **named):
-    """`repeat` with `dims` filled up with 1 in front."""
+    """`repeat` with `dims` filled up with 1 in front: a copy, each size times its number."""
     dims = tuple(named["dims"]) if named else sizes("tile", dims)
     return repeat.call(input, (1,) * (input._layout.ndim - len(dims)) + dims)
 
@@ -240,7 +240,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 @composite
 def diagflat(input, offset=0):
-    """A matrix with all elements of `input` on a diagonal."""
+    """A matrix with all elements of `input`, in row-major order, on a diagonal, and zeros elsewhere."""
     return diag_embed.call(input.reshape(-1), offset)
 
 

@@ -184,7 +184,7 @@ def dist(input, other, p=2):
 
 @composite(out=True)
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
-    """Mean over `dim` of what is not NaN."""
+    """The mean over `dim` of what is not NaN; NaN where nothing is."""
     count = (~OPS["isnan"].call(input)).sum(dim, keepdim)
     return OPS["nansum"].call(input, dim, keepdim, dtype=dtype) / count
 

@@ -309,7 +309,7 @@ def _index_add(how, input, dim, index, source, *, alpha=1):
 
 @composite(over="scatter", out=True)
 def index_copy(input, dim, index, source):
-    """A copy of `input` with source[i] as its part index[i] along `dim`."""
+    """A copy of `input` with source[i] as its part index[i] along `dim`; `index` is one-dimensional, int64."""
     return _index_copy(_copied, input, dim, index, source)
 
 
@@ -331,7 +331,7 @@ def _index_copy(how, input, dim, index, source):
 
 @composite(over="scatter")
 def index_fill(input, dim, index, value):
-    """A copy of `input` with `value` in its parts `index` along `dim`."""
+    """A copy of `input` with `value`, a number or a 0-d tensor, in its parts `index` (int64) along `dim`."""
     return _index_fill(_copied, input, dim, index, value)
 
 

@@ -268,7 +268,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 @composite(out=True)
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    """The q-quantiles of what is not NaN."""
+    """The q-quantiles of what is not NaN, along `dim` or of all elements: as `quantile`, but for NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
@@ -288,7 +288,10 @@ def isin_tensors(elements, test_elements, invert: bool):
 
 @composite(method=False, out=True)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
-    """Where elements are among test_elements; either may be a number."""
+    """Where `elements` are among `test_elements`, as bools in the shape of `elements`; either may be a number.
+
+    `invert`: where they are not. `assume_unique` is taken, and changes nothing.
+    """
     from ..creation import tensor
     elements, test_elements = (t if hasattr(t, "_layout") else tensor(t) for t in (elements, test_elements))
     return isin_tensors.call(elements, test_elements, bool(invert))

@@ -11,7 +11,8 @@ _SPECIAL = ("special",)
 
 # Rows of the table of scalar functions.
 i0e = scalar_function("i0e", "e^-|input| I0(input): i0 without its growth.", namespaces=_SPECIAL)
-i1 = scalar_function("i1", "Modified Bessel function of the first kind, order 1.", namespaces=_SPECIAL)
+i1 = scalar_function("i1", "The modified Bessel function of the first kind of order 1, the derivative of i0.",
+                     namespaces=_SPECIAL)
 i1e = scalar_function("i1e", "e^-|input| I1(input): i1 without its growth.", namespaces=_SPECIAL)
 ndtri = scalar_function("ndtri", "The z that a standard normal variable stays below with chance `input`.",
                         namespaces=_SPECIAL, domain=(0.1, 0.9))

@@ -173,13 +173,13 @@ def hsplit(input, indices_or_sections=None, *, indices=None, sections=None) -> t
 
 @composite
 def vsplit(input, indices_or_sections=None, *, indices=None, sections=None) -> tuple:
-    """tensor_split along dimension 0; sections must be equal."""
+    """tensor_split along dimension 0 into equal parts. RuntimeError where `sections` does not divide its size."""
     return _split_at("vsplit", input, next(g for g in (indices_or_sections, indices, sections) if g is not None), 0, 2)
 
 
 @composite
 def dsplit(input, indices_or_sections=None, *, indices=None, sections=None) -> tuple:
-    """tensor_split along dimension 2; sections must be equal."""
+    """tensor_split along dimension 2 into equal parts. RuntimeError where `sections` does not divide its size."""
     return _split_at("dsplit", input, next(g for g in (indices_or_sections, indices, sections) if g is not None), 2, 3)
 
 
@@ -192,7 +192,7 @@ def listed(tensors):
 
 @composite(method=False)
 def broadcast_tensors(*tensors) -> tuple:
-    """All tensors expanded to their common shape."""
+    """A tuple of all tensors expanded to their common shape, without copies. RuntimeError where there is none."""
     given = listed(tensors)
     shape = broadcast_shapes("broadcast_tensors", [g._layout.shape for g in given])
     return tuple([OPS["Tensor.expand"].call(g, shape) for g in given])
@@ -212,7 +212,7 @@ def atleast_1d(*tensors):
 
 @composite(method=False)
 def atleast_2d(*tensors):
-    """Tensors of less than two dimensions with two: a row."""
+    """Tensors of less than two dimensions with two, (n,) as (1, n); others as they are. Several give a tuple."""
     return _at_least(tensors, lambda g: g.reshape(1, 1) if g._layout.ndim == 0 else
                      g.unsqueeze(0) if g._layout.ndim == 1 else g)
 

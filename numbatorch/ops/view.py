@@ -139,13 +139,13 @@ def _plain(shape):
 
 @composite(namespaces="Tensor", method=True)
 def view_as(input, other):
-    """`input` viewed in the shape of `other`."""
+    """`input` viewed in the shape of `other`: input.view(other.shape), without a copy."""
     return view_.call(input, other.shape)
 
 
 @composite(namespaces="Tensor", method=True)
 def reshape_as(input, other):
-    """`input` reshaped to the shape of `other`."""
+    """`input` reshaped to the shape of `other`: input.reshape(other.shape)."""
     return reshape.call(input, other.shape)
 
 
@@ -163,7 +163,10 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 @composite
 def unflatten(input, dim, sizes):
-    """Dimension `dim` split into `sizes`, of which one may be -1."""
+    """Dimension `dim` split into `sizes`, of which one may be -1: (..., 6, ...) -> (..., 2, 3, ...). A view.
+
+    RuntimeError where the sizes do not multiply to that of `dim`.
+    """
     shape, given = input._layout.shape, tuple(sizes) if isinstance(sizes, (tuple, list)) else sizes
     if not isinstance(given, tuple) or not isinstance(dim, int):
         raise TypeError(f"unflatten(): dim must be int and sizes a tuple of ints, got {dim!r} and {sizes!r}")
@@ -242,13 +245,13 @@ def t(input):
 
 @view(name="T", namespaces="Tensor", method="property", grad=lambda grad: _reversed.call(grad), aliases=("numpy_T",))
 def _reversed(input):
-    """All dimensions in the opposite order."""
+    """All dimensions in the opposite order, as a view: the transpose of a matrix."""
     return input.shape[::-1], input.strides[::-1], 0
 
 
 @view(name="mT", namespaces="Tensor", method="property", grad=lambda grad: transpose.call(grad, -2, -1))
 def _matrix_transpose(input):
-    """The last two dimensions exchanged. RuntimeError for less than two."""
+    """The last two dimensions exchanged, as a view. RuntimeError for less than two dimensions."""
     if input.ndim < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D "
                            f"tensor.")
@@ -282,7 +285,7 @@ def adjoint(input):
 
 @composite(name="mH", namespaces="Tensor", method="property")
 def _matrix_hermitian(input):
-    """The last two dimensions exchanged, and conjugated."""
+    """The last two dimensions exchanged, and conjugated. RuntimeError for less than two dimensions."""
     if input._layout.ndim < 2:
         raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got "
                            f"{input._layout.ndim}-D "
@@ -372,7 +375,7 @@ def expand(input, size: tuple):
 
 @composite(namespaces="Tensor", method=True)
 def expand_as(input, other):
-    """`input` expanded to the shape of `other`."""
+    """`input` expanded to the shape of `other` without a copy: input.expand(other.shape)."""
     return expand.call(input, other.shape)
 
 
