@@ -7,6 +7,8 @@ from .creation import layout_type as _layout_type, memory_format as _memory_form
 from .dtypes import dtype as _dtype
 from .tensor import _DeviceLike, _Ints, _Number, _Size, Tensor as Tensor, _aminmax_result, _cummax_result, _cummin_result, _frexp_result, _geqrf_result, _histogram_result, _kthvalue_result, _lu_unpack_result, _max_dim_result, _max_result, _median_result, _min_dim_result, _min_result, _mode_result, _nanmedian_result, _qr_result, _slogdet_result, _sort_result, _svd_result, _topk_result, _triangular_solve_result
 from . import _C as _C
+from . import __config__ as __config__
+from . import __future__ as __future__
 from . import accelerator as accelerator
 from . import amp as amp
 from . import autograd as autograd
@@ -18,11 +20,14 @@ from . import datasets as datasets
 from . import export as export
 from . import fft as fft
 from . import func as func
+from . import functional as functional
+from . import futures as futures
 from . import jit as jit
 from . import library as library
 from . import linalg as linalg
 from . import masked as masked
 from . import mps as mps
+from . import nested as nested
 from . import nn as nn
 from . import optim as optim
 from . import overrides as overrides
