@@ -177,7 +177,7 @@ def logcumsumexp(input, dim):
 
 @composite(out=True)
 def diff(input, n=1, dim=-1, prepend=None, append=None):
-    """input[i + 1] - input[i] along `dim`, n times; `prepend` and `append` are joined on first."""
+    """input[i + 1] - input[i] along `dim`, n times; `prepend` and `append` are joined on first, unless n is 0."""
     if input.ndim == 0:
         raise RuntimeError("diff: expects input to be at least one-dimensional")
     if n < 0:
@@ -187,10 +187,10 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         if extra is not None and extra.ndim != input.ndim:
             raise RuntimeError(f"diff: expects prepend or append to have the same number of dimensions as input, but "
                                f"{name} has {extra.ndim} and input {input.ndim}")
-    if prepend is not None or append is not None:
-        input = OPS["cat"].call([t for t in (prepend, input, append) if t is not None], dim)
     if n == 0:
         return OPS["clone"].call(input)
+    if prepend is not None or append is not None:
+        input = OPS["cat"].call([t for t in (prepend, input, append) if t is not None], dim)
     for _ in range(min(n, input.shape[dim])):
         m = max(input.shape[dim] - 1, 0)
         after, before = input.narrow(dim, min(1, input.shape[dim]), m), input.narrow(dim, 0, m)

@@ -44,3 +44,9 @@ def test_the_gradient_of_cumsum_counts_what_follows():
 
 def test_logcumsumexp_of_nothing_but_minus_infinity():
     assert nt.logcumsumexp(nt.full((3,), float("-inf")), 0).tolist() == [float("-inf")] * 3
+
+
+def test_no_differences_join_nothing_on():
+    x = nt.arange(3.0)
+    assert nt.diff(x, n=0, prepend=nt.zeros(2)).tolist() == [0, 1, 2]
+    assert nt.diff(x, n=1, prepend=nt.zeros(2)).tolist() == [0, 0, 1, 1]
