@@ -20,7 +20,7 @@ from .interception import answer, call as call_with, state
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
-from .recording import Layouts, check_overlap, inplace_by_copy, new_rule, record_inplace
+from .recording import Layouts, check_inplace, check_overlap, inplace_by_copy, new_rule, record_inplace
 from .results import deliver, result_type
 from .storage import Storage
 
@@ -87,7 +87,8 @@ def _written(op, inplace):
     plans: dict = {}
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
-             "Layout": Layout, "check_overlap": check_overlap, "check_divisor": check_divisor,
+             "Layout": Layout, "check_overlap": check_overlap, "check_inplace": check_inplace,
+             "check_divisor": check_divisor,
              "deliver": deliver, "by_name": by_name, "renamed": renamed, "refuse": refuse}
     function = _lazily(op.name, scope, lambda: _source(op, inplace))
     function._plans = plans
@@ -173,7 +174,8 @@ def _source(op, inplace):
                 lines += [f"    if k{k}.__class__ is Layout and {p.name}._storage is {first}._storage:",
                           f"        check_overlap(op.name + '_', {first}, {p.name})"]
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
-                  f"            return record_inplace(op, plan, ({', '.join(formula)},))"]
+                  f"            return record_inplace(op, plan, ({', '.join(formula)},))",
+                  f"    if {first}._base is not None: check_inplace(op.name, {first})"]
         lines += [f"    plan.kernel({', '.join(passed)}, {first}._ptr, plan.meta, plan.units, plan.grain)",
                   f"    {first}._storage.version += 1", f"    return {first}"]
     elif op.kind == "view":
@@ -307,8 +309,8 @@ def miss(op, inplace, plans, values):
 
 def _composite(op):
     """A composite is its body, after `answer`; `out=` is added where declared."""
-    scope = {"op": op, "body": _widened(op.body) if op.wide else op.body, "answer": answer, "state": state, "missing": NotImplemented,
-             "deliver": deliver}
+    scope = {"op": op, "body": _widened(op.body) if op.wide else op.body, "answer": answer, "state": state,
+             "missing": NotImplemented, "deliver": deliver}
     return _lazily(op.name, scope, lambda: _composite_source(op))
 
 

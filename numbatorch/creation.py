@@ -317,27 +317,58 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     elif isinstance(data, _SCALARS):
         own = dtype or dtypes.of_number(data)
         result = _empty((), own.familiar)
-        _check_range(data, own)
-        result._array()[...] = data
+        result._array()[...] = _check_range(data, own)
         result = result.to(own) if own.is_foreign else result
     elif hasattr(data, "__array__"):
         result = _of_array(np.asarray(data), dtype)
     elif hasattr(data, "__array_interface__") or hasattr(data, "__dlpack__"):
         result = _of_array(np.asarray(data), dtype)
-    elif hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+    elif isinstance(data, (str, bytes)):
+        raise TypeError(f"tensor(): invalid data type '{type(data).__name__}'")
+    elif hasattr(data, "__len__") and hasattr(data, "__getitem__") and not hasattr(data, "keys"):
         result = _of_sequence(list(data), dtype)
     else:
-        raise TypeError(f"tensor(): data of type {type(data).__name__} cannot be made a tensor")
+        raise _no_dtype(data)
     return _finish(result, requires_grad)
 
 
 def _check_range(value, dtype):
-    if dtype.category == dtypes.INTEGER and isinstance(value, int) and not isinstance(value, bool):
-        info = dtypes.iinfo(dtype)
-        if not info.min <= value <= info.max:
+    """A number that the dtype holds, or PyTorch's errors; unsigned dtypes wrap negative numbers once."""
+    if isinstance(value, complex):
+        if dtype.category == dtypes.INTEGER:
+            raise TypeError(f"tensor(): 'complex' object cannot be interpreted as an integer: {value}")
+        if dtype.category == dtypes.FLOAT:
+            raise TypeError(f"tensor(): must be real number, not complex: {value} in {dtype}")
+    elif dtype.category == dtypes.INTEGER and value.__class__ is not bool:
+        if isinstance(value, int) and not -2**63 <= value < 2**63 and dtype.name != "uint64":
+            raise ValueError(f"tensor(): Overflow when unpacking long long: {value} does not fit int64")
+        low, high = dtypes.limits(dtype)
+        if not low <= value <= high:
             raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}")
-    if dtype.category < dtypes.COMPLEX and isinstance(value, complex):
-        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}")
+        if value < 0 and not dtype.is_signed:
+            return value % (high + 1)
+    return value
+
+
+def _only_element(tensor):
+    """A tensor among numbers as a number. TypeError, or ValueError as PyTorch has it, for more elements."""
+    if tensor._layout.numel == 1:
+        return tensor.item()
+    error = TypeError if tensor.dtype.category <= dtypes.INTEGER else ValueError
+    raise error("tensor(): only tensors of one element can be elements of a sequence, got shape "
+                f"{list(tensor.shape)}: use stack() or cat()")
+
+
+def _no_dtype(value, place="data", first=True):
+    """The error for what is no number."""
+    if isinstance(value, (list, tuple)) or isinstance(value, str) and not first:
+        return TypeError(f"tensor(): {place} {value!r} is no number, as elements before it are")
+    if isinstance(value, str):
+        return ValueError(f"tensor(): too many dimensions 'str': {place} {value!r} is no number")
+    if isinstance(value, bytes):
+        return TypeError(f"tensor(): invalid data type 'bytes' of {place} {value!r}")
+    return RuntimeError(f"tensor(): Could not infer dtype of {type(value).__name__}: {place} is no number, sequence, "
+                        "array or tensor")
 
 
 def _of_sequence(data, dtype):
@@ -347,16 +378,18 @@ def _of_sequence(data, dtype):
             return result
     shape, leaves = _infer(data)
     if any(isinstance(v, Tensor) for v in leaves):
-        values = [v.tolist() if isinstance(v, Tensor) else v for v in leaves]
         kinds = [v.dtype if isinstance(v, Tensor) else dtypes.of_number(v) for v in leaves]
-        shape, leaves = (*shape, *_infer(values)[0][1:]), _infer(values)[1]
+        leaves = [_only_element(v) if isinstance(v, Tensor) else v for v in leaves]
     elif any(isinstance(v, np.ndarray) for v in leaves):
         return _of_array(np.array(data), dtype)
     else:
-        for v in leaves:
+        for k, v in enumerate(leaves):
             if not isinstance(v, (*_SCALARS, np.generic)):
-                raise TypeError(f"tensor(): new(): data must be numbers, got {type(v).__name__}")
-        kinds = [dtypes.of_number(v) for v in {type(v): v for v in leaves}.values()]
+                if dtype is not None and not isinstance(v, str):
+                    raise TypeError(f"tensor(): must be real number, not {type(v).__name__}")
+                raise _no_dtype(v, "element", k == 0)
+        kinds = [dtypes.from_numpy(v.dtype) if isinstance(v, np.generic) else dtypes.of_number(v)
+                 for v in {type(v): v for v in leaves}.values()]
     if dtype is None:
         own = dtypes.get_default_dtype() if not kinds else kinds[0]
         for k in kinds[1:]:
@@ -364,14 +397,13 @@ def _of_sequence(data, dtype):
     else:
         own = dtype
         if own.category <= dtypes.INTEGER:
-            for v in leaves:
-                _check_range(v, own)
-    if own.category < dtypes.COMPLEX and any(isinstance(v, complex) for v in leaves):
+            leaves = [_check_range(v, own) for v in leaves]
+    if dtypes.BOOL < own.category < dtypes.COMPLEX and any(isinstance(v, complex) for v in leaves):
         raise TypeError(f"tensor(): complex values do not fit {own}")
     try:
         array = np.array(leaves, dtype=own.familiar.numpy).reshape(shape)
     except OverflowError as error:
-        raise RuntimeError(f"tensor(): a value is out of the range of {own}: {error}") from None
+        raise ValueError(f"tensor(): Overflow when unpacking long long: {error}") from None
     return _take(array).to(own) if own.is_foreign else _take(array)
 
 

@@ -38,11 +38,20 @@ def install():
     for name in _COMPARE:
         if name in OPS:
             setattr(Tensor, f"__{name}__", _operator(OPS[name].call, name))
-    for python, name in (("neg", "neg"), ("pos", "positive"), ("abs", "abs"), ("invert", "bitwise_not")):
+    for python, name in (("neg", "neg"), ("pos", "positive"), ("abs", "abs")):
         if name in OPS:
             setattr(Tensor, f"__{python}__", OPS[name].call)
+    Tensor.__invert__ = _invert
     from . import indexing
     indexing.install()
+
+
+def _invert(self):
+    """`~a`. TypeError for other dtypes than integers and bool."""
+    if self._layout.dtype.category > 1:
+        raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not "
+                        f"{self._layout.dtype}")
+    return OPS["bitwise_not"].call(self)
 
 
 def _operator(call, name):

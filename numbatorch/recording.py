@@ -5,7 +5,7 @@ from typing import Any
 
 from . import dtypes
 from .autograd.modes import mode
-from .autograd.node import FunctionRule, attach, edge, new_node
+from .autograd.node import FunctionRule, Node, attach, edge, new_node
 from .autograd.rules import make_rule
 from .interception import answer, state
 from .layout import is_dense
@@ -84,13 +84,33 @@ def check_inplace(name, target):
         if target._node is None:
             raise RuntimeError(f"{name}_: a leaf Variable that requires grad is being used in an in-place operation. "
                                "Do it inside torch.no_grad(), or on a clone().")
-        base = target._base
-        if base is not None and base._needs_grad and base._node is None:
-            raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
-                               "operation. Do it inside torch.no_grad(), or on a clone().")
-    elif target._base is not None and mode.enabled and target._base._needs_grad and target._base._node is None:
+    base = target._base
+    if base is None or not base._needs_grad or not mode.enabled:
+        return
+    if base._node is None:
         raise RuntimeError(f"{name}_: a view of a leaf Variable that requires grad is being used in an in-place "
                            "operation. Do it inside torch.no_grad(), or on a clone().")
+    if not target._needs_grad:
+        raise RuntimeError(f"{name}_: A view was created in no_grad mode and is being modified inplace with grad mode "
+                           "enabled: its base requires grad, but what happens here would not be recorded. Make both "
+                           "inside no_grad() or both outside, or detach() the view.")
+    check_single(target, "is being modified inplace")
+
+
+def check_single(view, what):
+    """RuntimeError for a view that is one of several results of one operation, or a view of such a view."""
+    node = view._node
+    while node is not None:
+        op = getattr(node.rule, "op", None)
+        if op is None or not op.several and op.kind != "view":
+            return
+        if op.several:
+            raise RuntimeError(f"Output {view._output_index} of {view._node.name()} is a view and {what}. This view is "
+                               "the output of a function that returns multiple views. Such functions do not allow the "
+                               "output views to be modified inplace. Replace the in-place operation by an out-of-place "
+                               "one, or write into the tensor that was split.")
+        node = node.edges[0][0] if node.edges[0] is not None else None
+        node = node if isinstance(node, Node) else None
 
 
 def check_overlap(name, target, other, separate=False):

@@ -388,6 +388,8 @@ class Tensor:
         base = self._base
         if base._generation == self._seen_generation or not base._needs_grad:
             return
+        if self._node is not None:
+            recording.check_single(self, "its base or another view of its base has been modified inplace")
         own, base_layout = self._layout, base._layout
         offset = (self._ptr - base._ptr) // own.dtype.itemsize
 
@@ -463,14 +465,27 @@ class Tensor:
                                "Boolean value of Tensor with more than one value is ambiguous")
         return bool(self.item())
 
+    def _number(self, kind):
+        """The one element as a real number. ValueError for more or none, RuntimeError for what `kind` cannot hold."""
+        if self._layout.numel != 1:
+            raise ValueError(f"only one element tensors can be converted to Python scalars, not shape "
+                             f"{list(self._layout.shape)}")
+        value = self.item()
+        if isinstance(value, complex) and kind != "complex":
+            if value.imag:
+                raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value} has an "
+                                   "imaginary part")
+            return value.real
+        return value
+
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number("int"))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number("float"))
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._number("complex"))
 
     def __index__(self) -> int:
         if self._layout.dtype.category > dtypes.INTEGER or self._layout.numel != 1:

@@ -104,3 +104,53 @@ def test_gradient_of_nextafter_goes_to_what_moved():
     y = torch.tensor([2.0, 2.0], requires_grad=True)
     torch.nextafter(x, y).sum().backward()
     assert x.grad.tolist() == [1, 0] and y.grad.tolist() == [0, 0]
+
+
+def test_what_has_no_order_or_no_such_kernel_is_refused():
+    flags, ints, z = torch.tensor([True, False]), torch.tensor([1, 2]), torch.tensor([1 + 2j])
+    matrix = flags.expand(2, 2)
+    for error, calls in ((NotImplementedError, (
+            lambda: ints.softmax(0), lambda: ints.lerp(ints, 1), lambda: matrix @ matrix, lambda: flags.dot(flags),
+            lambda: z.unique(), lambda: z.median(), lambda: flags.median(), lambda: z.mode(), lambda: z.kthvalue(1),
+            lambda: z.floor(), lambda: torch.nn.functional.gelu(ints), lambda: matrix.trace())), (RuntimeError, (
+                lambda: flags.argmax(), lambda: z.argmax(), lambda: flags - 1, lambda: torch.maximum(z, z),
+                lambda: torch.addcdiv(ints, ints, ints), lambda: torch.nanmean(ints), lambda: flags.relu())),
+            (TypeError, (lambda: ~torch.ones(1), lambda: torch.prod(X, (0, 1)), lambda: torch.where(True, 1, 2),
+                         lambda: X.flip(axis=0))),
+            (IndexError, (lambda: torch.empty(0).argmax(),))):
+        for call in calls:
+            with pytest.raises(error) as caught:
+                call()
+            assert caught.type is error
+    assert ints.softmax(0, dtype=torch.float32).sum() == 1
+
+
+def test_numbers_out_of_tensors():
+    assert float(torch.tensor(1 + 0j)) == 1 and int(torch.tensor([[5]])) == 5
+    with pytest.raises(RuntimeError, match="imaginary"):
+        float(torch.tensor(1 + 2j))
+    with pytest.raises(ValueError, match="only one element"):
+        float(torch.tensor([1.0, 2.0]))
+
+
+def test_no_dimensions_at_all():
+    x = torch.tensor([[1, 0], [1, 1]])
+    assert torch.any(x, ()).tolist() == torch.all(x, []).tolist() == [[True, False], [True, True]]
+    assert torch.any(x, (0, 1)).item() and not torch.all(x).item()
+
+
+def test_complex_powers_of_zero():
+    zero, powers = torch.tensor([0j]), torch.tensor([0j, 2 + 0j, -2 + 0j, 1j])
+    result = (zero ** powers).tolist()
+    assert np.isnan(result[0]) and result[1] == 0 and np.isinf(result[2].real) and np.isnan(result[3])
+    assert (zero ** 0).item() == (zero ** 0j).item() == (torch.zeros(1) ** 0j).item() == 1
+
+
+def test_unravel_index():
+    assert [c.tolist() for c in torch.unravel_index(torch.tensor([5, 0]), (2, 3))] == [[1, 0], [2, 0]]
+    assert torch.unravel_index(torch.tensor(7), (2, 3))[0].item() == 0
+    assert torch.unravel_index(torch.tensor(0), ()) == ()
+    with pytest.raises(TypeError, match="integer dtype"):
+        torch.unravel_index(torch.tensor([1.0]), (2, 3))
+    with pytest.raises(ValueError, match="negative"):
+        torch.unravel_index(torch.tensor([1]), (2, -3))

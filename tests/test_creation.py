@@ -42,10 +42,17 @@ def test_tensor_options():
 def test_tensor_errors():
     with pytest.raises(ValueError, match="expected sequence of length 2 at dim 1"):
         torch.tensor([[1, 2], [3]])
-    with pytest.raises(TypeError):
-        torch.tensor(["a"])
-    with pytest.raises((RuntimeError, TypeError)):
-        torch.tensor(None)
+    for data, error in ((["a"], ValueError), ([1, "a"], TypeError), (None, RuntimeError), ({}, RuntimeError),
+                        ([2**63], ValueError), (-2**63 - 1, ValueError), ("a", TypeError), ([1, [2]], TypeError),
+                        ([torch.ones(2)], ValueError)):
+        with pytest.raises(error, match=r"^tensor\(\)|^expected"):
+            torch.tensor(data)
+    for value in (300, float("nan"), float("inf")):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            torch.tensor([value], dtype=torch.uint8)
+    assert torch.tensor([-1], dtype=torch.uint8).tolist() == [255]
+    assert torch.tensor([torch.tensor([1]), 2.5]).tolist() == [1, 2.5]
+    assert torch.tensor([np.float64(2)]).dtype is torch.float64
 
 
 def test_filled():

@@ -220,7 +220,13 @@ _COMPLEX = {
     "log1p": (1, "\n    return T(library.log(complex128(x) + 1.0))"),
     "expm1": (1, "\n    return T(library.exp(complex128(x)) - 1.0)"),
     "exp2": (1, "\n    return T(library.exp(complex128(x) * 0.6931471805599453))"),
-    "pow": (2, "\n    return T(complex128(x) ** complex128(y))"),
+    # exp(y log(x)) also where x is 0, whose logarithm is -inf: Numba's own power has 1 for 0 ** 0 and NaN for others.
+    "pow": (2, """
+    if x == T(0):
+        if y.real > 0:
+            return T(0)
+        return T(complex(inf if y.real < 0 else nan, nan))
+    return T(complex128(x) ** complex128(y))"""),
     # The compiler's own division leaves the kernel where y is 0. Scaled after Smith 1962, CACM 5(8), algorithm 116.
     "divide": (2, """
     a, b, c, d = float64(x.real), float64(x.imag), float64(y.real), float64(y.imag)

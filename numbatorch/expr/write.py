@@ -295,7 +295,7 @@ class Writer:
         if type_ == "bool":
             return f"{a} | (not {b})", type_
         if type_.startswith("complex"):
-            return f"{type_}({a} ** {b})", type_
+            return f"pow_{type_}({a}, {b})", type_
         # To negative powers only -1, 0 (as 0) and 1 have integer results; Numba's ** wants others kept from it.
         one, a, b = "int64(1)", f"int64({a})", f"int64({b})"
         rest = f"where({a} == -1, {one} - 2 * ({b} & 1), where({a} == 1, {one}, int64(0)))"

@@ -2,12 +2,18 @@
 
 from ..expr import functions as f
 from .declare import FLOAT, composite, elementwise
+from .pointwise import CONTINUOUS
 
 _F = ("nn.functional",)
 _BOTH = ("", "nn.functional")
 
 
-@elementwise(namespaces=_BOTH, grad=lambda grad, result: f.where(f.gt(result, 0), grad, 0))
+def _no_bool(op, specs, statics):
+    if specs["input"].dtype.name == "bool":
+        raise RuntimeError(f"{op.name}: Boolean inputs not supported")
+
+
+@elementwise(namespaces=_BOTH, check=_no_bool, grad=lambda grad, result: f.where(f.gt(result, 0), grad, 0))
 def relu(input):
     """max(input, 0): 0 below 0, where it gets no gradient, and `input` above; NaN stays NaN."""
     return f.where(f.le(input, 0), 0, input)
@@ -26,7 +32,7 @@ def relu6(input):
     return f.minimum(f.maximum(input, 0), 6)
 
 
-@elementwise(namespaces=_F, grad=lambda grad, input, negative_slope: f.where(f.gt(input, 0), grad,
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, grad=lambda grad, input, negative_slope: f.where(f.gt(input, 0), grad,
                                                                              grad * negative_slope))
 def leaky_relu(input, negative_slope: float = 0.01):
     """`input` above 0, negative_slope * input below."""
@@ -50,13 +56,13 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     return (limited.call_inplace if inplace else limited.call)(input, min_val, max_val)
 
 
-@elementwise(namespaces=_F, promote=FLOAT)
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT)
 def elu(input, alpha: float = 1.0):
     """input above 0, alpha * (e^input - 1) below."""
     return f.where(f.gt(input, 0), input, alpha * f.expm1(input))
 
 
-@elementwise(namespaces=_BOTH, promote=FLOAT)
+@elementwise(dtypes=CONTINUOUS, namespaces=_BOTH, promote=FLOAT)
 def celu(input, alpha: float = 1.0):
     """max(0, input) + min(0, alpha * (e^(input/alpha) - 1))."""
     return f.where(f.gt(input, 0), input, alpha * f.expm1(input / alpha))
@@ -65,7 +71,7 @@ def celu(input, alpha: float = 1.0):
 _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-@elementwise(namespaces=_BOTH, promote=FLOAT)
+@elementwise(dtypes=CONTINUOUS, namespaces=_BOTH, promote=FLOAT)
 def selu(input):
     """scale * elu(input, alpha) with the constants of Klambauer et al. 2017, arXiv:1706.02515."""
     return f.where(f.gt(input, 0), _SCALE * input, _SCALE * _ALPHA * f.expm1(input))
@@ -86,7 +92,7 @@ def _gelu_check(op, specs, statics):
         raise RuntimeError(f"gelu: approximate argument must be either none or tanh, got {statics['approximate']!r}")
 
 
-@elementwise(namespaces=_F, promote=FLOAT, grad=_gelu_gradient, check=_gelu_check)
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT, grad=_gelu_gradient, check=_gelu_check)
 def gelu(input, *, approximate: str = "none"):
     """input * Phi(input), Phi the normal distribution function; or its tanh approximation (arXiv:1606.08415)."""
     if approximate == "tanh":
@@ -94,47 +100,47 @@ def gelu(input, *, approximate: str = "none"):
     return 0.5 * input * (1 + f.erf(input * 0.7071067811865476))
 
 
-@elementwise(namespaces=_F, promote=FLOAT,
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT,
              grad=lambda grad, input: grad * sigmoid(input) * (1 + input * (1 - sigmoid(input))))
 def silu(input):
     """input * sigmoid(input), also called swish (arXiv:1710.05941)."""
     return input / (1 + f.exp(-input))
 
 
-@elementwise(namespaces=_F, promote=FLOAT)
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT)
 def softplus(input, beta: float = 1.0, threshold: float = 20.0):
     """log(1 + e^(beta * input)) / beta; `input` itself where beta * input > threshold."""
     scaled = input * beta
     return f.where(f.gt(scaled, threshold), input, f.log1p(f.exp(f.minimum(scaled, threshold))) / beta)
 
 
-@elementwise(namespaces=_F, promote=FLOAT)
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT)
 def mish(input):
     """input * tanh(log(1 + e^input)) (arXiv:1908.08681)."""
     return input * f.tanh(softplus(input))
 
 
-@elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * sigmoid(-input))
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * sigmoid(-input))
 def logsigmoid(input):
     """log(sigmoid(input)), without overflow: -log(1 + e^-input)."""
     return f.minimum(input, 0) - f.log1p(f.exp(-f.abs(input)))
 
 
-@elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: f.where(
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT, grad=lambda grad, input: f.where(
     f.gt(input, -3) & f.lt(input, 3), grad / 6, 0))
 def hardsigmoid(input):
     """min(max(input + 3, 0), 6) / 6, a sigmoid of straight lines."""
     return f.minimum(f.maximum(input + 3, 0), 6) / 6
 
 
-@elementwise(namespaces=_BOTH, grad=lambda grad, input, lambd: f.where(
+@elementwise(dtypes=CONTINUOUS, namespaces=_BOTH, grad=lambda grad, input, lambd: f.where(
     f.le(f.abs(input), lambd), 0, grad))
 def hardshrink(input, lambd: float = 0.5):
     """`input` where |input| > lambd, else 0."""
     return f.where(f.le(f.abs(input), lambd), 0, input)
 
 
-@elementwise(name="shrunk", method=False, inplace=False, out=False,
+@elementwise(dtypes=CONTINUOUS, name="shrunk", method=False, inplace=False, out=False,
              grad=lambda grad, input, lambd: f.where(f.le(f.abs(input), lambd), 0, grad))
 def shrunk(input, lambd: float):
     """`input` moved towards 0 by `lambd`, 0 where it would cross it."""
@@ -162,7 +168,7 @@ def threshold(input, threshold: float, value: float):
     return f.where(f.le(input, threshold), value, input)
 
 
-@elementwise(name="prelu_kernel", method=False, inplace=False, out=False)
+@elementwise(dtypes=CONTINUOUS, name="prelu_kernel", method=False, inplace=False, out=False)
 def prelu_kernel(input, weight):
     """input above 0, weight * input below."""
     return f.where(f.gt(input, 0), input, weight * input)
@@ -189,7 +195,7 @@ def prelu(input, weight):
     return prelu_kernel.call(input, weight.reshape(shape))
 
 
-@elementwise(name="gated", method=False, inplace=False, out=False)
+@elementwise(dtypes=CONTINUOUS, name="gated", method=False, inplace=False, out=False)
 def gated(input, gate):
     """input * sigmoid(gate): what glu makes of its halves."""
     return input * (1 / (1 + f.exp(-gate)))
@@ -218,7 +224,7 @@ def softsign(input):
     return input / (1 + f.abs(input))
 
 
-@elementwise(namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * f.where(
+@elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT, grad=lambda grad, input: grad * f.where(
     f.le(input, -3), 0, f.where(f.ge(input, 3), 1, input / 3 + 0.5)))
 def hardswish(input):
     """input * min(max(input + 3, 0), 6) / 6 (arXiv:1905.02244)."""

@@ -2,7 +2,7 @@
 
 from ..expr import functions as f
 from .declare import elementwise
-from .pointwise import ORDERED
+from .pointwise import ORDERED, no_complex
 
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 
@@ -104,13 +104,13 @@ def isfinite(input):
     return f.logical_not(f.isinf(input) | f.isnan(input))
 
 
-@elementwise(result="bool", differentiable=False, inplace=False)
+@elementwise(check=no_complex, result="bool", differentiable=False, inplace=False)
 def isposinf(input):
     """True where `input` is inf, and nowhere in integers. No complex numbers."""
     return f.isinf(input) & f.gt(input, 0)
 
 
-@elementwise(result="bool", differentiable=False, inplace=False)
+@elementwise(check=no_complex, result="bool", differentiable=False, inplace=False)
 def isneginf(input):
     """True where `input` is -inf, and nowhere in integers. No complex numbers."""
     return f.isinf(input) & f.lt(input, 0)
@@ -154,25 +154,25 @@ def masked_fill(input, mask, value):
     return f.where(mask, value, input)
 
 
-@elementwise(only_tensors=("input", "other"))
+@elementwise(check=no_complex, only_tensors=("input", "other"))
 def maximum(input, other):
     """The larger of both, element by element; NaN where either is. Equal ones get half of the gradient each."""
     return f.maximum(input, other)
 
 
-@elementwise(only_tensors=("input", "other"))
+@elementwise(check=no_complex, only_tensors=("input", "other"))
 def minimum(input, other):
     """The smaller of both, element by element; NaN where either is. Equal ones get half of the gradient each."""
     return f.minimum(input, other)
 
 
-@elementwise(only_tensors=("input", "other"))
+@elementwise(check=no_complex, only_tensors=("input", "other"))
 def fmax(input, other):
     """The larger of both, element by element; where one is NaN, the other. Of equal ones `input` gets the gradient."""
     return f.fmax(input, other)
 
 
-@elementwise(only_tensors=("input", "other"))
+@elementwise(check=no_complex, only_tensors=("input", "other"))
 def fmin(input, other):
     """The smaller of both, element by element; where one is NaN, the other. Of equal ones `input` gets the gradient."""
     return f.fmin(input, other)

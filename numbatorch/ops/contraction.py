@@ -21,6 +21,8 @@ def _same_dtype(name, **operands):
     if len(kinds_) > 1:
         raise RuntimeError(f"{name}: expected operands of the same dtype, but got: " +
                            " != ".join(f"{k} {v.dtype.name}" for k, v in given.items()))
+    if any(d.name == "bool" for d in kinds_):
+        raise NotImplementedError(f'"{name}" not implemented for bool: use logical_and() and any(), or convert first')
 
 
 def _t(x):
@@ -158,6 +160,9 @@ def mv(input, vec):
 @composite(out=True)
 def dot(input, tensor):
     """sum(input * tensor) of two vectors of equal length: (N,), (N,) -> (). RuntimeError for other shapes."""
+    for label, value in (("input", input), ("tensor", tensor)):
+        if not hasattr(value, "_layout"):
+            raise TypeError(f"dot(): argument '{label}' must be Tensor, not {type(value).__name__}")
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.shape != tensor.shape:

@@ -79,6 +79,7 @@ class Op:
     only_tensors: tuple[str, ...] = ()
     fits: tuple[str, ...] = ()  # numbers that must be representable in the dtype computed in
     numbers: bool = False  # takes two numbers as well: the result is a 0-d tensor
+    several: bool = False  # views as its results, which may not be changed in place
     separate: bool = False  # out= must not share memory with an operand
     divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None

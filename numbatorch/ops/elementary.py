@@ -2,7 +2,7 @@
 
 from ..expr import functions as f
 from .declare import FLOAT, elementwise
-from .pointwise import FLOATS, REAL_NUMBERS
+from .pointwise import CONTINUOUS, FLOATS, REAL_NUMBERS, no_complex
 
 # Rounding.
 
@@ -100,9 +100,10 @@ digamma = scalar_function("digamma", "The derivative of lgamma; -inf at 0, NaN a
                           namespaces=("", "special"), domain=(0.5, 8))
 i0 = scalar_function("i0", "The modified Bessel function of the first kind of order 0; it grows as e^|input|.",
                      namespaces=("", "special"))
-rad2deg = scalar_function("rad2deg", "Degrees of angles in radians: input * 180 / pi.", lambda x: x * 57.29577951308232)
+rad2deg = scalar_function("rad2deg", "Degrees of angles in radians: input * 180 / pi.", lambda x: x * 57.29577951308232,
+                          check=no_complex)
 deg2rad = scalar_function("deg2rad", "Radians of angles in degrees: input * pi / 180.",
-                          lambda x: x * 0.017453292519943295)
+                          lambda x: x * 0.017453292519943295, check=no_complex)
 
 
 @elementwise(promote=FLOAT, namespaces=("", "special"))
@@ -137,7 +138,14 @@ def copysign(input, other):
     return f.copysign(input, other)
 
 
-@elementwise(only_tensors=("input", "values"))
+def _heaviside_dtypes(op, specs, statics):
+    no_complex(op, specs, statics)
+    if specs["input"].dtype is not specs["values"].dtype:
+        raise RuntimeError(f"{op.name}: not implemented for tensors with different dtypes, got {specs['input'].dtype} "
+                           f"and {specs['values'].dtype}")
+
+
+@elementwise(only_tensors=("input", "values"), check=_heaviside_dtypes)
 def heaviside(input, values):
     """The step: 0 where `input` is below 0, 1 above, `values` at 0, NaN at NaN."""
     return f.where(f.isnan(input), input, f.where(f.eq(input, 0), values, f.where(f.lt(input, 0), 0, 1)))
@@ -155,7 +163,7 @@ def xlogy(input, other):
     return _times_log(input, other)
 
 
-@elementwise(stepwise=True, promote=FLOAT, only_tensors=("input", "other"),
+@elementwise(stepwise=True, dtypes=CONTINUOUS, promote=FLOAT, only_tensors=("input", "other"),
              input=lambda grad, input, other: grad / f.conj(1 + f.exp(other - input)),
              other=lambda grad, input, other: grad / f.conj(1 + f.exp(input - other)))
 def logaddexp(input, other):
@@ -165,7 +173,7 @@ def logaddexp(input, other):
     return f.where(f.isinf(input) & f.eq(input, other), input, largest + f.log1p(f.exp(least - largest)))
 
 
-@elementwise(promote=FLOAT, only_tensors=("input", "other"))
+@elementwise(dtypes=CONTINUOUS, promote=FLOAT, only_tensors=("input", "other"))
 def logaddexp2(input, other):
     """log2(2**input + 2**other), without overflow."""
     largest = f.maximum(input, other)

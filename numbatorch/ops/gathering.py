@@ -249,6 +249,8 @@ def argwhere(input):
     "(condition, input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor"))
 def where(condition, input=None, other=None):
     """`input` where `condition`, else `other`; with `condition` alone, the coordinates where it is nonzero."""
+    if not hasattr(condition, "_layout"):
+        raise TypeError(f"where(): argument 'condition' must be Tensor, not {type(condition).__name__}")
     if input is None and other is None:
         return nonzero.call(condition, as_tuple=True)
     if condition._layout.dtype.name not in ("bool", "uint8"):
@@ -273,3 +275,26 @@ def masked_select(input, mask):
         return input.expand(shape).reshape(-1)
     places = flat_nonzero(mask.expand(shape))
     return take_from.call(input.expand(shape).reshape(-1), places, (0,), "along")
+
+
+@composite(method=False)
+def unravel_index(indices, shape):
+    """The coordinates of places in row-major order of `shape`: a tuple of one tensor for each dimension.
+
+    Places wrap round. TypeError for indices that are no integers, and sizes that are none; ValueError for negative
+    sizes.
+    """
+    if not hasattr(indices, "_layout"):
+        raise TypeError(f"unravel_index(): expected 'indices' to be a Tensor, but got {type(indices).__name__}")
+    if indices._layout.dtype.category != 1:
+        raise TypeError(f"unravel_index(): expected 'indices' to be integer dtype, but got {indices._layout.dtype}")
+    sizes = (shape,) if isinstance(shape, int) else shape
+    if not isinstance(sizes, (tuple, list)) or not all(isinstance(n, int) for n in sizes):
+        raise TypeError(f"unravel_index(): expected 'shape' to be int or sequence of ints, but got {shape!r}")
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"unravel_index(): 'shape' cannot have negative values, but got {tuple(sizes)}")
+    parts, step, indices = [], 1, indices.to(int64)
+    for n in reversed(sizes):
+        parts.append(indices.div(step, rounding_mode="floor").remainder(n) if n else indices.clone())
+        step *= n
+    return tuple(reversed(parts))

@@ -6,6 +6,7 @@ warning where PyTorch warns; ValueError for another reduction.
 
 from ..expr import functions as f
 from .declare import OPS, composite, elementwise
+from .pointwise import CONTINUOUS
 
 _F = "nn.functional"
 
@@ -41,28 +42,28 @@ def _same_shape(name, input, target):
                       "ensure they have the same size.", stacklevel=4)
 
 
-@elementwise(name="squared_error", method=False, inplace=False, out=False)
+@elementwise(dtypes=CONTINUOUS, name="squared_error", method=False, inplace=False, out=False)
 def squared_error(input, target):
     """(input - target)², element by element."""
     difference = input - target
     return difference * difference
 
 
-@elementwise(name="smooth_error", method=False, inplace=False, out=False)
+@elementwise(dtypes=CONTINUOUS, name="smooth_error", method=False, inplace=False, out=False)
 def smooth_error(input, target, beta: float):
     """Quadratic below beta, linear above: 0.5 d² / beta, |d| - 0.5 beta."""
     d = f.abs(input - target)
     return f.where(f.lt(d, beta), 0.5 * d * d / beta, d - 0.5 * beta)
 
 
-@elementwise(name="huber_error", method=False, inplace=False, out=False)
+@elementwise(dtypes=CONTINUOUS, name="huber_error", method=False, inplace=False, out=False)
 def huber_error(input, target, delta: float):
     """Quadratic up to delta, linear above: 0.5 d², delta (|d| - 0.5 delta)."""
     d = f.abs(input - target)
     return f.where(f.le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
-@elementwise(name="cross_entropy_of_bits", method=False, domain=(0.1, 0.9), inplace=False, out=False,
+@elementwise(dtypes=CONTINUOUS, name="cross_entropy_of_bits", method=False, domain=(0.1, 0.9), inplace=False, out=False,
              input=lambda grad, input, target: grad * (input - target) / f.maximum((1 - input) * input, 1e-12),
              target=lambda grad, input: grad * (f.log1p(-input) - f.log(input)))
 def cross_entropy_of_bits(input, target):
@@ -266,6 +267,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 
     `reduction` "batchmean" is the sum over the size of dimension 0.
     """
+    if input.dtype.category < 2 or target.dtype.category < 2:
+        raise RuntimeError(f"kl_div: Integral inputs not supported, got {input.dtype} and {target.dtype}")
     reduction = _legacy(reduction, size_average, reduce)
     loss = target.exp() * (target - input) if log_target else OPS["xlogy"].call(target, target) - target * input
     if reduction == "batchmean":

@@ -3,6 +3,7 @@
 from ..expr import functions as f
 from .declare import FLOAT, composite, elementwise, neutral
 
+CONTINUOUS = ("float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128")
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 REAL_NUMBERS = ("uint8", "int8", "int16", "int32", "int64", *FLOATS)
 ORDERED = ("bool", *REAL_NUMBERS)
@@ -10,10 +11,33 @@ ORDERED = ("bool", *REAL_NUMBERS)
 
 def _no_bool(op, specs, statics):
     """Subtraction and the like are refused for bool, as PyTorch does."""
-    given = [s.dtype.name if hasattr(s, "dtype") else s for s in specs.values() if s is not None]
-    if given and (given[0] == "bool" if len(given) == 1 else all(g == "bool" for g in given)):
+    if any(getattr(getattr(s, "dtype", None), "name", s) == "bool" for s in specs.values()):
         raise RuntimeError(f"{op.name}: the `-` operator with bool tensors is not supported. To invert a mask use `~` "
-                           "or logical_not(), for symmetric difference `^` or logical_xor().")
+                           "or logical_not(), for symmetric difference `^` or logical_xor(), else convert it first.")
+
+
+def no_complex(op, specs, statics):
+    """RuntimeError for complex numbers, where PyTorch's is no NotImplementedError."""
+    if any(hasattr(s, "dtype") and s.dtype.is_complex for s in specs.values()):
+        raise RuntimeError(f"{op.name}: not supported for complex tensors: take .abs(), .real or .imag first")
+
+
+def _no_integer_division(op, specs, statics):
+    tensors = [specs["tensor1"], specs["tensor2"]]
+    if all(s.dtype.category < 2 for s in tensors):
+        raise RuntimeError(f"{op.name}: Integer division is not supported, got {tensors[0].dtype} and "
+                           f"{tensors[1].dtype}: convert one to floating point")
+
+
+def _one_dtype(op, specs, statics):
+    """lerp converts neither `end` nor tensors of weights."""
+    own = specs["input"].dtype
+    if own.category < 2:
+        raise NotImplementedError(f'"{op.name}" not implemented for {own}: convert it to floating point')
+    for name in ("end", "weight"):
+        spec = specs[name]
+        if hasattr(spec, "dtype") and spec.dtype is not own and not (name == "weight" and spec.ndim == 0):
+            raise RuntimeError(f"{op.name}: expected dtype {own} for `{name}` but got dtype {spec.dtype}")
 
 
 # Copies and conversions.
@@ -116,13 +140,13 @@ def addcmul(input, tensor1, tensor2, *, value: neutral = 1):
     return input + tensor1 * tensor2 * value
 
 
-@elementwise(promote=FLOAT)
+@elementwise(check=_no_integer_division, promote=FLOAT)
 def addcdiv(input, tensor1, tensor2, *, value: neutral = 1):
     """input + value * tensor1 / tensor2, in one pass and in floating point."""
     return input + tensor1 / tensor2 * value
 
 
-@elementwise
+@elementwise(check=_one_dtype, only_tensors=("input", "end"))
 def lerp(input, end, weight):
     """input + weight * (end - input), from the nearer end, so that weight 1 gives `end` exactly."""
     difference = end - input

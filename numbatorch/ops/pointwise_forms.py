@@ -39,6 +39,9 @@ def pow(input, exponent):
                 return rsqrt.call(input)
         elif exponent.__class__ is int and exponent < 0:
             raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
+    if _is_number(exponent) and exponent == 0 and not _is_number(input) and (
+            isinstance(exponent, complex) or input.dtype.is_complex):  # 1 also for 0, unlike a tensor of exponents
+        return pow_general.call(input.to(input.dtype.to_complex()).masked_fill(input == 0, 1), 0)
     if _is_number(input) and _is_number(exponent):
         raise TypeError("pow(): one of input and exponent must be a Tensor")
     return pow_general.call(input, exponent)

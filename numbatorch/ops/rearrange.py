@@ -7,7 +7,7 @@ from ..layout import wrap_dim, wrap_dims
 from .declare import OPS, composite, view
 from .parts import diagonal
 from .placing import place, positions
-from .view import expand, sizes
+from .view import expand, only, sizes
 
 # Reversal is a view with negative strides, which never leaves this file: results are copies.
 
@@ -26,7 +26,7 @@ def backward_view(input, dims: tuple):
 @composite
 def flip(input, *dims, **named):
     """The elements of `input` in the opposite order along `dims`: a copy, of the same shape."""
-    dims = named["dims"] if named else sizes("flip", dims)
+    dims = only("flip", "dims", named) if named else sizes("flip", dims)
     ndim = input._layout.ndim
     dims = wrap_dims(tuple(dims), ndim) if dims else ()
     if not dims or not ndim:
@@ -98,7 +98,7 @@ def rot90(input, k=1, dims=(0, 1)):
 @composite(namespaces="Tensor", method=True)
 def repeat(input, *repeats, **named):
     """`input` put side by side repeats[d] times along each dimension; more dimensions may be put in front."""
-    repeats = named["repeats"] if named else sizes("repeat", repeats)
+    repeats = only("repeat", "repeats", named) if named else sizes("repeat", repeats)
     shape = input._layout.shape
     lead = len(repeats) - len(shape)
     if lead < 0:
@@ -117,7 +117,7 @@ def repeat(input, *repeats, **named):
 @composite
 def tile(input, *dims, **named):
     """`repeat` with `dims` filled up with 1 in front: a copy, each size times its number."""
-    dims = tuple(named["dims"]) if named else sizes("tile", dims)
+    dims = tuple(only("tile", "dims", named)) if named else sizes("tile", dims)
     return repeat.call(input, (1,) * (input._layout.ndim - len(dims)) + dims)
 
 
@@ -247,6 +247,8 @@ def diagflat(input, offset=0):
 @composite(out=True)
 def trace(input):
     """The sum of the main diagonal of a matrix: (N, M) -> (). RuntimeError for other numbers of dimensions."""
+    if input._layout.dtype.name == "bool":
+        raise NotImplementedError('"trace" not implemented for bool')
     if input._layout.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._layout.ndim}")
     return diagonal.call(input, 0, 0, 1).sum()

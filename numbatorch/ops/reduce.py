@@ -2,6 +2,7 @@
 
 from ..expr import functions as f
 from ..expr.functions import row_all, row_any, row_argmax, row_argmin, row_length, row_max, row_min, row_prod, row_sum
+from ..layout import wrap_dims
 from .declare import FLOAT, reduction
 
 
@@ -59,13 +60,23 @@ def min_dim(input, dim=None, keepdim=False):
     return row_min(input), row_argmin(input)
 
 
-@reduction(dims="one", result="int64", differentiable=False)
+def _ordered(op, specs, statics):
+    """PyTorch's errors for what has no order, and for no elements at all."""
+    own = specs["input"]
+    if own.dtype.is_complex or own.dtype.name == "bool":
+        raise RuntimeError(f"{op.name}(): does not support {'bool' if own.dtype.name == 'bool' else 'complex'} input")
+    if own.numel == 0 and statics["dim"] is None:
+        raise IndexError(f"{op.name}(): Expected reduction dim to be specified for input.numel() == 0, got shape "
+                         f"{list(own.shape)}")
+
+
+@reduction(dims="one", result="int64", differentiable=False, check=_ordered)
 def argmax(input, dim=None, keepdim=False):
     """Position (int64) of the maximum along `dim` or of all, the first of equals; NaN counts as the largest."""
     return row_argmax(input)
 
 
-@reduction(dims="one", result="int64", differentiable=False)
+@reduction(dims="one", result="int64", differentiable=False, check=_ordered)
 def argmin(input, dim=None, keepdim=False):
     """Position (int64) of the minimum along `dim` or of all, the first of equals; NaN counts as the smallest."""
     return row_argmin(input)
@@ -76,13 +87,19 @@ def _bool_or_byte(d, statics):
     return dtypes.uint8 if d is dtypes.uint8 else dtypes.bool
 
 
-@reduction(identity=False, result=_bool_or_byte, differentiable=False, float8=True)
+def _dims_or_none(shape, statics):
+    """Unlike in sums, an empty tuple of dimensions means none of them."""
+    dim = statics["dim"]
+    return () if dim == () else wrap_dims(dim, len(shape))
+
+
+@reduction(identity=False, dims=_dims_or_none, result=_bool_or_byte, differentiable=False, float8=True)
 def any(input, dim=None, keepdim=False):
     """True where some element along `dim` is nonzero; False of nothing. Of uint8 the result is uint8."""
     return row_any(f.ne(input, 0))
 
 
-@reduction(identity=True, result=_bool_or_byte, differentiable=False, float8=True)
+@reduction(identity=True, dims=_dims_or_none, result=_bool_or_byte, differentiable=False, float8=True)
 def all(input, dim=None, keepdim=False):
     """True where every element along `dim` is nonzero; True of nothing. Of uint8 the result is uint8."""
     return row_all(f.ne(input, 0))

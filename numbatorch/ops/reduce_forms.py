@@ -58,6 +58,8 @@ def aminmax(input, *, dim=None, keepdim=False):
 @composite(out=True)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """Product of all elements, or along `dim`. The gradient holds with zeros, too."""
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"prod(): argument 'dim' must be int, not {type(dim).__name__}; call it once a dimension")
     if dtype is not None:
         input = input.to(dtype)
         if dtype.category == 0:
@@ -185,6 +187,8 @@ def dist(input, other, p=2):
 @composite(out=True)
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over `dim` of what is not NaN; NaN where nothing is."""
+    if input.dtype.category < 2:
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
     count = (~OPS["isnan"].call(input)).sum(dim, keepdim)
     return OPS["nansum"].call(input, dim, keepdim, dtype=dtype) / count
 

@@ -5,7 +5,14 @@ from ..expr.functions import row_length, row_max, row_sum
 from .declare import FLOAT, composite, rowwise
 
 
-@rowwise(name="softmax_rows", method=False, promote=FLOAT,
+def _floating(op, specs, statics):
+    """Integers are only taken where `dtype` says what to compute in."""
+    own = specs["input"].dtype
+    if statics["dtype"] is None and own.category < 2:
+        raise NotImplementedError(f'"{op.name.removesuffix("_rows")}" not implemented for {own}: give dtype=')
+
+
+@rowwise(name="softmax_rows", method=False, check=_floating, promote=FLOAT,
          grad=lambda grad, result: result * (grad - row_sum(grad * result)))
 def softmax_rows(input, dim, dtype=None):
     """exp(input - max) / sum(exp(input - max)) along `dim`."""
@@ -13,7 +20,7 @@ def softmax_rows(input, dim, dtype=None):
     return e / row_sum(e)
 
 
-@rowwise(name="log_softmax_rows", method=False, promote=FLOAT,
+@rowwise(name="log_softmax_rows", method=False, check=_floating, promote=FLOAT,
          grad=lambda grad, result: grad - f.exp(result) * row_sum(grad))
 def log_softmax_rows(input, dim, dtype=None):
     """input - max - log(sum(exp(input - max))) along `dim`."""

@@ -76,7 +76,7 @@ def bincount(input, weights=None, minlength=0):
     """How often each non-negative int occurs, or the sum of its weights; at least `minlength` entries."""
     own = input._layout
     if own.dtype.category != 1:
-        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got {own.dtype}")
+        raise NotImplementedError(f"bincount only supports 1-d non-negative integral inputs, got {own.dtype}")
     if own.ndim != 1:
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got shape {list(own.shape)}")
     if minlength < 0:
@@ -164,10 +164,16 @@ def _of_dim(input, dim, consecutive, return_inverse, return_counts):
     return _answer(values, inverse, counts, return_inverse, return_counts)
 
 
+def _ordered(name, input):
+    if input._layout.dtype.is_complex:
+        raise NotImplementedError(f'"{name}" not implemented for {input._layout.dtype}: complex numbers have no order')
+    return input
+
+
 @composite
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct values (or parts along `dim`), sorted; where each element is among them; how often each occurs."""
-    input = input.detach()
+    input = _ordered("unique", input.detach())
     if dim is not None:
         return _of_dim(input, dim, False, return_inverse, return_counts)
     flat, order = _sortable(input.reshape(-1)).sort(stable=True)
@@ -179,7 +185,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 @composite
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Runs of equal neighbours as one each; which run each element is in; how long each run is."""
-    input = input.detach()
+    input = _ordered("unique", input.detach())
     if dim is not None:
         return _of_dim(input, dim, True, return_inverse, return_counts)
     values, inverse, counts = _runs(input.reshape(-1), None, return_inverse, return_counts)

@@ -33,6 +33,12 @@ def _back(grad, input, indices, dim):
     return _filled(input, 0, grad.dtype).scatter_add(dim, indices, grad)
 
 
+def _no_pick(name, input, bools=True):
+    """NotImplementedError for complex numbers, and for bool where PyTorch has no such operation."""
+    if input.dtype.is_complex or bools and input.dtype is dtypes.bool:
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
+
+
 def _check(name, input):
     if input.dtype.is_complex:
         raise RuntimeError(f"{name}: does not support complex input")
@@ -109,6 +115,7 @@ def _row_length(name, input, dim):
 @composite(outputs=("values", "indices"), out=True, separate=True)
 def kthvalue(input, k, dim=-1, keepdim=False):
     """The k-th smallest element along `dim` (k counts from 1) and where it is."""
+    _no_pick("kthvalue", input)
     dim, n = _row_length("kthvalue", input, dim)
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, the size {n}")
@@ -156,7 +163,7 @@ _MEDIAN = ("(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (va
 
 
 def _median(name, input, dim, keepdim, ignore_nan):
-    _check(name, input)
+    _no_pick(name, input)
     if dim is None:
         return median_all.call(input, ignore_nan)
     dim, _ = _row_length(name, input, dim)
@@ -181,6 +188,7 @@ def nanmedian(input, dim=None, keepdim=False):
 @composite(outputs=("values", "indices"), out=True, separate=True)
 def mode(input, dim=-1, keepdim=False):
     """The most frequent value along `dim` (the smallest of equally frequent ones) and where it is."""
+    _no_pick("mode", input, False)
     dim, n = _row_length("mode", input, dim)
     values, indices = sort_rows.call(input, dim, False)
     if input.ndim == 0:

@@ -12,7 +12,7 @@ def _unbind_gradient(grads, input_layout, dim):
     return OPS["stack"].call([known.new_zeros(known.shape) if g is None else g for g in grads], dim)
 
 
-@foreign(name="_unbind", method=False, eager=True, grad=_unbind_gradient)
+@foreign(name="_unbind", method=False, eager=True, several=True, grad=_unbind_gradient)
 def _unbind(input, dim: int):
     """The parts of `input` along `dim`, as one recorded step."""
     return tuple([select.call(input, dim, i) for i in range(input._layout.shape[dim])])
@@ -37,7 +37,7 @@ def _split_gradient(grads, input_layout, lengths, dim):
                             for g, n in zip(grads, lengths, strict=True)], dim)
 
 
-@foreign(name="_split", method=False, eager=True, grad=_split_gradient)
+@foreign(name="_split", method=False, eager=True, several=True, grad=_split_gradient)
 def _split(input, lengths: tuple, dim: int):
     """Consecutive parts of `input` along `dim`, as one recorded step."""
     return _parts(input, lengths, dim)
@@ -110,22 +110,29 @@ def chunk(input, chunks, dim=0) -> tuple:
     return split.call(input, size, dim)
 
 
+def _apart(parts):
+    """Views that their base knows nothing of."""
+    for part in parts:
+        part._base = None
+    return parts
+
+
 @composite
 def unsafe_split(tensor, split_size, dim=0) -> tuple:
-    """`split`, as a function that PyTorch keeps for programs that change the parts in place."""
-    return split.call(tensor, split_size, dim)
+    """`split` whose parts may be changed in place; for programs that do not use `tensor` itself afterwards."""
+    return _apart(split.call(tensor, split_size, dim))
 
 
 @composite
 def unsafe_split_with_sizes(input, split_sizes, dim=0) -> tuple:
-    """`split_with_sizes`, as a function that PyTorch keeps for programs that change the parts in place."""
-    return split_with_sizes.call(input, split_sizes, dim)
+    """`split_with_sizes`, whose parts may be changed in place; for programs that do not use `input` afterwards."""
+    return _apart(split_with_sizes.call(input, split_sizes, dim))
 
 
 @composite
 def unsafe_chunk(input, chunks, dim=0) -> tuple:
-    """`chunk`, as a function that PyTorch keeps for programs that change the parts in place."""
-    return chunk.call(input, chunks, dim)
+    """`chunk`, whose parts may be changed in place; for programs that do not use `input` itself afterwards."""
+    return _apart(chunk.call(input, chunks, dim))
 
 
 @composite
@@ -142,11 +149,9 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
     if isinstance(given, int):
         if given <= 0:
             raise RuntimeError(f"tensor_split: number of sections must be larger than 0, got {given}")
-        return _cut(input, [n // given + (i < n % given) for i in range(given)], dim)
+        return _parts(input, [n // given + (i < n % given) for i in range(given)], dim)
     limits = [range(n)[:i].stop if i >= 0 else max(n + i, 0) for i in given]
     ends = [0, *limits, n]
-    if ends == sorted(ends):
-        return _cut(input, [b - a for a, b in zip(ends, ends[1:], strict=False)], dim)
     return tuple(narrow_.call(input, dim, min(a, n), max(b - a, 0)) for a, b in zip(ends, ends[1:], strict=False))
 
 
@@ -194,6 +199,9 @@ def listed(tensors):
 def broadcast_tensors(*tensors) -> tuple:
     """A tuple of all tensors expanded to their common shape, without copies. RuntimeError where there is none."""
     given = listed(tensors)
+    for k, g in enumerate(given):
+        if not hasattr(g, "_layout"):
+            raise TypeError(f"broadcast_tensors(): expected Tensor as element {k}, but got {type(g).__name__}")
     shape = broadcast_shapes("broadcast_tensors", [g._layout.shape for g in given])
     return tuple([OPS["Tensor.expand"].call(g, shape) for g in given])
 

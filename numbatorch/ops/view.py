@@ -24,6 +24,15 @@ def sizes(name, given):
     return given
 
 
+def only(function, name, named):
+    """The one argument that a call may name. TypeError for others."""
+    wrong = [n for n in named if n != name]
+    if wrong:
+        raise TypeError(f"{function}() got an unexpected keyword argument '{wrong[0]}'; it takes {name} as separate "
+                        "ints or as one tuple")
+    return named[name]
+
+
 def inferred(name, shape, given):
     """The shape that `given` asks for, -1 replaced. RuntimeError where it does not hold all elements."""
     numel, known = math.prod(shape), 1
@@ -123,7 +132,7 @@ def _can_view(layout, shape):
 def reshape(input, *shape, **named):
     """The elements of `input` in another shape: a view where strides allow, else a copy. One size may be -1."""
     if named:
-        shape = named.pop("shape")
+        shape = only("reshape", "shape", named)
     own = input._layout
     if own.is_contiguous or _can_view(own, _plain(shape)):
         return view_.call(input, *shape)
