@@ -13,7 +13,7 @@ from math import ceil
 
 from ..expr.kinds import Launch
 from . import machine, recurrent_kernels as kernels, threads
-from .gemm import K_BLOCK, UNIT_FLOPS, balanced
+from .gemm import K_BLOCK, UNIT_FLOPS, balanced, gemm
 from .geometry import block
 from .memory import address, allocate
 from .microkernel import host_target, wide_target
@@ -82,7 +82,7 @@ class _Walk:
         self.code, self.keep = _formulas(self.kind, self.dtype, backward, with_memory)
         depth = hidden * gates if backward else hidden
         values = [threads.region_address(), self.code, machine.python_api("PyEval_SaveThread"),
-                  machine.python_api("PyEval_RestoreThread"), len(sizes), hidden, blocks, row_block,
+                  machine.python_api("PyEval_RestoreThread"), len(sizes), hidden, options["pitch"], blocks, row_block,
                   balanced(depth, K_BLOCK), balanced(row_block, target.rows), grain]
         self.meta, self.at_meta = block(values, *_table(sizes, options["reverse"]))
         self.run = _walk(self.kind, self.dtype, wide, backward)
@@ -101,15 +101,22 @@ class _Walk:
 
 
 def forward(request):
-    """gates, weight, hidden, extra or None -> states, memory (LSTM) or own contribution to the candidate (GRU).
-
-    gates is changed: it becomes what the gates are after their functions.
-    """
+    """data, w_ih, w_hh, hidden, bias or None, extra or None -> gates, states, memory (LSTM) or own contribution to the
+    candidate (GRU)."""
     from ctypes import memmove
     walk = _Walk(request, False)
     kind, run, start, count, meta = walk.kind, walk.run, walk.start, walk.state_bytes, walk.at_meta
+    features, columns = request.inputs[1].shape[1], request.inputs[1].shape[0]
+    with_bias = request.inputs[4] is not None
+    product, sizes, units, grain = gemm(walk.dtype).plan(walk.rows, columns, features, features, features,
+                                                         request.options["pitch"], trans_b=True, bias=with_bias)
+    at_sizes = sizes.ctypes.data
 
-    def kernel(gates, weight, hidden, extra, states, beside, *_):
+    def kernel(data, w_ih, weight, hidden, bias, extra, gates, states, beside, *_):
+        if with_bias:
+            product(data, w_ih, bias, gates, at_sizes, units, grain)
+        else:
+            product(data, w_ih, gates, at_sizes, units, grain)
         workspace = walk.packed(weight)
         memmove(states + start, hidden, count)
         packed = address(workspace)
@@ -118,7 +125,7 @@ def forward(request):
             run(gates, packed, states, beside, 0, 0, meta, 1, 1)
         else:
             run(gates, packed, states, 0, beside, extra, meta, 1, 1)
-    return Launch(kernel, 0, 1, 1, walk)
+    return Launch(kernel, 0, 1, 1, (walk, sizes))
 
 
 def backward(request):

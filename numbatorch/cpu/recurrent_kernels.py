@@ -14,14 +14,14 @@ from numbatorch.cpu.microkernel import Target, write_pack_rows, write_pack_trans
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 # What the launch reads first; then comes the table of steps.
-META = "region formulas save restore steps hidden blocks row_block k_block height grain".split()
+META = "region formulas save restore steps hidden pitch blocks row_block k_block height grain".split()
 STEP = "rows gates_row before_row after_row".split()  # of each step, in the order of processing
 
 # What a step tells its units: sizes as in META, addresses of the first rows.
 FORWARD = "packed gates before after memory_before memory_after own bias".split()
 BACKWARD = "packed next_grads carry gates before after memory_before memory_after own grad grad_memory direct grads " \
            "downs".split()
-SIZES = "hidden blocks row_block k_block height rows next_rows formulas".split()
+SIZES = "hidden pitch blocks row_block k_block height rows next_rows formulas".split()
 
 
 def _load_all(f: Function, pointer: Value, names: list[str], pointers: tuple[str, ...] = ()) -> dict[str, Value]:
@@ -65,7 +65,7 @@ def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tu
 def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value, rows: Value) -> None:
     """Call the compiled formulas for a block of sequences and columns."""
     listed = ", ".join(f"ptr {x.text}" for x in pointers)
-    sizes = ", ".join(f"i64 {x.text}" for x in (p["hidden"], width, f.value(0), rows))
+    sizes = ", ".join(f"i64 {x.text}" for x in (p["hidden"], p["pitch"], width, f.value(0), rows))
     f.line(f"call void {p['formulas'].text}({listed}, {sizes})")
 
 
@@ -80,8 +80,7 @@ def write_forward(name: str, kind: str, target: Target) -> str:
     f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
     block, start, stop = f.parameters
     p = _load_all(f, block, [*FORWARD, *SIZES], (*FORWARD, "formulas"))
-    state_row, depth = p["hidden"] * size, p["hidden"]
-    gates_row = state_row * gates
+    state_row, gates_row, depth = p["hidden"] * size, p["pitch"] * size, p["hidden"]
     panel_bytes = depth * (target.panel * size)
     with f.loop(start, stop) as units:
         row, rows, column, width = _place(f, target, p, units.index)
@@ -101,10 +100,10 @@ def write_forward(name: str, kind: str, target: Target) -> str:
     pointers = "gates packed states memory own bias".split()
 
     def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
-        def at(name: str, row: Value, times: int = 1) -> Value:
-            return f.offset(p[name], row * (p["hidden"] * (size * times)))
+        def at(name: str, row: Value, length: str = "hidden") -> Value:
+            return f.offset(p[name], row * (p[length] * size))
 
-        return {"packed": p["packed"], "bias": p["bias"], "gates": at("gates", now["gates_row"], gates),
+        return {"packed": p["packed"], "bias": p["bias"], "gates": at("gates", now["gates_row"], "pitch"),
                 "before": at("states", now["before_row"]), "after": at("states", now["after_row"]),
                 "memory_before": at("memory", now["before_row"]), "memory_after": at("memory", now["after_row"]),
                 "own": at("own", now["gates_row"])}
@@ -124,8 +123,7 @@ def write_backward(name: str, kind: str, target: Target) -> str:
     f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
     block, start, stop = f.parameters
     p = _load_all(f, block, [*BACKWARD, *SIZES], (*BACKWARD, "formulas"))
-    state_row = p["hidden"] * size
-    gates_row, depth = state_row * gates, p["hidden"] * gates
+    state_row, gates_row, depth = p["hidden"] * size, p["pitch"] * size, p["hidden"] * gates
     with f.loop(start, stop) as units:
         row, rows, column, width = _place(f, target, p, units.index)
         at, at_gates = row * state_row + column * size, row * gates_row + column * size
@@ -139,17 +137,18 @@ def write_backward(name: str, kind: str, target: Target) -> str:
     pointers = "packed gates states memory own grad grad_memory carry direct grads downs".split()
 
     def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
-        def at(name: str, row: Value, times: int = 1) -> Value:
-            return f.offset(p[name], row * (p["hidden"] * (size * times)))
+        def at(name: str, row: Value, length: str = "hidden") -> Value:
+            return f.offset(p[name], row * (p[length] * size))
 
         passed = "downs" if kind == "gru" else "grads"
         return {"packed": p["packed"], "carry": p["carry"], "direct": p["direct"],
-                "next_grads": at(passed, now["next_gates_row"], gates), "gates": at("gates", now["gates_row"], gates),
+                "next_grads": at(passed, now["next_gates_row"], "pitch"),
+                "gates": at("gates", now["gates_row"], "pitch"),
                 "before": at("states", now["before_row"]), "after": at("states", now["after_row"]),
                 "memory_before": at("memory", now["before_row"]), "memory_after": at("memory", now["after_row"]),
                 "own": at("own", now["gates_row"]), "grad": at("grad", now["gates_row"]),
-                "grad_memory": at("grad_memory", now["gates_row"]), "grads": at("grads", now["gates_row"], gates),
-                "downs": at("downs", now["gates_row"], gates)}
+                "grad_memory": at("grad_memory", now["gates_row"]), "grads": at("grads", now["gates_row"], "pitch"),
+                "downs": at("downs", now["gates_row"], "pitch")}
 
     _write_walk(module, name, pointers, BACKWARD, fill, True)
     return module.text()
@@ -288,8 +287,8 @@ def formulas(kind: str, dtype: str, backward: bool, with_memory: bool = False) -
     text = text.replace("ADD_MEMORY", "c = c + grad_memory[k]" if with_memory else "").replace("ONE", f"{dtype}(1.0)")
     text = text.replace("ZERO", f"{dtype}(0.0)").replace("sigmoid(", f"sigmoid_{dtype}(")
     text = text.replace("tanh(", f"tanh_{dtype}(")
-    lines = [f"def {name}({', '.join(names)}, hidden, width, start, stop):", "    for row in range(start, stop):",
-             "        for column in range(width):", "            k = row * hidden + column",
-             f"            at = row * hidden * {GATES[kind]} + column"]
+    lines = [f"def {name}({', '.join(names)}, hidden, pitch, width, start, stop):",
+             "    for row in range(start, stop):", "        for column in range(width):",
+             "            k = row * hidden + column", "            at = row * pitch + column"]
     lines += [f"            {line}" for line in text.strip().splitlines() if line]
-    return name, "\n".join(lines) + "\n", (*(f"{dtype}*" for _ in names), "int64", "int64")
+    return name, "\n".join(lines) + "\n", (*(f"{dtype}*" for _ in names), "int64", "int64", "int64")

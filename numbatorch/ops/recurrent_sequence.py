@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from ..expr import kinds
 from ..layout import layout
-from .contraction import linear, mm
+from .contraction import mm
 from .declare import scan
 from .recurrent_layer import unrolled
 
@@ -15,22 +15,34 @@ _FAST = ("float32", "float64")
 # ------------------------------------------------------------------ kernels
 
 def _request(function, kind, inputs, outputs, hidden, sizes, reverse, **more):
-    options = {"kind": kind, "dtype": outputs[0].dtype.name, "hidden": hidden, "sizes": sizes, "reverse": reverse}
+    gates = outputs[0]
+    options = {"kind": kind, "dtype": gates.dtype.name, "hidden": hidden, "sizes": sizes, "reverse": reverse,
+               "pitch": gates.strides[0]}
     return kinds.Native("recurrent", function, inputs, outputs, {**options, **more})
 
 
-@scan(name="_recurrent_forward", method=False, differentiable=False, outputs=("result0", "result1"))
-def forward(gates, weight, hidden, extra=None, kind: str = "", sizes: tuple = (), reverse: bool = False):
-    """(states (N + R, H), beside) of all steps. `gates` (R, G * H), what the input contributes, becomes the gates.
+def _gates_layout(like, rows, columns):
+    """(rows, columns), a cache line between rows whose starts would all fall into the same few sets of the cache."""
+    size = like.dtype.itemsize
+    pitch = columns + (64 // size if columns * size % 2048 == 0 else 0)
+    return layout(like.dtype, (rows, columns), (pitch, 1), like.device)
 
-    extra: memory (N, H) of an LSTM, beside being all memories (N + R, H); bias (H,) or None of what the state of a GRU
-    contributes to the candidate, beside (R, H) being that. The start stands first, or last when `reverse`.
+
+@scan(name="_recurrent_forward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
+def forward(data, w_ih, w_hh, hidden, bias=None, extra=None, kind: str = "", sizes: tuple = (), reverse: bool = False):
+    """(gates (R, G * H), states (N + R, H), beside) of all steps of data (R, I).
+
+    bias: of what the input contributes. extra: memory (N, H) of an LSTM, beside being all memories (N + R, H); bias
+    (H,) or None of what the state of a GRU contributes to the candidate, beside (R, H) being that. The start stands
+    first, or last when `reverse`.
     """
-    (n, width), rows = hidden.shape, gates.shape[0]
-    states = layout(gates.dtype, (n + rows, width), None, gates.device)
-    beside = {"lstm": states, "gru": layout(gates.dtype, (rows, width), None, gates.device)}.get(
-        kind, layout(gates.dtype, (0,), None, gates.device))
-    return _request("forward", kind, (gates, weight, hidden, extra), [states, beside], width, sizes, reverse)
+    (n, width), rows = hidden.shape, data.shape[0]
+    gates = _gates_layout(data, rows, w_ih.shape[0])
+    states = layout(data.dtype, (n + rows, width), None, data.device)
+    beside = {"lstm": states, "gru": layout(data.dtype, (rows, width), None, data.device)}.get(
+        kind, layout(data.dtype, (0,), None, data.device))
+    return _request("forward", kind, (data, w_ih, w_hh, hidden, bias, extra), [gates, states, beside], width, sizes,
+                    reverse)
 
 
 @scan(name="_recurrent_backward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
@@ -38,8 +50,8 @@ def backward(grad, gates, states, weight, beside=None, grad_memory=None, kind: s
              reverse: bool = False):
     """(gradient of what the input contributes (R, G * H), of the memory or direct one of the state (N, H), GRU: of what
     the state contributes (R, G * H)); grad and grad_memory (R, H) reach the states and memories after each step."""
-    rows, width = grad.shape
-    grads = layout(grad.dtype, gates.shape, None, grad.device)
+    width = grad.shape[1]
+    grads = _gates_layout(grad, *gates.shape)
     nothing = layout(grad.dtype, (0,), None, grad.device)
     direct = layout(grad.dtype, (sizes[0], width), None, grad.device) if kind in ("lstm", "gru") else nothing
     return _request("backward", kind, (grad, gates, states, weight, beside, grad_memory),
@@ -150,11 +162,11 @@ def layer(tensors, data, hidden, w_ih, w_hh, kind: str, sizes: tuple, reverse: b
         bias[:2 * width] += b_hh[:2 * width]
     else:
         bias = b_ih + b_hh
-    gates = linear.call(data, w_ih, bias)
     extra = memory.contiguous() if kind == "lstm" else None
     if kind == "gru" and b_hh is not None:
         extra = b_hh[2 * width:].contiguous()
-    states, beside = forward.call(gates, w_hh.contiguous(), hidden.contiguous(), extra, kind, sizes, reverse)
+    given = (x.contiguous() for x in (data, w_ih, w_hh, hidden))
+    gates, states, beside = forward.call(*given, bias, extra, kind, sizes, reverse)
     own = layout(data.dtype, (data.shape[0], width), None, data.device)
     skipped = 0 if reverse else n * width * data.dtype.itemsize
     after = [alias(x, own, skipped) for x in ((states, beside) if kind == "lstm" else (states,))]
