@@ -244,3 +244,15 @@ def test_map_location(tmp_path):
     for where in ("cpu", nt.device("cpu"), {"cpu": "cpu"}, keep):
         assert nt.load(path, map_location=where).tolist() == [1.0, 1.0]
     assert seen == ["cpu"]
+
+
+def test_storages_are_saved_with_the_tensors_that_view_them(tmp_path):
+    path = tmp_path / "storages.pt"
+    x = nt.arange(4.0)
+    nt.save({"x": x, "elements": x.storage(), "bytes": nt.UntypedStorage([1, 2])}, path)
+    loaded = nt.load(path)
+    assert isinstance(loaded["elements"], nt.FloatStorage) and loaded["elements"].tolist() == x.tolist()
+    loaded["elements"][0] = 9
+    assert loaded["x"][0] == 9 and loaded["bytes"].tolist() == [1, 2]
+    with pytest.raises(RuntimeError, match="different types"):
+        nt.save([x, x.untyped_storage()], path)

@@ -39,11 +39,12 @@ class StorageType(NamedTuple):
     dtype_name: str | None
 
 
-class LoadedStorage:
-    """The bytes of a storage in a file as a flat tensor, and the dtype that its class says."""
+class LoadedStorage(numbatorch.TypedStorage):
+    """A storage in a file, as a flat tensor, and the dtype that its class says."""
 
     def __init__(self, flat: Any, dtype: Any):
-        self.flat, self.dtype = flat, dtype
+        super().__init__(wrap_storage=flat.untyped_storage(), dtype=dtype)
+        self.flat = flat
 
     def view(self, dtype: Any, offset: int, shape: Any, stride: Any) -> Any:
         """A tensor over part of the storage; RuntimeError when it would reach outside."""

@@ -81,6 +81,10 @@ class _CheckpointMixin:
                 self.write(self.get(known[0]))  # type: ignore[attr-defined]
             else:
                 self.save_reduce(*self._recipe(obj), obj=obj)  # type: ignore[attr-defined]
+        elif isinstance(obj, (numbatorch.TypedStorage, numbatorch.UntypedStorage)):
+            dtype = getattr(obj, "dtype", numbatorch.uint8)
+            named = isinstance(obj, numbatorch.TypedStorage)
+            self.save(self._reference(obj.untyped(), dtype, named, f"of {len(obj)} elements"))
         else:
             super().save(obj, save_persistent_id)  # type: ignore[misc]
 
@@ -133,9 +137,17 @@ class _CheckpointMixin:
                 f"save: a tensor on device {obj.device} (shape {tuple(obj.shape)}) cannot be written, "
                 f"only tensors on the CPU: call .cpu() first"
             )
-        storage = obj.untyped_storage()
-        name = dtype_name(obj.dtype)
-        typed = name in STORAGE_OF_DTYPE
+        typed = dtype_name(obj.dtype) in STORAGE_OF_DTYPE
+        reference = self._reference(obj.untyped_storage(), obj.dtype, typed, f"shape {tuple(obj.shape)}")
+        place: tuple = (obj.storage_offset(), tuple(obj.shape), tuple(obj.stride()), obj.requires_grad, OrderedDict())
+        if typed:
+            return _Call(torch_name("torch._utils", "_rebuild_tensor_v2"), (reference, *place))
+        return _Call(torch_name("torch._utils", "_rebuild_tensor_v3"), (reference, *place, obj.dtype))
+
+    def _reference(self, storage: Any, dtype: Any, typed: bool, what: str) -> _Reference:
+        """The storage as the pickle names it: by the class of its dtype, or as bytes."""
+        name = dtype_name(dtype)
+        typed = typed and name in STORAGE_OF_DTYPE
         class_name = torch_name("torch", STORAGE_OF_DTYPE[name]) if typed else _UNTYPED
         size = storage.nbytes()
         # Without bytes there is no address to know the storage by; then nothing can be shared either.
@@ -144,15 +156,11 @@ class _CheckpointMixin:
         if saved_class is not class_name:
             raise RuntimeError(
                 f"save: cannot save multiple tensors or storages that view the same data as different types "
-                f"({saved_class.name} and {class_name.name}, shape {tuple(obj.shape)}): clone() one of them"
+                f"({saved_class.name} and {class_name.name}, {what}): clone() one of them"
             )
         self.storages[key] = storage
-        elements = size // obj.element_size() if typed else size
-        reference = _Reference(("storage", class_name, key, "cpu", elements))
-        place: tuple = (obj.storage_offset(), tuple(obj.shape), tuple(obj.stride()), obj.requires_grad, OrderedDict())
-        if typed:
-            return _Call(torch_name("torch._utils", "_rebuild_tensor_v2"), (reference, *place))
-        return _Call(torch_name("torch._utils", "_rebuild_tensor_v3"), (reference, *place, obj.dtype))
+        elements = size // dtype.itemsize if typed else size
+        return _Reference(("storage", class_name, key, "cpu", elements))
 
 
 def _sparse_parts(tensor: Any) -> tuple:
