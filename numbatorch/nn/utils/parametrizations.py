@@ -57,14 +57,14 @@ class _SpectralNorm(Module):
             v = weight.new_empty(matrix.shape[1]).normal_(0, 1)
             self.register_buffer("_u", normalize(u, dim=0, eps=eps))
             self.register_buffer("_v", normalize(v, dim=0, eps=eps))
-            power_iterations(matrix.detach(), self._u, self._v, 15, eps)
+            power_iterations(matrix.detach().t(), self._v, self._u, 15, eps)
 
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
             return normalize(weight, dim=0, eps=self.eps)
         matrix = as_matrix(weight, self.dim)
         if self.training:
-            power_iterations(matrix.detach(), self._u, self._v, self.n_power_iterations, self.eps)
+            power_iterations(matrix.detach().t(), self._v, self._u, self.n_power_iterations, self.eps)
         u, v = self._u.clone(), self._v.clone()
         return weight / u.vdot(matrix.mv(v))
 

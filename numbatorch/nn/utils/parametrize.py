@@ -68,8 +68,8 @@ class ParametrizationList(ModuleList):
             raise ValueError("'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got "
                              f"{type(inverse).__name__}")
         self.is_tensor = isinstance(inverse, Tensor)
-        self.ntensors = 1 if self.is_tensor else len(inverse)
-        if self.is_tensor:
+        self.ntensors = 1 if isinstance(inverse, Tensor) else len(inverse)
+        if isinstance(inverse, Tensor):
             if not unsafe and original.dtype is not inverse.dtype:
                 raise ValueError(f"When `right_inverse` outputs one tensor, it may not change the "
                                  "dtype.\noriginal.dtype: "
@@ -90,7 +90,8 @@ class ParametrizationList(ModuleList):
             if not isinstance(value, Tensor):
                 raise ValueError(f"A parametrization must return a tensor. Got {type(value).__name__}.")
             if value.shape != shape:
-                raise ValueError("Registering a parametrization may not change the shape of the tensor, unless `unsafe` "
+                raise ValueError("Registering a parametrization may not change the shape of the tensor, unless "
+                                 "`unsafe` "
                                  f"flag is enabled.\nunparametrized shape: {shape}\nparametrized shape: {value.shape}")
             if value.dtype is not original.dtype:
                 raise ValueError(f"Registering a parametrization may not change the dtype of the tensor, unless "

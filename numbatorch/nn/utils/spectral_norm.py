@@ -18,7 +18,7 @@ def default_dim(module):
 
 
 def power_iterations(matrix, u, v, count, eps):
-    """Improve the estimates of the first singular vectors, in place."""
+    """Improve the estimates of the first singular vectors, in place; v first."""
     with no_grad():
         for _ in range(count):
             v.copy_(normalize(matrix.t().mv(u), dim=0, eps=eps))
