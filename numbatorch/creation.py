@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from . import autograd, dtypes
-from .device import CPU, device as device_type, usable
+from .device import CPU, current, usable
 from .layout import layout, span
 from .ops.declare import OPS
 from .storage import BorrowedStorage, Storage, UntypedStorage
@@ -146,7 +146,7 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
     if layout is not None and layout is not strided:
         return _sparse("zeros", _shape("zeros", size), layout, dtype, device, requires_grad)
     try:
-        own = _zero_layouts.get((size, dtype or dtypes._default, device or device_type._default))
+        own = _zero_layouts.get((size, dtype or dtypes._default, device or current.default))
     except TypeError:  # a list of sizes
         own = None
     if own is None:
@@ -163,7 +163,7 @@ def _zero_layout(size, dtype, device):
     if not any(isinstance(n, list) for n in size):
         if len(_zero_layouts) > 10_000:
             _zero_layouts.clear()
-        _zero_layouts[size, dtype or dtypes._default, device or device_type._default] = own
+        _zero_layouts[size, dtype or dtypes._default, device or current.default] = own
     return own
 
 

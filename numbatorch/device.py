@@ -1,5 +1,7 @@
 """Where a tensor lives: `device("cpu")`. Interned, so that devices compare by identity."""
 
+import threading
+
 from .errors import NoAcceleratorError
 
 _TYPES = ("cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia "
@@ -15,8 +17,6 @@ class device:
 
     __slots__ = ("type", "index")
     _known: dict = {}
-    _default: "device"  # where tensors are made that are not told a device
-    _outer: list = []  # the defaults outside of the `with` blocks that are open
 
     type: str
     index: int | None
@@ -50,12 +50,13 @@ class device:
         return found
 
     def __enter__(self):
-        device._outer.append(device._default)
-        device._default = CPU if self.type == "cpu" else self
+        current.outer = (current.default, *current.outer)
+        current.default = CPU if self.type == "cpu" else self
         return self
 
     def __exit__(self, *_):
-        device._default = device._outer.pop()
+        current.default, *outer = current.outer
+        current.outer = tuple(outer)
 
     def __repr__(self):
         return f"device(type={self.type!r}" + ("" if self.index is None else f", index={self.index}") + ")"
@@ -67,21 +68,31 @@ class device:
         return device, (self.type, self.index)
 
 
-CPU = device._default = device("cpu")
+CPU = device("cpu")
+
+
+class _Current(threading.local):
+    """Where this thread makes tensors that are not told a device, and the defaults outside of open `with` blocks."""
+
+    default = CPU
+    outer: tuple = ()
+
+
+current = _Current()
 
 
 def get_default_device():
-    """The device on which tensors are made that are not told one."""
-    return device._default
+    """The device on which this thread makes tensors that are not told one."""
+    return current.default
 
 
 def set_default_device(device):
-    """Make tensors on `device` from now on where none is given; None puts the CPU back.
+    """Make tensors of this thread on `device` from now on where none is given; None puts the CPU back.
 
     Making them raises RuntimeError where `device` is not available.
     """
     chosen = _device(device) if device is not None else CPU
-    _device._default = CPU if chosen.type == "cpu" else chosen
+    current.default = CPU if chosen.type == "cpu" else chosen
 
 
 _device = device
@@ -89,7 +100,7 @@ _device = device
 
 def usable(name, device):
     """The device of a call's argument, the default one for None; NoAcceleratorError, said by `name`, if not the CPU."""
-    chosen = _device._default if device is None else _device(device)
+    chosen = current.default if device is None else _device(device)
     if chosen.type != "cpu":
         raise NoAcceleratorError(f"{name}device {chosen} is not available in this build: only cpu")
     return CPU

@@ -241,3 +241,13 @@ def test_nested_tensors_and_their_layout_are_refused():
         with pytest.raises(TypeError, match="layout"):
             make(2, layout="strided")
     assert torch.rand(2, layout=torch.strided).layout is torch.strided
+
+
+def test_the_default_device_is_that_of_a_thread():
+    import threading
+    seen = []
+    with torch.device("meta"):
+        thread = threading.Thread(target=lambda: seen.append(torch.zeros(1).device.type))
+        thread.start()
+        thread.join()
+    assert seen == ["cpu"]
