@@ -13,7 +13,7 @@ from .. import dtypes
 from ..ops import OPS
 from ..ops.declare import Op
 from ..tensor import Tensor
-from . import facts, types
+from . import facts, pages, types
 
 _NOTE = "# Written from the op table by `python -m numbatorch.reference --write`: not to be edited.\n"
 _FORMATS = "from {}creation import layout_type as _layout_type, memory_format as _memory_format"
@@ -47,12 +47,20 @@ def function(name, op: Op, method=False, inplace=False):
     """Lines of an op as a function, or as a method of Tensor."""
     call = inspect.signature(op.call)
     indent = "    " if method else ""
+    said = f"In place: {pages.summary(op)}" if inplace else pages.summary(op)
     if op.signatures and not inplace:
-        return _overloads(name, [_signature(s, op, method) for s in op.signatures], indent)
+        lines = _overloads(name, [_signature(s, op, method) for s in op.signatures], indent)
+        return [*lines[:1], *_documented(lines[1], said, indent), *lines[2:]]
     given = list(call.parameters.values())
     text = types.parameters(given, op, method, out=not method and not inplace)
     kind = "Tensor" if inplace else types.result(op)
-    return [f"{indent}def {name}({text}) -> {kind}: ..."]
+    return _documented(f"{indent}def {name}({text}) -> {kind}: ...", said, indent)
+
+
+def _documented(line, text, indent):
+    """A definition with a text about it, for editors to show."""
+    text = text.replace("\\", "\\\\").replace('"', "'")
+    return [line.removesuffix(" ..."), f'{indent}    """{text}."""']
 
 
 def _overloads(name, texts, indent=""):
