@@ -14,9 +14,10 @@ sparse_bsc  as csc, counting blocks                           (*batch, nnz, *blo
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..creation import arange, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr
+from ..dtypes import int64
 from ..interception import CustomLayout
 from ..layout import contiguous_strides, layout
 from ..ops.declare import OPS
@@ -27,6 +28,15 @@ BLOCK_FORMATS = (sparse_bsr, sparse_bsc)
 COMPRESSED = (sparse_csr, sparse_csc, sparse_bsr, sparse_bsc)
 TITLES = {"strided": "Strided", "sparse_coo": "Sparse", "sparse_csr": "SparseCsr", "sparse_csc": "SparseCsc",
           "sparse_bsr": "SparseBsr", "sparse_bsc": "SparseBsc"}
+
+
+class Lines(NamedTuple):
+    """A matrix read by rows (or columns): line i has places[begins[i]:begins[i + 1]], of the values at `order` (all of
+    them in their own order when None)."""
+
+    begins: Any
+    places: Any
+    order: Any
 
 
 class Pattern:
@@ -131,6 +141,25 @@ class Pattern:
             found = found + (arange(batches) * each).repeat_interleave(self.nnz)
         return found
 
+    def lines(self, by_rows):
+        """The Lines of a matrix without blocks. What has to be sorted is kept: a graph that is used in every step is
+        sorted once."""
+        return self.derive("rows" if by_rows else "columns", lambda: self._lines(by_rows))
+
+    def _lines(self, by_rows):
+        if not self.is_coo and self.by_rows == by_rows:
+            return Lines(*(i.contiguous() for i in self.indices), None)
+        if self.is_coo:
+            own, other = (self.indices[0][0 if by_rows else 1], self.indices[0][1 if by_rows else 0])
+        else:
+            own, other = self.indices[1].to(int64), self.major()
+        own, other, order = own.contiguous(), other.contiguous(), None
+        if not (self.is_coo and self.coalesced and by_rows):
+            own, order = OPS["sort"].call(own, stable=True)
+            other = take(other, order)
+        counts = own.bincount(None, self.shape[0 if by_rows else 1])
+        return Lines(OPS["cat"].call([counts.new_zeros((1,)), counts.cumsum(0)]), other, order)
+
     def with_(self, shape=None, indices=None, dense_dim=None, coalesced=None):
         """The pattern with some fields replaced."""
         return Pattern(self.format, shape or self.shape, indices or self.indices,
@@ -142,7 +171,7 @@ class SparseLayout(CustomLayout):
     """The layout of a sparse tensor. Calls go to the handlers of this package, by the name of the op."""
 
     __slots__ = ("pattern",)
-    priority = 1
+    priority = 1000  # before transforms: handlers work on values, which may be batched or dual themselves
     pattern: Pattern
 
     def __init__(self, pattern, dtype, device):

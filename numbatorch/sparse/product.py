@@ -1,10 +1,7 @@
 """Matrix products with sparse operands.
 
-A pattern is read by rows or by columns, whichever a product needs; what has to be sorted for that is kept with the
-pattern, so that a graph that is used in every step is sorted once. Gradients of products are products again.
+The loops, and how they undo each other in gradients, are in ops/compressed.py.
 """
-
-from typing import Any, NamedTuple
 
 from ..autograd.modes import no_grad
 from ..autograd.node import FunctionRule, attach, edge, new_node, records
@@ -17,76 +14,18 @@ from .pattern import BLOCK_FORMATS, TITLES, Pattern, handles, is_sparse, take
 from .tensor import assemble, flat_values, make, pick, recorded_values, replace
 
 
-class Lines(NamedTuple):
-    """A pattern read by rows (or columns): line i has places[begins[i]:begins[i + 1]], of the values at `order`."""
-
-    begins: Any
-    places: Any
-    order: Any
-
-
-def lines(pattern, by_rows):
-    """The Lines of a matrix pattern without blocks."""
-    return pattern.derive("rows" if by_rows else "columns", lambda: _lines(pattern, by_rows))
-
-
-def _lines(pattern, by_rows):
-    if not pattern.is_coo and pattern.by_rows == by_rows:
-        return Lines(*(i.contiguous() for i in pattern.indices), None)
-    if pattern.is_coo:
-        own, other = (pattern.indices[0][0 if by_rows else 1], pattern.indices[0][1 if by_rows else 0])
-    else:
-        own, other = pattern.indices[1].to(int64), pattern.major()
-    own, other, order = own.contiguous(), other.contiguous(), None
-    if not (pattern.is_coo and pattern.coalesced and by_rows):
-        own, order = OPS["sort"].call(own, stable=True)
-        other = take(other, order)
-    counts = own.bincount(None, pattern.shape[0 if by_rows else 1])
-    return Lines(OPS["cat"].call([counts.new_zeros((1,)), counts.cumsum(0)]), other, order)
-
-
 def _conj(x):
     return x.conj() if x._layout.dtype.is_complex else x
 
 
-def _record(name, result, run, *operands, saved=None):
-    """Hang a node on a result; run(saved, gradient, wanted) gives the gradient of operand number `wanted`."""
-    def gradients(node, grads):
-        saved = node.unpack()
-        return [None if e is None else run(saved, grads[0], k) for k, e in enumerate(node.edges)]
-    attach(result, new_node(FunctionRule(name, gradients), Layouts((result._layout,)), [edge(x) for x in operands],
-                            operands if saved is None else saved))
-    return result
-
-
 def multiply(pattern, by_rows, values, dense):
     """matrix @ dense, or its transpose @ dense, for values (nnz) at a pattern: (R, C) @ (C, P) -> (R, P)."""
-    if dense._layout.strides[1] != 1 and dense._layout.shape[1] > 1:
-        dense = dense.contiguous()
-    begins, places, order = lines(pattern, by_rows)
-    result = OPS["_compressed_mm"].call(begins, places, values.detach().contiguous(), dense.detach(), order)
-    if not records(values, dense):
-        return result
-
-    def run(saved, grad, wanted):
-        values, dense = saved
-        if wanted:
-            return multiply(pattern, not by_rows, _conj(values), grad)
-        return dots(pattern, by_rows, grad, _conj(dense))
-    return _record("SparseMmBackward0", result, run, values, dense)
+    return OPS["_sparse_mm"].call(values, dense, pattern, by_rows)
 
 
 def dots(pattern, by_rows, left, right):
     """left @ right.T at the places of a pattern: (R, K), (C, K) -> (nnz)."""
-    begins, places, order = lines(pattern, by_rows)
-    result = OPS["_compressed_dot"].call(begins, places, left.detach(), right.detach(), order)
-    if not records(left, right):
-        return result
-
-    def run(saved, grad, wanted):
-        left, right = saved
-        return multiply(pattern, by_rows != bool(wanted), grad, _conj(left if wanted else right))
-    return _record("SampledProductBackward0", result, run, left, right)
+    return OPS["_sparse_dots"].call(left, right, pattern, by_rows)
 
 
 def _matrix(name, tensor):
@@ -131,7 +70,7 @@ def _sparse_product(left, right):
     a, a_values = _matrix("mm", left)
     b, b_values = _matrix("mm", right)
     rows, columns = a.shape[0], b.shape[1]
-    begins, places, order = lines(b, True)
+    begins, places, order = b.lines(True)
     cells = a.cells()
     row, middle = cells // max(a.shape[1], 1), cells % max(a.shape[1], 1)
     starts = take(begins.to(int64), middle)
@@ -318,7 +257,12 @@ def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
             if wanted == 1:
                 return multiply(pattern, True, weights, _conj(right).t())
             return multiply(pattern, False, weights, _conj(left)).t()
-        _record("SparseSampledAddmmBackward0", result, run, input, mat1, mat2, saved=(mat1, mat2))
+        def gradients(node, grads):
+            saved = node.unpack()
+            return [None if e is None else run(saved, grads[0], k) for k, e in enumerate(node.edges)]
+        rule = FunctionRule("SparseSampledAddmmBackward0", gradients)
+        edges = [edge(x) for x in (input, mat1, mat2)]
+        attach(result, new_node(rule, Layouts((result._layout,)), edges, (mat1, mat2)))
     if out is None:
         return result
     if records(input, mat1, mat2, out):
@@ -343,7 +287,7 @@ def reduced_mm(mat1, mat2, reduce):
     if reduce == "sum":
         return mm(mat1, mat2)
     pattern, values = _matrix("sparse.mm", mat1)
-    begins, places, _ = lines(pattern, True)
+    begins, places, _ = pattern.lines(True)
     if reduce == "mean":
         count = (begins[1:] - begins[:-1]).clamp(min=1).to(mat1.dtype).unsqueeze(1)
         return mm(mat1, mat2) / count

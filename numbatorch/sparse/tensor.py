@@ -8,6 +8,7 @@ import math
 
 from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, attach, edge, new_node
+from ..layout import Layout
 from ..ops.declare import OPS
 from ..recording import Layouts, check_inplace
 from ..subclassing import disabled_torch_function
@@ -171,10 +172,15 @@ class SparseTensor(Tensor):
         return id(self)
 
 
+def _is_wrapped(values):
+    """Whether a transform (vmap, jvp) runs on the values: they then keep their own history."""
+    return values._layout.__class__ is not Layout
+
+
 def make(pattern, values):
     """A sparse tensor outside the tape."""
     result = _new(SparseTensor)
-    result._stored = values if not values._needs_grad else values.detach()
+    result._stored = values.detach() if values._needs_grad and not _is_wrapped(values) else values
     result._layout = SparseLayout(pattern, values._layout.dtype, values._layout.device)
     return result
 
@@ -191,7 +197,7 @@ def rebuild(format_name, shape, indices, values, dense_dim, block, coalesced, re
 def assemble(pattern, values, name="SparseBackward0"):
     """A sparse tensor of values that may have a history."""
     result = make(pattern, values)
-    if values._needs_grad and mode.enabled and values._layout.dtype.category >= 2:
+    if values._needs_grad and mode.enabled and values._layout.dtype.category >= 2 and not _is_wrapped(values):
         rule = FunctionRule(name, lambda node, grads: [pick(grads[0], pattern)])
         attach(result, new_node(rule, Layouts((result._layout,)), [edge(values)], ()))
     return result
