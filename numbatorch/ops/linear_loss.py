@@ -51,21 +51,20 @@ def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weig
     ignored = -100 if ignore_index is None else ignore_index
     loss = functools.partial(_loss, weight=weight, ignore_index=ignored, label_smoothing=label_smoothing)
     if options is None or input.ndim == 1 or target.shape[:1] != input.shape[:1] or input.shape[0] == 0:
-        return loss(input, linear_weight, linear_bias, target, reduction=reduction)
+        return loss(_logits(input, linear_weight, linear_bias), target, reduction=reduction)
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"linear_cross_entropy: {reduction} is not a valid value for reduction")
     n, features = input.shape
     plan = options.resolve(n, features, linear_weight.shape[0], input.dtype)
     if target.requires_grad or (weight is not None and weight.requires_grad):
         # Chunks give gradients to the three operands of the linear layer.
-        return loss(input, linear_weight, linear_bias, target, reduction=reduction)
+        return loss(_logits(input, linear_weight, linear_bias), target, reduction=reduction)
     kind = "none" if reduction == "none" else "sum"
     losses = _chunked().apply(input, linear_weight, linear_bias, target, functools.partial(loss, reduction=kind), plan)
     return losses / _share(target, weight, ignored, n).to(losses.dtype) if reduction == "mean" else losses
 
 
-def _loss(input, linear_weight, linear_bias, target, *, weight, reduction, ignore_index, label_smoothing):
-    logits = _logits(input, linear_weight, linear_bias)
+def _loss(logits, target, *, weight, reduction, ignore_index, label_smoothing):
     if weight is not None and weight.dtype is not logits.dtype:
         weight = weight.to(logits.dtype)
     if target.is_floating_point() and target.dtype is not logits.dtype:
@@ -99,7 +98,7 @@ def _chunked():
             ctx.save_for_backward(input, linear_weight, linear_bias, target)
             ctx.loss, ctx.plan = loss, plan
             weights = _wide(plan, linear_weight, linear_bias)
-            parts = [loss(_wide(plan, input[rows])[0], *weights, target[rows]).to(plan.sum_dtype)
+            parts = [loss(_logits(*_wide(plan, input[rows]), *weights), target[rows]).to(plan.sum_dtype)
                      for rows in _chunks(input, plan)]
             if parts[0].ndim:
                 return OPS["cat"].call(parts).to(input.dtype)
@@ -108,36 +107,43 @@ def _chunked():
         @staticmethod
         def backward(ctx, grad_result):
             input, linear_weight, linear_bias, target = ctx.saved_tensors
-            plan = ctx.plan
+            plan, (needs_input, needs_weight, needs_bias, *_) = ctx.plan, ctx.needs_input_grad
             if is_grad_enabled():  # gradients of gradients go through all logits
-                given = [t for t, need in zip((input, linear_weight, linear_bias), ctx.needs_input_grad, strict=False)
-                         if need]
-                whole = ctx.loss(input, linear_weight, linear_bias, target)
-                found = list(grad(whole, given, grad_result.to(whole.dtype), create_graph=True))
+                whole = ctx.loss(_logits(input, linear_weight, linear_bias), target)
+                layer = zip((input, linear_weight, linear_bias), ctx.needs_input_grad, strict=False)
+                found = list(grad(whole, [t for t, need in layer if need], grad_result.to(whole.dtype),
+                                  create_graph=True))
                 return tuple(found.pop(0) if need else None for need in ctx.needs_input_grad)
-            layer = [linear_weight] if linear_bias is None else [linear_weight, linear_bias]
-            needs = ctx.needs_input_grad[:1 + len(layer)]
-            wide = [w.detach().requires_grad_(need)
-                    for w, need in zip(_wide(plan, *layer), needs[1:], strict=True)]
-            rows_grad = input.new_empty(input.shape) if needs[0] else None
-            sums = [w.new_zeros(w.shape, dtype=plan.sum_dtype) if need else None
-                    for w, need in zip(wide, needs[1:], strict=True)]
+            wide_weight, wide_bias = _wide(plan, linear_weight, linear_bias)
+            flat = wide_weight.reshape(-1, wide_weight.shape[-1])  # (C d1 ..., E)
+            of_input = input.new_empty(input.shape) if needs_input else None
+            of_weight = flat.new_zeros(flat.shape, dtype=plan.sum_dtype) if needs_weight else None
+            of_bias = flat.new_zeros(flat.shape[:1], dtype=plan.sum_dtype) if needs_bias else None
             for rows in _chunks(input, plan):
-                x = _wide(plan, input[rows].detach())[0].detach().requires_grad_(needs[0])
+                x, = _wide(plan, input[rows])
+                logits = _logits(x, wide_weight, wide_bias).requires_grad_()
                 with enable_grad():
-                    part = ctx.loss(x, wide[0], wide[1] if len(wide) > 1 else None, target[rows])
-                wanted = [t for t, need in zip((x, *wide), needs, strict=True) if need]
+                    part = ctx.loss(logits, target[rows])
                 outer = grad_result[rows] if part.ndim else grad_result
-                found = list(grad(part, wanted, outer.to(part.dtype)))
-                if needs[0]:
-                    rows_grad[rows] = found.pop(0).to(input.dtype)
-                for total in sums:
-                    if total is not None:
-                        total.add_(found.pop(0).to(plan.sum_dtype))
-            given = [None if s is None else s.to(w.dtype) for s, w in zip(sums, layer, strict=True)]
-            return rows_grad, given[0], given[1] if len(given) > 1 else None, None, None, None
+                slopes = grad(part, logits, outer.to(part.dtype))[0].reshape(-1, flat.shape[0])  # (rows, C d1 ...)
+                if needs_input:
+                    of_input[rows] = slopes.matmul(flat).to(input.dtype)
+                if needs_weight:
+                    _add_product(of_weight, slopes.t(), x)
+                if needs_bias:
+                    of_bias.add_(slopes.sum(0, dtype=plan.sum_dtype))
+            return (of_input, None if of_weight is None else of_weight.to(linear_weight.dtype).reshape(
+                linear_weight.shape), None if of_bias is None else of_bias.to(linear_bias.dtype).reshape(
+                linear_bias.shape), None, None, None)
 
     return ChunkedLinearCrossEntropy
+
+
+def _add_product(total, a, b):
+    if total.dtype is a.dtype:
+        total.addmm_(a, b)
+    else:
+        total.add_(a.matmul(b).to(total.dtype))
 
 
 def _wide(plan, *tensors):

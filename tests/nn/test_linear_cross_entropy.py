@@ -92,7 +92,9 @@ def test_sums_of_halves_are_kept_wide():
 
 def test_rows_of_a_chunk():
     plan = OPTIONS().resolve(64, 4, 10, nt.float32)
-    assert plan == (16, None, nt.float32)  # "aspect_ratio:2": half of 32
+    assert plan == (16, None, nt.float32)  # half of 32
+    assert OPTIONS().resolve(1024, 128, 16000, nt.float32).rows == 64  # not 4, which are slow
+    assert OPTIONS(chunking_method="aspect_ratio:2").resolve(1024, 128, 16000, nt.float32).rows == 8
     assert OPTIONS().resolve(64, 4, 10, nt.bfloat16) == (32, nt.float32, nt.float32)
     assert OPTIONS(chunking_method="aspect_ratio").resolve(10, 100, 5, nt.float32).rows == 10
     assert OPTIONS(chunking_method=None).resolve(10, 4, 5, nt.float32).rows == 10
