@@ -147,10 +147,24 @@ def test_outputs_without_gradients_must_not_depend_on_inputs():
         gradcheck(lambda a: (a * 2, a.detach() * 3), (values(2),))
 
 
-@pytest.mark.parametrize("option", ["check_forward_ad", "check_batched_grad", "check_batched_forward_grad"])
-def test_what_is_not_there_is_refused(option):
-    with pytest.raises(NotImplementedError, match=option):
-        gradcheck(torch.sin, (values(2),), **{option: True})
+def test_forward_mode_and_batches():
+    options = {"check_forward_ad": True, "check_batched_grad": True, "check_batched_forward_grad": True}
+    z = torch.complex(values(3).detach(), values(3).detach() + 0.5).requires_grad_()
+    for fast in (False, True):
+        assert gradcheck(lambda a, b: (a @ b, a.sin().sum()), (values(2, 3), values(3)), fast_mode=fast, **options)
+        assert gradcheck(lambda z: z * z.conj() + z.exp(), (z,), fast_mode=fast, **options)
+        assert gradcheck(torch.tanh, (values(3),), check_forward_ad=True, check_backward_ad=False, fast_mode=fast)
+        assert gradgradcheck(lambda a, b: (a * b).sin(), (values(3), values(3)), fast_mode=fast,
+                             check_batched_grad=True, check_fwd_over_rev=True)
+
+
+def test_wrong_tangents_are_found(monkeypatch):
+    from numbatorch.autograd import gradcheck_modes
+    right = gradcheck_modes._tangent
+    monkeypatch.setattr(gradcheck_modes, "_tangent", lambda *args: 2 * right(*args))
+    for fast in (False, True):
+        with pytest.raises(GradcheckError, match="in forward mode"):
+            gradcheck(torch.tanh, (values(3),), check_forward_ad=True, fast_mode=fast)
 
 
 def test_inputs_must_not_share_memory_with_themselves():
