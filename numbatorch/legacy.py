@@ -3,6 +3,8 @@
 PyTorch's way to name a dtype before it had dtypes. isinstance() asks for the dtype; calling makes a tensor or storage.
 """
 
+import numpy as np
+
 from . import dtypes
 from .device import CPU, usable
 from .layout import layout
@@ -47,7 +49,7 @@ class TypedStorage:
         if isinstance(at, slice):
             raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
         if not isinstance(at, int):
-            raise TypeError(f"can't index a {type(self).__name__} with {type(at).__name__}")
+            raise RuntimeError(f"can't index a {type(self).__name__} with {type(at).__name__}")
         if not -len(self) <= at < len(self):
             raise IndexError(f"index {at} out of range for storage of size {len(self)}")
         return at
@@ -204,14 +206,14 @@ class _TensorKind(type):
     def __instancecheck__(cls, instance):
         return isinstance(instance, Tensor) and instance.dtype is cls.dtype
 
-    def __call__(cls, *data, device=None):
-        return construct(cls.dtype, data, device)
+    def __call__(cls, *data, size=None, device=None):
+        return construct(cls.dtype, data if size is None else (*data, Size(size)), device)
 
 
 def construct(dtype, data, device=None):
     """A tensor of `dtype` as the typed constructors make it: of sizes, a sequence, an array, a tensor or a storage."""
     usable("", device)
-    if not data or isinstance(data[0], (int, Size)):
+    if not data or isinstance(data[0], (int, Size, np.integer)):
         return empty_layout(layout(dtype, _sizes(data)))
     if len(data) > 1:
         raise TypeError(f"new(): expected sizes or one sequence, tensor or storage, got {len(data)} arguments, the "
@@ -229,10 +231,12 @@ def construct(dtype, data, device=None):
     if isinstance(given, str):
         raise TypeError(f"new(): invalid data type '{type(given).__name__}'")
     from .creation import tensor
-    if not hasattr(given, "__array__") and not hasattr(given, "__getitem__"):
+    if isinstance(given, dict) or not (hasattr(given, "__array__") or hasattr(given, "__getitem__")):
         raise TypeError(f"new(): data must be a sequence (got {type(given).__name__})")
-    if isinstance(given, (list, tuple)) and dtype.category < dtypes.FLOAT:
-        return tensor(given).to(dtype)  # LongTensor([1.5]) cuts off, which tensor() refuses
+    if dtype.category < dtypes.FLOAT and isinstance(given, (list, tuple)):
+        made = tensor(given)
+        if made.dtype.category == dtypes.FLOAT:
+            return made.to(dtype)  # LongTensor([1.5]) cuts off, which tensor() refuses
     return tensor(given, dtype=dtype)
 
 

@@ -24,6 +24,8 @@ def test_typed_constructors_refuse():
         torch.FloatTensor(torch.tensor([1, 2]))
     with pytest.raises(TypeError, match="sequence"):
         torch.FloatTensor(2.5)
+    with pytest.raises(RuntimeError, match="overflow"):
+        torch.ByteTensor([300])
     with pytest.raises(TypeError, match="invalid data type 'str'"):
         torch.FloatTensor("a")
     with pytest.raises(RuntimeError, match="cuda"):
