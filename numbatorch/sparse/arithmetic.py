@@ -14,8 +14,7 @@ from .tensor import assemble, flat_values, pick, recorded_values, replace, same_
 
 _LINEAR = "neg positive conj conj_physical resolve_conj resolve_neg real imag"
 _ZERO_AT_ZERO = ("abs asin asinh atan atanh ceil deg2rad erf erfinv expm1 floor frac isinf isnan isneginf isposinf "
-                 "log1p "
-                 "nan_to_num rad2deg relu round sgn sign signbit sin sinh sqrt square tan tanh trunc")
+                 "log1p nan_to_num rad2deg relu round sgn sign signbit sin sinh sqrt square tan tanh trunc")
 
 
 def _op(name):
@@ -88,8 +87,7 @@ def _sum(name, input, other, alpha):
         return OPS["add"].call(input, to_dense(other), alpha=alpha)
     if input._pattern.is_coo != other._pattern.is_coo:
         raise RuntimeError(f"{name}: expected operands of one layout, got {input.layout} and {other.layout}: convert "
-                           "one "
-                           f"of them")
+                           "one of them")
     a, b = input._pattern, other._pattern
     if a.dense_dim != b.dense_dim:
         raise RuntimeError(f"{name}: expected 'self' and 'other' to have same density, but 'self' has {a.sparse_dim} "
@@ -210,7 +208,7 @@ _PLAIN = _plain()
 def _divided(name, input, other):
     if not is_sparse(input):
         raise NotImplementedError(f"{name}: not implemented for a sparse divisor: it would divide by 0 where it has no "
-                                  f"values")
+                                  "values")
     if isinstance(other, Tensor) and (is_sparse(other) or other.ndim):
         raise RuntimeError(f"Sparse division requires a scalar or zero-dim dense tensor divisor (got shape "
                            f"{list(other.shape)} for divisor)")
@@ -236,8 +234,7 @@ def in_place(name, function, target, *rest):
     result = function(target, *rest)
     if is_sparse(result) != is_sparse(target):
         raise RuntimeError(f"{name}_: the result has layout {result.layout}, which does not fit into a tensor with "
-                           "layout "
-                           f"{target.layout}")
+                           f"layout {target.layout}")
     if not dtypes.can_cast(result.dtype, target.dtype):
         raise RuntimeError(f"{name}_: result type {result.dtype} can't be cast to the desired output type "
                            f"{target.dtype}")

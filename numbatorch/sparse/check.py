@@ -1,6 +1,7 @@
 """What index tensors must satisfy, checked where sparse tensors are made."""
 
 from ..dtypes import int32, int64
+from ..ops.declare import OPS
 from .pattern import BLOCK_FORMATS, COMPRESSED, TITLES
 
 
@@ -76,7 +77,7 @@ def shapes(name, format, first, second, compressed, plain, values):
                     f"got shape {list(compressed.shape)}")
     if compressed.ndim != plain.ndim:
         _fail(name, f"{first} and {second} dimensionalities must be equal but got {compressed.ndim} and {plain.ndim}, "
-                    f"respectively")
+                    "respectively")
     depth = compressed.ndim - 1
     blocks = 2 if format in BLOCK_FORMATS else 0
     if values.ndim < depth + 1 + blocks:
@@ -90,8 +91,7 @@ def shapes(name, format, first, second, compressed, plain, values):
                     f"values.shape[{depth}], but got {plain.shape[-1]}")
     if blocks and min(values.shape[depth + 1:depth + 3]) < 1:
         _fail(name, f"blocksize must be positive, but got {list(values.shape[depth + 1:depth + 3])} from values of "
-                    "shape "
-                    f"{list(values.shape)}")
+                    f"shape {list(values.shape)}")
 
 
 def sizes(name, pattern, first, batch, dense_shape):
@@ -108,8 +108,7 @@ def sizes(name, pattern, first, batch, dense_shape):
     for d, b in enumerate(pattern.block or ()):
         if shape[depth + d] % b:
             _fail(name, f"tensor shape[{depth + d}] (={shape[depth + d]}) must be divisible with blocksize[{d}] (={b}) "
-                        "as "
-                        f"defined by values shape")
+                        "as defined by values shape")
     major = pattern.grid[depth if pattern.by_rows else depth + 1]
     given = pattern.indices[0].shape[-1]
     if given != major + 1:
@@ -135,6 +134,27 @@ def bounds(name, pattern, first, second, low, high):
         _fail(name, f"`{first}[..., -1] == nnz` is not satisfied (nnz = {pattern.nnz}).")
     if bool((begins[..., 1:] < begins[..., :-1]).any()):
         _fail(name, f"`0 <= {first}[..., 1:] - {first}[..., :-1]` is not satisfied.")
+
+
+def extremes(numbers):
+    """(smallest, largest) of a tensor of ints; (0, -1) of none."""
+    if numbers._layout.numel == 0:
+        return 0, -1
+    low, high = OPS["_bounds"].call(numbers.contiguous())
+    return low.item(), high.item()
+
+
+def again(pattern):
+    """RuntimeError where index tensors that were changed in place name places outside of the tensor."""
+    if pattern.is_coo:
+        for d, row in enumerate(pattern.indices[0]):
+            low, high = extremes(row)
+            if low < 0 or high >= pattern.shape[d]:
+                _fail("sparse tensor", f"its indices were changed in place: for dim {d}, size is {pattern.shape[d]} "
+                                       f"but found index {low if low < 0 else high}")
+    else:
+        names = ("crow_indices", "col_indices") if pattern.by_rows else ("ccol_indices", "row_indices")
+        bounds("sparse tensor, its indices changed in place", pattern, *names, *extremes(pattern.indices[1]))
 
 
 def order(name, pattern, first, second):

@@ -7,19 +7,10 @@ Index tensors are always checked as far as kernels rely on it: shapes, and indic
 from .. import creation
 from ..creation import as_tensor, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr, zeros
 from ..dtypes import INTEGER, int32, int64
-from ..ops.declare import OPS
 from ..tensor import Tensor
 from . import check
 from .pattern import BLOCK_FORMATS, COMPRESSED, ROW_FORMATS, TITLES, Pattern, is_sparse
 from .tensor import assemble, make
-
-
-def _extremes(numbers):
-    """(smallest, largest) of a tensor of ints; (0, -1) of none."""
-    if numbers._layout.numel == 0:
-        return 0, -1
-    low, high = OPS["_bounds"].call(numbers.contiguous())
-    return low.item(), high.item()
 
 
 def _finish(pattern, values, requires_grad, name):
@@ -60,9 +51,8 @@ def sparse_coo_tensor(indices=None, values=None, size=None, *, dtype=None, devic
     sparse_dim, nnz = indices.shape
     if values.shape[0] != nnz:
         raise RuntimeError("sparse_coo_tensor: indices and values must have same nnz, but got nnz from indices: "
-                           f"{nnz}, "
-                           f"nnz from values: {values.shape[0]}")
-    bounds = [_extremes(row) for row in indices]
+                           f"{nnz}, nnz from values: {values.shape[0]}")
+    bounds = [check.extremes(row) for row in indices]
     for d, (low, _) in enumerate(bounds):
         if low < 0:
             raise RuntimeError(f"sparse_coo_tensor: found negative index {low} for dim {d}")
@@ -73,8 +63,7 @@ def sparse_coo_tensor(indices=None, values=None, size=None, *, dtype=None, devic
         shape = tuple(n.__index__() for n in size)
         if len(shape) != sparse_dim + len(dense_shape):
             raise RuntimeError("sparse_coo_tensor: 'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) "
-                               "= "
-                               f"{len(shape)}, sparse_dim = {sparse_dim}, dense_dim = {len(dense_shape)}")
+                               f"= {len(shape)}, sparse_dim = {sparse_dim}, dense_dim = {len(dense_shape)}")
         if any(n < 0 for n in shape):
             raise RuntimeError(f"sparse_coo_tensor: size must not be negative, got {list(shape)}")
         if shape[sparse_dim:] != dense_shape:
@@ -87,8 +76,7 @@ def sparse_coo_tensor(indices=None, values=None, size=None, *, dtype=None, devic
     pattern = Pattern(sparse_coo, shape, (indices,), len(dense_shape), None, nnz < 2 or bool(is_coalesced))
     if is_coalesced and check.wanted(check_invariants) and not check.in_order(pattern.cells()):
         raise RuntimeError("sparse_coo_tensor: cannot set is_coalesced to true if indices correspond to uncoalesced "
-                           "COO "
-                           "tensor: sort them and add equal ones up, or call .coalesce()")
+                           "COO tensor: sort them and add equal ones up, or call .coalesce()")
     return _finish(pattern, values, requires_grad, "SparseCooTensorWithDimsAndTensorsBackward0")
 
 
@@ -105,7 +93,7 @@ def compressed(name, format, compressed_indices, plain_indices, values, size, dt
     depth = len(batch)
     block = tuple(values.shape[depth + 1:depth + 3]) if format in BLOCK_FORMATS else None
     dense_shape = tuple(values.shape[depth + (1 if block is None else 3):])
-    low, high = _extremes(plain_indices)
+    low, high = check.extremes(plain_indices)
     if size is None:
         major, minor = compressed_indices.shape[-1] - 1, high + 1
         grid = (major, minor) if rows else (minor, major)

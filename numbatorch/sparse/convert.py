@@ -250,7 +250,7 @@ def target(name, tensor, sparse_dim=None, layout=None, blocksize=None, dense_dim
                            f"!={pattern.sparse_dim} is not supported")
     if layout is not sparse_coo and pattern.is_coo and pattern.sparse_dim != 2:
         raise RuntimeError(f"{name}: conversion from {title} to {goal} for input tensors with sparse_dim()!=2 is not "
-                           f"supported")
+                           "supported")
     if blocksize is not None:
         blocksize = _block(name, pattern.sparse_shape, blocksize)
     return reformat(tensor, layout, blocksize)
@@ -262,8 +262,7 @@ def _block(name, sparse_shape, blocksize):
         raise RuntimeError(f"{name}: blocksize must be two positive ints, got {list(block)}")
     if any(n % b for n, b in zip(sparse_shape[-2:], block, strict=True)):
         raise RuntimeError(f"{name}: tensor sparse size {tuple(sparse_shape[-2:])} must be divisible by given "
-                           "blocksize "
-                           f"{block}")
+                           f"blocksize {block}")
     return block
 
 
@@ -322,8 +321,7 @@ def sparse_mask(tensor, mask):
         raise NotImplementedError(f"sparse_mask: mask must be a sparse tensor, got layout {mask.layout}")
     if tuple(tensor.shape) != tuple(mask.shape):
         raise RuntimeError(f"sparse_mask(): operands have incompatible sizes; self has size {list(tensor.shape)} but "
-                           "mask "
-                           f"has size {list(mask.shape)}")
+                           f"mask has size {list(mask.shape)}")
     return assemble(mask._pattern, pick(tensor, mask._pattern), "SparseMaskBackward0")
 
 

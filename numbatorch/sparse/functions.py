@@ -22,8 +22,7 @@ def addmm(mat, mat1, mat2, *, beta=1.0, alpha=1.0):
 def spsolve(input, other, *, left=True):
     """The solution of a sparse linear system: NotImplementedError, as it needs a sparse direct solver."""
     raise NotImplementedError("sparse.spsolve: not implemented: use linalg.solve(input.to_dense(), other), or an "
-                              "iterative "
-                              "method on top of input @ x")
+                              "iterative method on top of input @ x")
 
 
 def as_sparse_gradcheck(gradcheck):
@@ -59,8 +58,7 @@ def _not_there(name):
 
         def __init__(self, *args, **kwargs):
             raise NotImplementedError(f"{name}: semi-structured sparsity needs a GPU backend, which this build lacks: "
-                                      "use "
-                                      f"to_sparse_csr() or to_sparse_bsr()")
+                                      "use to_sparse_csr() or to_sparse_bsr()")
     Missing.__name__ = Missing.__qualname__ = name
     return Missing
 

@@ -26,8 +26,7 @@ class _SparseKind(type):
         indices, values, *size = data
         if isinstance(values, Tensor) and values.dtype is not cls.dtype:
             raise TypeError(f"sparse.{cls.__name__}(): expected values of {cls.dtype}, got {values.dtype}: convert "
-                            "them "
-                            f"with .to({cls.dtype}), or call sparse_coo_tensor")
+                            f"them with .to({cls.dtype}), or call sparse_coo_tensor")
         return sparse_coo_tensor(indices, values, *size, dtype=cls.dtype, device=device)
 
 

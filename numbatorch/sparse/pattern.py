@@ -40,15 +40,19 @@ class Lines(NamedTuple):
 
 
 class Pattern:
-    """Index tensors of a sparse tensor of some shape, and what was derived from them. Never changed once made."""
+    """Index tensors of a sparse tensor of some shape, and what was derived from them.
 
-    __slots__ = ("format", "shape", "indices", "batch_dim", "dense_dim", "block", "coalesced", "derived")
+    Users can reach index tensors and write into them: what was derived is then made anew, after a look at the indices.
+    """
+
+    __slots__ = ("format", "shape", "indices", "batch_dim", "dense_dim", "block", "coalesced", "derived", "versions")
 
     def __init__(self, format, shape, indices, dense_dim=0, block=None, coalesced=True):
         self.format, self.shape, self.indices, self.dense_dim = format, tuple(shape), tuple(indices), dense_dim
         self.block, self.coalesced = block, coalesced
         self.batch_dim = 0 if format is sparse_coo else self.indices[0]._layout.ndim - 1
         self.derived: dict[str, Any] = {}
+        self.versions = [i._storage.version for i in self.indices]
 
     @property
     def is_coo(self):
@@ -100,7 +104,13 @@ class Pattern:
         return (*self.sparse_shape[:self.batch_dim], self.nnz, *self.cell_shape)
 
     def derive(self, name, make):
-        """What `make()` gives, kept under a name."""
+        """What `make()` gives, kept under a name. RuntimeError where indices were changed and lie outside now."""
+        versions = [i._storage.version for i in self.indices]
+        if versions != self.versions:
+            from .check import again
+            self.derived.clear()
+            again(self)
+            self.versions, self.coalesced = versions, self.coalesced and not self.is_coo
         found = self.derived.get(name)
         if found is None:
             found = self.derived[name] = make()

@@ -121,8 +121,7 @@ def bmm(input, mat2):
     """(B, N, M) sparse @ (B, M, P) strided -> (B, N, P): one matrix with the batches along its diagonal."""
     if not is_sparse(input) or is_sparse(mat2):
         raise NotImplementedError(f"bmm: not implemented for layouts {input.layout} and {mat2.layout}: the first "
-                                  "operand "
-                                  f"must be sparse, the second strided")
+                                  "operand must be sparse, the second strided")
     a, b = input._layout, mat2._layout
     if a.ndim != 3 or b.ndim != 3 or a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1] or a.pattern.dense_dim:
         raise RuntimeError(f"bmm: expected (B, N, M) and (B, M, P) without dense dimensions, got {list(a.shape)} and "
@@ -281,8 +280,7 @@ def reduced_mm(mat1, mat2, reduce):
         raise RuntimeError(f"sparse.mm: reduce must be sum, mean, amax or amin, got {reduce!r}")
     if not is_sparse(mat1) or mat1.layout is not sparse_csr or is_sparse(mat2):
         raise NotImplementedError(f"sparse.mm: reduce={reduce!r} takes a matrix in layout torch.sparse_csr and a "
-                                  "strided "
-                                  f"one, got {mat1.layout} and {mat2.layout}")
+                                  f"strided one, got {mat1.layout} and {mat2.layout}")
     _fit("sparse.mm", mat1, mat2)
     if reduce == "sum":
         return mm(mat1, mat2)

@@ -23,8 +23,7 @@ def total(input, dim=None, keepdim=False, dtype=None):
     if not pattern.is_coo:
         if not keepdim:
             raise RuntimeError(f"sum: reduction operations on {pattern.format} tensors with keepdim=False is "
-                               "unsupported: "
-                               "call .to_sparse_coo() first")
+                               "unsupported: call .to_sparse_coo() first")
         result = reformat(total(reformat(input, sparse_coo), dims, True, dtype), sparse_coo)
         return reformat(coalesce(result), pattern.format) if pattern.block is None else result
     depth = pattern.sparse_dim

@@ -56,8 +56,7 @@ class SparseTensor(Tensor):
     @property
     def nbytes(self):
         raise RuntimeError("nbytes is not defined for sparse tensors: add up those of the indices and of the values, "
-                           "or "
-                           "multiply numel() by element_size() for the size of the equivalent dense tensor")
+                           "or multiply numel() by element_size() for the size of the equivalent dense tensor")
 
     def stride(self, dim=None):
         if not self._pattern.is_coo:

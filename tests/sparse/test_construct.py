@@ -153,3 +153,17 @@ def test_what_needs_a_gpu_says_so(name):
 def test_sparse_solver_says_so(coo):
     with pytest.raises(NotImplementedError, match="spsolve"):
         torch.sparse.spsolve(coo.to_sparse_csr(), torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["coo", "csr", "csc"])
+def test_indices_may_be_changed_in_place_but_not_to_places_outside(name):
+    s = getattr(torch.tensor(DENSE), f"to_sparse_{name}")()
+    assert s.to_dense().tolist() == DENSE and (s @ torch.ones(3)).tolist() == [3, 9]
+    part = {"coo": lambda: s._indices()[1], "csr": s.col_indices, "csc": s.row_indices}[name]()
+    part[0] = 1 - part[0] if name == "csc" else 0
+    changed = [[4.0, 0, 3], [0, 0, 5]] if name == "csc" else [[3.0, 0, 0], [4, 0, 5]]
+    assert s.to_dense().tolist() == changed and (s @ torch.ones(3)).tolist() == torch.tensor(changed).sum(1).tolist()
+    part[0] = 70
+    for call in (s.to_dense, lambda: s @ torch.ones(3), lambda: s * torch.ones(2, 3)):
+        with pytest.raises(RuntimeError, match="changed in place.*found (index )?70"):
+            call()
