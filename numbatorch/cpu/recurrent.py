@@ -41,6 +41,15 @@ def _packing(dtype, wide, backward):
 
 
 @cache
+def _product(dtype, wide):
+    """The kernel that multiplies rows by a panel."""
+    from .compile import compile_ir
+    target = wide_target(host_target(dtype)) if wide else host_target(dtype)
+    name = f"recurrent_{'wide_' if wide else ''}product_{dtype}"
+    return compile_ir(name, kernels.write_product(name, target), kernels.product_signature(dtype))
+
+
+@cache
 def _formulas(kind, dtype, backward, with_memory):
     """The address of the compiled formulas, and what keeps them."""
     from .compile import compile_kernel
@@ -81,7 +90,8 @@ class _Walk:
         grain = 1 << 40 if flops <= SMALL else max(1, int(UNIT_FLOPS / 4 / per_unit))
         self.code, self.keep = _formulas(self.kind, self.dtype, backward, with_memory)
         depth = hidden * gates if backward else hidden
-        values = [threads.region_address(), self.code, machine.python_api("PyEval_SaveThread"),
+        product = _product(self.dtype, wide).__self__.address
+        values = [threads.region_address(), self.code, product, machine.python_api("PyEval_SaveThread"),
                   machine.python_api("PyEval_RestoreThread"), len(sizes), hidden, options["pitch"], blocks, row_block,
                   balanced(depth, K_BLOCK), balanced(row_block, target.rows), grain]
         self.meta, self.at_meta = block(values, *_table(sizes, options["reverse"]))

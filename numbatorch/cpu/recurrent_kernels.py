@@ -8,20 +8,22 @@ Packed weights: panel after panel of (depth, panel) elements; `target` says how 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, write_pack_rows, write_pack_transposed, write_rows
+from numbatorch.cpu.microkernel import PARAMETERS, PLAIN, Target, write_pack_rows, write_pack_transposed, write_rows
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 # What the launch reads first; then comes the table of steps.
-META = "region formulas save restore steps hidden pitch blocks row_block k_block height grain".split()
+META = "region formulas product save restore steps hidden pitch blocks row_block k_block height grain".split()
 STEP = "rows gates_row before_row after_row".split()  # of each step, in the order of processing
 
 # What a step tells its units: sizes as in META, addresses of the first rows.
 FORWARD = "packed gates before after memory_before memory_after own bias".split()
 BACKWARD = "packed next_grads carry gates before after memory_before memory_after own grad grad_memory direct grads " \
            "downs".split()
-SIZES = "hidden pitch blocks row_block k_block height rows next_rows formulas".split()
+SIZES = "hidden pitch blocks row_block k_block height rows next_rows formulas product".split()
 
 
 def _load_all(f: Function, pointer: Value, names: list[str], pointers: tuple[str, ...] = ()) -> dict[str, Value]:
@@ -29,30 +31,48 @@ def _load_all(f: Function, pointer: Value, names: list[str], pointers: tuple[str
             for i, name in enumerate(names)}
 
 
-def _rows_functions(module: Module, target: Target) -> list[int]:
+def write_product(name: str, target: Target) -> str:
+    """c = addend + a @ b for rows of a and one packed panel b: `write_rows` for any width of the panel.
+
+    A kernel of its own, called by address: all layers share its code, which is what takes long to compile.
+    """
+    module = Module()
     widths = [target.vectors] if target.wide else list(range(1, target.vectors + 1))
     for vectors in widths:
         write_rows(module, f"rows{vectors}", target, vectors)
-    return widths
+    f = module.function(name, [*PARAMETERS[PLAIN], ("a_tile", "i64"), ("count", "i64"), ("height", "i64")],
+                        internal=False)
+    width = f.parameters[10]
+    filled = (width + (target.lanes - 1)) // target.lanes
+    with f.cases(f.maximum(filled, widths[0]), widths) as case:
+        for number in widths:
+            with case(number):
+                f.call(f"rows{number}", f.parameters)
+    return module.text()
 
 
-def _product(f: Function, target: Target, widths: list[int], p: dict[str, Value], a: Value, a_row: Value, depth: Value,
-             b: Value, c: Value, c_row: Value, first: Value, first_row: Value | int, rows: Value, width: Value) -> None:
+# The types of a product's parameters but the last two, which stand where other kernels have a range of units.
+def product_signature(dtype: str) -> tuple[str, ...]:
+    kinds = [kind for _, kind in PARAMETERS[PLAIN]]
+    return (*("int64" if kind == "i64" else f"{dtype}*" for kind in kinds), "int64")
+
+
+def _product(f: Function, target: Target, p: dict[str, Value], a: Value, a_row: Value, depth: Value, b: Value,
+             c: Value, c_row: Value, first: Value, first_row: Value | int, rows: Value, width: Value) -> None:
     """c = first + a @ b for a packed panel b, in blocks of the depth; c and `first` may be the same."""
     size, panel_bytes = target.bytes, target.panel * target.bytes
     with f.loop(0, depth, p["k_block"]) as sums:
         start = sums.index.equals(0)
         addend, addend_row = f.select(start, first, c), f.select(start, first_row, c_row)
-        here = f.offset(a, sums.index * size)
+        here, panel = f.offset(a, sums.index * size), f.offset(b, sums.index * panel_bytes)
         count = f.minimum(p["k_block"], depth - sums.index)
-        arguments: list[Value | int] = [
-            here, a_row, size, f.offset(b, sums.index * panel_bytes), panel_bytes, c, c_row, addend, addend_row, count,
-            width, a_row * p["height"], rows, p["height"]]
-        filled = (width + (target.lanes - 1)) // target.lanes
-        with f.cases(f.maximum(filled, widths[0]), widths) as case:
-            for number in widths:
-                with case(number):
-                    f.call(f"rows{number}", arguments)
+        _call(f, p["product"], [here, a_row, size, panel, panel_bytes, c, c_row, addend, addend_row, count, width,
+                                a_row * p["height"], rows, p["height"]])
+
+
+def _call(f: Function, address: Value, arguments: Sequence[Value | int]) -> None:
+    """Call a compiled function by its address."""
+    f.line(f"call void {address.text}({', '.join(f'{x.type} {x.text}' for x in map(f.value, arguments))})")
 
 
 def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, Value, Value, Value]:
@@ -64,9 +84,7 @@ def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tu
 
 def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value, rows: Value) -> None:
     """Call the compiled formulas for a block of sequences and columns."""
-    listed = ", ".join(f"ptr {x.text}" for x in pointers)
-    sizes = ", ".join(f"i64 {x.text}" for x in (p["hidden"], p["pitch"], width, f.value(0), rows))
-    f.line(f"call void {p['formulas'].text}({listed}, {sizes})")
+    _call(f, p["formulas"], [*pointers, p["hidden"], p["pitch"], width, 0, rows])
 
 
 def write_forward(name: str, kind: str, target: Target) -> str:
@@ -76,10 +94,10 @@ def write_forward(name: str, kind: str, target: Target) -> str:
     contributes to its candidate, with `bias`.
     """
     module, gates = Module(), GATES[kind]
-    widths, size = _rows_functions(module, target), target.bytes
+    size = target.bytes
     f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
     block, start, stop = f.parameters
-    p = _load_all(f, block, [*FORWARD, *SIZES], (*FORWARD, "formulas"))
+    p = _load_all(f, block, [*FORWARD, *SIZES], (*FORWARD, "formulas", "product"))
     state_row, gates_row, depth = p["hidden"] * size, p["pitch"] * size, p["hidden"]
     panel_bytes = depth * (target.panel * size)
     with f.loop(start, stop) as units:
@@ -94,7 +112,7 @@ def write_forward(name: str, kind: str, target: Target) -> str:
             else:
                 c, c_row = f.offset(p["gates"], at_gates + state_row * gate), gates_row
                 first, first_row = c, c_row
-            _product(f, target, widths, p, a, state_row, depth, b, c, c_row, first, first_row, rows, width)
+            _product(f, target, p, a, state_row, depth, b, c, c_row, first, first_row, rows, width)
         shifted = [f.offset(p[n], at) for n in ("before", "after", "memory_before", "memory_after", "own")]
         _apply(f, p, [f.offset(p["gates"], at_gates), *shifted], width, rows)
     pointers = "gates packed states memory own bias".split()
@@ -119,17 +137,17 @@ def write_backward(name: str, kind: str, target: Target) -> str:
     carry and direct start as zeros: what a step passes down through the weights, and beside them.
     """
     module, gates = Module(), GATES[kind]
-    widths, size = _rows_functions(module, target), target.bytes
+    size = target.bytes
     f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
     block, start, stop = f.parameters
-    p = _load_all(f, block, [*BACKWARD, *SIZES], (*BACKWARD, "formulas"))
+    p = _load_all(f, block, [*BACKWARD, *SIZES], (*BACKWARD, "formulas", "product"))
     state_row, gates_row, depth = p["hidden"] * size, p["pitch"] * size, p["hidden"] * gates
     with f.loop(start, stop) as units:
         row, rows, column, width = _place(f, target, p, units.index)
         at, at_gates = row * state_row + column * size, row * gates_row + column * size
         b = f.offset(p["packed"], (units.index % p["blocks"]) * (depth * (target.panel * size)))
         going_on = f.minimum(rows, p["next_rows"] - row)
-        _product(f, target, widths, p, f.offset(p["next_grads"], row * gates_row), gates_row, depth, b,
+        _product(f, target, p, f.offset(p["next_grads"], row * gates_row), gates_row, depth, b,
                  f.offset(p["carry"], at), state_row, Value(f, "ptr", "null"), 0, going_on, width)
         wide = [f.offset(p[n], at_gates) for n in ("gates", "grads", "downs")]
         shifted = [f.offset(p[n], at) for n in BACKWARD[2:] if n not in ("gates", "grads", "downs")]
@@ -160,7 +178,7 @@ def _write_walk(module, name, pointers, fields, fill, backward):
                                ("stop", "i64")], internal=False)
     p = dict(zip(pointers, f.parameters, strict=False))
     meta = f.parameters[len(pointers)]
-    p |= _load_all(f, meta, META, ("region", "formulas", "save", "restore"))
+    p |= _load_all(f, meta, META, ("region", "formulas", "product", "save", "restore"))
     block = f.stack(8 * (len(fields) + len(SIZES)))
     table = f.offset(meta, 8 * len(META))
     thread = f.emit("ptr", f"call ptr {p['save'].text}()")  # the lock of Python is given back for the whole walk

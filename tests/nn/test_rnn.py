@@ -164,3 +164,28 @@ def test_lengths_that_do_not_fit(lengths, message):
         rnn.pack_padded_sequence(nt.zeros(4, 3), lengths)
     with pytest.raises(ValueError, match="total_length=1"):
         rnn.pad_packed_sequence(rnn.pack_padded_sequence(nt.zeros(4, 3), [2, 2, 2]), total_length=1)
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"bias": False, "batch_first": True}, {"dropout": 0.4},
+                                     {"proj_size": 2}])
+@pytest.mark.parametrize("make", ["RNN", "LSTM", "GRU"])
+def test_first_values_random_stream_and_results_are_pytorchs(make, options):
+    torch = pytest.importorskip("torch")
+    if "proj_size" in options and make != "LSTM":
+        pytest.skip("only an LSTM has projections")
+    results = []
+    for library, packing in ((nt, rnn), (torch, torch.nn.utils.rnn)):
+        library.manual_seed(3)
+        layer = getattr(library.nn, make)(3, 5, num_layers=2, **options)
+        x = library.tensor([[[0.1 * (i + 2 * j - k) for k in range(3)] for j in range(4)] for i in range(4)])
+        x.requires_grad_()
+        packed = packing.pack_padded_sequence(x, [2, 4, 1, 4], options.get("batch_first", False), False)
+        output, lengths = packing.pad_packed_sequence(layer(packed)[0])
+        (output.square().sum() + layer(x)[0].sum()).backward()
+        results.append([repr(layer), lengths.tolist(), output.detach().numpy(),
+                        *(t.grad.numpy() for t in (x, *layer.parameters()))])
+    assert results[0][:2] == results[1][:2]
+    for a, b in zip(results[0][2:], results[1][2:], strict=True):
+        nt.testing.assert_close(nt.tensor(a), nt.tensor(b), atol=2e-6, rtol=1e-4)
