@@ -540,10 +540,12 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
                            f"{start} -> {end} step {step}")
     integer = all(isinstance(v, int) for v in (start, end, step))
     d = out.dtype if out is not None else _dtype(dtype, dtypes.int64 if integer else dtypes.get_default_dtype())
-    if d.category == dtypes.INTEGER:  # counted in the dtype of the result
+    if d.category == dtypes.INTEGER:  # int64 counts in whole numbers, the others as the numbers are given
         if int(step) == 0:
             raise ValueError(f"arange(): step must be nonzero, but {step} is 0 in {d}")
-        start, end, step, integer = int(start), int(end), int(step), True
+        if d is dtypes.int64:
+            end, integer = int(end), True
+            start, step = int(start), int(step)
     n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
     _device(device)
     if integer or d.category == dtypes.INTEGER:

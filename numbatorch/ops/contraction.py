@@ -310,9 +310,9 @@ def tensordot(a, b, dims=2, out=None):
     left, right = [d % max(a.ndim, 1) for d in left], [d % max(b.ndim, 1) for d in right]
     for p, q in zip(left, right, strict=True):
         if a.shape[p] == 1:  # stands for a repeated dimension
-            b = b.sum(q, True)
+            b = b.sum(q, True, dtype=b.dtype)
         elif b.shape[q] == 1:
-            a = a.sum(p, True)
+            a = a.sum(p, True, dtype=a.dtype)
         elif a.shape[p] != b.shape[q]:
             raise RuntimeError(f"tensordot: contracted dimensions need to match, but first has size {a.shape[p]} in "
                                f"dim {p} and second has size {b.shape[q]} in dim {q}")

@@ -65,7 +65,8 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
         if dtype.category == 0:
             return OPS["all"].call(input, dim, keepdim)
     if not (input.requires_grad and input.numel()):
-        return prod_dims.call(input, dim, keepdim)
+        result = prod_dims.call(input, dim, keepdim)
+        return result if dtype is None else result.to(dtype)
     return _prod_with_gradient(input, dim, keepdim)
 
 
