@@ -32,7 +32,7 @@ class ParameterOptimizer(Optimizer):
                 with numbatorch.enable_grad():
                     loss = closure()
             for group in self.param_groups:
-                maximize = group["maximize"]
+                maximize = group.get("maximize", False)
                 for param in group["params"]:
                     grad = param.grad
                     if grad is None:
