@@ -56,8 +56,7 @@ def linear_cross_entropy(input, linear_weight, target, *, linear_bias=None, weig
         raise ValueError(f"linear_cross_entropy: {reduction} is not a valid value for reduction")
     n, features = input.shape
     plan = options.resolve(n, features, linear_weight.shape[0], input.dtype)
-    if target.requires_grad or (weight is not None and weight.requires_grad):
-        # Chunks give gradients to the three operands of the linear layer.
+    if weight is not None and weight.requires_grad:  # chunks give it no gradient
         return loss(_logits(input, linear_weight, linear_bias), target, reduction=reduction)
     kind = "none" if reduction == "none" else "sum"
     losses = _chunked().apply(input, linear_weight, linear_bias, target, functools.partial(loss, reduction=kind), plan)
@@ -107,11 +106,11 @@ def _chunked():
         @staticmethod
         def backward(ctx, grad_result):
             input, linear_weight, linear_bias, target = ctx.saved_tensors
-            plan, (needs_input, needs_weight, needs_bias, *_) = ctx.plan, ctx.needs_input_grad
+            plan, (needs_input, needs_weight, needs_bias, needs_target, *_) = ctx.plan, ctx.needs_input_grad
             if is_grad_enabled():  # gradients of gradients go through all logits
                 whole = ctx.loss(_logits(input, linear_weight, linear_bias), target)
-                layer = zip((input, linear_weight, linear_bias), ctx.needs_input_grad, strict=False)
-                found = list(grad(whole, [t for t, need in layer if need], grad_result.to(whole.dtype),
+                operands = zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
+                found = list(grad(whole, [t for t, need in operands if need], grad_result.to(whole.dtype),
                                   create_graph=True))
                 return tuple(found.pop(0) if need else None for need in ctx.needs_input_grad)
             wide_weight, wide_bias = _wide(plan, linear_weight, linear_bias)
@@ -119,13 +118,18 @@ def _chunked():
             of_input = input.new_empty(input.shape) if needs_input else None
             of_weight = flat.new_zeros(flat.shape, dtype=plan.sum_dtype) if needs_weight else None
             of_bias = flat.new_zeros(flat.shape[:1], dtype=plan.sum_dtype) if needs_bias else None
+            of_target = target.new_empty(target.shape) if needs_target else None
             for rows in _chunks(input, plan):
                 x, = _wide(plan, input[rows])
                 logits = _logits(x, wide_weight, wide_bias).requires_grad_()
+                goal = target[rows].detach().requires_grad_(needs_target)
                 with enable_grad():
-                    part = ctx.loss(logits, target[rows])
+                    part = ctx.loss(logits, goal)
                 outer = grad_result[rows] if part.ndim else grad_result
-                slopes = grad(part, logits, outer.to(part.dtype))[0].reshape(-1, flat.shape[0])  # (rows, C d1 ...)
+                slopes, *more = grad(part, (logits, goal) if needs_target else (logits,), outer.to(part.dtype))
+                slopes = slopes.reshape(-1, flat.shape[0])  # (rows, C d1 ...)
+                if needs_target:
+                    of_target[rows] = more[0]
                 if needs_input:
                     of_input[rows] = slopes.matmul(flat).to(input.dtype)
                 if needs_weight:
@@ -134,7 +138,7 @@ def _chunked():
                     of_bias.add_(slopes.sum(0, dtype=plan.sum_dtype))
             return (of_input, None if of_weight is None else of_weight.to(linear_weight.dtype).reshape(
                 linear_weight.shape), None if of_bias is None else of_bias.to(linear_bias.dtype).reshape(
-                linear_bias.shape), None, None, None)
+                linear_bias.shape), of_target, None, None)
 
     return ChunkedLinearCrossEntropy
 

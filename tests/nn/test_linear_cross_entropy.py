@@ -44,6 +44,17 @@ def test_chunks_agree_with_the_whole(kind, more, reduction):
         nt.testing.assert_close(other, found[0])
 
 
+def test_probabilities_and_weights_of_classes_have_gradients():
+    input, layer, _, target = _case("probabilities")
+    found = []
+    for options in (None, OPTIONS(batch_chunk_size=3)):
+        goal, weight = target.clone().requires_grad_(), nt.ones(5).requires_grad_()
+        F.linear_cross_entropy(input, layer, goal, options=options).backward()
+        F.linear_cross_entropy(input, layer, target, weight=weight, options=options).backward()
+        found.append([goal.grad, weight.grad])
+    nt.testing.assert_close(*found)
+
+
 def test_no_chunk_sees_more_rows_than_asked(monkeypatch):
     from numbatorch.ops import linear_loss
     seen = []
