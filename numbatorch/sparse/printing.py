@@ -34,9 +34,9 @@ def text(tensor):
     result = prefix + (",\n" + " " * indent).join(parts)
     if pattern.is_coo:
         result += ",\n" + " " * indent + suffixes.pop(0)
-    last = len(result) - result.rfind("\n") - 1
+    last = len(result) - result.rfind("\n") - 1 + (0 if pattern.is_coo else 2)  # where PyTorch breaks the line
     for s in suffixes:
-        if last + len(s) + 3 > printing.linewidth:
+        if last + len(s) + 2 > printing.linewidth:
             result += ",\n" + " " * indent + s
             last = indent + len(s)
         else:

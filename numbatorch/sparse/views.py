@@ -73,9 +73,9 @@ def _permuted(name, input, order):
     return assemble(Pattern(format, shape, indices, pattern.dense_dim, block), values)
 
 
-@handles("reshape", "flatten", "view", "expand", "ravel")
+@handles("reshape", "flatten", "expand", "ravel")
 def reshape(input, *sizes):
-    raise RuntimeError(f"reshape, view and expand are not implemented for tensors with layout {input.layout}: call "
+    raise RuntimeError(f"reshape and expand are not implemented for tensors with layout {input.layout}: call "
                        ".to_dense() first")
 
 
