@@ -5,6 +5,8 @@ column of each. With `order` (n) the k-th of these is values[order[k]]: so a tra
 values. Indices were checked where the matrix was made.
 """
 
+from typing import Any
+
 from ..expr.kinds import Native
 from ..layout import layout
 from .declare import foreign, gather
@@ -43,7 +45,7 @@ def _conj(x):
 @foreign(name="_sparse_mm", method=False, eager=True,
          values=lambda grad, dense, pattern, by_rows: dots.call(grad, _conj(dense), pattern, by_rows),
          dense=lambda grad, values, pattern, by_rows: multiply.call(_conj(values), grad, pattern, not by_rows))
-def multiply(values, dense, pattern: object, by_rows: bool):
+def multiply(values, dense, pattern: Any, by_rows: bool):
     """matrix @ dense, or with `by_rows` False its transpose @ dense: (R, C) @ (C, P) -> (R, P)."""
     if dense._layout.strides[1] != 1 and dense._layout.shape[1] > 1:
         dense = dense.contiguous()
@@ -54,7 +56,7 @@ def multiply(values, dense, pattern: object, by_rows: bool):
 @foreign(name="_sparse_dots", method=False, eager=True,
          left=lambda grad, right, pattern, by_rows: multiply.call(grad, _conj(right), pattern, by_rows),
          right=lambda grad, left, pattern, by_rows: multiply.call(grad, _conj(left), pattern, not by_rows))
-def dots(left, right, pattern: object, by_rows: bool):
+def dots(left, right, pattern: Any, by_rows: bool):
     """left @ right.T at the places of a pattern, or of its transpose: (R, K), (C, K) -> (nnz)."""
     begins, places, order = pattern.lines(by_rows)
     return sampled.call(begins, places, left, right, order)
