@@ -8,7 +8,7 @@ from numbatorch.optim.parameterwise import check_learning_rate, scalar
 
 
 class LBFGS(Optimizer):
-    """theta += t d, d = -H g, H the inverse Hessian as the last `history_size` steps show it, by the two-loop recursion.
+    """theta += t d, d = -H g, H the inverse Hessian that the last `history_size` steps show (two-loop recursion).
 
     A step makes up to `max_iter` iterations and `max_eval` evaluations of `closure`, which must clear the gradients,
     compute the loss, call backward and return the loss. t is `lr`, or found by `line_search_fn="strong_wolfe"`.

@@ -60,13 +60,10 @@ def test_averages_are_those_of_torch(average):
     results = []
     for library in (torch, numbatorch):
         tools = library.optim.swa_utils
-        options = {"swa": lambda t: {"avg_fn": t.get_swa_avg_fn()}, "ema": lambda t: {"avg_fn": t.get_ema_avg_fn(0.9)},
-                   "swa_multi": lambda t: {"multi_avg_fn": t.get_swa_multi_avg_fn()},
-                   "ema_multi": lambda t: {"multi_avg_fn": t.get_ema_multi_avg_fn(0.9)}, "default": lambda t: "
-                   ""
-                   ""
-                   f"{}}[average](
-                       tools)
+        options: dict = {}
+        if average != "default":
+            function = getattr(tools, f"get_{average}_avg_fn")(*([0.9] if "ema" in average else []))
+            options["multi_avg_fn" if "multi" in average else "avg_fn"] = function
         library.manual_seed(0)
         model = library.nn.Sequential(library.nn.Linear(4, 3), library.nn.BatchNorm1d(3))
         averaged = tools.AveragedModel(model, **options)
