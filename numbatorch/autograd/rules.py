@@ -129,6 +129,7 @@ class FormulaRule:
                 self.length = float(plan.length)
                 trees = [tree.rebuild(tree.expand(t), lambda n, a: tree.arg("length_") if n is row_length
                                       else tree.Expr(n.op, *a))[0] for t in trees]
+        trees = list(_narrowed(trees, plan.compute))
         if op.stepwise and plan.compute.wide is not plan.compute:
             trees = list(_rounded(trees, plan.compute.name))
         read = [*self.grad_names, *self.reads]
@@ -245,6 +246,15 @@ def _rounded(roots, dtype):
     return tree.rebuild(tuple(roots), step)
 
 
+def _narrowed(roots, dtype):
+    """Trees with the casts to "narrow" as casts to the dtype of the operands where that is one, else without them."""
+    def step(node, args):
+        if node.op != "cast" or args[1] != "narrow":
+            return tree.Expr(node.op, *args)
+        return args[0] if dtype.wide is dtype else tree.Expr("cast", args[0], dtype.name)
+    return tree.rebuild(tuple(roots), step)
+
+
 def linked(value, node, index):
     """A saved result as it was recorded: the same memory, with its node."""
     if value.dtype.category < dtypes.FLOAT:
@@ -294,7 +304,7 @@ def _value(node, args, env, plan):
     if op == "sgn" and not args[0].dtype.is_complex:
         return args[0].sign()  # whose own derivative is zero
     if op == "cast":
-        return args[0].to(plan.compute if args[1] == "compute" else dtypes.by_name(args[1]))
+        return args[0].to(plan.compute if args[1] in ("compute", "narrow") else dtypes.by_name(args[1]))
     if op == "row_prod":
         value = args[0]
         for d in plan.dims:

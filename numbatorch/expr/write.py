@@ -178,7 +178,7 @@ class Writer:
     def _cast(self, node):
         value, to = node.args
         text, type_ = self.bound[id(value)]
-        if to == "compute":
+        if to in ("compute", "narrow"):  # what is not evaluated for narrow operands is not rounded to their dtype
             to = self.compute
         if type_ == _WEAK:
             return literal(text, to), to

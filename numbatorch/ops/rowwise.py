@@ -67,10 +67,10 @@ def _last(shape, statics):
 
 
 def _normalised_gradient(grad, weight, input, eps):
-    """Gradient of (input - mean) * rstd for an incoming grad * weight."""
+    """Gradient of (input - mean) * rstd for an incoming grad * weight. Narrow floats keep mean and rstd as narrow."""
     mean = row_sum(input) / row_length
-    centred = input - mean
-    rstd = f.rsqrt(row_sum(centred * centred) / row_length + eps)
+    rstd = f.cast(f.rsqrt(row_sum((input - mean) * (input - mean)) / row_length + eps), "narrow")
+    centred = input - f.cast(mean, "narrow")
     xhat = centred * rstd
     g = grad if weight is None else grad * weight
     return rstd * (g - row_sum(g) / row_length - xhat * (row_sum(g * xhat) / row_length))
