@@ -184,7 +184,7 @@ def _is_dense(layout_):
 
 def _look_for_nan(node, results):
     for k, r in enumerate(results):
-        if r is not None and r.dtype.category >= 2 and bool((r != r).any()):
+        if r is not None and r.dtype.category >= 2 and bool(r.isnan().any()):
             error = RuntimeError(f"Function '{node.name()}' returned nan values in its {k}th output.")
             error.add_note(_forward_lines(node))
             raise error
