@@ -1,6 +1,6 @@
 """One recurrent layer in one direction: one kernel for all its steps where there is one, else step by step."""
 
-from functools import cache
+from functools import lru_cache
 from itertools import accumulate
 
 from ..expr import kinds
@@ -61,7 +61,7 @@ def backward(grad, gates, states, weight, beside=None, grad_memory=None, kind: s
 
 # ------------------------------------------------------------------ rows of packed data
 
-@cache
+@lru_cache(64)
 def last_rows(sizes):
     """The row of the last step of each sequence."""
     starts = [0, *accumulate(sizes[:-1])]
@@ -71,7 +71,7 @@ def last_rows(sizes):
     return tuple(rows)
 
 
-@cache
+@lru_cache(64)
 def turned_rows(sizes):
     """For each row that of the same sequence as far from the other end: what turns sequences round, and back."""
     starts = [0, *accumulate(sizes[:-1])]
@@ -79,7 +79,7 @@ def turned_rows(sizes):
     return tuple(starts[lengths[k] - 1 - t] + k for t, size in enumerate(sizes) for k in range(size))
 
 
-@cache
+@lru_cache(64)
 def rows_before(sizes):
     """For each row that of the state before it in (start, states)."""
     starts = [-sizes[0], *accumulate(sizes[:-1], initial=0)]
