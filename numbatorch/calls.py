@@ -146,7 +146,8 @@ def _source(op, inplace):
             passed.append(f"{p.name}" if p.default is not None else f"(0 if {p.name} is None else {p.name})")
             formula.append(p.name)
         elif p.role == "neutral":
-            keys.append(f"(None if {p.name} == default_{p.name} else {p.name}.__class__)")
+            same = "is" if isinstance(p.default, int) else "=="  # 1.0 and True equal 1, but kernels take an int
+            keys.append(f"(None if {p.name} {same} default_{p.name} else {p.name}.__class__)")
             passed.append(p.name)
             formula.append(p.name)
         else:
@@ -275,7 +276,7 @@ def miss(op, inplace, plans, values):
                 value, changed = value.item(), True
             elif isinstance(value, np.generic):
                 value, changed = value.item(), True
-            if p.role == "neutral" and value == p.default:
+            if p.role == "neutral" and (value is p.default or value == p.default and not isinstance(p.default, int)):
                 specs[p.name], statics[p.name] = None, p.default
                 key.append(None)
             elif value is None and p.default is None:
