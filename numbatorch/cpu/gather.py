@@ -98,3 +98,19 @@ def unravel(request):
             lines.append(f"        rest = rest // meta[{d}]")
     kernel = compile_kernel(name, "\n".join(lines) + "\n", ("int64*", "int64*", "int64*"))
     return geometry.launch(kernel, request.inputs[0].numel, geometry.GRAIN // 8, shape, request.inputs[0].numel)
+
+
+def ranges(request):
+    """Runs that end at `ends` (n), one after the other: the number of the run at each place, or, with `starts` (n), how
+    far it is into its run plus the run's start."""
+    ends, *starts = request.inputs
+    name = "run_places" if starts else "run_numbers"
+    value = "starts[run] + k - first" if starts else "run"
+    text = (f"def {name}(ends, {'starts, ' if starts else ''}result, meta, start, stop):\n"
+            "    for run in range(start, stop):\n"
+            "        first = ends[run - 1] if run > 0 else 0\n"
+            "        for k in range(first, ends[run]):\n"
+            f"            result[k] = {value}\n")
+    kernel = compile_kernel(name, text, ("int64*",) * (3 + len(starts)), independent=True)
+    each = max(1, request.outputs[0].numel // max(1, ends.numel))
+    return geometry.launch(kernel, ends.numel, geometry.GRAIN // each)

@@ -3,8 +3,9 @@
 import math
 
 from ..dtypes import int64
-from ..layout import wrap_dim, wrap_dims
-from .declare import OPS, composite, view
+from ..expr.kinds import Native
+from ..layout import layout, wrap_dim, wrap_dims
+from .declare import OPS, composite, gather as gather_kind, view
 from .parts import diagonal
 from .placing import place, positions
 from .view import expand, only, sizes
@@ -132,7 +133,20 @@ def _repeat_index(repeats, output_size):
     count = ends[-1].item() if repeats._layout.numel else 0
     if output_size is not None and output_size != count:
         raise RuntimeError(f"repeat_interleave: output_size {output_size} is not the sum of repeats, {count}")
-    return OPS["searchsorted"].call(ends, positions.call(repeats, count), right=True)
+    return run_numbers.call(ends, count)
+
+
+@gather_kind(name="_run_numbers", method=False, differentiable=False)
+def run_numbers(ends, count: int):
+    """0, 0, ..., 1, 1, ...: for runs that end at `ends`, contiguous int64, the number of the run at each of `count`
+    places."""
+    return Native("gather", "ranges", (ends,), [layout(int64, (count,), None, ends.device)])
+
+
+@gather_kind(name="_run_places", method=False, differentiable=False)
+def run_places(ends, starts, count: int):
+    """starts[0], starts[0] + 1, ..., starts[1], ...: for runs that end at `ends`; both contiguous int64."""
+    return Native("gather", "ranges", (ends, starts), [layout(int64, (count,), None, ends.device)])
 
 
 @composite

@@ -119,17 +119,16 @@ def build(format, shape, dense_dim, block, numbers, values, kind=int64, coalesce
     *batch, rows, columns = sparse_shape
     if block is not None:
         rows, columns = rows // block[0], columns // block[1]
-    each, batches = max(rows * columns, 1), math.prod(batch)
-    number = numbers // each
-    rest = numbers - number * each
-    major = rest // max(columns, 1)
-    minor = rest - major * columns
-    count = rows
+    batches = math.prod(batch)
+    row = numbers // max(columns, 1)  # counts on over batches
+    minor = numbers - row * columns
+    major, count = row, rows
     if format not in ROW_FORMATS:
-        major, minor, count = minor, major, columns
-        order = ((number * columns + major) * rows + minor).argsort()
-        number, major, minor, values = (take(x, order) for x in (number, major, minor, values))
-    widths = (number * count + major).bincount(None, batches * count).reshape(*batch, count)
+        number = row // max(rows, 1)
+        major, minor, count = number * columns + minor, row - number * rows, columns
+        order = (major * rows + minor).argsort()
+        major, minor, values = (take(x, order) for x in (major, minor, values))
+    widths = major.bincount(None, batches * count).reshape(*batch, count)
     totals = widths.sum(-1)
     if batch and batches and bool((totals != totals.reshape(-1)[0]).any()):
         raise RuntimeError(f"to_{format.name}: Expect the same number of specified elements per batch, got "

@@ -71,14 +71,17 @@ def _sparse_product(left, right):
     b, b_values = _matrix("mm", right)
     rows, columns = a.shape[0], b.shape[1]
     begins, places, order = b.lines(True)
-    cells = a.cells()
-    row, middle = cells // max(a.shape[1], 1), cells % max(a.shape[1], 1)
-    starts = take(begins.to(int64), middle)
-    widths = take(begins.to(int64), middle + 1) - starts
-    source = arange(cells._layout.numel).repeat_interleave(widths)
-    within = arange(source._layout.numel) - take(widths.cumsum(0) - widths, source)
-    met = take(starts, source) + within
-    numbers = take(row, source) * columns + take(places.to(int64), met)
+    if a.is_coo:
+        row, middle = a.indices[0]
+    else:
+        row, middle = (a.major(), a.indices[1]) if a.by_rows else (a.indices[1], a.major())
+    row, middle, begins = row.to(int64).contiguous(), middle.to(int64).contiguous(), begins.to(int64)
+    starts = take(begins, middle)
+    ends = (take(begins, middle + 1) - starts).cumsum(0)
+    count = ends[-1].item() if ends._layout.numel else 0
+    source = OPS["_run_numbers"].call(ends, count)
+    met = OPS["_run_places"].call(ends, starts, count)
+    numbers = take(row * columns, source) + take(places.to(int64), met)
     if order is not None:
         met = take(order, met)
     numbers, values = added(take(a_values, source) * take(b_values, met), numbers)

@@ -198,10 +198,10 @@ def index_select(input, dim, index):
     own, order = indices[dim].contiguous().sort(stable=True)
     counts = own.bincount(None, size)
     begins = counts.cumsum(0) - counts
-    widths = take(counts, index)
-    place = arange(index.numel()).repeat_interleave(widths)
-    within = arange(place.numel()) - take(widths.cumsum(0) - widths, place)
-    numbers = take(order, take(take(begins, index), place) + within)
+    ends = take(counts, index).cumsum(0)
+    count = ends[-1].item() if ends._layout.numel else 0
+    place = OPS["_run_numbers"].call(ends, count)
+    numbers = take(order, OPS["_run_places"].call(ends, take(begins, index), count))
     moved = indices.index_select(1, numbers)
     moved[dim] = place
     return _kept(input, numbers, shape, moved, pattern.dense_dim, False)

@@ -108,7 +108,7 @@ def test_repr(coo):
                          "       size=(2, 3), nnz=3, layout=torch.sparse_coo)")
     assert repr(coo.to_sparse_csr()) == (
         "tensor(crow_indices=tensor([0, 1, 3]),\n       col_indices=tensor([2, 0, 2]),\n"
-        "       values=tensor([3., 4., 5.]), size=(2, 3), nnz=3, layout=torch.sparse_csr)")
+        "       values=tensor([3., 4., 5.]), size=(2, 3), nnz=3,\n       layout=torch.sparse_csr)")
     assert "requires_grad=True" in repr(coo.requires_grad_()) and "grad_fn=<MulBackward0>" in repr(coo * 2)
 
 
