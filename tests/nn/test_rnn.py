@@ -189,3 +189,13 @@ def test_first_values_random_stream_and_results_are_pytorchs(make, options):
     assert results[0][:2] == results[1][:2]
     for a, b in zip(results[0][2:], results[1][2:], strict=True):
         nt.testing.assert_close(nt.tensor(a), nt.tensor(b), atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_under_autocast_narrow_input_meets_wide_weights(make):
+    layer = make(3, 5)
+    with nt.autocast("cpu", dtype=nt.bfloat16):
+        output, _ = layer(nt.randn(4, 2, 3, dtype=nt.bfloat16))
+        layer(rnn.pack_sequence([nt.randn(4, 3, dtype=nt.bfloat16)]))
+    output.float().sum().backward()
+    assert layer.weight_ih_l0.grad.dtype is nt.float32
