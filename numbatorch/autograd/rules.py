@@ -131,7 +131,7 @@ class FormulaRule:
                                       else tree.Expr(n.op, *a))[0] for t in trees]
         trees = list(_narrowed(trees, plan.compute))
         if op.stepwise and plan.compute.wide is not plan.compute:
-            trees = list(_rounded(trees, plan.compute.name))
+            trees = list(_rounded(trees, plan.compute.name, {*self.grad_names, *self.reads} - numbers))
         read = [*self.grad_names, *self.reads]
         parameters = [Parameter(n, "number" if n in numbers else "operand") for n in read]
         if self.length is not None:
@@ -233,16 +233,20 @@ class FormulaRule:
 
 _EXACT = frozenset("arg const cast neg abs conj real where maximum minimum sgn signbit isnan isinf lt le gt ge eq ne "
                    "and "
-                   "or xor invert logical_not floor ceil trunc rint".split())
+                   "or xor invert logical_not floor ceil trunc rint row_sum row_length row_index".split())
 
 
-def _rounded(roots, dtype):
-    """Trees whose every step is rounded to a narrow dtype; the last one is when it is stored."""
+def _rounded(roots, dtype, tensors):
+    """Trees whose every step on values of `tensors` is rounded to a narrow dtype; the last one is when it is stored.
+
+    Sums over rows are not steps of their own: means are rounded once.
+    """
     last = {id(r) for r in roots}
 
     def step(node, args):
         made = tree.Expr(node.op, *args)
-        return made if node.op in _EXACT or id(node) in last else tree.Expr("cast", made, dtype)
+        exact = node.op in _EXACT or id(node) in last or tensors.isdisjoint(tree.names(node))
+        return made if exact else tree.Expr("cast", made, dtype)
     return tree.rebuild(tuple(roots), step)
 
 

@@ -126,7 +126,7 @@ tanh = row("tanh", 1, lambda g, y, a: (g * conj(1 - y * y),))
 asinh = row("asinh", 1, lambda g, y, a: (g * conj(rsqrt(a * a + 1)),))
 acosh = row("acosh", 1, lambda g, y, a: (g * conj(rsqrt(a - 1) * rsqrt(a + 1)),))
 atanh = row("atanh", 1, lambda g, y, a: (g / conj(1 - a * a),))
-hypot = row("hypot", 2, lambda g, y, a, b: (g * (a / y), g * (b / y)))
+hypot = row("hypot", 2, lambda g, y, a, b: (g * a / y, g * b / y))
 
 
 def _atan2(g, a, b):

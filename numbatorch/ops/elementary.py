@@ -119,7 +119,7 @@ def atan2(input, other):
     return f.atan2(input, other)
 
 
-@elementwise(only_tensors=("input", "other"), dtypes=FLOATS)
+@elementwise(stepwise=True, only_tensors=("input", "other"), dtypes=FLOATS)
 def hypot(input, other):
     """sqrt(input^2 + other^2), the hypotenuse, without overflow in between."""
     return f.hypot(input, other)
