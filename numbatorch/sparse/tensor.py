@@ -116,6 +116,25 @@ class SparseTensor(Tensor):
             return self
         return OPS["_to"].call(self, dtype, False, None)
 
+    def new_empty(self, *size, dtype=None, layout=None, **options):
+        return self.new_zeros(*size, dtype=dtype, layout=layout, **options)
+
+    def new_zeros(self, *size, dtype=None, layout=None, **options):
+        """Zeros of another shape in this tensor's layout (or `layout`), without values."""
+        from ..creation import zeros
+        return zeros(*size, dtype=dtype or self._layout.dtype, layout=layout or self.layout, **options)
+
+    def new_full(self, size, fill_value, **options):
+        raise NotImplementedError(f"new_full: a tensor with layout {self.layout} can only be made without values, by "
+                                  "new_zeros: call zeros, ones or full")
+
+    def new_ones(self, *size, **options):
+        return self.new_full(size, 1, **options)
+
+    def __setitem__(self, index, value):
+        raise NotImplementedError(f"writing into a part of a tensor with layout {self.layout} is not implemented: "
+                                  "change its .values(), or make another one from indices and values")
+
     def __deepcopy__(self, memo):
         import copy
         if id(self) in memo:

@@ -97,6 +97,7 @@ def test_tensors_without_values(coo):
     for s in (torch.zeros(2, 3, layout=torch.sparse_coo), torch.zeros_like(coo), torch.empty_like(coo.to_sparse_csr()),
               torch.zeros(2, 3, layout=torch.sparse_csc), coo.clone().zero_(), coo.to_sparse_bsr((1, 3)).zero_()):
         assert s._nnz() == 0 and s.to_dense().tolist() == [[0] * 3] * 2
+    assert coo.new_zeros(4, 5, 6).is_sparse and coo.new_zeros(2, layout=torch.strided).tolist() == [0, 0]
     assert torch.zeros_like(coo, layout=torch.strided).layout is torch.strided
     with pytest.raises(NotImplementedError, match="can only be made without values"):
         torch.ones_like(coo)
@@ -113,7 +114,10 @@ def test_repr(coo):
 
 
 def test_what_needs_strided_memory_says_so(coo):
-    for call in (lambda: coo.exp(), lambda: torch.nn.functional.dropout(coo), lambda: coo == coo, lambda: coo.max(0)):
+    with pytest.raises(NotImplementedError, match="writing into a part"):
+        coo[0, 0] = 1
+    for call in (lambda: coo.new_ones(2, 3), lambda: coo.exp(),
+                 lambda: torch.nn.functional.dropout(coo), lambda: coo == coo, lambda: coo.max(0)):
         with pytest.raises(NotImplementedError, match="layout torch.sparse_coo"):
             call()
     with pytest.raises(TypeError, match="to_dense"):
