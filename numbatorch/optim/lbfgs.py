@@ -102,7 +102,8 @@ class LBFGS(Optimizer):
 
                 def at(t, start=start, direction=direction):
                     return self._evaluate(closure, start, t, direction)
-                loss, gradient, t, used = _strong_wolfe(at, t, direction, loss, gradient, slope, tolerance_change)
+                loss, gradient, t, used = _strong_wolfe(at, t, direction, loss, gradient, slope, tolerance_change,
+                                                        most=group["max_eval"] - evaluations)
                 self._move(t, direction)
                 small = gradient.abs().max() <= group["tolerance_grad"]
             else:
@@ -180,7 +181,7 @@ def _cubic(x1, f1, g1, x2, f2, g2, bounds=None):
     return min(max(place, low), high)
 
 
-def _strong_wolfe(at, t, direction, f, g, slope, tolerance, c1=1e-4, c2=0.9, most=25):
+def _strong_wolfe(at, t, direction, f, g, slope, tolerance, most, c1=1e-4, c2=0.9):
     """(loss, gradient, t, evaluations) at a t that meets the strong Wolfe conditions, or the best one found."""
     length = direction.abs().max().item()
     g = g.clone()
