@@ -112,7 +112,8 @@ def test_what_has_no_order_or_no_such_kernel_is_refused():
     for error, calls in ((NotImplementedError, (
             lambda: ints.softmax(0), lambda: ints.lerp(ints, 1), lambda: matrix @ matrix, lambda: flags.dot(flags),
             lambda: z.unique(), lambda: z.median(), lambda: flags.median(), lambda: z.mode(), lambda: z.kthvalue(1),
-            lambda: z.floor(), lambda: torch.nn.functional.gelu(ints), lambda: matrix.trace())), (RuntimeError, (
+            lambda: z.floor(), lambda: torch.nn.functional.gelu(ints), lambda: matrix.trace(),
+            lambda: flags.abs(), lambda: flags ** flags)), (RuntimeError, (
                 lambda: flags.argmax(), lambda: z.argmax(), lambda: flags - 1, lambda: torch.maximum(z, z),
                 lambda: torch.addcdiv(ints, ints, ints), lambda: torch.nanmean(ints), lambda: flags.relu())),
             (TypeError, (lambda: ~torch.ones(1), lambda: torch.prod(X, (0, 1)), lambda: torch.where(True, 1, 2),

@@ -16,6 +16,12 @@ def _no_bool(op, specs, statics):
                            "or logical_not(), for symmetric difference `^` or logical_xor(), else convert it first.")
 
 
+def not_all_bool(op, specs, statics):
+    """NotImplementedError where an op would compute in bool."""
+    if all(getattr(getattr(s, "dtype", None), "name", s) == "bool" for s in specs.values()):
+        raise NotImplementedError(f'"{op.name.removesuffix("_general")}" not implemented for bool: convert it first')
+
+
 def no_complex(op, specs, statics):
     """RuntimeError for complex numbers, where PyTorch's is no NotImplementedError."""
     if any(hasattr(s, "dtype") and s.dtype.is_complex for s in specs.values()):
@@ -165,7 +171,7 @@ def square(input):
     return input * input
 
 
-@elementwise(aliases=("absolute",), result="real", float8=True)
+@elementwise(check=not_all_bool, aliases=("absolute",), result="real", float8=True)
 def abs(input):
     """|input|; of complex numbers sqrt(real^2 + imag^2), in the real dtype. Its gradient at 0 is 0."""
     return f.abs(input)
@@ -190,7 +196,7 @@ def sign(input):
     return f.sgn(input)
 
 
-@elementwise(stepwise=True, name="pow_general", method=False, inplace=False, out=False,
+@elementwise(check=not_all_bool, stepwise=True, name="pow_general", method=False, inplace=False, out=False,
              input=lambda grad, input, exponent: grad * f.conj(f.where(f.eq(exponent, 0), 0,
                                                                        exponent * f.pow(input, exponent - 1))),
              exponent=lambda grad, input, exponent, result: grad * f.conj(f.where(
