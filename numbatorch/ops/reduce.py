@@ -135,7 +135,8 @@ def _var_gradient(grad, input, correction):
     return 2 / f.maximum(row_length - correction, 0) * grad * (input - row_sum(input) / row_length)
 
 
-@reduction(name="var_dims", stepwise=True, identity=float("nan"), result="real", method=False, out=False, grad=_var_gradient)
+@reduction(name="var_dims", stepwise=True, identity=float("nan"), result="real", method=False, out=False,
+           grad=_var_gradient)
 def var_dims(input, dim=None, keepdim=False, correction: float = 1.0):
     """Variance over `dim`: sum |input - mean|² / (n - correction); two passes."""
     return _squares(input) / f.maximum(row_length - correction, 0)
@@ -145,7 +146,8 @@ def _std_gradient(grad, input, result, correction):
     return _var_gradient(f.where(f.eq(result, 0), 0, grad / (2 * result)), input, correction)
 
 
-@reduction(name="std_dims", stepwise=True, identity=float("nan"), result="real", method=False, out=False, grad=_std_gradient)
+@reduction(name="std_dims", stepwise=True, identity=float("nan"), result="real", method=False, out=False,
+           grad=_std_gradient)
 def std_dims(input, dim=None, keepdim=False, correction: float = 1.0):
     """Standard deviation over `dim`, the root of `var`."""
     return f.sqrt(_squares(input) / f.maximum(row_length - correction, 0))
