@@ -220,6 +220,15 @@ def draw_poisson(input, generator):
     return result
 
 
+def draw_gamma(input, generator):
+    """The body of `_standard_gamma`."""
+    concentration = input.detach().contiguous()
+    result = _empty(concentration.shape, concentration.dtype)
+    backend("cpu").random.fill_gamma(_state(generator), result._ptr, result.numel(), result.dtype.name,
+                                     concentration._ptr)
+    return result
+
+
 def draw_binomial(count, prob, generator):
     """The body of `binomial`."""
     if count.dtype is not prob.dtype or count.dtype.category != dtypes.FLOAT:

@@ -35,6 +35,7 @@ import numpy as np
 from . import random_kernels as kernels
 from .random_kernels import BLOCK, SLAB
 from .random_rejection import fill_binomial as fill_binomial, fill_gamma as fill_gamma, fill_poisson as fill_poisson
+from .random_slopes import dirichlet_slope as dirichlet_slope, gamma_slope as gamma_slope
 
 GRAIN = 4096  # results for one thread at a time
 _LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
