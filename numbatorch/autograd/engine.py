@@ -154,16 +154,16 @@ def _accumulate(leaf, gradient, create):
         elif alone and gradient._layout is leaf._layout:
             gradient = gradient.detach() if gradient._needs_grad else gradient
             leaf._grad = gradient
-        elif gradient._layout.__class__ is not Layout:
+        elif _is_sparse(gradient._layout):
             leaf._grad = gradient.detach().clone()
         else:
             from ..tensor import empty_layout
-            copy = empty_layout(leaf._layout if leaf._layout.__class__ is Layout and _is_dense(leaf._layout)
+            copy = empty_layout(leaf._layout if not _is_sparse(leaf._layout) and _is_dense(leaf._layout)
                                 else leaf._layout.with_(shape=leaf._layout.shape))
             copy.copy_(gradient.detach())
             leaf._grad = copy
-    elif create or present._layout.__class__ is not Layout:
-        strided_first = present._layout.__class__ is Layout or gradient._layout.__class__ is not Layout
+    elif create or _is_sparse(present._layout):
+        strided_first = not _is_sparse(present._layout) or _is_sparse(gradient._layout)
         leaf._grad = present + gradient if strided_first else gradient + present
     else:
         before, mode.enabled = mode.enabled, False
@@ -175,6 +175,10 @@ def _accumulate(leaf, gradient, create):
     if hooks:
         for hook in list(hooks.values()):
             hook(leaf)
+
+
+def _is_sparse(layout_):
+    return layout_.__class__ is not Layout and hasattr(layout_, "pattern")
 
 
 def _is_dense(layout_):
