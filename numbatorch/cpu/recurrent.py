@@ -29,7 +29,7 @@ def _walk(kind, dtype, wide, backward):
     target = wide_target(host_target(dtype)) if wide else host_target(dtype)
     name = f"{kind}_{'backward' if backward else 'forward'}_{'wide_' if wide else ''}walk_{dtype}"
     write = kernels.write_backward if backward else kernels.write_forward
-    return compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (11 if backward else 6), "int64*"))
+    return compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (11 if backward else 7), "int64*"))
 
 
 @cache
@@ -111,8 +111,8 @@ class _Walk:
 
 
 def forward(request):
-    """data, w_ih, w_hh, hidden, bias or None, extra or None -> gates, states, memory (LSTM) or own contribution to the
-    candidate (GRU)."""
+    """data, w_ih, w_hh, hidden, bias or None, extra or None -> output, gates, states, memory (LSTM) or own contribution
+    to the candidate (GRU)."""
     from ctypes import memmove
     walk = _Walk(request, False)
     kind, run, start, count, meta = walk.kind, walk.run, walk.start, walk.state_bytes, walk.at_meta
@@ -122,7 +122,7 @@ def forward(request):
                                                          request.options["pitch"], trans_b=True, bias=with_bias)
     at_sizes = sizes.ctypes.data
 
-    def kernel(data, w_ih, weight, hidden, bias, extra, gates, states, beside, *_):
+    def kernel(data, w_ih, weight, hidden, bias, extra, output, gates, states, beside, *_):
         if with_bias:
             product(data, w_ih, bias, gates, at_sizes, units, grain)
         else:
@@ -132,9 +132,9 @@ def forward(request):
         packed = address(workspace)
         if kind == "lstm":
             memmove(beside + start, extra, count)
-            run(gates, packed, states, beside, 0, 0, meta, 1, 1)
+            run(gates, packed, states, beside, 0, 0, output, meta, 1, 1)
         else:
-            run(gates, packed, states, 0, beside, extra, meta, 1, 1)
+            run(gates, packed, states, 0, beside, extra, output, meta, 1, 1)
     return Launch(kernel, 0, 1, 1, (walk, sizes))
 
 

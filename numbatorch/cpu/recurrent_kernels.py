@@ -20,7 +20,7 @@ META = "region formulas product save restore steps hidden pitch blocks row_block
 STEP = "rows gates_row before_row after_row".split()  # of each step, in the order of processing
 
 # What a step tells its units: sizes as in META, addresses of the first rows.
-FORWARD = "packed gates before after memory_before memory_after own bias".split()
+FORWARD = "packed gates before after memory_before memory_after own output bias".split()
 BACKWARD = "packed next_grads carry gates before after memory_before memory_after own grad grad_memory direct grads " \
            "downs".split()
 SIZES = "hidden pitch blocks row_block k_block height rows next_rows formulas product".split()
@@ -88,10 +88,11 @@ def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value
 
 
 def write_forward(name: str, kind: str, target: Target) -> str:
-    """(gates, packed, states, memory, own, bias, meta): gates holds what the input contributes and becomes the sums.
+    """(gates, packed, states, memory, own, bias, output, meta): gates holds what the input contributes and becomes what
+    they are after their functions.
 
     states and memory have the rows of the start and of every step, in the order of the table; own is what a GRU's state
-    contributes to its candidate, with `bias`.
+    contributes to its candidate, with `bias`. output has the states after each step once more.
     """
     module, gates = Module(), GATES[kind]
     size = target.bytes
@@ -113,9 +114,9 @@ def write_forward(name: str, kind: str, target: Target) -> str:
                 c, c_row = f.offset(p["gates"], at_gates + state_row * gate), gates_row
                 first, first_row = c, c_row
             _product(f, target, p, a, state_row, depth, b, c, c_row, first, first_row, rows, width)
-        shifted = [f.offset(p[n], at) for n in ("before", "after", "memory_before", "memory_after", "own")]
+        shifted = [f.offset(p[n], at) for n in ("before", "after", "memory_before", "memory_after", "own", "output")]
         _apply(f, p, [f.offset(p["gates"], at_gates), *shifted], width, rows)
-    pointers = "gates packed states memory own bias".split()
+    pointers = "gates packed states memory own bias output".split()
 
     def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
         def at(name: str, row: Value, length: str = "hidden") -> Value:
@@ -124,7 +125,7 @@ def write_forward(name: str, kind: str, target: Target) -> str:
         return {"packed": p["packed"], "bias": p["bias"], "gates": at("gates", now["gates_row"], "pitch"),
                 "before": at("states", now["before_row"]), "after": at("states", now["after_row"]),
                 "memory_before": at("memory", now["before_row"]), "memory_after": at("memory", now["after_row"]),
-                "own": at("own", now["gates_row"])}
+                "own": at("own", now["gates_row"]), "output": at("output", now["gates_row"])}
 
     _write_walk(module, name, pointers, FORWARD, fill, False)
     return module.text()
@@ -230,7 +231,7 @@ def write_packing(name: str, target: Target, backward: bool) -> str:
 # The formulas of a step, for all sequences and columns of a unit. ONE is 1 in the dtype; i, f, g, o and r, z, n are the
 # gates. Backward, `grad` and `carry` reach the state after the step, `grad_memory` and `direct` the memory.
 
-_FORWARD = "gates before after memory_before memory_after own".split()
+_FORWARD = "gates before after memory_before memory_after own output".split()
 _BACKWARD = "gates grads downs carry before after memory_before memory_after own grad grad_memory direct".split()
 
 _FORWARD_TEXT = {
@@ -245,7 +246,7 @@ gates[at + hidden] = f
 gates[at + 2 * hidden] = g
 gates[at + 3 * hidden] = o
 memory_after[k] = c
-after[k] = o * tanh(c)
+h = o * tanh(c)
 """,
     "gru": """
 r = sigmoid(gates[at])
@@ -254,10 +255,10 @@ n = tanh(gates[at + 2 * hidden] + r * own[k])
 gates[at] = r
 gates[at + hidden] = z
 gates[at + 2 * hidden] = n
-after[k] = n + z * (before[k] - n)
+h = n + z * (before[k] - n)
 """,
-    "rnn_tanh": "after[k] = tanh(gates[at])\n",
-    "rnn_relu": "v = gates[at]\nafter[k] = ZERO if v < ZERO else v\n",
+    "rnn_tanh": "h = tanh(gates[at])\n",
+    "rnn_relu": "v = gates[at]\nh = ZERO if v < ZERO else v\n",
 }
 
 _BACKWARD_TEXT = {
@@ -302,6 +303,7 @@ def formulas(kind: str, dtype: str, backward: bool, with_memory: bool = False) -
     names = _BACKWARD if backward else _FORWARD
     name = f"{kind}_{'backward' if backward else 'forward'}_{'memory_' if with_memory else ''}{dtype}"
     text = (_BACKWARD_TEXT if backward else _FORWARD_TEXT)[kind]
+    text += "" if backward else "after[k] = h\noutput[k] = h\n"  # backward keeps one, the other may be changed
     text = text.replace("ADD_MEMORY", "c = c + grad_memory[k]" if with_memory else "").replace("ONE", f"{dtype}(1.0)")
     text = text.replace("ZERO", f"{dtype}(0.0)").replace("sigmoid(", f"sigmoid_{dtype}(")
     text = text.replace("tanh(", f"tanh_{dtype}(")

@@ -14,8 +14,7 @@ _FAST = ("float32", "float64")
 
 # ------------------------------------------------------------------ kernels
 
-def _request(function, kind, inputs, outputs, hidden, sizes, reverse, **more):
-    gates = outputs[0]
+def _request(function, kind, inputs, outputs, gates, hidden, sizes, reverse, **more):
     options = {"kind": kind, "dtype": gates.dtype.name, "hidden": hidden, "sizes": sizes, "reverse": reverse,
                "pitch": gates.strides[0]}
     return kinds.Native("recurrent", function, inputs, outputs, {**options, **more})
@@ -28,9 +27,10 @@ def _gates_layout(like, rows, columns):
     return layout(like.dtype, (rows, columns), (pitch, 1), like.device)
 
 
-@scan(name="_recurrent_forward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
+@scan(name="_recurrent_forward", method=False, differentiable=False,
+      outputs=("result0", "result1", "result2", "result3"))
 def forward(data, w_ih, w_hh, hidden, bias=None, extra=None, kind: str = "", sizes: tuple = (), reverse: bool = False):
-    """(gates (R, G * H), states (N + R, H), beside) of all steps of data (R, I).
+    """(output (R, H), gates (R, G * H), states (N + R, H), beside) of all steps of data (R, I).
 
     bias: of what the input contributes. extra: memory (N, H) of an LSTM, beside being all memories (N + R, H); bias
     (H,) or None of what the state of a GRU contributes to the candidate, beside (R, H) being that. The start stands
@@ -39,10 +39,10 @@ def forward(data, w_ih, w_hh, hidden, bias=None, extra=None, kind: str = "", siz
     (n, width), rows = hidden.shape, data.shape[0]
     gates = _gates_layout(data, rows, w_ih.shape[0])
     states = layout(data.dtype, (n + rows, width), None, data.device)
-    beside = {"lstm": states, "gru": layout(data.dtype, (rows, width), None, data.device)}.get(
-        kind, layout(data.dtype, (0,), None, data.device))
-    return _request("forward", kind, (data, w_ih, w_hh, hidden, bias, extra), [gates, states, beside], width, sizes,
-                    reverse)
+    output = layout(data.dtype, (rows, width), None, data.device)
+    beside = {"lstm": states, "gru": output}.get(kind, layout(data.dtype, (0,), None, data.device))
+    return _request("forward", kind, (data, w_ih, w_hh, hidden, bias, extra), [output, gates, states, beside], gates,
+                    width, sizes, reverse)
 
 
 @scan(name="_recurrent_backward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
@@ -55,7 +55,7 @@ def backward(grad, gates, states, weight, beside=None, grad_memory=None, kind: s
     nothing = layout(grad.dtype, (0,), None, grad.device)
     direct = layout(grad.dtype, (sizes[0], width), None, grad.device) if kind in ("lstm", "gru") else nothing
     return _request("backward", kind, (grad, gates, states, weight, beside, grad_memory),
-                    [grads, direct, grads if kind == "gru" else nothing], width, sizes, reverse,
+                    [grads, direct, grads if kind == "gru" else nothing], grads, width, sizes, reverse,
                     with_memory=grad_memory is not None)
 
 
@@ -166,11 +166,11 @@ def layer(tensors, data, hidden, w_ih, w_hh, kind: str, sizes: tuple, reverse: b
     if kind == "gru" and b_hh is not None:
         extra = b_hh[2 * width:].contiguous()
     given = (x.contiguous() for x in (data, w_ih, w_hh, hidden))
-    gates, states, beside = forward.call(*given, bias, extra, kind, sizes, reverse)
-    own = layout(data.dtype, (data.shape[0], width), None, data.device)
+    output, gates, states, beside = forward.call(*given, bias, extra, kind, sizes, reverse)
+    if kind != "lstm":
+        return output, data.new_empty(0), gates, states, beside
     skipped = 0 if reverse else n * width * data.dtype.itemsize
-    after = [alias(x, own, skipped) for x in ((states, beside) if kind == "lstm" else (states,))]
-    return after[0], after[1] if kind == "lstm" else data.new_empty(0), gates, states, beside
+    return output, alias(beside, output._layout, skipped), gates, states, beside
 
 
 def _by_steps(kind, data, sizes, hidden, memory, weights, reverse):
@@ -204,6 +204,6 @@ def run_layer(kind, data, sizes, hidden, memory, weights, reverse):
 
     def last(x):
         if reverse:
-            return x[:batch]
-        return x[x.shape[0] - batch:] if padded else _chosen(x, last_rows(sizes))
+            return x[:batch].clone()
+        return x[x.shape[0] - batch:].clone() if padded else _chosen(x, last_rows(sizes))
     return output, last(output), None if memories is None else last(memories)

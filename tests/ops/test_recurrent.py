@@ -193,6 +193,20 @@ def test_a_weight_changed_before_backward_is_an_error():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_results_may_be_changed_before_backward(kind):
+    states, params = network(kind)
+    x = nt.randn(5, 3, 3, dtype=nt.float64, requires_grad=True)
+    output, *last = run(kind, x, states, params)
+    kept = output.detach().clone()
+    for state in last:
+        state.mul_(2.0)
+    assert nt.equal(output, kept)
+    (wanted,) = nt.autograd.grad(output.sum() * 2, x, retain_graph=True)
+    (got,) = nt.autograd.grad(output.mul_(2.0).sum(), x)
+    nt.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_cells_are_one_step(kind):
     states, params = network(kind)
     x = nt.randn(3, 3, dtype=nt.float64)
