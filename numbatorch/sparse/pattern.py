@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ..creation import arange, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr
 from ..dtypes import int64
 from ..interception import CustomLayout
-from ..layout import contiguous_strides, layout
+from ..layout import layout
 from ..ops.declare import OPS
 
 ROW_FORMATS = (sparse_csr, sparse_bsr)
@@ -135,14 +135,14 @@ class Pattern:
         return self.cells() if self.is_coo or self.by_rows else self._numbers(False)
 
     def _numbers(self, along_rows):
-        strides = contiguous_strides(self.grid)
         if self.is_coo:
             (indices,) = self.indices
             if self.sparse_dim == 0:
                 return indices.new_zeros((self.nnz,))
-            if self.sparse_dim == 1:
-                return indices[0].contiguous()
-            return (indices * indices.new_tensor(strides).unsqueeze(1)).sum(0)
+            found, *rest = indices
+            for n, numbers in zip(self.grid[1:], rest, strict=True):
+                found = found * n + numbers
+            return found if rest else found.contiguous()
         minor = self.indices[1].detach().long().reshape(-1)
         rows, columns = (self.major(), minor) if self.by_rows else (minor, self.major())
         found = rows * self.grid[-1] + columns if along_rows else columns * self.grid[-2] + rows

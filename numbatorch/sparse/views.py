@@ -56,7 +56,9 @@ def _permuted(name, input, order):
     if pattern.is_coo:
         values = values.permute(0, *(d + 1 for d in inner)) if inner else values
         moved = order[:depth] != list(range(depth))
-        indices = OPS["stack"].call([pattern.indices[0][d] for d in order[:depth]]) if moved else pattern.indices[0]
+        indices = pattern.indices[0]
+        if moved:
+            indices = indices.flip(0) if depth == 2 else OPS["stack"].call([indices[d] for d in order[:depth]])
         coalesced = pattern.nnz < 2 or (pattern.coalesced and not moved)
         return assemble(Pattern(sparse_coo, shape, (indices,), pattern.dense_dim, None, coalesced), values)
     batch = pattern.batch_dim
