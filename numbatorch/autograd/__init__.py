@@ -1,18 +1,46 @@
 """Automatic differentiation: backward, grad, modes, custom Functions, hooks and checks."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from .engine import run
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
-from .node import edge
+from .node import Node, edge
+
+
+class GradientEdge(NamedTuple):
+    """A place that a gradient goes to: output `output_nr` of `node` (for a leaf, of its AccumulateGrad)."""
+
+    node: Any
+    output_nr: int
+    ownership_token: Any = None  # keeps what the node needs alive
+
 
 Tensor: Any = None  # these two are set by creation.py, which imports this package first
 ones_like: Any = None
 
 
+def _several(tensors):
+    """Tensors or edges as a tuple; one of them stands for itself (an edge is a tuple, too)."""
+    return (tensors,) if isinstance(tensors, (Tensor, GradientEdge)) else tuple(tensors)
+
+
+def _place(tensor, name):
+    """(node, index) or (leaf, 0) of a tensor or an edge; None where no gradient goes."""
+    if isinstance(tensor, Tensor):
+        return edge(tensor)
+    if isinstance(tensor, GradientEdge):
+        return (tensor.node, tensor.output_nr) if isinstance(tensor.node, Node) else (tensor.node.variable, 0)
+    raise TypeError(f"{name}: expected tensors or gradient edges, got {type(tensor).__name__}")
+
+
+def _edge_layout(target):
+    return target[0].plan.layouts[target[1]] if isinstance(target[0], Node) else target[0]._layout
+
+
 def _seeds(tensors, grads, name):
     """(target, index, gradient) of each tensor to differentiate."""
-    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    from ..tensor import empty_layout
+    tensors = _several(tensors)
     if grads is None:
         grads = (None,) * len(tensors)
     grads = (grads,) if isinstance(grads, Tensor) else tuple(grads)
@@ -20,9 +48,17 @@ def _seeds(tensors, grads, name):
         raise RuntimeError(f"{name}: got {len(tensors)} tensors and {len(grads)} gradients")
     roots = []
     for k, (t, g) in enumerate(zip(tensors, grads, strict=True)):
+        target = _place(t, name)
         if not isinstance(t, Tensor):
-            raise TypeError(f"{name}: expected tensors, got {type(t).__name__}")
-        target = edge(t)
+            layout = _edge_layout(target)
+            if g is None and layout.numel != 1:
+                raise RuntimeError(f"{name}: grad can be implicitly created only for scalar outputs, this edge leads "
+                                   f"to a tensor of shape {layout.shape}: give its gradient")
+            if g is not None and tuple(g.shape) != layout.shape:
+                raise RuntimeError(f"Mismatch in shape: grad_output[{k}] has a shape of {g.shape} and output[{k}] has "
+                                   f"a shape of {layout.shape}.")
+            roots.append((*target, ones_like(empty_layout(layout)) if g is None else g))
+            continue
         if target is None:
             raise RuntimeError(f"element {k} of tensors does not require grad and does not have a grad_fn")
         if g is None:
@@ -57,11 +93,16 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     if inputs is None:
         run(roots, keep=retain_graph, create=create_graph)
         return
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _several(inputs)
     if not inputs:
         raise RuntimeError("backward: 'inputs' argument to backward cannot be empty")
     found = _capture(roots, inputs, retain_graph, create_graph)
     for t, g in zip(inputs, found, strict=True):
+        if isinstance(t, GradientEdge):
+            if isinstance(t.node, Node):
+                raise RuntimeError("backward: one of the inputs is an edge to a node, which has no .grad to add to; "
+                                   "use torch.autograd.grad")
+            t = t.node.variable
         if g is not None:
             t.grad = g if t.grad is None else t.grad + g
 
@@ -69,7 +110,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
 def _capture(roots, inputs, keep, create):
     places = {}
     for k, t in enumerate(inputs):
-        target = edge(t)
+        target = _place(t, "grad")
         if target is None:
             raise RuntimeError(f"grad: input {k} does not require grad: One of the differentiated Tensors does not "
                                "require grad")
@@ -89,9 +130,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     RuntimeError when an input was not used, unless `allow_unused` (None) or `materialize_grads` (zeros).
     """
     from ..creation import zeros_like
+    from ..tensor import empty_layout
     if retain_graph is None:
         retain_graph = create_graph
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _several(inputs)
     if is_grads_batched:
         from ..ops.declare import OPS
         count = (grad_outputs[0] if isinstance(grad_outputs, (tuple, list)) else grad_outputs).shape[0]
@@ -107,9 +149,11 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 found[k] = g.detach()
         else:
             if materialize_grads:
-                found[k] = zeros_like(inputs[k])
+                found[k] = zeros_like(inputs[k] if isinstance(inputs[k], Tensor) else empty_layout(_edge_layout(
+                    _place(inputs[k], "grad"))))
             elif not allow_unused:
-                raise RuntimeError(f"grad: input {k} {tuple(inputs[k].shape)} appears not to have been used in the "
+                shape = _edge_layout(_place(inputs[k], "grad")).shape
+                raise RuntimeError(f"grad: input {k} {tuple(shape)} appears not to have been used in the "
                                    "graph. Set allow_unused=True if this is the desired behavior.")
     return tuple(found)
 
@@ -180,6 +224,9 @@ def __getattr__(name):
     if name in ("grad_mode", "set_multithreading_enabled", "enforce_grad_layout_policy", "is_multithreading_enabled"):
         module = importlib.import_module(".grad_mode", __name__)
         return module if name == "grad_mode" else getattr(module, name)
+    if name in ("detect_nan", "graph", "profiler", "profiler_util"):
+        module = importlib.import_module(f".{name}" if name != "detect_nan" else ".nan_search", __name__)
+        return module if name != "detect_nan" else module.detect_nan
     if name == "Variable":
         return importlib.import_module("..tensor", __name__).Tensor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,69 @@ order: when a node comes up, everything that contributes to its gradient has run
 """
 
 import heapq
+import itertools
 import sys
+import threading
 
 from ..interception import state
 from ..layout import Layout
 from .modes import mode
 from .node import RELEASED, Node, anomaly
+
+
+class Task:
+    """One pass: its number, what it starts from and is to find, and functions to call once it is done."""
+
+    __slots__ = ("number", "roots", "needed", "capture", "accumulate", "at_end", "known")
+    _numbers = itertools.count().__next__
+
+    def __init__(self, roots, needed, capture, accumulate):
+        self.number, self.roots, self.needed = Task._numbers(), roots, needed
+        self.capture, self.accumulate, self.at_end, self.known = capture, accumulate, [], None
+
+    def reaches(self, target):
+        """Whether the pass comes through a node, or to a leaf."""
+        if self.needed is not None:
+            return id(target) in self.needed or any(key == id(target) for key, _ in self.capture)
+        if self.known is None:
+            self.known, stack = set(), [r[0] for r in self.roots]
+            while stack:
+                place = stack.pop()
+                if id(place) not in self.known:
+                    self.known.add(id(place))
+                    if isinstance(place, Node):
+                        stack.extend(e[0] for e in place.edges if e is not None)
+        return id(target) in self.known
+
+
+class _Running(threading.local):
+    """The passes that run in this thread, the innermost last; who watches their nodes."""
+
+    observers: tuple = ()
+
+    def __init__(self):
+        self.tasks = []
+
+
+running = _Running()
+
+
+def current():
+    """The innermost pass that runs in this thread, or None."""
+    return running.tasks[-1] if running.tasks else None
+
+
+def _observed(node, grads, observers):
+    """Run a node inside its observers: each is given the node, its gradients and what runs it."""
+    def step(node, grads):
+        return node.rule.run(node, grads)
+    for observer in observers:
+        step = _around(observer, step)
+    return step(node, grads)
+
+
+def _around(observer, step):
+    return lambda node, grads: observer(node, grads, step)
 
 
 def run(roots, *, keep, create, capture=None, accumulate=True):
@@ -31,6 +88,9 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
     edges, results = [r[:2] for r in roots], [r[2] for r in roots]
     before = mode.enabled
     mode.enabled = create
+    observers, find_nan = running.observers, anomaly.enabled and anomaly.check_nan
+    task = Task(roots, needed, capture, accumulate)
+    running.tasks.append(task)
     try:
         while True:
             for e, gradient in zip(edges, results, strict=True):
@@ -70,12 +130,12 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
             if needed is not None and not needed[id(node)]:
                 continue
             try:
-                results = node.rule.run(node, grads)
+                results = _observed(node, grads, observers) if observers else node.rule.run(node, grads)
             except Exception as error:
                 if node.metadata and "traceback" in node.metadata:
                     error.add_note(_forward_lines(node))
                 raise
-            if anomaly.enabled and anomaly.check_nan:
+            if find_nan:
                 _look_for_nan(node, results)
             if node.hooks:
                 results = _hooks(node, results, grads)
@@ -84,14 +144,19 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
             edges = node.edges
             node = grads = None
         for leaf, gradient in leaves.values():
-            gradient = _leaf_hooks(leaf, gradient)
             position = capture.get((id(leaf), 0)) if capture else None
+            if position is None and not accumulate:
+                continue
+            gradient = _leaf_hooks(leaf, gradient)
             if position is not None:
                 captured[position] = gradient
             if accumulate:
                 _accumulate(leaf, gradient, create)
+        while task.at_end:
+            task.at_end.pop(0)()
     finally:
         mode.enabled = before
+        running.tasks.pop()
     return captured
 
 

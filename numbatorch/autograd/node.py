@@ -5,6 +5,7 @@ formulas name. An edge is (node, output index), or (leaf tensor, 0), or None whe
 """
 
 import itertools
+import threading
 import weakref
 
 from .modes import mode
@@ -62,6 +63,8 @@ class Node:
     def unpack(self):
         """The saved values, after a look at whether they were changed in place."""
         saved = self.saved
+        if saved.__class__ is Packed:
+            return saved.open()
         if saved is RELEASED:
             raise RuntimeError(
                 f"{self.name()}: trying to backward through the graph a second time: its saved values were freed when "
@@ -79,6 +82,15 @@ class Node:
     @property
     def saved_tensors(self):
         return self.unpack()
+
+    def __getattr__(self, name):
+        """`_saved_x`: what was saved under the name `x` of the op's formula (`_saved_self` is the first operand)."""
+        if name.startswith("_saved_"):
+            reads, wanted = getattr(self.rule, "reads", ()), name[7:]
+            for key in (wanted, "input" if wanted == "self" else wanted):
+                if key in reads:
+                    return self.unpack()[list(reads).index(key)]
+        raise AttributeError(f"a node of the graph has no attribute {name!r}")
 
 
 class AccumulateGrad:
@@ -125,8 +137,8 @@ def new_node(rule, plan, edges, saved, result_count=1):
     node.saved = saved
     node.versions = tuple([v._storage.version if hasattr(v, "_storage") else None for v in saved])
     node.sequence = _sequence()
-    if anomaly.enabled:
-        note_lines(node)
+    if watching.on:
+        noticed(node)
     return node
 
 
@@ -141,12 +153,127 @@ def note_lines(node):
     node.metadata = {"traceback": stack}
 
 
+class _Watching:
+    """Functions that look at each node when it is made: anomaly mode, hooks of saved tensors. `on` while there are."""
+
+    on = False
+    functions: tuple = ()
+
+    def __init__(self):
+        self.counts, self.guard = {}, threading.Lock()
+
+    def add(self, function):
+        """Let a function look; it looks once at a node however often it was added."""
+        self._count(function, 1)
+
+    def remove(self, function):
+        """Undo one `add`."""
+        self._count(function, -1)
+
+    def _count(self, function, change):
+        with self.guard:
+            self.counts[function] = self.counts.get(function, 0) + change
+            if not self.counts[function]:
+                del self.counts[function]
+            self.functions, self.on = tuple(self.counts), bool(self.counts)
+
+
+watching = _Watching()
+
+
+def noticed(node):
+    """Show a new node to those who watch."""
+    for function in watching.functions:
+        function(node)
+
+
 class _Anomaly:
-    enabled = False
+    """Anomaly mode: whether nodes keep where they were recorded, and gradients are searched for NaN."""
+
     check_nan = True
+
+    @property
+    def enabled(self):
+        return note_lines in watching.functions
+
+    @enabled.setter
+    def enabled(self, value):
+        if value and not self.enabled:
+            watching.add(note_lines)
+        elif not value and self.enabled:
+            watching.remove(note_lines)
 
 
 anomaly = _Anomaly()
+
+
+class _SavedHooks(threading.local):
+    """(pack, unpack) pairs of this thread, the innermost last; why there may be none, or None."""
+
+    refusal = None
+
+    def __init__(self):
+        self.pairs = []
+
+
+saved_hooks = _SavedHooks()
+
+
+def pack_saved(node):
+    """Hand the saved values of a new node to the innermost pair of hooks."""
+    if saved_hooks.pairs and node.saved:
+        node.saved = Packed(node.saved, *saved_hooks.pairs[-1])
+
+
+class Packed:
+    """Saved values as a pair of hooks keeps them, with the history that they get back when they are unpacked."""
+
+    __slots__ = ("entries", "unpack")
+
+    def __init__(self, values, pack, unpack):
+        self.unpack = unpack
+        before, mode.enabled = mode.enabled, False
+        try:
+            self.entries = [(True, *_packed(v, pack)) if hasattr(v, "_storage") else (False, v, None) for v in values]
+        finally:
+            mode.enabled = before
+
+    def open(self):
+        """The values. TypeError where the hook does not return a tensor."""
+        found = []
+        for packed, value, history in self.entries:
+            if packed:
+                value = self.unpack(value)
+                if not hasattr(value, "_storage"):
+                    raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                                    f"{type(value).__name__}")
+                if history is not None and mode.enabled:
+                    value = _with_history(value, history)
+            found.append(value)
+        return tuple(found)
+
+
+def _packed(value, pack):
+    plain = value.detach()
+    version = plain._version
+    kept = pack(plain)
+    if plain._version != version:
+        raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as input to "
+                           "pack hook can not be modified by in-place operations as this can lead to unexpected "
+                           "side-effects: clone() there, and change the clone.")
+    return kept, edge(value)
+
+
+def _with_history(value, history):
+    """The same memory as an output of what the saved tensor was an output of."""
+    target, index = history
+    value = value.detach()
+    if not isinstance(target, Node):  # a leaf: an identity leads there
+        from ..recording import Layouts
+        target, index = new_node(FunctionRule("AliasBackward0", lambda _, grads: [grads[0]]),
+                                 Layouts((value._layout,)), (history,), ()), 0
+    attach(value, target, index)
+    return value
 
 
 class FunctionRule:

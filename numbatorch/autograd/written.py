@@ -6,7 +6,7 @@ is known.
 from ..layout import Layout
 from . import node as tape
 from .modes import mode
-from .node import RELEASED, Node, edge
+from .node import Node, edge
 
 FLOAT = 2  # categories of dtypes from here on have gradients
 
@@ -41,7 +41,7 @@ def recorder(rule, plan, wanted):
     lines += ["    node = new(Node)", "    node.rule = rule; node.plan = plan",
               f"    node.edges = ({', '.join(edges)},)", f"    node.saved = ({''.join(s + ', ' for s in saved)})",
               f"    node.versions = ({''.join(v + ', ' for v in versions)})", "    node.sequence = sequence()",
-              "    if anomaly.enabled: note(node)"]
+              "    if watching.on: noticed(node)"]
     if count > 1:
         lines.append(f"    node.outputs = {count}")
     for k, layout_ in enumerate(plan.layouts):
@@ -51,7 +51,7 @@ def recorder(rule, plan, wanted):
                 lines.append(f"    r{k}._output_index = {k}")
     return _compile(f"record of {plan.op.name}", lines, {
         "new": object.__new__, "Node": Node, "rule": rule, "plan": plan, "edge": edge, "sequence": tape._sequence,
-        "anomaly": tape.anomaly, "note": tape.note_lines})
+        "watching": tape.watching, "noticed": tape.noticed})
 
 
 def elementwise_step(rule, plan):
@@ -59,9 +59,9 @@ def elementwise_step(rule, plan):
     if (plan.op.kind != "elementwise" or rule.grad_names not in ([], ["grad"]) or len(plan.layouts) != 1
             or any(rule.zero)):
         return None
-    scope = {"mode": mode, "RELEASED": RELEASED, "general": rule.general_run, "call": rule.call}
+    scope = {"mode": mode, "general": rule.general_run, "call": rule.call}
     lines = ["def written(node, grads):", "    saved = node.saved",
-             "    if mode.enabled or saved is RELEASED: return general(node, grads)", "    g = grads[0]"]
+             "    if mode.enabled or saved.__class__ is not tuple: return general(node, grads)", "    g = grads[0]"]
     specs = list(plan.specs.values())
     for k, (source, i) in enumerate(rule.keep):
         if source == "result" or isinstance(specs[i], Layout):
@@ -91,9 +91,9 @@ def tensor_step(rule, op, statics):
     if len(op.outputs) != 1:
         return None
     from .rules import linked
-    scope = {"mode": mode, "RELEASED": RELEASED, "general": rule.general_run, "linked": linked}
+    scope = {"mode": mode, "general": rule.general_run, "linked": linked}
     lines = ["def written(node, grads):", "    saved = node.saved",
-             "    if saved is RELEASED: return general(node, grads)"]
+             "    if saved.__class__ is not tuple: return general(node, grads)"]
     text = {"grad": "grads[0]", "grads": "grads", f"grad_{op.outputs[0]}": "grads[0]"}
     for k, (name, (source, _)) in enumerate(zip(rule.reads, rule.keep, strict=True)):
         lines.append(f"    if node.versions[{k}] is not None and saved[{k}]._storage.version != node.versions[{k}]: "
