@@ -26,7 +26,7 @@ def to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=
 
     blocksize (height, width) belongs to the block layouts, dense_dim to the compressed ones.
     """
-    from ..sparse.convert import target
+    from ..sparse.targets import target
     if sparse_dim is not None and layout is not None:
         raise TypeError("to_sparse() takes sparse_dim or layout=, not both")
     return target("dense_to_sparse", input, sparse_dim, layout, blocksize, dense_dim)
@@ -35,7 +35,7 @@ def to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=
 @composite(namespaces="Tensor", method=True)
 def to_sparse_coo(input):
     """In coordinate format over all dimensions."""
-    from ..sparse.convert import target
+    from ..sparse.targets import target
     return target("dense_to_sparse", input)
 
 
@@ -43,7 +43,7 @@ def to_sparse_coo(input):
 def to_sparse_csr(input, dense_dim=None):
     """In compressed rows: (*batch, rows, columns, *dense), the last `dense_dim` dimensions dense."""
     from ..creation import sparse_csr
-    from ..sparse.convert import target
+    from ..sparse.targets import target
     return target("dense_to_sparse_csr", input, None, sparse_csr, None, dense_dim)
 
 
@@ -51,7 +51,7 @@ def to_sparse_csr(input, dense_dim=None):
 def to_sparse_csc(input, dense_dim=None):
     """In compressed columns: (*batch, rows, columns, *dense), the last `dense_dim` dimensions dense."""
     from ..creation import sparse_csc
-    from ..sparse.convert import target
+    from ..sparse.targets import target
     return target("dense_to_sparse_csc", input, None, sparse_csc, None, dense_dim)
 
 
@@ -59,7 +59,7 @@ def to_sparse_csc(input, dense_dim=None):
 def to_sparse_bsr(input, blocksize, dense_dim=None):
     """In compressed rows of blocks of `blocksize` (height, width), which must divide the matrix."""
     from ..creation import sparse_bsr
-    from ..sparse.convert import target
+    from ..sparse.targets import target
     return target("dense_to_sparse_bsr", input, None, sparse_bsr, blocksize, dense_dim)
 
 
@@ -67,7 +67,7 @@ def to_sparse_bsr(input, blocksize, dense_dim=None):
 def to_sparse_bsc(input, blocksize, dense_dim=None):
     """In compressed columns of blocks of `blocksize` (height, width), which must divide the matrix."""
     from ..creation import sparse_bsc
-    from ..sparse.convert import target
+    from ..sparse.targets import target
     return target("dense_to_sparse_bsc", input, None, sparse_bsc, blocksize, dense_dim)
 
 

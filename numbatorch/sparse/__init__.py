@@ -4,11 +4,10 @@
     a.to_sparse_csr() @ torch.ones(3, 4)
 
 A sparse tensor is a pattern (pattern.py) and its values; operations on it are operations on the values, so that
-gradients follow (tensor.py). It answers the calls of ops by handlers: convert, parts, arithmetic, views, reduce and
-product.
+gradients follow (tensor.py). Calls of ops reach handlers by the op's name: see `handles` in the other files.
 """
 
-from . import arithmetic, convert, parts, views
+from . import arithmetic, joins, parts, targets, views
 from .check import check_sparse_tensor_invariants
 from .construct import (
     sparse_bsc_tensor,
@@ -50,4 +49,4 @@ __all__ = ["BFloat16Tensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatT
            "check_sparse_tensor_invariants", "log_softmax", "mm", "sampled_addmm", "softmax", "sparse_bsc_tensor",
            "sparse_bsr_tensor", "sparse_compressed_tensor", "sparse_coo_tensor", "sparse_csc_tensor",
            "sparse_csr_tensor", "spdiags", "spsolve", "sum", "to_sparse_semi_structured"]
-_HANDLERS = (arithmetic, convert, parts, views)  # imported for what they enter
+_HANDLERS = (arithmetic, joins, parts, targets, views)  # imported for what they enter

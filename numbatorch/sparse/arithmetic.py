@@ -9,7 +9,7 @@ from ..ops.declare import OPS
 from ..recording import check_inplace
 from ..tensor import Tensor
 from .convert import added, build, coalesce, coordinates, entries, reformat, to_dense
-from .pattern import BLOCK_FORMATS, HANDLERS, Pattern, collect, handles, is_sparse, take
+from .pattern import HANDLERS, handles, is_sparse, take
 from .tensor import assemble, flat_values, pick, recorded_values, replace, same_indices, to_cells
 
 _LINEAR = "neg positive conj conj_physical resolve_conj resolve_neg real imag"
@@ -261,6 +261,3 @@ def copy_(input, src, non_blocking=False):
     if input.layout is not src.layout:
         src = reformat(src, input.layout, input._pattern.block)
     return in_place("copy", lambda target: converted(src, target.dtype), input)
-
-
-__all__ = ["BLOCK_FORMATS", "Pattern", "add", "collect", "in_place", "mul"]

@@ -4,8 +4,8 @@ from ..creation import as_tensor, sparse_coo, strided
 from ..dtypes import int64
 from ..ops.declare import OPS
 from .construct import sparse_coo_tensor
-from .convert import target
 from .pattern import COMPRESSED
+from .targets import target
 
 
 def spdiags(diagonals, offsets, shape, layout=None):
