@@ -54,6 +54,9 @@ def deliver(op, results, out, given=()):
         raise RuntimeError(f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
                            "but one of the arguments requires grad.")
     own = out._layout
+    if hasattr(own, "pattern") or hasattr(results._layout, "pattern"):
+        from .sparse.arithmetic import deliver as deliver_sparse
+        return deliver_sparse(op.name, results, out)
     if not dtypes.can_cast(results._layout.dtype, own.dtype):
         raise RuntimeError(f"{op.name}(): result type {type_name(results._layout.dtype)} can't be cast to "
                            f"the desired output type {type_name(own.dtype)}")

@@ -261,3 +261,14 @@ def copy_(input, src, non_blocking=False):
     if input.layout is not src.layout:
         src = reformat(src, input.layout, input._pattern.block)
     return in_place("copy", lambda target: converted(src, target.dtype), input)
+
+
+def deliver(name, result, out):
+    """Put a result into the tensor given as `out=`, in its layout and dtype; RuntimeError where only one is sparse."""
+    if is_sparse(result) != is_sparse(out):
+        raise RuntimeError(f"{name}(): expected out with layout {result.layout}, but got {out.layout}")
+    if not dtypes.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(f"{name}(): result type {result.dtype} can't be cast to the desired output type {out.dtype}")
+    if result.layout is not out.layout:
+        result = reformat(result, out.layout, out._pattern.block)
+    return replace(out, converted(result, out.dtype).detach())

@@ -147,3 +147,16 @@ def test_norm_and_any():
         for p in (1, 2, 3, float("inf")):
             torch.testing.assert_close(s.norm(p), a.norm(p))
         assert s.any().item() is True and torch.zeros_like(s).any().item() is False
+
+
+def test_out():
+    a, b = matrix(0), matrix(1)
+    for out in (torch.zeros(4, 6, dtype=torch.float64, layout=torch.sparse_coo), torch.eye(2).double().to_sparse_csr()):
+        assert torch.add(a.to_sparse(), b.to_sparse(), out=out) is out
+        torch.testing.assert_close(out.to_dense(), a + b)
+        torch.abs((-a).to_sparse_csr(), out=out)
+        torch.testing.assert_close(out.to_dense(), a)
+    with pytest.raises(RuntimeError, match="expected out with layout torch.sparse_coo, but got torch.strided"):
+        torch.mul(a.to_sparse(), b, out=torch.empty(4, 6).double())
+    strided = torch.empty(4, 4).double()
+    torch.testing.assert_close(torch.mm(a.to_sparse(), b.t(), out=strided), a @ b.t())
