@@ -120,8 +120,13 @@ class TypedStorage:
         return False
 
     def is_shared(self):
-        """Whether other processes see the memory: not by themselves."""
-        return False
+        """Whether the memory is one that processes share."""
+        return self._untyped_storage.is_shared()
+
+    def share_memory_(self):
+        """Move the elements to memory that processes share, and with them all tensors over them."""
+        self._untyped_storage.share_memory_()
+        return self
 
     def tolist(self):
         """The elements as Python numbers."""

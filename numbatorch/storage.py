@@ -41,10 +41,21 @@ class BorrowedStorage(Storage):
     __slots__ = ()
 
 
+class SharedStorage(BorrowedStorage):
+    """A part of a segment (`block`) that other processes map, too: see sharing.py."""
+
+    __slots__ = ()
+
+
 class _Window:
     """NumPy's array interface of a part of a storage."""
 
     __slots__ = ("storage", "__array_interface__")
+
+
+def under(array):
+    """The storage that a NumPy array made by `window` views, or a new one over the array's memory."""
+    return array.base.storage if isinstance(array.base, _Window) else Storage.from_buffer(array)
 
 
 def window(storage, ptr, shape, byte_strides, numpy_dtype):
@@ -137,8 +148,14 @@ class UntypedStorage:
         return False
 
     def is_shared(self):
-        """Whether other processes see the memory: not by themselves."""
-        return False
+        """Whether the memory is one that processes share."""
+        return isinstance(self._storage, SharedStorage)
+
+    def share_memory_(self):
+        """Move the bytes to memory that processes share, and with them all tensors over them."""
+        from .sharing import share
+        share(self)
+        return self
 
     def clone(self):
         """A copy."""

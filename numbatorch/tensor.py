@@ -22,7 +22,7 @@ from .ops.declare import OPS
 from .plan import backend
 from .recording import Layouts
 from .size import Size
-from .storage import BorrowedStorage, Storage, UntypedStorage, window
+from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage, window
 
 if TYPE_CHECKING:
     from .utils.hooks import RemovableHandle
@@ -190,7 +190,8 @@ class Tensor:
         return False
 
     def is_shared(self) -> bool:
-        return False
+        """Whether the memory is one that processes share."""
+        return isinstance(self._storage, SharedStorage)
 
     def is_set_to(self, other) -> bool:
         return self._ptr == other._ptr and self._layout is other._layout
@@ -554,6 +555,12 @@ class Tensor:
         return self
 
     def share_memory_(self) -> Tensor:
+        """Move the storage to memory that processes share, and with it all tensors over it; returns this tensor.
+
+        RuntimeError where the system has no shared memory left.
+        """
+        from .sharing import share
+        share(self)
         return self
 
     def __deepcopy__(self, memo) -> Tensor:
@@ -585,10 +592,12 @@ class Tensor:
         if self._node is not None:
             raise RuntimeError("cannot pickle a tensor that is a result of recorded operations: call detach() first")
         own = self._layout
+        extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
+        if type(self) is not Tensor:  # a plain tensor inside, so that what knows how to send those need not know more
+            return _rebuild_subclass, (type(self), alias(self, own), self._needs_grad, extra)
         count = span(own.shape, own.strides)
         raw = window(self._storage, self._ptr, (count * own.dtype.itemsize,), (1,), np.dtype(np.uint8))
-        extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
-        return _rebuild, (type(self), raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
+        return _rebuild, (Tensor, raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
                           own.strides, self._needs_grad, extra)
 
     def resize_(self, *size, memory_format=None) -> Tensor:
@@ -599,10 +608,10 @@ class Tensor:
         new = layout(self._layout.dtype, shape, None, self._layout.device)
         offset = self._ptr - self._storage.ptr
         if offset + new.nbytes > self._storage.nbytes:
-            if type(self._storage) is BorrowedStorage:
+            if isinstance(self._storage, BorrowedStorage):
+                owner = "other processes share" if self.is_shared() else "the NumPy array that this tensor shares has"
                 raise RuntimeError(f"resize_: Trying to resize storage that is not resizable: {list(shape)} of "
-                                   f"{self.dtype} needs more memory than the NumPy array that this tensor shares; "
-                                   "clone() it first")
+                                   f"{self.dtype} needs more memory than {owner}; clone() it first")
             storage = Storage.allocate(offset + new.nbytes)
             ctypes.memmove(storage.ptr, self._storage.ptr, self._storage.nbytes)
             self._storage, self._ptr = storage, storage.ptr + offset
@@ -689,6 +698,15 @@ def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
     result._layout, result._ptr = layout(dtypes.by_name(dtype_name), shape, strides), result._storage.ptr
     if requires_grad:
         result._needs_grad = True
+    result.__dict__.update(extra)
+    return result
+
+
+def _rebuild_subclass(cls, tensor, requires_grad, extra):
+    """A tensor of a subclass from the plain one that was pickled with it."""
+    result = _new(cls)
+    result._layout, result._storage, result._ptr = tensor._layout, tensor._storage, tensor._ptr
+    result._needs_grad = requires_grad
     result.__dict__.update(extra)
     return result
 

@@ -9,13 +9,13 @@ import numbatorch
 
 ROOT = Path(numbatorch.__file__).parent
 LAYERS = [
-    {"errors", "config", "dtypes", "layout", "device", "absent"},
+    {"errors", "config", "dtypes", "layout", "device", "absent", "leases"},
     {"expr"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "methods", "legacy", "storage", "calls", "arguments", "results", "interception", "sparse",
-     "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein", "printing", "library",
-     "compiler", "generator", "randomness", "runtime", "queries", "transforms", "windows"},
+    {"autograd", "tensor", "methods", "legacy", "storage", "sharing", "calls", "arguments", "results", "interception",
+     "sparse", "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein", "printing",
+     "library", "compiler", "generator", "randomness", "runtime", "queries", "transforms", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

@@ -19,6 +19,8 @@ from . import cache, entry, machine
 
 _kernels: dict[str, object] = {}
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # taken before machine.lock, as everywhere
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _HELPER_NAME = re.compile(r"\b([A-Za-z_]\w*_(?:float32|float64|complex64|complex128))\b")
 
 

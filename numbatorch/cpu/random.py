@@ -27,8 +27,10 @@ one go, and every result depends on its own words only.
 import ctypes
 import functools
 import math
+import os
 import threading
 import warnings
+import weakref
 
 import numpy as np
 
@@ -50,10 +52,11 @@ class MersenneState:
     """
 
     __slots__ = ("initial_seed", "normal", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal",
-                 "lock")
+                 "lock", "__weakref__")
 
     def __init__(self, seed):
         self.lock = threading.RLock()
+        _states.add(self)
         self.seed(seed)
 
     def seed(self, seed):
@@ -155,10 +158,32 @@ class MersenneState:
         """Another generator in the same state."""
         other = MersenneState.__new__(MersenneState)
         for name in self.__slots__:
-            setattr(other, name, getattr(self, name))
+            if name != "__weakref__":
+                setattr(other, name, getattr(self, name))
         other._hold(self._words.copy())
         other.lock = threading.RLock()
+        _states.add(other)
         return other
+
+
+_states: weakref.WeakSet[MersenneState] = weakref.WeakSet()
+_held: list[MersenneState] = []
+
+
+def _before_fork():
+    """Let no other thread be in the middle of a draw: the child would find the state locked, and half moved on."""
+    for state in list(_states):
+        state.lock.acquire()
+        _held.append(state)
+
+
+def _after_fork():
+    while _held:
+        _held.pop().lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _draw(state, kernel, ptr, n, itemsize, words_each, *arguments, units_each=1):

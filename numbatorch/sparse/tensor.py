@@ -150,6 +150,14 @@ class SparseTensor(Tensor):
         memo[id(self)] = result
         return result
 
+    def share_memory_(self):
+        for part in (*self._pattern.indices, self._stored):
+            part.share_memory_()
+        return self
+
+    def is_shared(self):
+        return self._stored.is_shared() and all(i.is_shared() for i in self._pattern.indices)
+
     def __reduce_ex__(self, protocol):
         if self._node is not None:
             raise RuntimeError("cannot pickle a tensor that is a result of recorded operations: call detach() first")

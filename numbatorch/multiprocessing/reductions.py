@@ -1,0 +1,114 @@
+"""How tensors and storages are pickled on their way to another process: by a handle of their shared memory."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from multiprocessing import context, parent_process, reduction, resource_sharer, util
+from typing import Any
+
+import numbatorch
+from numbatorch import sharing
+from numbatorch.storage import Storage, UntypedStorage
+from numbatorch.tensor import _OWN as OWN_ATTRIBUTES
+
+WAIT_SECONDS = 5.0  # for receivers, when a process ends that has sent descriptors
+
+
+def reduce_tensor(tensor: Any) -> tuple:
+    """(rebuild_tensor, arguments): the tensor again, over the same memory, in another process.
+
+    The storage moves to shared memory. RuntimeError for a tensor with a gradient history: it cannot follow.
+    """
+    if tensor.requires_grad and not tensor.is_leaf:
+        raise RuntimeError(f"multiprocessing: a tensor with a gradient history (shape {tuple(tensor.shape)}, made by "
+                           f"{tensor.grad_fn}) cannot be sent to another process: detach() it, and send gradients")
+    if tensor.layout is not numbatorch.strided:
+        return tensor.__reduce_ex__(2)
+    sharing.share(tensor)
+    geometry = (tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.requires_grad, tensor.dtype)
+    return rebuild_tensor, (type(tensor), tensor.untyped_storage(), (*geometry, attributes(tensor)))
+
+
+def rebuild_tensor(cls: type, storage: Any, metadata: tuple) -> Any:
+    """A tensor of class `cls` over a storage; metadata: (storage_offset, size, stride, requires_grad, dtype,
+    attributes)."""
+    offset, size, stride, requires_grad, dtype, own = metadata
+    tensor = numbatorch.empty(0, dtype=dtype).set_(storage, offset, size, stride)
+    if cls is not numbatorch.Tensor:
+        tensor = tensor.as_subclass(cls)
+    if requires_grad:
+        tensor.requires_grad_()
+    vars(tensor).update(own)
+    return tensor
+
+
+def attributes(tensor: Any) -> dict:
+    """What a program has set on a tensor, and the marks of buffers."""
+    return {name: value for name, value in vars(tensor).items() if name not in OWN_ATTRIBUTES}
+
+
+def reduce_storage(storage: UntypedStorage) -> tuple:
+    """(function, arguments) for the same bytes in another process; they move to shared memory."""
+    sharing.share(storage)
+    shared: Any = storage._storage
+    segment = shared.block
+    part = (segment.nbytes, shared.ptr - segment.ptr, shared.nbytes)
+    if segment.path is not None:
+        courier = sharing.leases.send(segment.path)
+        return rebuild_storage_filename, (type(storage), segment.path, courier, *part)
+    if context.get_spawning_popen() is None:
+        _wait_at_exit()
+    return rebuild_storage_fd, (type(storage), reduction.DupFd(segment.descriptor), *part)
+
+
+def rebuild_storage_fd(cls: type, descriptor: Any, segment_nbytes: int, start: int, nbytes: int) -> Any:
+    """The storage whose descriptor another process sent."""
+    segment = sharing.segment_of_descriptor(descriptor.detach(), segment_nbytes)
+    return cls(segment.storage(start, nbytes))
+
+
+def rebuild_storage_filename(cls: type, path: str, courier: int, segment_nbytes: int, start: int, nbytes: int) -> Any:
+    """The storage whose file name another process sent."""
+    return cls(sharing.segment_of_path(path, segment_nbytes, courier).storage(start, nbytes))
+
+
+def rebuild_storage_empty(cls: type) -> Any:
+    """A storage of no bytes."""
+    return cls(Storage.allocate(0))
+
+
+def fd_id(fd: int) -> tuple[int, int]:
+    """What stays the same of an open file in all processes: (device, inode)."""
+    facts = os.fstat(fd)
+    return facts.st_dev, facts.st_ino
+
+
+def init_reductions() -> None:
+    """Tell the standard library how tensors and storages travel; done when the package is imported."""
+    reduction.register(numbatorch.Tensor, reduce_tensor)
+    reduction.register(UntypedStorage, reduce_storage)
+
+
+_waits: list[int] = []  # the process that will wait
+
+
+def _wait_at_exit() -> None:
+    """Descriptors are fetched from the sender: let it wait at its end until they are, for some seconds."""
+    parent = parent_process()
+    if parent is not None and _waits != [os.getpid()]:
+        _waits[:] = [os.getpid()]
+        # After queues were closed (10), before the socket that hands descriptors out is (0).
+        util.Finalize(None, functools.partial(_wait_for_receivers, parent), exitpriority=5)
+
+
+def _wait_for_receivers(parent: Any) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":  # what queues still hold is sent, too
+            thread.join(max(0.0, deadline - time.monotonic()))
+    waiting: Any = resource_sharer._resource_sharer  # type: ignore[attr-defined]
+    while waiting._cache and parent.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
