@@ -20,7 +20,7 @@ from .interception import answer, call as call_with, state
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
-from .recording import Layouts, check_inplace, check_overlap, inplace_by_copy, new_rule, record_inplace
+from .recording import Layouts, check_inplace, check_overlap, inplace_by_copy, new_rule, record, record_inplace
 from .results import deliver, result_type
 from .storage import Storage
 
@@ -430,6 +430,29 @@ def _eager(op):
             result = result_type(op)(*result)
         return result if out is None else deliver(op, result, out, values.values())
     return call
+
+
+def replayed(op, values, results):
+    """What a call returns whose results (tensors without history) are known already: they get the call's history.
+
+    For ops that are neither composites nor views; `values` in the order of the parameters.
+    """
+    several = results if isinstance(results, tuple) else (results,)
+    if op.kind in _KERNELS and not op.eager:
+        plan = miss(op, False, op.call._plans, values)
+        if plan.__class__ is not Plan:  # arguments had to be converted, so the call was done
+            return plan
+        operands = [v for p, v in zip(op.parameters, values, strict=True) if p.role != "static"]
+        if mode.enabled and any(isinstance(v, Tensor) and v._needs_grad for v in operands):
+            record(plan, operands, several)
+    else:
+        given = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand"]
+        flat = [t for v in given for t in (v if isinstance(v, (list, tuple)) else (v,))]
+        if mode.enabled and op.differentiable and op.grads and any(
+                isinstance(t, Tensor) and t._needs_grad for t in flat):
+            names = [p.name for p in op.parameters]
+            _record_eager(op, dict(zip(names, values, strict=True)), given, results)
+    return results
 
 
 def _record_eager(op, values, given, result):

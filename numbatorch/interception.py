@@ -25,8 +25,17 @@ class _State:
 state = _State()
 
 
+class Mode:
+    """A mode that is on: the names of the ops it watches (None for all), its handler, a call to let pass once."""
+
+    __slots__ = ("watched", "handler", "skipped")
+
+    def __init__(self, watched, handler):
+        self.watched, self.handler, self.skipped = watched, handler, None
+
+
 class _Local(threading.local):
-    """The modes of this thread, the innermost last: (names of watched ops or None for all, handler)."""
+    """The modes of this thread, the innermost last."""
 
     def __init__(self):
         self.modes = []
@@ -75,11 +84,13 @@ def answer(op, inplace, values):
     """What a mode or a custom operand makes of a call; NotImplemented when the op itself shall run."""
     modes = _local.modes
     for k in range(len(modes) - 1, -1, -1):
-        watched, handler = modes[k]
-        if watched is None or op.name in watched:
+        own = modes[k]
+        if own.skipped is not None and own.skipped == (op, inplace):
+            own.skipped = None
+        elif own.watched is None or op.name in own.watched:
             _local.modes = modes[:k]
             try:
-                found = handler(op, inplace, values)
+                found = own.handler(op, inplace, values)
             finally:
                 _local.modes = modes
             if found is not NotImplemented:
@@ -120,6 +131,16 @@ def call(op, inplace, values):
     return (op.call_inplace if inplace else op.call)(*positional, **keywords)
 
 
+def call_inside(own, op, inplace, values):
+    """For a handler: the call it was asked about, with its own mode on for the ops that the call is made of."""
+    before, own.skipped = _local.modes, (op, inplace)
+    _local.modes = [*before, own]
+    try:
+        return call(op, inplace, values)
+    finally:
+        _local.modes, own.skipped = before, None
+
+
 def _no_plan(key):
     return None
 
@@ -139,8 +160,8 @@ _guard = threading.Lock()
 @contextlib.contextmanager
 def mode(handler, watched=None):
     """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all
-    when None); inside the handler it is off, and so are modes entered
-    later. NotImplemented lets the call go on as usual."""
+    when None); inside the handler it is off, and so are modes entered later. NotImplemented lets the call go on as
+    usual. Gives the Mode, for `call_inside`."""
     ops = [op for op in dict.fromkeys(OPS.values()) if watched is None or op.name in watched]
     with _guard:
         state.active = True
@@ -148,10 +169,10 @@ def mode(handler, watched=None):
             _watchers[op] = _watchers.get(op, 0) + 1
             if _watchers[op] == 1:
                 _switch(op, True)
-    own = (watched, handler)
+    own = Mode(watched, handler)
     _local.modes = [*_local.modes, own]
     try:
-        yield
+        yield own
     finally:
         _local.modes = [m for m in _local.modes if m is not own]
         with _guard:

@@ -19,7 +19,8 @@ _OVERLOADS = frozenset(
 
 
 class _Operator:
-    """One operator: call it, or one of its overloads (`add.default`, `add.Tensor`, `add.out`), which are the same."""
+    """One operator: call it, or one of its overloads (`add.default`, `add.Tensor`, `add.out`), which are the same:
+    they compare equal."""
 
     def __init__(self, name, call, overload=""):
         self._call, self._name, self._overload = call, name, overload
@@ -37,6 +38,12 @@ class _Operator:
         found = _Operator(self._name, self._call, overload)
         setattr(self, overload, found)
         return found
+
+    def __eq__(self, other):
+        return self._name == other._name if isinstance(other, _Operator) else NotImplemented
+
+    def __hash__(self):
+        return hash(self._name)
 
     def name(self):
         """The operator's qualified name, such as aten::add.Tensor."""

@@ -4,6 +4,11 @@ import copyreg
 import weakref
 from typing import Any
 
+_SUBMODULES = frozenset("""
+    _pytree benchmark bottleneck checkpoint collect_env cpp_extension data deterministic dlpack flop_counter hooks
+    tensorboard
+""".split())
+
 
 def set_module(obj, mod):
     """Let a function or class say that it comes from module `mod`. TypeError unless that is a string."""
@@ -28,7 +33,7 @@ def swap_tensors(t1, t2):
 
 def __getattr__(name: str) -> Any:
     """Submodules are imported when first named."""
-    if name in ("data", "deterministic", "dlpack", "hooks"):
+    if name in _SUBMODULES:
         import importlib
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
