@@ -3,21 +3,25 @@
     numbatorch run script.py --its --own arguments
     numbatorch run -m package.module --its --own arguments
 
-Every `import torch[.x]` in the process gives numbatorch's own module objects. Processes that the script starts afresh
-(multiprocessing's "spawn") are ordinary Python again.
+Every `import torch[.x]` in the process gives numbatorch's modules, and so it does in processes that multiprocessing
+starts (DataLoader workers, "spawn", "forkserver"); programs called by subprocess are ordinary Python again.
+torch.__version__ and importlib.metadata say the PyTorch release whose interface is followed. SCRIPT may also be a folder
+or zip file that holds __main__.py, or - for standard input. `numbatorch doctor` says beforehand what is missing.
 """
 
 import argparse
+import builtins
 import contextlib
-import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import io
 import os
 import sys
 import types
+import zipfile
 from typing import Any
+
+from .torch_name import install, own_name
 
 HELP = "run a script that imports torch"
 
@@ -26,37 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", dest="as_module", action="store_true", help="SCRIPT is a module's name, as in python -m")
     parser.add_argument("script", metavar="SCRIPT", help="a Python file, or with -m a module")
     parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="passed on to the script")
-
-
-class TorchFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds torch[.x] as the module numbatorch[.x], which is executed once, under its own name."""
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname != "torch" and not fullname.startswith("torch."):
-            return None
-        own_name = "numbatorch" + fullname.removeprefix("torch")
-        if importlib.util.find_spec(own_name) is None:
-            # Said here, or the path finder would look for torch.x in numbatorch's folder under its own steam.
-            raise ModuleNotFoundError(f"No module named {fullname!r} (numbatorch has no {own_name})", name=fullname)
-        return importlib.machinery.ModuleSpec(fullname, self, origin=own_name)
-
-    def create_module(self, spec):
-        module = importlib.import_module(spec.origin)
-        # The import system overwrites __spec__ of whatever we return; exec_module puts the module's own one back.
-        spec.loader_state = module.__spec__
-        return module
-
-    def exec_module(self, module):
-        module.__spec__ = module.__spec__.loader_state
-
-
-def install() -> TorchFinder:
-    """Makes torch mean numbatorch for the rest of the process; a torch that was imported before is forgotten."""
-    for name in [name for name in sys.modules if name == "torch" or name.startswith("torch.")]:
-        del sys.modules[name]
-    finder = TorchFinder()
-    sys.meta_path.insert(0, finder)
-    return finder
 
 
 class UsageError(Exception):
@@ -79,27 +52,52 @@ def find_module(name: str) -> importlib.machinery.ModuleSpec:
 
 def execute(target: str, as_module: bool) -> None:
     """Runs the target as __main__, as `python` would."""
-    main_module = types.ModuleType("__main__")
+    main_module: Any = types.ModuleType("__main__")
+    main_module.__builtins__ = builtins
     if as_module:
         set_first_path(os.getcwd())
-        spec: Any = find_module(target)
-        code = spec.loader.get_code(spec.name)
-        main_module.__spec__, main_module.__package__, main_module.__loader__ = spec, spec.parent, spec.loader
-        main_module.__file__ = sys.argv[0] = spec.origin
+        run_spec(find_module(target), main_module)
+    elif os.path.isdir(target) or zipfile.is_zipfile(target):
+        set_first_path(target)
+        spec = importlib.machinery.PathFinder.find_spec("__main__", [target])
+        if spec is None:
+            raise UsageError(f"cannot find '__main__' module in {target!r}")
+        run_spec(spec, main_module)
     else:
-        if os.path.isdir(target):
-            raise UsageError(f"{target!r} is a folder; give a Python file, or -m and a module's name")
-        try:
-            with io.open_code(os.path.abspath(target)) as file:
-                source = file.read()
-        except OSError as error:
-            raise UsageError(f"cannot open {target!r}: {error.strerror}") from error
-        set_first_path(os.path.dirname(os.path.realpath(target)))
-        main_module.__file__ = target
-        code = compile(source, target, "exec")
-    main_module.__dict__["__builtins__"] = __builtins__
+        path = target if target == "-" else os.path.abspath(target)
+        source = read_source(target, path)
+        set_first_path("" if target == "-" else os.path.dirname(os.path.realpath(target)))
+        if target != "-":
+            main_module.__file__ = path
+            main_module.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
+        main_module.__cached__ = None
+        code = compile(source, "<stdin>" if target == "-" else path, "exec", dont_inherit=True)
+        run_code(code, main_module)
+
+
+def read_source(target: str, path: str) -> bytes:
+    """A script's text, as bytes: its first lines may name its encoding."""
+    if target == "-":
+        return sys.stdin.buffer.read()
+    try:
+        with io.open_code(path) as file:
+            return file.read()
+    except OSError as error:
+        raise UsageError(f"cannot open {target!r}: {error.strerror}") from error
+
+
+def run_spec(spec: Any, main_module: Any) -> None:
+    """Runs the code of a spec; multiprocessing finds the program again by what is set here."""
+    main_module.__spec__, main_module.__package__, main_module.__loader__ = spec, spec.parent, spec.loader
+    main_module.__file__, main_module.__cached__ = spec.origin, spec.cached
+    if spec.name != "__main__":
+        sys.argv[0] = spec.origin
+    run_code(spec.loader.get_code(spec.name), main_module)
+
+
+def run_code(code: Any, main_module: types.ModuleType) -> None:
     sys.modules["__main__"] = main_module
-    exec(code, main_module.__dict__)
+    exec(code, vars(main_module))
 
 
 def set_first_path(folder: str) -> None:
@@ -130,10 +128,18 @@ def main(options: argparse.Namespace) -> int:
         raise
     except BaseException as error:
         shown = error.with_traceback(without_own_frames(error))
+        add_help(shown)
         flush_output()
         sys.excepthook(type(shown), shown, shown.__traceback__)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
+
+
+def add_help(error: BaseException) -> None:
+    """Says of a missing torch module or name what it is that lacks it."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("torch."):
+        error.add_note(f"numbatorch has no module {own_name(error.name or '')}; `numbatorch doctor` lists all that a "
+                       "program needs and numbatorch lacks")
 
 
 def flush_output() -> None:

@@ -128,35 +128,6 @@ def test_info_kernels_and_cache(capsys):
     assert capsys.readouterr().out
 
 
-def test_run_makes_torch_mean_numbatorch(tmp_path):
-    (tmp_path / "helper.py").write_text("import torch\nvalue = torch.ones(2).sum().item()\n")
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys, torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
-        "from torch.utils.data import DataLoader, TensorDataset\nfrom torch.optim.lr_scheduler import StepLR\n"
-        "import helper\n"
-        "model = nn.Linear(2, 1)\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\nsched = StepLR(opt, 1)\n"
-        "for x, in DataLoader(TensorDataset(torch.ones(4, 2)), batch_size=2):\n"
-        "    opt.zero_grad(); F.mse_loss(model(x), torch.zeros(2, 1)).backward(); opt.step()\nsched.step()\n"
-        "print(torch.__name__, helper.value, sys.argv[1:], __name__)\nsys.exit(7)\n")
-    done = subprocess.run([sys.executable, "-m", "numbatorch", "run", str(script), "--flag", "x"], capture_output=True,
-                          text=True, cwd=tmp_path, env=ENVIRONMENT)
-    assert done.returncode == 7, done.stderr
-    assert done.stdout.split() == ["numbatorch", "2.0", "['--flag',", "'x']", "__main__"]
-
-
-def test_run_shows_the_script_s_own_traceback(tmp_path):
-    script = tmp_path / "wrong.py"
-    script.write_text("import torch\ntorch.ones(2) @ torch.ones(3)\n")
-    done = subprocess.run([sys.executable, "-m", "numbatorch", "run", str(script)], capture_output=True, text=True,
-                          env=ENVIRONMENT)
-    assert done.returncode == 1
-    assert "wrong.py" in done.stderr and "RuntimeError" in done.stderr and "cli/run.py" not in done.stderr
-    missing = subprocess.run([sys.executable, "-m", "numbatorch", "run", str(tmp_path / "none.py")], text=True,
-                             capture_output=True, env=ENVIRONMENT)
-    assert missing.returncode == 2 and "none.py" in missing.stderr
-
-
 def test_find_mnist_says_what_it_uses(offline):
     said = []
     data = find_mnist(None, said.append)
