@@ -594,7 +594,8 @@ class Tensor:
         own = self._layout
         extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
         if type(self) is not Tensor:  # a plain tensor inside, so that what knows how to send those need not know more
-            return _rebuild_subclass, (type(self), alias(self, own), self._needs_grad, extra)
+            return _rebuild_subclass, (type(self), {"tensor": alias(self, own), "requires_grad": self._needs_grad,
+                                                    "attributes": extra})  # in a dict: tuples get the subclass
         count = span(own.shape, own.strides)
         raw = window(self._storage, self._ptr, (count * own.dtype.itemsize,), (1,), np.dtype(np.uint8))
         return _rebuild, (Tensor, raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
@@ -702,12 +703,12 @@ def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
     return result
 
 
-def _rebuild_subclass(cls, tensor, requires_grad, extra):
+def _rebuild_subclass(cls, parts):
     """A tensor of a subclass from the plain one that was pickled with it."""
-    result = _new(cls)
+    result, tensor = _new(cls), parts["tensor"]
     result._layout, result._storage, result._ptr = tensor._layout, tensor._storage, tensor._ptr
-    result._needs_grad = requires_grad
-    result.__dict__.update(extra)
+    result._needs_grad = parts["requires_grad"]
+    result.__dict__.update(parts["attributes"])
     return result
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import time
-from multiprocessing import context, parent_process, reduction, resource_sharer, util
+from multiprocessing import parent_process, reduction, resource_sharer, util
 from typing import Any
 
 import numbatorch
@@ -59,8 +58,6 @@ def reduce_storage(storage: UntypedStorage) -> tuple:
     if segment.path is not None:
         courier = sharing.leases.send(segment.path)
         return rebuild_storage_filename, (type(storage), segment.path, courier, *part)
-    if context.get_spawning_popen() is None:
-        _wait_at_exit()
     return rebuild_storage_fd, (type(storage), reduction.DupFd(segment.descriptor), *part)
 
 
@@ -90,21 +87,20 @@ def init_reductions() -> None:
     """Tell the standard library how tensors and storages travel; done when the package is imported."""
     reduction.register(numbatorch.Tensor, reduce_tensor)
     reduction.register(UntypedStorage, reduce_storage)
-
-
-_waits: list[int] = []  # the process that will wait
+    util.register_after_fork(_wait_at_exit, lambda wait: wait())
+    _wait_at_exit()
 
 
 def _wait_at_exit() -> None:
-    """Descriptors are fetched from the sender: let it wait at its end until they are, for some seconds."""
+    # After queues were closed (10), before the socket that hands descriptors out is (0).
+    util.Finalize(None, _wait_for_receivers, exitpriority=5)
+
+
+def _wait_for_receivers() -> None:
+    """Descriptors are fetched from the sender: a child process waits at its end until they are, for some seconds."""
     parent = parent_process()
-    if parent is not None and _waits != [os.getpid()]:
-        _waits[:] = [os.getpid()]
-        # After queues were closed (10), before the socket that hands descriptors out is (0).
-        util.Finalize(None, functools.partial(_wait_for_receivers, parent), exitpriority=5)
-
-
-def _wait_for_receivers(parent: Any) -> None:
+    if parent is None:
+        return
     deadline = time.monotonic() + WAIT_SECONDS
     for thread in threading.enumerate():
         if thread.name == "QueueFeederThread":  # what queues still hold is sent, too
@@ -112,3 +108,4 @@ def _wait_for_receivers(parent: Any) -> None:
     waiting: Any = resource_sharer._resource_sharer  # type: ignore[attr-defined]
     while waiting._cache and parent.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
+    resource_sharer.stop(WAIT_SECONDS)  # when the last one is through
