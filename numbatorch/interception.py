@@ -87,7 +87,7 @@ def answer(op, inplace, values):
         own = modes[k]
         if own.skipped is not None and own.skipped == (op, inplace):
             own.skipped = None
-        elif own.watched is None or op.name in own.watched:
+        elif op in _watchers if own.watched is None else op.name in own.watched:
             _local.modes = modes[:k]
             try:
                 found = own.handler(op, inplace, values)
@@ -160,7 +160,7 @@ _guard = threading.Lock()
 @contextlib.contextmanager
 def mode(handler, watched=None):
     """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all
-    when None); inside the handler it is off, and so are modes entered later. NotImplemented lets the call go on as
+    of the table when None); inside the handler it is off, and so are modes entered later. NotImplemented lets the call go on as
     usual. Gives the Mode, for `call_inside`."""
     ops = [op for op in dict.fromkeys(OPS.values()) if watched is None or op.name in watched]
     with _guard:
