@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 
-from . import cache, info, kernels, mnist, ops, run
+from . import cache, doctor, info, kernels, mnist, ops, run
 
 COMMANDS = {  # in the order of the help: try it, use it, look inside
     "mnist": mnist,
     "run": run,
+    "doctor": doctor,
     "ops": ops,
     "info": info,
     "kernels": kernels,

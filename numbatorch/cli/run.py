@@ -5,8 +5,8 @@
 
 Every `import torch[.x]` in the process gives numbatorch's modules, and so it does in processes that multiprocessing
 starts (DataLoader workers, "spawn", "forkserver"); programs called by subprocess are ordinary Python again.
-torch.__version__ and importlib.metadata say the PyTorch release whose interface is followed. SCRIPT may also be a folder
-or zip file that holds __main__.py, or - for standard input. `numbatorch doctor` says beforehand what is missing.
+torch.__version__ and importlib.metadata say the PyTorch release whose interface is followed. SCRIPT may also be a
+folder or zip file that holds __main__.py, or - for standard input. `numbatorch doctor` says beforehand what is missing.
 """
 
 import argparse
