@@ -1,7 +1,8 @@
 """Template of scatter-like loops: each element of the source goes to a place of the target that an index tensor gives.
 
 Places that several elements go to get them in the order of the index. Parallel only over dimensions that cannot meet:
-those that the index does not choose. A unit is one run of at most `BLOCK` elements along the fastest of them.
+those that the index does not choose. A unit is one run of at most `BLOCK` elements along the fastest of them; where
+the index lies closer along the others (its last dimension is the one that it chooses from), a unit is all that meets.
 """
 
 import math
@@ -25,15 +26,24 @@ def plan(request):
     alone.sort(key=lambda d: (-abs(walk["target"][d]), d))
     outer, outer_rows = coalesce([walk["shape"][d] for d in alone], [[r[d] for d in alone] for r in rows])
     turns, turn_rows = coalesce([walk["shape"][d] for d in meeting], [[r[d] for d in meeting] for r in rows])
+    by_row = bool(turns) and (not outer or abs(turn_rows[1][-1]) < abs(outer_rows[1][-1]))
     if not outer:
         outer, outer_rows = (1,), [(1,)] * 3
     dtype = target.dtype.name
     stored = WORDS[target.dtype.itemsize] if combine == "set" else write.storage(dtype)
     classes = "".join(geometry.stride_class(r[-1]) for r in outer_rows)
     index_type = index.dtype.name
+    if by_row:
+        classes = "rows_" + "".join(geometry.stride_class(s) for s in (
+            walk["stride"], turn_rows[1][-1], turn_rows[2][-1]))
     name = f"scatter_{combine}_{dtype if combine != 'set' else stored}_{index_type}_{len(outer)}_{len(turns)}_{classes}"
-    text = source(name, len(outer), len(turns), classes, combine, dtype)
+    write_text = row_source if by_row else source
+    text = write_text(name, len(outer), len(turns), classes.removeprefix("rows_"), combine, dtype)
     kernel = compile_kernel(name, text, (f"{stored}*", f"{index_type}*", f"{stored}*", f"{stored}*", "int64*"))
+    if by_row:
+        rows = math.prod(outer) if 0 not in walk["shape"] else 0
+        return geometry.launch(kernel, rows, geometry.GRAIN // max(1, math.prod(turns)), outer, *outer_rows, turns,
+                               *turn_rows[1:], walk["size"], walk["stride"], math.prod(turns[:-1]))
     blocks = -(-outer[-1] // BLOCK)
     units = math.prod(outer[:-1]) * blocks if 0 not in walk["shape"] else 0
     count = math.prod(turns)
@@ -86,4 +96,30 @@ def source(name, rank, turn_rank, classes, combine, dtype):
     store = [f"                {place} = {value}"]
     loop = ["            for i in range(first, last):"]
     lines += find + loop + store if classes[1] == "0" else loop + find + store
+    return "\n".join(lines) + "\n"
+
+
+def row_source(name, rank, turn_rank, classes, combine, dtype):
+    """The kernel whose units are places of the outer dimensions, each with all of the index that chooses there."""
+    names = ("target", "index", "source")
+    at = {n: rank * (k + 1) for k, n in enumerate(names)}
+    sizes = 4 * rank
+    tail = sizes + 3 * turn_rank
+    index_step, source_step = sizes + 2 * turn_rank - 1, sizes + 3 * turn_rank - 1
+    step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(names[1:], classes[1:], strict=True)}
+    place = "target[at_target + " + ("chosen]" if classes[0] == "1" else "chosen * stride]")
+    value = _combined(combine, dtype).format(old=place, new=f"source[on_source + {step['source']}]")
+    lines = [f"def {name}(target, index, source, unused, meta, start, stop):",
+             f"    inner = meta[{sizes + turn_rank - 1}]", f"    size = meta[{tail}]", f"    stride = meta[{tail + 1}]", f"    lines = meta[{tail + 2}]",
+             f"    step_index = meta[{index_step}]", f"    step_source = meta[{source_step}]",
+             "    for row in range(start, stop):"]
+    lines += geometry.decode(" " * 8, rank, 0, [(f"at_{n}", a) for n, a in at.items()])
+    lines += ["        for line in range(lines):"]
+    lines += geometry.decode(" " * 12, turn_rank - 1, sizes, [("on_index", sizes + turn_rank),
+                                                              ("on_source", sizes + 2 * turn_rank)], "line")
+    lines += ["            on_index += at_index", "            on_source += at_source",
+              "            for i in range(inner):",
+              f"                chosen = int64(index[on_index + {step['index']}])",
+              "                chosen = chosen + size if chosen < 0 else chosen",
+              f"                {place} = {value}"]
     return "\n".join(lines) + "\n"
