@@ -17,6 +17,7 @@ from math import ceil
 
 import numpy as np
 
+from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_kernels import (
     CALL,
     FLAT_BYTES,
@@ -26,6 +27,7 @@ from numbatorch.cpu.convolution_kernels import (
     K_BLOCK,
     POSITION_BLOCK,
     ROWS_META,
+    STAGE_ROWS,
     TURN_CHANNELS,
     WEIGHT_META,
     write_flat,
@@ -36,7 +38,7 @@ from numbatorch.cpu.convolution_kernels import (
     write_weight_sum,
 )
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced, gemm
-from numbatorch.cpu.microkernel import PREFETCH_OFFSETS, host_target
+from numbatorch.cpu.microkernel import FLAT, NEST, PREFETCH_OFFSETS, host_target
 
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
 FEW_PAIRS = 4  # channels x outputs of a group up to which the weight gradient is a dot product per tap
@@ -179,6 +181,7 @@ def _flat_launch(
     else:
         origin, pitch_channel = (top, left), height * width * size
     plane_bytes, result = height * width * size, rows * columns * size
+    tile = balanced(outputs, target.rows)
     meta = dict(
         channels=channels,
         outputs=outputs,
@@ -205,8 +208,9 @@ def _flat_launch(
         row_block=row_block,
         k_block=balanced(channels * taps, FLAT_K_BLOCK),
         taps=taps,
-        tile=balanced(outputs, target.rows),
+        tile=tile,
         copies=int(copies),
+        tiles=tiles.address(target, [outputs], tile, range(1, target.panel + 1), FLAT, row_numbers=True),
     )
     table = [
         channel * pitch_channel + ((row - top + origin[0]) * pitch + column - left + origin[1]) * size
@@ -246,6 +250,8 @@ def _packed_launch(
         channel_block, tap_block = balanced(channels, max(1, K_BLOCK // max(1, taps))), max(1, taps)
     result_height, result_width = result_plane
     result = result_height * result_width * size
+    tile = balanced(outputs, target.rows)
+    runs = [outputs] if result_step == (1, 1) else [min(outputs, STAGE_ROWS), outputs % STAGE_ROWS]
     meta = dict(
         channels=channels,
         outputs=outputs,
@@ -271,8 +277,9 @@ def _packed_launch(
         channel_block=channel_block,
         tap_block=tap_block,
         taps=taps,
-        tile=balanced(outputs, target.rows),
+        tile=tile,
         staged=int(result_step != (1, 1)),
+        tiles=tiles.address(target, runs, tile, tiles.panels(positions, target.panel), row_numbers=True),
     )
     table = []
     for row, column in shifts:
@@ -412,7 +419,7 @@ class WeightGradientPlan:
                     place = ((i * dh - ph) * g.w + j * dw - pw) * size
                     area = g.h * g.w * size
                     calls += [*ranges_h[i], *ranges_w[j], place, area, (i * g.kw + j) * channels, channels]
-        blocks = ceil(outputs / target.panel)
+        blocks, tile = ceil(outputs / target.panel), balanced(count, target.rows)
         unit_bytes = channels * taps * row_bytes
         per_chunk = g.groups * blocks
         most = max(1, PARTIAL_BYTES // max(1, unit_bytes * per_chunk))
@@ -439,8 +446,9 @@ class WeightGradientPlan:
             blocks_per_group=blocks,
             units_per_chunk=per_chunk,
             unit_bytes=unit_bytes,
-            tile=balanced(count, target.rows),
+            tile=tile,
             calls=len(calls) // len(CALL),
+            tiles=tiles.address(target, [count], tile, tiles.panels(outputs, target.panel), NEST),
         )
         units = chunks * per_chunk
         self.partial_bytes = units * unit_bytes

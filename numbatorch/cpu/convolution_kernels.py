@@ -28,22 +28,23 @@ POSITION_BLOCK = 256  # positions summed in registers by the weight gradient: ac
 FORWARD_META = (
     "channels outputs height width positions columns step_rows step_columns x_image x_group x_channel "
     "w_output w_group y_image y_group y_channel y_row y_column groups panels_per_unit units_per_group "
-    "channel_block tap_block taps tile staged"
+    "channel_block tap_block taps tile staged tiles"
 ).split()
 FLAT_META = (
     "channels outputs height width rows columns pitch top left reach x_image x_group x_channel copied_channel "
-    "w_output w_group y_image y_group y_channel groups rows_per_unit units_per_group row_block k_block taps tile copies"
+    "w_output w_group y_image y_group y_channel groups rows_per_unit units_per_group row_block k_block taps tile "
+    "copies tiles"
 ).split()
 TAP = "first_row end_row first_column end_column offset".split()
 WEIGHT_META = (
     "images groups outputs height width rows columns row_block column_block step_rows step_columns x_image x_group "
-    "gy_image gy_group gy_channel images_per_chunk blocks_per_group units_per_chunk unit_bytes tile calls"
+    "gy_image gy_group gy_channel images_per_chunk blocks_per_group units_per_chunk unit_bytes tile calls tiles"
 ).split()
 CALL = "first_row end_row first_column end_column x_offset x_row result_row count".split()
 
 
 def _fields(f: Function, names: list[str], at: Value) -> dict[str, Value]:
-    return {name: f.load("i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
+    return {name: f.load("ptr" if name == "tiles" else "i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
 
 
 def _write_pack_taps(module: Module, target: Target) -> None:
@@ -135,8 +136,7 @@ def _load_step(
 def write_forward(name: str, target: Target, with_bias: bool) -> str:
     """(x, weight, [bias,] y, meta, start, stop): a unit is a run of panels of one group of one image."""
     module = Module()
-    for vectors in range(1, target.vectors + 1):
-        write_rows(module, f"rows{vectors}", target, vectors, row_numbers=True)
+    write_rows(module, "rows", target)
     _write_pack_taps(module, target)
     middle = [("bias", "ptr noalias")] if with_bias else []
     f = module.function(
@@ -185,10 +185,7 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
                 arguments = [w_here, p["w_output"], f.value(size), panel, f.value(row_bytes), c, c_row]
                 arguments += [addend, addend_row, channel_count * tap_count, width]
                 arguments += [p["w_output"] * p["tile"], count, p["tile"]]
-                with f.cases((width + (target.lanes - 1)) // target.lanes, range(1, target.vectors + 1)) as case:
-                    for number in range(1, target.vectors + 1):
-                        with case(number):
-                            f.call(f"rows{number}", arguments)
+                f.call("rows", [p["tiles"], *arguments])
             with f.when(staged), f.loop(0, count) as outputs, f.loop(0, width) as lanes:
                 at = position + lanes.index
                 place = (at // p["columns"]) * p["y_row"] + (at % p["columns"]) * p["y_column"]
@@ -233,8 +230,7 @@ def write_flat(name: str, target: Target, with_bias: bool) -> str:
     end of an output row are computed and dropped. With padding, a block of rows is copied with the padding first.
     """
     module = Module()
-    for vectors in range(1, target.vectors + 1):
-        write_rows(module, f"rows{vectors}", target, vectors, FLAT, row_numbers=True)
+    write_rows(module, "rows", target, FLAT)
     _write_copy_padded(module, target)
     middle = [("bias", "ptr noalias")] if with_bias else []
     f = module.function(
@@ -295,10 +291,7 @@ def write_flat(name: str, target: Target, with_bias: bool) -> str:
                     arguments += [f.offset(b, panels.index * size), f.offset(table, sums.index * 8), c, p["y_channel"]]
                     arguments += [addend, addend_row, f.minimum(p["k_block"], depth - sums.index), width, places]
                     arguments += [p["w_output"] * p["tile"], p["outputs"], p["tile"]]
-                    with f.cases(number, range(1, target.vectors + 1)) as case:
-                        for choice in range(1, target.vectors + 1):
-                            with case(choice):
-                                f.call(f"rows{choice}", arguments)
+                    f.call("rows", [p["tiles"], *arguments])
     return module.text()
 
 
@@ -421,8 +414,7 @@ def write_weight_rows(name: str, target: Target) -> str:
 def write_weight(name: str, target: Target) -> str:
     """(x, grad_output, partials, meta, start, stop): a unit is a chunk of images x a group x a panel of outputs."""
     module = Module()
-    for vectors in range(1, target.vectors + 1):
-        write_rows(module, f"rows{vectors}", target, vectors, NEST)
+    write_rows(module, "rows", target, NEST)
     write_pack_transposed(module, "pack_transposed", target)
     f = module.function(
         name,
@@ -478,11 +470,7 @@ def write_weight(name: str, target: Target) -> str:
                     arguments += [c, f.value(row_bytes), end - begin, width, bottom - top]
                     arguments += [p["step_rows"] * p["width"] * size, columns * row_bytes]
                     arguments += [t["x_row"] * p["tile"], t["count"], p["tile"]]
-                    filled = (width + (target.lanes - 1)) // target.lanes
-                    with f.cases(filled, range(1, target.vectors + 1)) as case:
-                        for number in range(1, target.vectors + 1):
-                            with case(number):
-                                f.call(f"rows{number}", arguments)
+                    f.call("rows", [p["tiles"], *arguments])
     return module.text()
 
 

@@ -13,6 +13,7 @@ from math import ceil
 
 import numpy as np
 
+from numbatorch.cpu import tiles
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import (
     Target,
@@ -33,12 +34,12 @@ DIRECT, COPIED, TRANSPOSED = 0, 1, 2  # what happens to B before the tile kernel
 
 META = (
     "m n k a_row a_step b_row c_row a_batch b_batch c_batch unit_rows unit_columns units_across units_per_matrix "
-    "k_block b_packing a_packing accumulate height block_rows"
+    "k_block b_packing a_packing accumulate height block_rows tiles"
 ).split()
 
 
 def _read_meta(f: Function, meta: Value) -> dict[str, Value]:
-    return {name: f.load("i64", f.offset(meta, 8 * i), 8) for i, name in enumerate(META)}
+    return {name: f.load("ptr" if name == "tiles" else "i64", f.offset(meta, 8 * i), 8) for i, name in enumerate(META)}
 
 
 def _unit(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, ...]:
@@ -76,9 +77,7 @@ def _addend(
 def write_gemm(name: str, target: Target, with_bias: bool) -> str:
     """The module of the tile-based product: (a, b, [bias,] c, meta, start, stop)."""
     module = Module()
-    widths = [target.vectors] if target.wide else list(range(1, target.vectors + 1))
-    for vectors in widths:
-        write_rows(module, f"rows{vectors}", target, vectors)
+    write_rows(module, "rows", target)
     write_pack_rows(module, "pack_rows", target)
     write_pack_transposed(module, "pack_transposed", target)
     f, a, b, bias, c, meta = _entry(module, name, with_bias)
@@ -136,11 +135,7 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
                     addend, addend_row = _addend(f, target, p, bias, c_here, k0, here)
                     arguments = [a_here, a_row, a_step, b_here, b_step, c_here, p["c_row"], addend, addend_row]
                     arguments += [depth, width, a_tile, count, p["height"]]
-                    filled = (width + (target.lanes - 1)) // target.lanes
-                    with f.cases(f.maximum(filled, widths[0]), widths) as case:
-                        for number in widths:
-                            with case(number):
-                                f.call(f"rows{number}", arguments)
+                    f.call("rows", [p["tiles"], *arguments])
     return module.text()
 
 
@@ -311,6 +306,7 @@ class Gemm:
             accumulate=int(accumulate),
             height=height,
             block_rows=height * A_BLOCK_ROWS if pack_a else max(1, m),
+            tiles=tiles.address(target, [m], height, tiles.panels(n, target.panel)) if kind != "dots" else 0,
         )
         grain = max(1, units) if whole else max(1, int(UNIT_FLOPS / 4 / per_unit))
         return GemmPlan(_kernel(kind, self.dtype, bias), meta, units, grain)

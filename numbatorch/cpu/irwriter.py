@@ -114,6 +114,11 @@ class Function:
         listed = ", ".join(f"{a.type} {a.text}" for a in (self.value(x) for x in arguments))
         self.line(f"call void @{name}({listed})")
 
+    def call_at(self, address: Value, arguments: Sequence[Value | int]) -> None:
+        """Call the function at an address."""
+        listed = ", ".join(f"{a.type} {a.text}" for a in (self.value(x) for x in arguments))
+        self.line(f"call void {address.text}({listed})")
+
     def intrinsic(self, type: str, name: str, arguments: Sequence[Value]) -> Value:
         self.module.declare(f"declare {type} @{name}({', '.join(a.type for a in arguments)})")
         return self.emit(type, f"call {type} @{name}({', '.join(f'{a.type} {a.text}' for a in arguments)})")

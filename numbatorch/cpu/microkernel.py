@@ -141,6 +141,7 @@ def write_tile(
     vectors: int,
     variant: str = PLAIN,
     row_numbers: bool = False,
+    internal: bool = True,
 ) -> None:
     """c[i, :] = addend[i, :] + sum over k of a[i, k] * b[k, :], for `rows` rows and `width` columns.
 
@@ -150,7 +151,7 @@ def write_tile(
     FLAT: row k of b is at b + offsets[k], and of each vector only two parts are results: `places` holds where they go
     (`PLACE` numbers per vector, then the bytes by which part two lies closer to part one in c than in the vector).
     """
-    f = module.function(name, PARAMETERS[variant])
+    f = module.function(name, PARAMETERS[variant], internal)
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
     masks = column_masks(f, target, width, vectors)
     totals = [zero(f, target.vector)] * (rows * vectors)
@@ -249,24 +250,27 @@ def write_tile(
                 write(mode)
 
 
-def write_rows(
-    module: Module, name: str, target: Target, vectors: int, variant: str = PLAIN, row_numbers: bool = False
-) -> None:
-    """`write_tile` for any number of rows: tiles of `height` rows, the last one lower. Adds (count, height)."""
+SLOTS = 16  # of a table of tiles for each number of vectors: more than a tile has rows
+
+
+def write_rows(module: Module, name: str, target: Target, variant: str = PLAIN) -> None:
+    """`write_tile` for any number of rows: tiles of `height` rows, the last one lower.
+
+    (tiles, the tile's parameters, a_tile, count, height): `tiles` is a table of tiles (tiles.py), of which the row for
+    the number of vectors in `width` is used.
+    """
     parameters = PARAMETERS[variant]
-    for rows in target.heights:
-        write_tile(module, f"{name}_{rows}", target, rows, vectors, variant, row_numbers)
-    f = module.function(name, [*parameters, ("a_tile", "i64"), ("count", "i64"), ("height", "i64")])
-    a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, *rest = f.parameters[: len(parameters)]
-    a_tile, count, height = f.parameters[len(parameters) :]
+    f = module.function(name, [("tiles", "ptr"), *parameters, ("a_tile", "i64"), ("count", "i64"), ("height", "i64")])
+    tiles, a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, *rest = f.parameters[: len(parameters) + 1]
+    a_tile, count, height = f.parameters[len(parameters) + 1 :]
+    width = rest[1]
+    vectors = f.value(target.vectors) if target.wide else (width + (target.lanes - 1)) // target.lanes
+    own = f.offset(tiles, (vectors - 1) * (8 * SLOTS))
     with f.loop(0, count, height, carry=[a, c, addend]) as loop:
         here, c_here, addend_here = loop.carried
         here_rows = f.minimum(height, count - loop.index)
-        with f.cases(here_rows, target.heights) as case:
-            for number in target.heights:
-                with case(number):
-                    first = [here, a_row, a_step, b, b_step, c_here, c_row, addend_here, addend_row]
-                    f.call(f"{name}_{number}", [*first, *rest])
+        tile = f.load("ptr", f.offset(own, here_rows * 8), 8)
+        f.call_at(tile, [here, a_row, a_step, b, b_step, c_here, c_row, addend_here, addend_row, *rest])
         null = f.is_null(addend)
         following = f.select(null, addend_here, f.offset(addend_here, addend_row * height))
         loop.carry([f.offset(here, a_tile), f.offset(c_here, c_row * height), following])

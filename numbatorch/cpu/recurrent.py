@@ -12,7 +12,7 @@ from itertools import accumulate
 from math import ceil
 
 from ..expr.kinds import Launch
-from . import machine, recurrent_kernels as kernels, threads
+from . import machine, recurrent_kernels as kernels, threads, tiles
 from .gemm import K_BLOCK, UNIT_FLOPS, balanced, gemm
 from .geometry import block
 from .memory import address, allocate
@@ -38,15 +38,6 @@ def _packing(dtype, wide, backward):
     target = wide_target(host_target(dtype)) if wide else host_target(dtype)
     name = f"recurrent_{'backward' if backward else 'forward'}_{'wide_' if wide else ''}packing_{dtype}"
     return compile_ir(name, kernels.write_packing(name, target, backward), (f"{dtype}*", f"{dtype}*", "int64*"))
-
-
-@cache
-def _product(dtype, wide):
-    """The kernel that multiplies rows by a panel."""
-    from .compile import compile_ir
-    target = wide_target(host_target(dtype)) if wide else host_target(dtype)
-    name = f"recurrent_{'wide_' if wide else ''}product_{dtype}"
-    return compile_ir(name, kernels.write_product(name, target), kernels.product_signature(dtype))
 
 
 @cache
@@ -90,10 +81,12 @@ class _Walk:
         grain = 1 << 40 if flops <= SMALL else max(1, int(UNIT_FLOPS / 4 / per_unit))
         self.code, self.keep = _formulas(self.kind, self.dtype, backward, with_memory)
         depth = hidden * gates if backward else hidden
-        product = _product(self.dtype, wide).__self__.address
-        values = [threads.region_address(), self.code, product, machine.python_api("PyEval_SaveThread"),
+        runs = {rows for size in set(sizes) for rows in (min(size, row_block), size % row_block)}
+        height = balanced(row_block, target.rows)
+        found = tiles.address(target, runs, height, tiles.panels(hidden, target.panel))
+        values = [threads.region_address(), self.code, found, machine.python_api("PyEval_SaveThread"),
                   machine.python_api("PyEval_RestoreThread"), len(sizes), hidden, options["pitch"], blocks, row_block,
-                  balanced(depth, K_BLOCK), balanced(row_block, target.rows), grain]
+                  balanced(depth, K_BLOCK), height, grain]
         self.meta, self.at_meta = block(values, *_table(sizes, options["reverse"]))
         self.run = _walk(self.kind, self.dtype, wide, backward)
         self.pack, self.pack_units = _packing(self.dtype, wide, backward), gates * blocks

@@ -8,53 +8,25 @@ Packed weights: panel after panel of (depth, panel) elements; `target` says how 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import PARAMETERS, PLAIN, Target, write_pack_rows, write_pack_transposed, write_rows
+from numbatorch.cpu.microkernel import Target, write_pack_rows, write_pack_transposed, write_rows
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 # What the launch reads first; then comes the table of steps.
-META = "region formulas product save restore steps hidden pitch blocks row_block k_block height grain".split()
+META = "region formulas tiles save restore steps hidden pitch blocks row_block k_block height grain".split()
 STEP = "rows gates_row before_row after_row".split()  # of each step, in the order of processing
 
 # What a step tells its units: sizes as in META, addresses of the first rows.
 FORWARD = "packed gates before after memory_before memory_after own output bias".split()
 BACKWARD = "packed next_grads carry gates before after memory_before memory_after own grad grad_memory direct grads " \
            "downs".split()
-SIZES = "hidden pitch blocks row_block k_block height rows next_rows formulas product".split()
+SIZES = "hidden pitch blocks row_block k_block height rows next_rows formulas tiles".split()
 
 
 def _load_all(f: Function, pointer: Value, names: list[str], pointers: tuple[str, ...] = ()) -> dict[str, Value]:
     return {name: f.load("ptr" if name in pointers else "i64", f.offset(pointer, 8 * i), 8)
             for i, name in enumerate(names)}
-
-
-def write_product(name: str, target: Target) -> str:
-    """c = addend + a @ b for rows of a and one packed panel b: `write_rows` for any width of the panel.
-
-    A kernel of its own, called by address: all layers share its code, which is what takes long to compile.
-    """
-    module = Module()
-    widths = [target.vectors] if target.wide else list(range(1, target.vectors + 1))
-    for vectors in widths:
-        write_rows(module, f"rows{vectors}", target, vectors)
-    f = module.function(name, [*PARAMETERS[PLAIN], ("a_tile", "i64"), ("count", "i64"), ("height", "i64")],
-                        internal=False)
-    width = f.parameters[10]
-    filled = (width + (target.lanes - 1)) // target.lanes
-    with f.cases(f.maximum(filled, widths[0]), widths) as case:
-        for number in widths:
-            with case(number):
-                f.call(f"rows{number}", f.parameters)
-    return module.text()
-
-
-# The types of a product's parameters but the last two, which stand where other kernels have a range of units.
-def product_signature(dtype: str) -> tuple[str, ...]:
-    kinds = [kind for _, kind in PARAMETERS[PLAIN]]
-    return (*("int64" if kind == "i64" else f"{dtype}*" for kind in kinds), "int64")
 
 
 def _product(f: Function, target: Target, p: dict[str, Value], a: Value, a_row: Value, depth: Value, b: Value,
@@ -66,13 +38,8 @@ def _product(f: Function, target: Target, p: dict[str, Value], a: Value, a_row: 
         addend, addend_row = f.select(start, first, c), f.select(start, first_row, c_row)
         here, panel = f.offset(a, sums.index * size), f.offset(b, sums.index * panel_bytes)
         count = f.minimum(p["k_block"], depth - sums.index)
-        _call(f, p["product"], [here, a_row, size, panel, panel_bytes, c, c_row, addend, addend_row, count, width,
-                                a_row * p["height"], rows, p["height"]])
-
-
-def _call(f: Function, address: Value, arguments: Sequence[Value | int]) -> None:
-    """Call a compiled function by its address."""
-    f.line(f"call void {address.text}({', '.join(f'{x.type} {x.text}' for x in map(f.value, arguments))})")
+        f.call("rows", [p["tiles"], here, a_row, size, panel, panel_bytes, c, c_row, addend, addend_row, count, width,
+                        a_row * p["height"], rows, p["height"]])
 
 
 def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, Value, Value, Value]:
@@ -84,7 +51,7 @@ def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tu
 
 def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value, rows: Value) -> None:
     """Call the compiled formulas for a block of sequences and columns."""
-    _call(f, p["formulas"], [*pointers, p["hidden"], p["pitch"], width, 0, rows])
+    f.call_at(p["formulas"], [*pointers, p["hidden"], p["pitch"], width, 0, rows])
 
 
 def write_forward(name: str, kind: str, target: Target) -> str:
@@ -96,9 +63,10 @@ def write_forward(name: str, kind: str, target: Target) -> str:
     """
     module, gates = Module(), GATES[kind]
     size = target.bytes
+    write_rows(module, "rows", target)
     f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
     block, start, stop = f.parameters
-    p = _load_all(f, block, [*FORWARD, *SIZES], (*FORWARD, "formulas", "product"))
+    p = _load_all(f, block, [*FORWARD, *SIZES], (*FORWARD, "formulas", "tiles"))
     state_row, gates_row, depth = p["hidden"] * size, p["pitch"] * size, p["hidden"]
     panel_bytes = depth * (target.panel * size)
     with f.loop(start, stop) as units:
@@ -139,9 +107,10 @@ def write_backward(name: str, kind: str, target: Target) -> str:
     """
     module, gates = Module(), GATES[kind]
     size = target.bytes
+    write_rows(module, "rows", target)
     f = module.function("unit", [("block", "ptr"), ("start", "i64"), ("stop", "i64")])
     block, start, stop = f.parameters
-    p = _load_all(f, block, [*BACKWARD, *SIZES], (*BACKWARD, "formulas", "product"))
+    p = _load_all(f, block, [*BACKWARD, *SIZES], (*BACKWARD, "formulas", "tiles"))
     state_row, gates_row, depth = p["hidden"] * size, p["pitch"] * size, p["hidden"] * gates
     with f.loop(start, stop) as units:
         row, rows, column, width = _place(f, target, p, units.index)
@@ -179,7 +148,7 @@ def _write_walk(module, name, pointers, fields, fill, backward):
                                ("stop", "i64")], internal=False)
     p = dict(zip(pointers, f.parameters, strict=False))
     meta = f.parameters[len(pointers)]
-    p |= _load_all(f, meta, META, ("region", "formulas", "product", "save", "restore"))
+    p |= _load_all(f, meta, META, ("region", "formulas", "tiles", "save", "restore"))
     block = f.stack(8 * (len(fields) + len(SIZES)))
     table = f.offset(meta, 8 * len(META))
     thread = f.emit("ptr", f"call ptr {p['save'].text}()")  # the lock of Python is given back for the whole walk
