@@ -14,3 +14,7 @@ class NoAcceleratorError(AssertionError, RuntimeError):
 
     PyTorch raises AssertionError where it was built without a device, RuntimeError where a machine lacks it.
     """
+
+
+class MissingError(NotImplementedError, AttributeError):
+    """A public name of PyTorch that numbatorch does not have."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import arguments, calls, dtypes, interception, recording, results, subclassing
+from . import arguments, calls, dtypes, interception, missing, recording, results, subclassing
 from .autograd import backward as run_backward
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
@@ -800,3 +800,4 @@ def tensor(value):
 
 calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
 subclassing.install(Tensor)
+missing.mark(Tensor, "torch.Tensor")
