@@ -99,6 +99,17 @@ def _identity(descriptor):
     return facts.st_dev, facts.st_ino, facts.st_size
 
 
+def anonymous_file(nbytes):
+    """The descriptor of a file of zeros that no name leads to: it ends with its last descriptor and mapping."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("numbatorch", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, nbytes)
+    return descriptor
+
+
 def new_segment(nbytes, strategy=None):
     """A segment of zeros. RuntimeError where the system has no memory or no descriptors left."""
     if _libc is None:
@@ -107,13 +118,8 @@ def new_segment(nbytes, strategy=None):
     try:
         if (strategy or _strategy[0]) == "file_system":
             descriptor, path = leases.create(size)
-        elif hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("numbatorch", os.MFD_CLOEXEC)
-            os.ftruncate(descriptor, size)
         else:
-            with tempfile.TemporaryFile() as file:
-                descriptor = os.dup(file.fileno())
-            os.ftruncate(descriptor, size)
+            descriptor = anonymous_file(size)
     except OSError as error:
         raise RuntimeError(f"share_memory_: cannot make {nbytes} bytes of shared memory: {error.strerror}; "
                            "where descriptors run out, raise `ulimit -n` or use "

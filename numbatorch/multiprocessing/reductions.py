@@ -21,14 +21,24 @@ def reduce_tensor(tensor: Any) -> tuple:
 
     The storage moves to shared memory. RuntimeError for a tensor with a gradient history: it cannot follow.
     """
-    if tensor.requires_grad and not tensor.is_leaf:
-        raise RuntimeError(f"multiprocessing: a tensor with a gradient history (shape {tuple(tensor.shape)}, made by "
-                           f"{tensor.grad_fn}) cannot be sent to another process: detach() it, and send gradients")
+    refuse_history(tensor, "detach() it, and send gradients")
     if tensor.layout is not numbatorch.strided:
         return tensor.__reduce_ex__(2)
     sharing.share(tensor)
-    geometry = (tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.requires_grad, tensor.dtype)
-    return rebuild_tensor, (type(tensor), tensor.untyped_storage(), (*geometry, attributes(tensor)))
+    metadata = (tensor.storage_offset(), *geometry(tensor), tensor.requires_grad, tensor.dtype, attributes(tensor))
+    return rebuild_tensor, (type(tensor), tensor.untyped_storage(), metadata)
+
+
+def refuse_history(tensor: Any, way_out: str) -> None:
+    """RuntimeError for a tensor that is a result of recorded operations."""
+    if tensor.requires_grad and not tensor.is_leaf:
+        raise RuntimeError(f"multiprocessing: a tensor with a gradient history (shape {tuple(tensor.shape)}, made by "
+                           f"{tensor.grad_fn}) cannot be sent to another process: {way_out}")
+
+
+def geometry(tensor: Any) -> tuple:
+    """(shape, strides), plain tuples."""
+    return tuple(tensor.shape), tuple(tensor.stride())
 
 
 def rebuild_tensor(cls: type, storage: Any, metadata: tuple) -> Any:

@@ -1,13 +1,13 @@
 """Batches between processes: pickled structure, with the bytes of tensors and arrays beside it.
 
-On Linux large batches travel as an anonymous shared-memory file whose descriptor goes through the socket: nothing is
-left behind when a process is killed, and the size of /dev/shm does not matter. Elsewhere the bytes follow the pickle.
+Tensors travel as in numbatorch.multiprocessing, but copied, and all those of a batch together: large batches as one
+segment of shared memory whose descriptor goes through the same socket, so that no other connection is made and nothing
+is left behind when a process is killed. Where that cannot be, and for small ones, the bytes follow the pickle.
 """
 
 from __future__ import annotations
 
 import io
-import mmap
 import os
 import pickle
 from multiprocessing import reduction
@@ -17,44 +17,37 @@ from typing import Any
 import numpy
 
 import numbatorch
+from numbatorch import sharing
+from numbatorch.multiprocessing import reductions
+from numbatorch.storage import UntypedStorage, under
 
 SHARE_FROM_BYTES = 64 * 1024  # below it the copy through the socket is cheaper than mapping pages
 ALIGNMENT = 64
-CAN_SHARE = hasattr(os, "memfd_create") and hasattr(reduction, "sendfds") and hasattr(mmap, "MAP_SHARED")
+CAN_SHARE = hasattr(os, "memfd_create") and hasattr(reduction, "sendfds")
 
 
 class BatchPickler(pickle.Pickler):
-    """Pickles tensors as their bytes, out of band."""
+    """Pickles tensors as their bytes, out of band; subclasses of Tensor hold a plain one when they are pickled."""
+
+    dispatch_table = reduction.ForkingPickler(io.BytesIO()).dispatch_table
 
     def reducer_override(self, obj: Any) -> Any:
-        if not isinstance(obj, numbatorch.Tensor) or type(obj) not in (numbatorch.Tensor, numbatorch.nn.Parameter):
+        if type(obj) is not numbatorch.Tensor:
             return NotImplemented
-        if obj.requires_grad and not obj.is_leaf:
-            raise RuntimeError(
-                f"a worker cannot send a tensor with a gradient history (shape {tuple(obj.shape)}, "
-                f"made by {obj.grad_fn}): detach() it in the dataset or in collate_fn"
-            )
-        flat = obj.detach().contiguous().view(-1)
-        if flat.dtype == numbatorch.bfloat16:
-            flat = flat.view(numbatorch.int16)  # NumPy has no bfloat16 of its own
-        raw = pickle.PickleBuffer(flat.numpy().view(numpy.uint8))  # type: ignore[arg-type]  # a buffer from 3.12 on
-        is_parameter = type(obj) is not numbatorch.Tensor
-        dtype = str(obj.dtype).rpartition(".")[2]
-        return rebuild_tensor, (raw, dtype, tuple(obj.shape), obj.requires_grad, is_parameter)
+        reductions.refuse_history(obj, "detach() it in the dataset or in collate_fn")
+        flat = obj.detach()
+        if flat.numel() != 1 + sum((n - 1) * step for n, step in zip(flat.shape, flat.stride(), strict=True)):
+            flat = flat.contiguous()
+        start = flat.storage_offset() * flat.element_size()
+        raw = flat.untyped_storage().numpy()[start : start + flat.numel() * flat.element_size()]
+        metadata = (0, *reductions.geometry(flat), obj.requires_grad, obj.dtype, reductions.attributes(obj))
+        return rebuild_packed, (pickle.PickleBuffer(raw), metadata)
 
 
-def rebuild_tensor(raw: Any, dtype_name: str, shape: tuple[int, ...], requires_grad: bool, is_parameter: bool) -> Any:
-    dtype = getattr(numbatorch, dtype_name)
-    if memoryview(raw).nbytes == 0:
-        tensor = numbatorch.empty(shape, dtype=dtype)
-    else:
-        array = numpy.frombuffer(raw, dtype=numpy.uint8)
-        if not array.flags.writeable:
-            array = array.copy()
-        tensor = numbatorch.from_numpy(array).view(dtype).view(shape)
-    if is_parameter:
-        return numbatorch.nn.Parameter(tensor, requires_grad)
-    return tensor.requires_grad_() if requires_grad else tensor
+def rebuild_packed(raw: Any, metadata: tuple) -> Any:
+    """A tensor over the bytes that were sent beside the pickle."""
+    array = raw if isinstance(raw, numpy.ndarray) else numpy.frombuffer(raw, dtype=numpy.uint8)
+    return reductions.rebuild_tensor(numbatorch.Tensor, UntypedStorage(under(array)), metadata)
 
 
 def send(connection: Connection, obj: Any) -> None:
@@ -65,7 +58,7 @@ def send(connection: Connection, obj: Any) -> None:
     views = [buffer.raw() for buffer in buffers]
     sizes = [view.nbytes for view in views]
     if CAN_SHARE and sum(sizes) >= SHARE_FROM_BYTES:
-        descriptor = os.memfd_create("numbatorch-batch")
+        descriptor = sharing.anonymous_file(_padded(sizes))
         try:
             for view in views:
                 _write_all(descriptor, view)
@@ -81,7 +74,12 @@ def send(connection: Connection, obj: Any) -> None:
                 connection.send_bytes(view)
 
 
+def _padded(sizes: list[int]) -> int:
+    return sum(size + -size % ALIGNMENT for size in sizes)
+
+
 def _write_all(descriptor: int, view: memoryview) -> None:
+    # write(2) and not a mapping: the worker would take a page fault for each page that it never reads again.
     while view.nbytes:
         view = view[os.write(descriptor, view) :]
 
@@ -91,16 +89,11 @@ def receive(connection: Connection) -> Any:
     shared, sizes, header = connection.recv()
     buffers: list[Any] = []
     if shared:
-        descriptor = reduction.recv_handle(connection)
-        try:
-            total = sum(size + -size % ALIGNMENT for size in sizes)
-            # Populate: one call maps all pages instead of one fault each.
-            memory = mmap.mmap(descriptor, total, mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0))
-        finally:
-            os.close(descriptor)
-        start, view = 0, memoryview(memory)
+        # Populate: one call maps all pages instead of one fault each.
+        segment = sharing.segment_of_descriptor(reduction.recv_handle(connection), _padded(sizes), populate=True)
+        start = 0
         for size in sizes:
-            buffers.append(view[start : start + size])
+            buffers.append(segment.storage(start, size).numpy())
             start += size + -size % ALIGNMENT
     else:
         for size in sizes:
