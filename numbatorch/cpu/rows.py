@@ -2,20 +2,25 @@
 
 Units are rows. A row is walked once for each level of row functions that depend on each other (softmax: maximum, then
 sum), and once more where the result has one value an element. Sums of float32 run in float64 with a fixed order of
-lanes, so that they neither lose accuracy nor depend on the number of threads.
+lanes, so that they neither lose accuracy nor depend on the number of threads. A float32 value that costs a call (an
+exponential) and is summed is written to the result first and summed from there: the loop that computes it then has
+float32 lanes alone, twice as many, and the last walk finds it there.
 """
 
 import math
 
 from ..expr import write
 from ..expr.derive import rank_of
-from ..expr.functions import ROW, row_index, row_length
+from ..expr.functions import FUNCTIONS, ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
 from . import columns, geometry
 from .compile import compile_kernel
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
+_CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {
+    "neg", "abs", "sgn", "fma", "where", "maximum", "minimum", "fmax", "fmin", "floor", "ceil", "trunc", "rint", "sqrt",
+    "rsqrt", "copysign", "conj", "real", "imag", "make_complex", "isnan", "isinf", "signbit"}
 _TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uint8": "int64", "int8": "int64",
           "int16": "int64", "int32": "int64"}
 
@@ -114,6 +119,8 @@ class _Kernel:
         bound[id(row_length)] = (f"{length_type}(length)", length_type)
         self.writer = write.Writer(request.compute, bound, row_pad, "r")
         self.is_row = rank_of(*request.roots, row_args=self.row_args)
+        self.kept = self._kept()
+        self.found: dict[int, tuple[str, str]] = {}  # nodes whose elements are in the result already
         for level in self._levels():
             self._pass(level)
         self._results()
@@ -132,6 +139,21 @@ class _Kernel:
             if n.op in ROW:
                 levels.setdefault(below, []).append(n)
         return [levels[k] for k in sorted(levels)]
+
+    def _kept(self):
+        """(row sum, output) where the values that the sum adds up go into that output first; None where none do."""
+        if self.inner != 1 or self.request.compute != "float32":
+            return None
+        for out, o, is_row in zip(self.outputs, self.request.outputs, self.request.is_row, strict=True):
+            if not is_row and self.classes[out] == "1" and o.dtype.name == "float32":
+                sums = [n for n in order(*self.request.roots) if n.op == "row_sum" and self._costs_a_call(n.args[0])]
+                return (sums[0], out) if sums else None
+        return None
+
+    def _costs_a_call(self, node):
+        """Whether an element's value takes a function that is more than an instruction."""
+        return not self.is_row[id(node)] and (node.op in _CALLS or any(
+            self._costs_a_call(a) for a in node.args if isinstance(a, Expr)))
 
     def _flush(self):
         """Move the row-level statements written so far into the kernel."""
@@ -173,9 +195,13 @@ class _Kernel:
         if self.inner > 1:
             index = " + ".join([self._flat_index(), "i"])
         bound[id(row_index)] = (f"int64({index})", "int64")
+        for node, out in self.found.items():
+            bound[node] = (f"{out}_", "float32")
+            loads[out] = f"{pad}{out}_ = {out}[{position[out]}]"
         writer = write.Writer(self.request.compute, bound, pad, "e")
         used, tail = write_body(writer, pad, position)
-        needed = {n.args[0] for root in used for n in order(root) if n.op == "arg"}
+        below = _below(used, self.found)
+        needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
         self.lines += [line for name, line in loads.items() if name in needed]
         self.lines += writer.lines + tail
 
@@ -188,6 +214,13 @@ class _Kernel:
     def _pass(self, level):
         """One walk over the row that computes every row function of a level."""
         self._row_parts([n.args[0] for n in level])
+        kept, out = self.kept or (None, "")
+        if any(n is kept for n in level):
+            def fill(writer, pad, position):
+                text, type_ = writer.typed(kept.args[0])
+                return [kept.args[0]], [f"{pad}{out}[{position[out]}] = {write.store(text, type_, 'float32')}"]
+            self._loop(fill)
+            self.found[id(kept.args[0])] = out
         start = len(self.lines)
         finish = []
 
@@ -224,6 +257,18 @@ class _Kernel:
                     tail.append(f"{pad}{out}[{position[out]}] = {write.store(text, type_, o.dtype.name)}")
                 return [root for root, _, _ in elements], tail
             self._loop(body)
+
+
+def _below(roots, found):
+    """The nodes of the roots' elements, down to row functions and to `found` nodes."""
+    seen, stack = {}, list(roots)
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen:
+            seen[id(node)] = node
+            if id(node) not in found and node.op not in ROW:
+                stack += [a for a in node.args if isinstance(a, Expr)]
+    return list(seen.values())
 
 
 def _row_function(op, total, text, type_, pad, index):
