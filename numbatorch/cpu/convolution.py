@@ -19,6 +19,7 @@ import numpy as np
 
 from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_kernels import (
+    ANY_STEP,
     CALL,
     FLAT_BYTES,
     FLAT_K_BLOCK,
@@ -32,13 +33,14 @@ from numbatorch.cpu.convolution_kernels import (
     WEIGHT_META,
     write_flat,
     write_forward,
+    write_pack_taps,
     write_turn,
     write_weight,
     write_weight_rows,
     write_weight_sum,
 )
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced, gemm
-from numbatorch.cpu.microkernel import FLAT, NEST, PREFETCH_OFFSETS, host_target
+from numbatorch.cpu.microkernel import FLAT, NEST, PREFETCH_OFFSETS, Target, host_target
 
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
 FEW_PAIRS = 4  # channels x outputs of a group up to which the weight gradient is a dot product per tap
@@ -64,6 +66,11 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
         }[kind]
         text, pointers = write(name, target), 3 if kind in ("weight", "weight_rows") else 2
     return compile_ir(name, text, (pointer,) * pointers + ("int64*",))
+
+
+def _pack_taps(target: Target, step: int) -> int:
+    name = f"pack_taps_{target.label}_{step}"
+    return tiles.routine(name, lambda module: write_pack_taps(module, name, target, step))
 
 
 class Launch:
@@ -280,6 +287,7 @@ def _packed_launch(
         tile=tile,
         staged=int(result_step != (1, 1)),
         tiles=tiles.address(target, runs, tile, tiles.panels(positions, target.panel), row_numbers=True),
+        pack=_pack_taps(target, min(step[1], ANY_STEP)),
     )
     table = []
     for row, column in shifts:
@@ -449,6 +457,7 @@ class WeightGradientPlan:
             tile=tile,
             calls=len(calls) // len(CALL),
             tiles=tiles.address(target, [count], tile, tiles.panels(outputs, target.panel), NEST),
+            transpose=tiles.transpose(target),
         )
         units = chunks * per_chunk
         self.partial_bytes = units * unit_bytes

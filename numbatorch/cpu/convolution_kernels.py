@@ -13,7 +13,6 @@ from numbatorch.cpu.microkernel import (
     Target,
     add_vectors,
     multiply_add,
-    write_pack_transposed,
     write_rows,
     zero,
 )
@@ -28,7 +27,7 @@ POSITION_BLOCK = 256  # positions summed in registers by the weight gradient: ac
 FORWARD_META = (
     "channels outputs height width positions columns step_rows step_columns x_image x_group x_channel "
     "w_output w_group y_image y_group y_channel y_row y_column groups panels_per_unit units_per_group "
-    "channel_block tap_block taps tile staged tiles"
+    "channel_block tap_block taps tile staged tiles pack"
 ).split()
 FLAT_META = (
     "channels outputs height width rows columns pitch top left reach x_image x_group x_channel copied_channel "
@@ -38,19 +37,26 @@ FLAT_META = (
 TAP = "first_row end_row first_column end_column offset".split()
 WEIGHT_META = (
     "images groups outputs height width rows columns row_block column_block step_rows step_columns x_image x_group "
-    "gy_image gy_group gy_channel images_per_chunk blocks_per_group units_per_chunk unit_bytes tile calls tiles"
+    "gy_image gy_group gy_channel images_per_chunk blocks_per_group units_per_chunk unit_bytes tile calls tiles "
+    "transpose"
 ).split()
 CALL = "first_row end_row first_column end_column x_offset x_row result_row count".split()
 
 
+ADDRESSES = ("tiles", "pack", "transpose")  # of tables and functions
+
+
 def _fields(f: Function, names: list[str], at: Value) -> dict[str, Value]:
-    return {name: f.load("ptr" if name == "tiles" else "i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
+    return {name: f.load("ptr" if name in ADDRESSES else "i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
 
 
-def _write_pack_taps(module: Module, target: Target) -> None:
-    """to[channel * taps + tap, lane] = x at (output position + lane) shifted by the tap, 0 outside the input."""
+def write_pack_taps(module: Module, name: str, target: Target, step: int) -> None:
+    """to[channel * taps + tap, lane] = x at (output position + lane) shifted by the tap, 0 outside the input.
+
+    step: of columns from one position to the next; `ANY_STEP` stands for that and all larger ones.
+    """
     f = module.function(
-        "pack_taps",
+        name,
         [("x", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("channels", "i64")]
         + [("tap", "i64"), ("taps", "i64"), ("position", "i64"), ("width", "i64")],
     )
@@ -76,8 +82,7 @@ def _write_pack_taps(module: Module, target: Target) -> None:
                 places.append((start, low, high, row * p["step_rows"] * p["width"] * size - start * lane_step))
             owned = f.lanes_between(target.lanes, places[0][1], places[1][2])
             paired, later = rows[1] < ends, segments.index > first
-            kind = f.minimum(p["step_columns"], ANY_STEP) - 1
-            form = f.select(paired, 1, 0) + f.select(later, 2, 0) + kind * 4
+            form = f.select(paired, 1, 0) + f.select(later, 2, 0)
             with f.loop(first_tap, first_tap + taps) as each:
                 t = _fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
                 limits = []
@@ -88,10 +93,10 @@ def _write_pack_taps(module: Module, target: Target) -> None:
                 source = f.offset(x, places[0][3] + t["offset"])
                 apart = places[1][3] - places[0][3]
                 there = f.offset(to, (each.index - first_tap) * row_bytes + j * target.vector_bytes)
-                with f.cases(form, range(4 * ANY_STEP)) as case:
-                    for number in range(4 * ANY_STEP):
+                with f.cases(form, range(4)) as case:
+                    for number in range(4):
                         with case(number):
-                            step, used = number // 4 + 1, limits if number & 1 else limits[:1]
+                            used = limits if number & 1 else limits[:1]
                             masks = [_step_masks(f, target, step, *limit) for limit in used]
                             with f.loop(0, channels, carry=[source, there]) as loop:
                                 at, target_row = loop.carried
@@ -137,7 +142,6 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
     """(x, weight, [bias,] y, meta, start, stop): a unit is a run of panels of one group of one image."""
     module = Module()
     write_rows(module, "rows", target)
-    _write_pack_taps(module, target)
     middle = [("bias", "ptr noalias")] if with_bias else []
     f = module.function(
         name,
@@ -175,7 +179,7 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
                 channel_count = f.minimum(p["channel_block"], p["channels"] - channel)
                 tap_count = f.minimum(p["tap_block"], p["taps"] - tap)
                 x_here = f.offset(x_group, p["x_channel"] * channel)
-                f.call("pack_taps", [x_here, panel, meta, channel_count, tap, tap_count, position, width])
+                f.call_at(p["pack"], [x_here, panel, meta, channel_count, tap, tap_count, position, width])
                 again = (channel + tap) > 0
                 addend, addend_row = f.value(0, "ptr"), f.value(0)
                 if bias is not None:
@@ -415,7 +419,6 @@ def write_weight(name: str, target: Target) -> str:
     """(x, grad_output, partials, meta, start, stop): a unit is a chunk of images x a group x a panel of outputs."""
     module = Module()
     write_rows(module, "rows", target, NEST)
-    write_pack_transposed(module, "pack_transposed", target)
     f = module.function(
         name,
         [("x", "ptr noalias"), ("gy", "ptr noalias"), ("partials", "ptr"), ("meta", "ptr noalias")]
@@ -453,8 +456,8 @@ def write_weight(name: str, target: Target) -> str:
                     source = f.offset(gy_here, p["gy_channel"] * (j * target.lanes))
                     there = f.offset(panel, j * target.vector_bytes)
                     # Blocks of columns are one row high, others take whole rows: positions are contiguous.
-                    f.call(
-                        "pack_transposed", [source, p["gy_channel"], there, f.value(row_bytes), rows * columns, left]
+                    f.call_at(
+                        p["transpose"], [source, p["gy_channel"], there, f.value(row_bytes), rows * columns, left]
                     )
             with f.loop(0, p["calls"]) as calls:
                 t = _fields(f, CALL, f.offset(table, calls.index * (8 * len(CALL))))

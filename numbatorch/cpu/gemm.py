@@ -21,7 +21,6 @@ from numbatorch.cpu.microkernel import (
     wide_target,
     write_dots,
     write_pack_rows,
-    write_pack_transposed,
     write_rows,
 )
 
@@ -34,12 +33,13 @@ DIRECT, COPIED, TRANSPOSED = 0, 1, 2  # what happens to B before the tile kernel
 
 META = (
     "m n k a_row a_step b_row c_row a_batch b_batch c_batch unit_rows unit_columns units_across units_per_matrix "
-    "k_block b_packing a_packing accumulate height block_rows tiles"
+    "k_block b_packing a_packing accumulate height block_rows tiles transpose"
 ).split()
 
 
 def _read_meta(f: Function, meta: Value) -> dict[str, Value]:
-    return {name: f.load("ptr" if name == "tiles" else "i64", f.offset(meta, 8 * i), 8) for i, name in enumerate(META)}
+    pointers = ("tiles", "transpose")
+    return {n: f.load("ptr" if n in pointers else "i64", f.offset(meta, 8 * i), 8) for i, n in enumerate(META)}
 
 
 def _unit(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, ...]:
@@ -79,7 +79,6 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
     module = Module()
     write_rows(module, "rows", target)
     write_pack_rows(module, "pack_rows", target)
-    write_pack_transposed(module, "pack_transposed", target)
     f, a, b, bias, c, meta = _entry(module, name, with_bias)
     start, stop = f.parameters[-2:]
     p = _read_meta(f, meta)
@@ -110,7 +109,7 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
                         left = f.maximum(f.minimum(tile_rows - group * target.lanes, target.lanes), 0)
                         source = f.offset(a_block, p["a_row"] * (tiles.index + group * target.lanes))
                         there = f.offset(to, group * vector_bytes)
-                        f.call("pack_transposed", [source, p["a_row"], there, packed_step, depth, left])
+                        f.call_at(p["transpose"], [source, p["a_row"], there, packed_step, depth, left])
                 a_here = f.select(packs_a, packed_a, a_block)
                 a_row, a_step = f.select(packs_a, size, p["a_row"]), f.select(packs_a, packed_step, p["a_step"])
                 a_tile = f.select(packs_a, tile_step, p["a_row"] * p["height"])
@@ -128,7 +127,7 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
                                 with f.when(left > 0):
                                     source = f.offset(b_columns, p["b_row"] * (j * target.lanes))
                                     there = f.offset(panel, j * vector_bytes)
-                                    f.call("pack_transposed", [source, p["b_row"], there, panel_bytes, depth, left])
+                                    f.call_at(p["transpose"], [source, p["b_row"], there, panel_bytes, depth, left])
                     direct = p["b_packing"].equals(DIRECT)
                     b_here, b_step = f.select(direct, b_rows, panel), f.select(direct, p["b_row"], panel_bytes)
                     c_here = f.offset(c_block, here * size)
@@ -307,6 +306,7 @@ class Gemm:
             height=height,
             block_rows=height * A_BLOCK_ROWS if pack_a else max(1, m),
             tiles=tiles.address(target, [m], height, tiles.panels(n, target.panel)) if kind != "dots" else 0,
+            transpose=tiles.transpose(target) if pack_a or packing == TRANSPOSED and kind != "dots" else 0,
         )
         grain = max(1, units) if whole else max(1, int(UNIT_FLOPS / 4 / per_unit))
         return GemmPlan(_kernel(kind, self.dtype, bias), meta, units, grain)

@@ -83,13 +83,18 @@ class Function:
     def __init__(self, module: Module, name: str, parameters: Sequence[tuple[str, str]], internal: bool) -> None:
         self.module, self.name, self.count, self.block = module, name, 0, "entry"
         self.lines: list[str] = []
-        listed = ", ".join(f"{kind} %{label}" for label, kind in parameters)
-        linkage, attributes = ("internal ", "noinline nounwind") if internal else ("", "nounwind")
-        self.head = f"define {linkage}void @{name}({listed}) {attributes} {{\nentry:"
+        self.listed = ", ".join(f"{kind} %{label}" for label, kind in parameters)
+        self.internal = internal
         self.parameters = [Value(self, kind.removesuffix(" noalias"), f"%{label}") for label, kind in parameters]
 
+    def export(self) -> None:
+        """Let other modules call it."""
+        self.internal = False
+
     def text(self) -> str:
-        return "\n".join([self.head, *self.lines, " ret void", "}"])
+        linkage, attributes = ("internal ", "noinline nounwind") if self.internal else ("", "nounwind")
+        head = f"define {linkage}void @{self.name}({self.listed}) {attributes} {{\nentry:"
+        return "\n".join([head, *self.lines, " ret void", "}"])
 
     # Plain instructions
 

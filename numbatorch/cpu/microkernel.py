@@ -33,6 +33,11 @@ class Target:
         return f"<{self.lanes} x {self.element}>"
 
     @property
+    def label(self) -> str:
+        """Of a vector, in names of functions: f32x16."""
+        return f"f{self.bytes * 8}x{self.lanes}"
+
+    @property
     def vector_bytes(self) -> int:
         return self.lanes * self.bytes
 
@@ -141,7 +146,6 @@ def write_tile(
     vectors: int,
     variant: str = PLAIN,
     row_numbers: bool = False,
-    internal: bool = True,
 ) -> None:
     """c[i, :] = addend[i, :] + sum over k of a[i, k] * b[k, :], for `rows` rows and `width` columns.
 
@@ -151,7 +155,7 @@ def write_tile(
     FLAT: row k of b is at b + offsets[k], and of each vector only two parts are results: `places` holds where they go
     (`PLACE` numbers per vector, then the bytes by which part two lies closer to part one in c than in the vector).
     """
-    f = module.function(name, PARAMETERS[variant], internal)
+    f = module.function(name, PARAMETERS[variant])
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
     masks = column_masks(f, target, width, vectors)
     totals = [zero(f, target.vector)] * (rows * vectors)

@@ -1,4 +1,4 @@
-"""Tiles of micro-kernels as object code of their own: compiled when a plan first needs them, shared by all products.
+"""Parts of product kernels as object code of their own: compiled when a plan first needs them, shared by all products.
 
 A machine has some thirty tiles (rows x vectors) for each element type and variant, and a product of one shape meets
 four of them at most. Kernels therefore find their tiles through a table of addresses, which plans fill.
@@ -7,17 +7,17 @@ four of them at most. Kernels therefore find their tiles through a table of addr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import numpy as np
 
 from . import compile, machine
 from .irwriter import Module
-from .microkernel import PLAIN, SLOTS, Target, write_tile
+from .microkernel import PLAIN, SLOTS, Target, write_pack_transposed, write_tile
 
 _lock = threading.RLock()
-_keep: list[machine.Loaded] = []
+_routines: dict[str, machine.Loaded] = {}
 
 
 @cache
@@ -40,8 +40,7 @@ def address(
     for rows in heights:
         for count in vectors:
             if not found[count - 1, rows]:
-                with _lock:
-                    found[count - 1, rows] = _load(target, rows, count, variant, row_numbers)
+                found[count - 1, rows] = _load(target, rows, count, variant, row_numbers)
     return found.ctypes.data
 
 
@@ -50,13 +49,25 @@ def panels(total: int, panel: int) -> tuple[int, int]:
     return min(total, panel), total % panel
 
 
-@cache
 def _load(target: Target, rows: int, vectors: int, variant: str, row_numbers: bool) -> int:
     kind = f"{variant}{'_wide' * target.wide}{'_numbers' * row_numbers}"
-    name = f"tile_{target.element}_{rows}x{vectors}_{kind}"
-    module = Module()
-    write_tile(module, name, target, rows, vectors, variant, row_numbers, internal=False)
-    code, _ = compile.compile_object(name, module.text(), (name,))
-    loaded = machine.Loaded(code, (name,), {}).keep_for_ever()
-    _keep.append(loaded)
-    return loaded.addresses[name]
+    name = f"tile_{target.label}_{rows}x{vectors}_{kind}"
+    return routine(name, lambda module: write_tile(module, name, target, rows, vectors, variant, row_numbers))
+
+
+def transpose(target: Target) -> int:
+    """Address of `write_pack_transposed`."""
+    name = f"pack_transposed_{target.label}"
+    return routine(name, lambda module: write_pack_transposed(module, name, target))
+
+
+def routine(name: str, write: Callable[[Module], None]) -> int:
+    """Address of the function `name` that `write` writes into a module; written and compiled once."""
+    with _lock:
+        if name not in _routines:
+            module = Module()
+            write(module)
+            module.functions[name].export()
+            code, _ = compile.compile_object(name, module.text(), (name,))
+            _routines[name] = machine.Loaded(code, (name,), {}).keep_for_ever()
+        return _routines[name].addresses[name]
