@@ -8,6 +8,8 @@ import numpy as np
 
 from . import dtypes
 from .autograd.modes import mode
+from .interception import answer, state
+from .layout import Layout
 from .ops.declare import OPS
 from .ops.gathering import flat_nonzero
 from .ops.index import check
@@ -231,6 +233,12 @@ def install():
 
 def put_in_place(part, tensors, dims, value, accumulate):
     """Write `value` where index tensors say, on the tape when it must be."""
+    if state.active and any(t._layout.__class__ is not Layout for t in (part, value, *tensors)):
+        places = [None] * part._layout.ndim
+        for d, t in zip(dims, tensors, strict=True):
+            places[d] = t
+        answer(OPS["index_put"], True, (part, places, value, accumulate))
+        return
     check_inplace("index_put", part)
     if mode.enabled and (part._needs_grad or value._needs_grad):
         overwrite(part, OPS["_index_set"].call(part, value, tensors, dims, accumulate))

@@ -225,21 +225,29 @@ def index_write_op(target, values, indices, dims, accumulate):
 
 @composite
 def index_put(input, indices, values, accumulate=False):
-    """A copy of `input` with `values` at input[indices], added where `accumulate`."""
-    return index_put_.call(input.clone(), indices, values, accumulate)
+    """A copy of `input` with `values` at input[indices], added where `accumulate`; of the same dtype, or RuntimeError."""
+    part, dims, tensors = _places("index_put", input, indices, values)
+    if not dims:
+        return input + values if accumulate else input.clone().copy_(values)
+    return index_set.call(part, values, tensors, dims, accumulate)
+
+
+def _places(name, input, indices, values):
+    """What input[indices] picks: the view that the index tensors index, which of its dimensions, and the tensors."""
+    from ..indexing import _basic_part
+    if values._layout.dtype is not input._layout.dtype:
+        raise RuntimeError(f"{name}: Index put requires the source and destination dtypes match, got "
+                           f"{input._layout.dtype} for the destination and {values._layout.dtype} for the source.")
+    if len(indices) > input._layout.ndim:
+        raise IndexError(f"{name}: too many indices for tensor of dimension {input._layout.ndim} (got {len(indices)})")
+    return _basic_part(input, tuple(slice(None) if i is None else i for i in indices))
 
 
 @composite(name="index_put_", namespaces=("", "Tensor"), method=True)
 def index_put_(input, indices, values, accumulate=False):
     """Put `values` at input[indices] in place, added where `accumulate`. RuntimeError on dtypes that differ."""
-    from ..indexing import _basic_part, put_in_place
-    if values._layout.dtype is not input._layout.dtype:
-        raise RuntimeError(f"index_put: Index put requires the source and destination dtypes match, got "
-                           f"{input._layout.dtype} for the destination and {values._layout.dtype} for the source.")
-    if len(indices) > input._layout.ndim:
-        raise IndexError(f"index_put: too many indices for tensor of dimension {input._layout.ndim} (got "
-                         f"{len(indices)})")
-    part, dims, tensors = _basic_part(input, tuple(slice(None) if i is None else i for i in indices))
+    from ..indexing import put_in_place
+    part, dims, tensors = _places("index_put_", input, indices, values)
     if dims:
         put_in_place(part, tensors, dims, values, accumulate)
     elif accumulate:

@@ -48,6 +48,14 @@ def quartic(T, x):
     return (T.sin(x) ** 2).sum() * x[0]
 
 
+def _items(T, x):
+    """Values put at places, out of place and in place."""
+    places = T.tensor([0, 2, 0]), T.tensor([1, 0, 1])
+    changed = x.clone()
+    changed[T.tensor([0, 1])] = x[1:] * 2
+    return T.zeros(3, 2, dtype=x.dtype).index_put(places, x * x, accumulate=True), changed
+
+
 def _ensemble(T, F, x):
     T.manual_seed(0)
     models = [T.nn.Sequential(T.nn.Linear(3, 4), T.nn.Tanh(), T.nn.Linear(4, 2)).double() for _ in range(3)]
@@ -94,6 +102,8 @@ CASES = {
     "jacrev in vmap": (lambda T, F, p, x: F.vmap(F.jacrev(lambda x: mlp(T, p, x)))(x), [PARAMETERS, r(4, 3)]),
     "jacfwd in vmap": (lambda T, F, p, x: F.vmap(F.jacfwd(lambda x: mlp(T, p, x)))(x), [PARAMETERS, r(4, 3)]),
     "hessian-vector product": (lambda T, F, x, v: F.jvp(F.grad(lambda x: quartic(T, x)), (x,), (v,))[1], [r(3), r(3)]),
+    "items set by index": (lambda T, F, x, v: F.jvp(lambda x: _items(T, x), (x,), (v,)), [r(3), r(3)]),
+    "items set by index in vmap": (lambda T, F, x: F.vmap(lambda x: _items(T, x))(x), [r(4, 3)]),
     "linearize": (lambda T, F, x, v: F.linearize(T.sin, x)[1](v), [r(3), r(3)]),
     "ensemble": (_ensemble, [r(5, 3)]),
     "per-sample, linear": _per_sample(lambda T: T.nn.Sequential(T.nn.Linear(3, 4), T.nn.Tanh(), T.nn.Linear(4, 2)),
