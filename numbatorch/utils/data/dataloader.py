@@ -6,17 +6,26 @@ import itertools
 import multiprocessing
 import os
 import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from numbatorch.utils.data import progress
 from numbatorch.utils.data.collate import default_collate, default_convert
 from numbatorch.utils.data.dataset import Dataset, IterableDataset
-from numbatorch.utils.data.pool import WorkerPool
-from numbatorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
-from numbatorch.utils.data.worker import Job, MapFetcher, StreamEnd, StreamFetcher
+from numbatorch.utils.data.iterators import LocalIterator, WorkerIterator
+from numbatorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from numbatorch.utils.data.worker import Job, MapFetcher, StreamFetcher, get_worker_info as get_worker_info
+
+Batch = TypeVar("Batch", covariant=True)
 
 FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+
+class _DatasetKind:
+    """The two kinds of datasets: samples by index, samples as a stream."""
+
+    Map = 0
+    Iterable = 1
 
 
 class _Endless(Sampler):
@@ -26,13 +35,17 @@ class _Endless(Sampler):
         return itertools.repeat(None)
 
 
-class DataLoader:
+class DataLoader(Generic[Batch]):
     """Iterates over `dataset` in batches.
 
     With `num_workers` > 0 that many processes make batches ahead, `prefetch_factor` each; the batches come in the order
     of the sampler, or as they are ready with `in_order=False`. `generator` gives the order and the workers' seeds;
     worker w seeds Python, NumPy and numbatorch with base seed + w. `pin_memory` is accepted and has no effect on a CPU.
+
+    `state_dict` and `load_state_dict` let another process go on in the middle of an epoch with the very same batches.
     """
+
+    _is_ready = False
 
     def __init__(
         self,
@@ -119,12 +132,14 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self.in_order = in_order
         self._iterator: Any = None
+        self._progress: progress.Progress | None = None
+        self._past: dict | None = None  # where the next epoch goes on
         self._announced_length: int | None = None
         _warn_of_many_workers(num_workers)
         self._is_ready = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in FIXED and self.__dict__.get("_is_ready"):
+        if name in FIXED and self._is_ready:
             raise ValueError(f"{name} attribute should not be set after DataLoader is initialized")
         super().__setattr__(name, value)
 
@@ -164,14 +179,60 @@ class DataLoader:
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._auto_collation else self.sampler
 
+    @property
+    def _dataset_kind(self) -> int:
+        return _DatasetKind.Iterable if self._is_stream else _DatasetKind.Map
+
     def __iter__(self) -> Any:
-        if not (self.persistent_workers and self.num_workers > 0):
-            return _make_iterator(self)
-        if self._iterator is None or self._iterator.is_closed:
-            self._iterator = _make_iterator(self)
+        past, self._past = self._past, None
+        if not self.num_workers:
+            iterator: Any = LocalIterator(self, past)
+        elif not self.persistent_workers:
+            iterator = WorkerIterator(self, past)
+        elif self._iterator is None or self._iterator.is_closed or past is not None:
+            if self._iterator is not None:
+                self._iterator._close()
+            iterator = self._iterator = WorkerIterator(self, past)
         else:
-            self._iterator.restart(self)
-        return self._iterator
+            iterator = self._iterator
+            iterator.restart(self)
+        self._progress = iterator.progress
+        return iterator
+
+    def state_dict(self) -> dict:
+        """How far the latest epoch has come, in tensors, numbers and containers: what `load_state_dict` goes on from.
+
+        A loader made with the same arguments then gives the batches that are left; workers draw the random numbers that
+        they would have drawn, and the generators of the loader and its samplers are where they were. The global
+        generators of this process are the program's: save them beside it (get_rng_state). A dataset that has
+        `state_dict` and `load_state_dict` is asked; a stream that has not is run through again. Samplers with these
+        methods are asked, too. NotImplementedError with workers and `in_order=False`.
+        """
+        if self._past is not None:
+            return dict(self._given)
+        dataset = None if self.num_workers or not hasattr(self.dataset, "state_dict") else self.dataset.state_dict()
+        if self._progress is None:
+            return progress.fresh_state(self, dataset)
+        if self.num_workers and not self.in_order and not self._progress.is_finished:
+            raise NotImplementedError("DataLoader.state_dict: with in_order=False batches come as they are ready, and "
+                                      "an epoch cannot be gone on with in the same way; use in_order=True")
+        state = self._progress.state(self, dataset)
+        if self._progress.is_finished and not self.persistent_workers:
+            state["workers"] = []
+        return state
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Let the next epoch go on from a state of `state_dict`. ValueError where it does not fit this loader."""
+        past = progress.read_state(state_dict)
+        if past["num_workers"] != self.num_workers and (past["underway"] or past["workers"]):
+            raise ValueError(f"DataLoader.load_state_dict: the state is that of {past['num_workers']} workers, this "
+                             f"loader has num_workers={self.num_workers}")
+        if past["dataset"] is not None and not hasattr(self.dataset, "load_state_dict"):
+            raise ValueError(f"DataLoader.load_state_dict: the state holds one of the dataset, and "
+                             f"{type(self.dataset).__name__} has no load_state_dict")
+        progress.set_generator_states(self, past["generators"])
+        progress.set_sampler_states(self, past["samplers"])
+        self._past, self._given, self._progress = past, state_dict, None
 
     def __len__(self) -> int:
         if not self._is_stream:
@@ -191,12 +252,9 @@ class DataLoader:
             self._auto_collation,
             self.collate_fn,
             self.drop_last,
+            self.batch_size or 1,
             self.worker_init_fn,
         )
-
-
-def _make_iterator(loader: DataLoader) -> Any:
-    return _WorkerIterator(loader) if loader.num_workers else _LocalIterator(loader)
 
 
 def _warn_of_many_workers(num_workers: int) -> None:
@@ -209,156 +267,7 @@ def _warn_of_many_workers(num_workers: int) -> None:
         )
 
 
-class _LocalIterator:
-    """One epoch in this process."""
-
-    def __init__(self, loader: DataLoader):
-        self._loader = loader
-        self._base_seed = draw_seed(loader.generator)
-        self._indices = iter(loader._index_sampler)
-        job = loader._job(0, self._base_seed)
-        self._fetcher = job.make_fetcher(job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
-        self._yielded = 0
-
-    def __iter__(self) -> _LocalIterator:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._loader._index_sampler)
-
-    def __next__(self) -> Any:
-        batch = self._fetcher.fetch(next(self._indices))
-        self._yielded += 1
-        _warn_of_long_stream(self._loader, self._yielded)
-        return batch
-
-
-def _warn_of_long_stream(loader: DataLoader, yielded: int) -> None:
-    """A stream that gives more than it said ends training loops at the wrong place: tell."""
-    announced = loader._announced_length
-    if announced is None or not loader._is_stream:
-        return
-    expected = announced if loader.batch_size is None else -(-announced // loader.batch_size)
-    if yielded > expected:
-        warnings.warn(
-            f"Length of IterableDataset {loader.dataset} was reported to be {announced} (when accessing "
-            f"len(dataloader)), but {yielded} batches have been fetched; with workers, each must take only its share: "
-            f"see get_worker_info()",
-            stacklevel=3,
-        )
-
-
-class _WorkerIterator:
-    """Epochs in worker processes: batches are numbered when asked for, and handed out in that order."""
-
-    def __init__(self, loader: DataLoader):
-        self._loader = loader
-        self._base_seed = draw_seed(loader.generator)
-        context = loader.multiprocessing_context or multiprocessing.get_context()
-        jobs = [loader._job(number, self._base_seed) for number in range(loader.num_workers)]
-        self._pool = WorkerPool(context, jobs)
-        self._close = weakref.finalize(self, self._pool.close)
-        self._epoch = -1
-        self._begin()
-
-    def restart(self, loader: DataLoader) -> None:
-        self._loader = loader
-        self._begin()
-
-    def _begin(self) -> None:
-        self._epoch += 1
-        self._indices = iter(self._loader._index_sampler)
-        self._active = [True] * self._loader.num_workers
-        self._turns = itertools.cycle(range(self._loader.num_workers))
-        self._asked = 0  # number of the next batch to ask for
-        self._wanted = 0  # number of the next batch to hand out
-        self._owner: dict[int, int] = {}  # batch asked for and not here yet -> worker
-        self._arrived: dict[int, Any] = {}
-        self._yielded = 0
-        self._is_exhausted = False
-        for _ in range((self._loader.prefetch_factor or 2) * self._loader.num_workers):
-            self._ask()
-
-    @property
-    def is_closed(self) -> bool:
-        return not self._close.alive
-
-    def __iter__(self) -> _WorkerIterator:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._loader._index_sampler)
-
-    def _ask(self) -> None:
-        """Give the next index list to the next worker that still has samples."""
-        for _ in range(len(self._active)):
-            worker = next(self._turns)
-            if self._active[worker]:
-                break
-        else:
-            return
-        try:
-            index = next(self._indices)
-        except StopIteration:
-            return
-        self._pool.send(worker, (self._epoch, self._asked, index))
-        self._owner[self._asked] = worker
-        self._asked += 1
-
-    def __next__(self) -> Any:
-        try:
-            return self._next()
-        except StopIteration:
-            self._is_exhausted = True
-            if not self._loader.persistent_workers:
-                self._close()
-            raise
-        except Exception:
-            raise  # an error in one batch leaves the others reachable
-        except BaseException:  # Ctrl-C
-            self._close()
-            raise
-
-    def _next(self) -> Any:
-        while True:
-            if self._is_exhausted:
-                raise StopIteration
-            number = self._ready()
-            if number is not None:
-                batch, failure = self._arrived.pop(number)
-                self._ask()
-                if failure is not None:
-                    failure.reraise()
-                self._yielded += 1
-                _warn_of_long_stream(self._loader, self._yielded)
-                return batch
-            if not self._owner:
-                raise StopIteration
-            try:
-                worker, answer = self._pool.receive(self._loader.timeout)
-            except Exception:
-                self._close()  # a dead worker or one that does not answer: its batches are lost
-                self._is_exhausted = True
-                raise
-            epoch, number, batch, failure = answer
-            if epoch != self._epoch:
-                continue
-            del self._owner[number]
-            if isinstance(batch, StreamEnd):
-                self._active[worker] = False
-                self._ask()
-            else:
-                self._arrived[number] = (batch, failure)
-
-    def _ready(self) -> int | None:
-        """The number of the batch to hand out now, if it is here; numbers that ended a stream are passed over."""
-        if not self._loader.in_order:
-            return next(iter(self._arrived), None)
-        while self._wanted < self._asked:
-            if self._wanted in self._arrived:
-                self._wanted += 1
-                return self._wanted - 1
-            if self._wanted in self._owner:
-                return None
-            self._wanted += 1
-        return None
+# PyTorch's names for what iterates.
+_SingleProcessDataLoaderIter = LocalIterator
+_MultiProcessingDataLoaderIter = WorkerIterator
+_InfiniteConstantSampler = _Endless

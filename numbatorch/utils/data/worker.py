@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import queue
@@ -17,7 +18,7 @@ from typing import Any
 import numpy
 
 import numbatorch
-from numbatorch.utils.data import transport
+from numbatorch.utils.data import progress, transport
 from numbatorch.utils.data.collate import default_collate
 from numbatorch.utils.data.dataset import gather_batch
 
@@ -128,13 +129,17 @@ class Job:
     auto_collation: bool
     collate_fn: Callable
     drop_last: bool
+    batch_size: int
     init_fn: Callable | None
+    past: progress.WorkerProgress | None = None  # where it goes on
 
 
 def run_worker(tasks: connection.Connection, parents_ends: list, job: Job) -> None:
-    """The life of a worker: answer (epoch, number, index) with (epoch, number, batch, error) until the pipe closes.
+    """The life of a worker: answer (epoch, number, index) with (epoch, number, batch, error, snapshot) until the pipe
+    closes.
 
-    The pipe is read by a thread of its own, so that the main process never waits for a worker that waits for it.
+    snapshot: the randomness and the dataset's state after the batch, None where neither changed. The pipe is read by a
+    thread of its own, so that the main process never waits for a worker that waits for it.
     """
     global _worker_info
     for end in parents_ends:  # forked copies, which would keep the pipes of other workers open
@@ -156,10 +161,11 @@ def run_worker(tasks: connection.Connection, parents_ends: list, job: Job) -> No
         _worker_info = WorkerInfo(job.worker_id, job.num_workers, seed, job.dataset)
         if job.init_fn is not None:
             job.init_fn(job.worker_id)
-        fetcher = job.make_fetcher(job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
+        fetcher = _first_fetcher(job)
     except Exception as error:
         initial_error = WorkerError(error, where)
     epoch = 0
+    last: tuple = (None, None) if job.past is None else (job.past.now, job.past.dataset)
     while (task := inbox.get()) is not None:
         task_epoch, number, index = task
         if task_epoch < reader.newest_epoch:  # the main process has gone on to another epoch
@@ -178,11 +184,37 @@ def run_worker(tasks: connection.Connection, parents_ends: list, job: Job) -> No
                     failure = WorkerError(error, where)
             except Exception as error:
                 failure = WorkerError(error, where)
+        reached = (progress.randomness(), _dataset_state(job.dataset))
+        snapshot = None if reached == last else reached
+        last = reached
         try:
-            _answer(tasks, (task_epoch, number, batch, failure), where)
+            _answer(tasks, (task_epoch, number, batch, failure, snapshot), where)
         except (BrokenPipeError, ConnectionResetError):
             return
         del batch
+
+
+def _first_fetcher(job: Job) -> Any:
+    """The fetcher of the first epoch: where the worker goes on, it has what was handed out behind it."""
+    past = job.past
+    if past is not None and past.dataset is not None:
+        job.dataset.load_state_dict(past.dataset)
+    if past is not None and past.start is not None:
+        progress.restore_randomness(past.start)
+    fetcher = job.make_fetcher(job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
+    if past is not None:
+        if job.make_fetcher is StreamFetcher and past.dataset is None:
+            for _ in range(past.batches):
+                fetcher.fetch([None] * job.batch_size)
+        if past.now is not None:
+            progress.restore_randomness(past.now)
+    return fetcher
+
+
+def _dataset_state(dataset: Any) -> Any:
+    if hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict"):
+        return copy.deepcopy(dataset.state_dict())
+    return None
 
 
 def _answer(tasks: connection.Connection, answer: tuple, where: str) -> None:
@@ -193,7 +225,7 @@ def _answer(tasks: connection.Connection, answer: tuple, where: str) -> None:
     except Exception as error:  # the batch, or the type of the exception, cannot be pickled
         failure = WorkerError(error, f"{where} while its batch was packed") if answer[3] is None else answer[3]
         failure.kind = failure.kind if failure.kind.__module__ == "builtins" else RuntimeError
-        transport.send(tasks, (answer[0], answer[1], None, failure))
+        transport.send(tasks, (answer[0], answer[1], None, failure, answer[4]))
 
 
 class _Reader(threading.Thread):
