@@ -36,11 +36,11 @@ def test_a_program_that_lacks_nothing(doctor):
 def test_missing_names_come_with_file_and_line_through_local_imports(doctor):
     status, lines = doctor(main="import torch\nimport helper\nfrom parts import layer\ntorch.no_such(1)\n",
                            helper="from torch import nn\n\n\nclass Net(nn.NoSuch):\n    pass\n",
-                           parts__layer="from helper import Net\nfrom . import more\nfrom torch.no_such_module import thing\n",
+                           parts__layer="from helper import Net\nfrom . import more\nfrom torch.no_file import x\n",
                            parts__more="import torch.nn\n")
     assert status == 1
     assert lines == ["helper.py:4: torch.nn.NoSuch is missing", "main.py:4: torch.no_such is missing",
-                     "parts/layer.py:3: torch.no_such_module is missing",
+                     "parts/layer.py:3: torch.no_file is missing",
                      "5 names of torch in 4 files: 3 missing"]
 
 
