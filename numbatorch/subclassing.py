@@ -199,20 +199,9 @@ def _method(function, shown=None):
     return method
 
 
-def as_subclass(tensor, cls):
-    """The same memory and place on the tape as an instance of `cls`. TypeError where `cls` is no subclass of Tensor."""
-    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
-        raise TypeError(f"as_subclass: expected a subclass of Tensor, got {cls!r}")
-    with DisableTorchFunctionSubclass():
-        result = tensor.view(tensor.shape) if tensor._needs_grad else tensor.detach()
-    result.__class__ = cls
-    return result
-
-
 def install(tensor_class):
     """Give Tensor the protocol; called once, when Tensor is complete."""
     global Tensor
     Tensor = tensor_class
     Tensor.__torch_function__ = classmethod(torch_function)
     Tensor.__init_subclass__ = classmethod(lambda cls, **kwargs: prepare(cls))
-    Tensor.as_subclass = as_subclass

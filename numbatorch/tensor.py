@@ -1,47 +1,40 @@
 """Tensor: an n-dimensional array with a layout over a storage, and its place on the tape.
 
-Methods that are ops come from the op table (`install`); this file holds the rest: memory, conversion, gradients.
+Methods that are ops come from the op table (`install`); this file holds memory and conversion, `tensor_gradients.py`
+its place on the tape, `tensor_values.py` what it is for Python and NumPy, `methods.py` what few programs call.
 """
 
 from __future__ import annotations
 
 import copy as copying
 import ctypes
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import arguments, calls, dtypes, interception, missing, recording, results, subclassing
-from .autograd import backward as run_backward
-from .autograd.modes import mode
-from .autograd.node import FunctionRule, edge, new_node
+from . import (
+    arguments,
+    calls,
+    dtypes,
+    interception,
+    missing,
+    recording,
+    results,
+    subclassing,
+    tensor_gradients,
+    tensor_values,
+)
 from .device import device as device_type, usable
 from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend
-from .recording import Layouts
 from .size import Size
 from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage, window
 
 if TYPE_CHECKING:
-    from .utils.hooks import RemovableHandle
+    pass
 
 _new = object.__new__
-_readers: dict = {}  # functions from an address to a Python number, by dtype
-
-
-def _reader(dtype):
-    found = backend("cpu").reader(dtype.name)
-    if found is None:
-        def found(ptr):
-            block = np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(ptr), dtype=np.uint8)
-            if dtype.is_foreign:
-                storage = Storage.from_buffer(block)
-                return tensor_from_storage(storage, dtype, ()).to(dtype.familiar).item()
-            return block.view(dtype.numpy)[0].item()
-    _readers[dtype] = found
-    return found
 
 
 class Tensor:
@@ -231,299 +224,6 @@ class Tensor:
         from .legacy import by_type
         return self.to(by_type(dtype))
 
-    # ---------------------------------------------------------------- gradients
-
-    @property
-    def requires_grad(self) -> bool:
-        return self._needs_grad
-
-    @requires_grad.setter
-    def requires_grad(self, value):
-        self.requires_grad_(value)
-
-    def requires_grad_(self, requires_grad=True) -> Tensor:
-        """Record operations on this tensor from now on. RuntimeError for integers and for results."""
-        if requires_grad and self._layout.dtype.category < dtypes.FLOAT:
-            raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, this one is "
-                               f"{self._layout.dtype}")
-        if not requires_grad and self._node is not None:
-            raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
-                               "computed variable in a subgraph that doesn't require differentiation use var_no_grad = "
-                               "var.detach().")
-        if requires_grad and self._base is not None and not self._base._needs_grad:
-            self._base = None  # a leaf of its own: views of it are views of a leaf
-        self._needs_grad = bool(requires_grad)
-        return self
-
-    @property
-    def is_leaf(self) -> bool:
-        return self.grad_fn is None
-
-    @property
-    def grad_fn(self):
-        if self._base is not None:
-            self._refresh_view()
-        return self._node
-
-    @property
-    def output_nr(self) -> int:
-        return self._output_index
-
-    @property
-    def grad(self) -> Tensor | None:
-        return self._grad
-
-    @grad.setter
-    def grad(self, value):
-        if value is not None:
-            if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
-            if value is self:
-                raise RuntimeError("can't assign Variable as its own grad")
-            wanted = self._grad_dtype or self._layout.dtype
-            if value._layout.dtype is not wanted and wanted != "any":
-                raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {wanted}")
-            if value._layout.shape != self._layout.shape:
-                raise RuntimeError(f"assigned grad has data of a different size: {list(value._layout.shape)} for "
-                                   f"{list(self._layout.shape)}")
-        self._grad = value
-
-    @grad.deleter
-    def grad(self):
-        self._grad = None
-
-    @property
-    def retains_grad(self) -> bool:
-        return self._retains
-
-    @property
-    def _version(self) -> int:
-        return self._storage.version
-
-    def _is_view(self) -> bool:
-        return self._base is not None
-
-    @property
-    def data(self) -> Tensor:
-        """The same memory, outside the tape."""
-        return alias(self, self._layout)
-
-    @data.setter
-    def data(self, other):
-        if not isinstance(other, Tensor):
-            raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
-        self._layout, self._storage, self._ptr = other._layout, other._storage, other._ptr
-
-    def detach(self) -> Tensor:
-        """The same memory, outside the tape."""
-        return alias(self, self._layout)
-
-    def detach_(self) -> Tensor:
-        """Take this tensor off the tape."""
-        if self._base is not None and self._needs_grad:
-            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
-        self._node, self._needs_grad, self._output_index = None, False, 0
-        return self
-
-    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
-        """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
-        run_backward(self, gradient, retain_graph, create_graph, inputs=inputs)
-
-    def retain_grad(self) -> None:
-        """Keep `.grad` of a result, too."""
-        if not self._needs_grad:
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._node is None or self._retains:
-            return
-        self._retains = True
-        index, tensor = self._output_index, self
-
-        def keep(grads):
-            if grads[index] is not None:
-                tensor._grad = grads[index] if mode.enabled else grads[index].clone()
-        _prehooks(self._node)[f"retain_grad {index}"] = keep
-
-    def register_hook(self, hook) -> RemovableHandle:
-        """Call hook(grad) when the gradient of this tensor is known; what it returns replaces the gradient."""
-        from .utils.hooks import RemovableHandle
-        if not self._needs_grad:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        node = self.grad_fn
-        if node is None:
-            if self._hooks is None:
-                self._hooks = {}
-            handle = RemovableHandle(self._hooks)
-            self._hooks[handle.id] = hook
-            return handle
-        index = self._output_index
-
-        def call(grads):
-            if grads[index] is None:
-                return None
-            changed = hook(grads[index])
-            if changed is None:
-                return None
-            grads = list(grads)
-            grads[index] = changed
-            return grads
-        hooks = _prehooks(node)
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = call
-        for key in [k for k in hooks if isinstance(k, str)]:  # retained gradients see what hooks made
-            hooks[key] = hooks.pop(key)
-        return handle
-
-    def register_post_accumulate_grad_hook(self, hook) -> RemovableHandle:
-        """Call hook(tensor) after `.grad` of this leaf was added to."""
-        from .utils.hooks import RemovableHandle
-        if not self._needs_grad or self._node is not None:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        if self._post_hooks is None:
-            self._post_hooks = {}
-        handle = RemovableHandle(self._post_hooks)
-        self._post_hooks[handle.id] = hook
-        return handle
-
-    def _refresh_view(self):
-        """Take a view's history from its base anew when the base was changed in place since."""
-        base = self._base
-        if base._generation == self._seen_generation or not base._needs_grad:
-            return
-        if self._node is not None:
-            recording.check_single(self, "its base or another view of its base has been modified inplace")
-        own, base_layout = self._layout, base._layout
-        offset = (self._ptr - base._ptr) // own.dtype.itemsize
-
-        def run(node, grads):
-            whole = empty_layout(base_layout).zero_()
-            if mode.enabled:
-                return [OPS["as_strided_scatter"].call(whole, grads[0], own.shape, own.strides, offset)]
-            whole.as_strided(own.shape, own.strides, offset).copy_(grads[0])
-            return [whole]
-        self._node = new_node(FunctionRule("AsStridedBackward0", run), Layouts((own,)), [edge(base)], ())
-        self._needs_grad, self._output_index = True, 0
-        self._seen_generation = base._generation
-
-    # ---------------------------------------------------------------- values in Python and NumPy
-
-    def item(self):
-        """The value of a tensor of one element as a Python number. RuntimeError if there are more or none."""
-        own = self._layout
-        if own.numel == 1:
-            return (_readers.get(own.dtype) or _reader(own.dtype))(self._ptr)
-        raise RuntimeError(f"a Tensor with {own.numel} elements cannot be converted to Scalar")
-
-    def _array(self):
-        own = self._layout
-        size = own.dtype.itemsize
-        return window(self._storage, self._ptr, own.shape, [s * size for s in own.strides], own.dtype.numpy)
-
-    def numpy(self, *, force=False) -> np.ndarray:
-        """The same memory as a NumPy array. RuntimeError on tensors that require grad.
-
-        TypeError for dtypes that NumPy does not have: bfloat16, complex32 and float8.
-        """
-        if force:
-            return self.detach().cpu().resolve_conj().numpy()
-        if self._needs_grad:
-            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        own = self._layout.dtype
-        if own.is_foreign:
-            raise TypeError(f"numpy(): NumPy has no {own.name}; convert first: tensor.to({own.familiar}).numpy()")
-        return self._array()
-
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
-    def __array_wrap__(self, array, context=None, return_scalar=False) -> Tensor:
-        from .creation import from_numpy
-        return from_numpy(np.asarray(array))
-
-    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
-        """A capsule over the memory, for other libraries. BufferError for tensors that require grad."""
-        if self._needs_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if stream not in (None, -1):
-            raise AssertionError(f"__dlpack__: stream should be None on cpu, got {stream!r}")
-        from .dlpack import exported
-        return exported(self, max_version, dl_device, copy)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-    def tolist(self):
-        """Nested lists of Python numbers; a number for a 0-d tensor."""
-        own = self._layout.dtype
-        return (self.detach().to(own.familiar) if own.is_foreign else self.detach())._array().tolist()
-
-    def __bool__(self) -> bool:
-        own = self._layout
-        if own.numel != 1:
-            raise RuntimeError("Boolean value of Tensor with no values is ambiguous" if own.numel == 0 else
-                               "Boolean value of Tensor with more than one value is ambiguous")
-        return bool(self.item())
-
-    def _number(self, kind):
-        """The one element as a real number. ValueError for more or none, RuntimeError for what `kind` cannot hold."""
-        if self._layout.numel != 1:
-            raise ValueError(f"only one element tensors can be converted to Python scalars, not shape "
-                             f"{list(self._layout.shape)}")
-        value = self.item()
-        if isinstance(value, complex) and kind != "complex":
-            if value.imag:
-                raise RuntimeError(f"value cannot be converted to type {kind} without overflow: {value} has an "
-                                   "imaginary part")
-            return value.real
-        return value
-
-    def __int__(self) -> int:
-        return int(self._number("int"))
-
-    def __float__(self) -> float:
-        return float(self._number("float"))
-
-    def __complex__(self) -> complex:
-        return complex(self._number("complex"))
-
-    def __index__(self) -> int:
-        if self._layout.dtype.category > dtypes.INTEGER or self._layout.numel != 1:
-            raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.item())
-
-    def __len__(self) -> int:
-        if self._layout.ndim == 0:
-            raise TypeError("len() of a 0-d tensor")
-        return self._layout.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if self._layout.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return iter(self.unbind(0))
-
-    def __contains__(self, element) -> bool:
-        return bool((self == element).any())
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __reversed__(self) -> Tensor:
-        return self if self._layout.ndim == 0 else self.flip(tuple(range(self._layout.ndim)))
-
-    def __format__(self, spec) -> str:
-        if self._layout.ndim == 0 and not isinstance(self.item(), complex) and type(self) is Tensor:
-            return self.item().__format__(spec)
-        return object.__format__(self, spec)
-
-    def __repr__(self) -> str:
-        from .printing import text
-        return text(self)
-
-    def __dir__(self) -> list[str]:
-        return sorted(set(dir(type(self))) | set(self.__dict__))
-
     # ---------------------------------------------------------------- conversion
 
     def to(self, *args, **kwargs) -> Tensor:
@@ -685,12 +385,6 @@ TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "H
                **{n: f"{n.capitalize()}Tensor" for n in dtypes.FLOAT8}}
 
 
-def _prehooks(node):
-    if node.prehooks is None:
-        node.prehooks = {}
-    return node.prehooks
-
-
 def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
     """A tensor from its pickled bytes."""
     raw = np.frombuffer(bytearray(raw), dtype=np.uint8) if isinstance(raw, bytes) else raw
@@ -799,5 +493,10 @@ def tensor(value):
 
 
 calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
+for _part in (tensor_gradients, tensor_values):
+    _part.Tensor, _part.alias, _part.empty_layout = Tensor, alias, empty_layout
+    for _name, _member in vars(_part.Part).items():
+        if _name not in ("__module__", "__dict__", "__weakref__", "__doc__"):
+            setattr(Tensor, _name, _member)
 subclassing.install(Tensor)
 missing.mark(Tensor, "torch.Tensor")

@@ -13,9 +13,10 @@ LAYERS = [
     {"expr"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "methods", "legacy", "storage", "sharing", "calls", "arguments", "results", "interception",
-     "sparse", "subclassing", "recording", "operators", "size", "creation", "indexing", "einstein", "printing",
-     "library", "compiler", "generator", "randomness", "runtime", "queries", "transforms", "windows"},
+    {"autograd", "tensor", "tensor_gradients", "tensor_values", "methods", "legacy", "storage", "sharing", "calls",
+     "arguments", "results", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation",
+     "indexing", "einstein", "printing", "library", "compiler", "generator", "randomness", "runtime", "queries",
+     "transforms", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 
