@@ -59,11 +59,9 @@ class Binomial(_Trials):
     def log_prob(self, value):
         if self._validate_args:
             self._validate_sample(value)
-        n, logits = self.total_count, self.logits
+        n = self.total_count
         choices = torch.lgamma(n + 1) - torch.lgamma(value + 1) - torch.lgamma(n - value + 1)
-        # k logits + n log(1 - p), the last term without overflow
-        failures = n * logits.clamp(min=0) + n * torch.log1p(torch.exp(-torch.abs(logits)))
-        return value * logits - failures + choices
+        return value * self.logits + n * logsigmoid(-self.logits) + choices  # the second is n log(1 - p)
 
     def _single_count(self, name):
         count = int(self.total_count.max())

@@ -44,8 +44,7 @@ class Gamma(ExponentialFamily):
     def rsample(self, sample_shape=torch.Size()):  # noqa: B008
         shape = self._extended_shape(sample_shape)
         value = torch._standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
-        value.detach().clamp_(min=torch.finfo(value.dtype).tiny)  # 0 is no value of positive density's logarithm
-        return value
+        return value.clamp(min=torch.finfo(value.dtype).tiny)  # so that the logarithm is finite
 
     def log_prob(self, value):
         value = torch.as_tensor(value, dtype=self.rate.dtype, device=self.rate.device)

@@ -93,7 +93,7 @@ class MixtureSameFamily(Distribution):
         sample_shape = torch.Size(sample_shape)
         with torch.no_grad():
             place, rank = len(sample_shape) + len(self.batch_shape), len(self.event_shape)
-            chosen = self.mixture_distribution.sample(sample_shape)  # (*sample, *batch)
+            chosen = self.mixture_distribution.expand(self.batch_shape).sample(sample_shape)  # (*sample, *batch)
             values = self.component_distribution.sample(sample_shape)  # (*sample, *batch, K, *event)
             chosen = chosen.reshape(chosen.shape + (1,) * (rank + 1))
             shape = values.shape[:place] + (1,) + values.shape[place + 1:]
