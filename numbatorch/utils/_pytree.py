@@ -113,12 +113,26 @@ def _named(values, cls):
         return cls(values)
 
 
+# Libraries register classes of their own that are taken apart as dictionaries are, by these names.
+
+def _dict_flatten(d):
+    return list(d.values()), list(d)
+
+
+def _dict_flatten_with_keys(d):
+    values, keys = _dict_flatten(d)
+    return [(MappingKey(key), value) for key, value in zip(keys, values, strict=True)], keys
+
+
+def _dict_unflatten(values, context):
+    return dict(zip(context, values, strict=True))
+
+
 # By class: how it is taken apart. Contexts hold what the children do not: keys, factories, lengths.
 SUPPORTED_NODES: dict[Any, NodeDef] = {
     tuple: NodeDef(lambda v: (list(v), None), lambda c, _: tuple(c), _sequence_keys, "builtins.tuple"),
     list: NodeDef(lambda v: (list(v), None), lambda c, _: list(c), _sequence_keys, "builtins.list"),
-    dict: NodeDef(lambda v: (list(v.values()), list(v)), lambda c, keys: dict(zip(keys, c, strict=True)),
-                  _mapping_keys, "builtins.dict"),
+    dict: NodeDef(_dict_flatten, _dict_unflatten, _mapping_keys, "builtins.dict"),
     OrderedDict: NodeDef(lambda v: (list(v.values()), list(v)),
                          lambda c, keys: OrderedDict(zip(keys, c, strict=True)), _mapping_keys,
                          "collections.OrderedDict"),
