@@ -1,7 +1,16 @@
 """Datasets, samplers and the DataLoader; names and sample order are torch.utils.data's."""
 
 from numbatorch.utils.data.collate import default_collate, default_convert
-from numbatorch.utils.data.dataloader import DataLoader
+from numbatorch.utils.data.dataloader import DataLoader, _DatasetKind
+from numbatorch.utils.data.datapipes._decorator import (
+    argument_validation,
+    functional_datapipe,
+    guaranteed_datapipes_determinism,
+    non_deterministic,
+    runtime_validation,
+    runtime_validation_disabled,
+)
+from numbatorch.utils.data.datapipes.datapipe import DataChunk, DFIterDataPipe, IterDataPipe, MapDataPipe
 from numbatorch.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -12,6 +21,7 @@ from numbatorch.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
+from numbatorch.utils.data.distributed import DistributedSampler
 from numbatorch.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -26,9 +36,14 @@ __all__ = [
     "BatchSampler",
     "ChainDataset",
     "ConcatDataset",
+    "DFIterDataPipe",
+    "DataChunk",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
+    "IterDataPipe",
     "IterableDataset",
+    "MapDataPipe",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -37,8 +52,15 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "_DatasetKind",
+    "argument_validation",
     "default_collate",
     "default_convert",
+    "functional_datapipe",
     "get_worker_info",
+    "guaranteed_datapipes_determinism",
+    "non_deterministic",
     "random_split",
+    "runtime_validation",
+    "runtime_validation_disabled",
 ]

@@ -38,30 +38,22 @@ def default_convert(data: Any) -> Any:
     return data
 
 
-def default_collate(batch: list) -> Any:
-    """Stack the samples along a new first dimension, descending into dicts, tuples and lists.
+def collate(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """Join the samples by the function that `collate_fn_map` has for their type, descending into dicts, tuples, lists.
 
-    Tensors and NumPy arrays are stacked, Python numbers become a tensor (float64, int64, bool), text is left as a list.
+    collate_fn_map: {type or tuple of types: function(batch, *, collate_fn_map)}; exact types come before base classes.
+    TypeError for types that it has no function for, RuntimeError for lists of different lengths.
     """
     first = batch[0]
-    if isinstance(first, numbatorch.Tensor):
-        return numbatorch.stack(batch, 0)
-    if isinstance(first, numpy.ndarray):
-        if not _has_numbers(first):
-            raise TypeError(_unsupported(first.dtype))
-        return default_collate([numbatorch.as_tensor(array) for array in batch])
-    if isinstance(first, numpy.generic) and not isinstance(first, TEXT):
-        return numbatorch.as_tensor(numpy.asarray(batch))
-    if isinstance(first, float):
-        return numbatorch.tensor(batch, dtype=numbatorch.float64)
-    if isinstance(first, int):
-        return numbatorch.tensor(batch)
-    if isinstance(first, TEXT):
-        return batch
+    functions = collate_fn_map or {}
+    found = functions.get(type(first))
+    if found is None:
+        found = next((function for kind, function in functions.items() if isinstance(first, kind)), None)
+    if found is not None:
+        return found(batch, collate_fn_map=collate_fn_map)
     if isinstance(first, Mapping):
-        return _mapping_like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
-    if _is_namedtuple(first):
-        return type(first)(*(default_collate(column) for column in map(list, zip(*batch, strict=True))))
+        columns: Any = {key: collate([sample[key] for sample in batch], collate_fn_map=collate_fn_map) for key in first}
+        return _mapping_like(first, columns)
     if isinstance(first, Sequence):
         sizes = {len(sample) for sample in batch}
         if len(sizes) > 1:
@@ -69,9 +61,62 @@ def default_collate(batch: list) -> Any:
                 f"each element in list of batch should be of equal size: default_collate got samples of "
                 f"{sorted(sizes)} elements; pass collate_fn to pad them"
             )
-        columns = [default_collate(list(column)) for column in zip(*batch, strict=True)]
+        columns = [collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=True)]
+        if _is_namedtuple(first):
+            return type(first)(*columns)
         return columns if isinstance(first, tuple) else _sequence_like(first, columns)
     raise TypeError(_unsupported(type(first)))
+
+
+def collate_tensor_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """Stacked along a new first dimension."""
+    return numbatorch.stack(batch, 0)
+
+
+def collate_numpy_array_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """As the tensors that the arrays are. TypeError for text and objects."""
+    if not _has_numbers(batch[0]):
+        raise TypeError(_unsupported(batch[0].dtype))
+    return collate([numbatorch.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
+
+
+def collate_numpy_scalar_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """One tensor of the scalars' dtype."""
+    return numbatorch.as_tensor(numpy.asarray(batch))
+
+
+def collate_float_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """One float64 tensor."""
+    return numbatorch.tensor(batch, dtype=numbatorch.float64)
+
+
+def collate_int_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """One int64 tensor, or one of bool."""
+    return numbatorch.tensor(batch)
+
+
+def collate_str_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """The list or tuple as it is."""
+    return batch
+
+
+default_collate_fn_map: dict = {
+    numbatorch.Tensor: collate_tensor_fn,
+    numpy.ndarray: collate_numpy_array_fn,
+    (numpy.bool_, numpy.number, numpy.object_): collate_numpy_scalar_fn,
+    float: collate_float_fn,
+    int: collate_int_fn,
+    str: collate_str_fn,
+    bytes: collate_str_fn,
+}  # programs add types of their own
+
+
+def default_collate(batch: list) -> Any:
+    """Stack the samples along a new first dimension, descending into dicts, tuples and lists.
+
+    Tensors and NumPy arrays are stacked, Python numbers become a tensor (float64, int64, bool), text is left as a list.
+    """
+    return collate(batch, collate_fn_map=default_collate_fn_map)
 
 
 def _unsupported(kind: Any) -> str:
