@@ -246,7 +246,7 @@ def construct(dtype, data, device=None):
 
 
 def _sizes(data):
-    from .creation import _shape
+    from .filling import _shape
     return _shape("new", data) if data else (0,)
 
 

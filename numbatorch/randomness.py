@@ -2,7 +2,7 @@
 
 from . import dtypes
 from .autograd.modes import no_grad
-from .creation import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
+from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
 from .generator import Generator, default_generator
 from .interception import state
 from .ops.declare import OPS
@@ -163,6 +163,8 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     else:
         _check_std(std)
     like = mean if isinstance(mean, Tensor) else std
+    if like.dtype.category < dtypes.FLOAT:
+        raise NotImplementedError(f'"normal_kernel_cpu" not implemented for {like.dtype}')
     if isinstance(mean, Tensor) and isinstance(std, Tensor):
         from .layout import broadcast_shapes
         shape = broadcast_shapes("normal", [tuple(mean.shape), tuple(std.shape)], ["mean", "std"])

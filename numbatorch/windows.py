@@ -6,7 +6,8 @@ A periodic window of n points is the symmetric one of n + 1 without its last, as
 import numpy as np
 
 from . import dtypes
-from .creation import _device, _dtype, _finish, tensor
+from .filling import _device, _dtype, _finish
+from .from_data import tensor
 
 
 def _window(name, values, window_length, periodic, dtype, device, requires_grad):

@@ -15,8 +15,8 @@ LAYERS = [
     {"plan", "fuse"},
     {"autograd", "tensor", "tensor_gradients", "tensor_values", "methods", "legacy", "storage", "sharing", "calls",
      "arguments", "results", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation",
-     "indexing", "einstein", "printing", "library", "compiler", "generator", "randomness", "runtime", "queries",
-     "transforms", "windows"},
+     "ranges", "from_data", "formats", "filling", "indexing", "einstein", "printing", "library", "compiler",
+     "generator", "randomness", "runtime", "queries", "transforms", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

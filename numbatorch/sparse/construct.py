@@ -4,7 +4,7 @@ Index tensors are always checked as far as kernels rely on it: shapes, and indic
 `check_invariants` (or inside `sparse.check_sparse_tensor_invariants`) the rest is checked too: the order of indices.
 """
 
-from .. import creation
+from .. import creation, filling
 from ..creation import as_tensor, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr, zeros
 from ..dtypes import INTEGER, int32, int64
 from ..tensor import Tensor
@@ -177,9 +177,8 @@ def empty(like, dtype, shape=None):
 
 def zeros_of_layout(name, shape, format, dtype, device, requires_grad, like=None):
     """`torch.zeros` and `torch.empty` with layout= a sparse one; `zeros_like` and `empty_like` of a sparse tensor."""
-    if device is not None and creation.device_type(device).type != "cpu":
-        raise RuntimeError(f"device {device} is not available in this build: only cpu")
-    dtype = creation._dtype(dtype)
+    filling._given_device(device)
+    dtype = filling._dtype(dtype)
     if format is creation.strided:
         return zeros(shape, dtype=dtype, requires_grad=requires_grad)
     if is_sparse(like) and like.layout is format:

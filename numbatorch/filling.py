@@ -1,0 +1,224 @@
+"""Making tensors by shape and value: empty, zeros, ones, full and their `_like` forms."""
+
+
+
+from . import dtypes
+from .device import CPU, current, usable
+from .formats import channels_last, channels_last_3d, jagged, layout_type, preserve_format, strided
+from .layout import layout
+from .ops.declare import OPS
+from .tensor import Tensor, empty_layout
+
+
+def _named_size(name, size, named):
+    """The sizes of a call that says `size=`; TypeError for other names."""
+    if size or set(named) != {"size"}:
+        wrong = next((n for n in named if n != "size"), "size")
+        raise TypeError(f"{name}() got an unexpected keyword argument '{wrong}'")
+    return (named["size"],)
+
+
+def _shape(name, size):
+    """A shape from `*size`: ints, or one sequence of them. RuntimeError for negative sizes, TypeError for others."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    shape = []
+    for n in size:
+        if not isinstance(n, int) or isinstance(n, bool):
+            if not hasattr(n, "__index__") or isinstance(n, bool):
+                raise TypeError(f"{name}(): sizes must be ints, got {type(n).__name__} in {tuple(size)!r}")
+            n = n.__index__()
+        if n < 0:
+            raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {n}: {list(size)}")
+        shape.append(n)
+    return tuple(shape)
+
+
+def _device(device):
+    return usable("", device)
+
+
+def _given_device(device):
+    """RuntimeError where a call names a device that is not available; the default one is not asked."""
+    if device is not None:
+        usable("", device)
+
+
+def _dtype(dtype, default=None):
+    if dtype is None:
+        return default or dtypes.get_default_dtype()
+    if not isinstance(dtype, dtypes.dtype):
+        known = {float: dtypes.get_default_dtype(), int: dtypes.int64, bool: dtypes.bool,
+                 complex: dtypes.get_default_dtype().to_complex()}
+        if dtype not in known:
+            raise TypeError(f"dtype must be a torch dtype, not {type(dtype).__name__}")
+        return known[dtype]
+    return dtype
+
+
+def _finish(t, requires_grad):
+    return t.requires_grad_(True) if requires_grad else t
+
+
+def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False,
+          memory_format=None, **named):
+    """A tensor of shape `size` with whatever the memory holds."""
+    if named:
+        size = _named_size("empty", size, named)
+    if out is not None:
+        return out.resize_(_shape("empty", size))
+    if layout is not None and layout is not strided:
+        return _sparse("empty", _shape("empty", size), layout, dtype, device, requires_grad)
+    result = _empty(_shape("empty", size), _dtype(dtype), _device(device))
+    if memory_format is not None:
+        result = empty_layout(_like_layout(result, None, memory_format))
+    return _finish(result, requires_grad)
+
+
+def _empty(shape, dtype, device=CPU):
+    return empty_layout(layout(dtype, shape, None, device))
+
+
+def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """A tensor with the given shape and strides (in elements), not initialised."""
+    _strided("empty_strided", layout)
+    from .layout import layout as make
+    return _finish(empty_layout(make(_dtype(dtype), tuple(size), tuple(stride), _device(device))), requires_grad)
+
+
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
+    """A tensor of shape `size` with `fill_value` everywhere."""
+    _strided("full", layout)
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    shape = _shape("full", (size,) if isinstance(size, int) else tuple(size))
+    if out is not None:
+        return out.resize_(shape).fill_(fill_value)
+    return _finish(_fill(
+        _empty(shape, _dtype(dtype, dtypes.of_number(fill_value)), _device(device)), fill_value), requires_grad)
+
+
+def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
+    """A tensor of shape `size` with 0 everywhere."""
+    if named:
+        size = _named_size("zeros", size, named)
+    if out is not None:
+        return out.resize_(_shape("zeros", size)).zero_()
+    if layout is not None and layout is not strided:
+        return _sparse("zeros", _shape("zeros", size), layout, dtype, device, requires_grad)
+    try:
+        own = _zero_layouts.get((size, dtype or dtypes._default, device or current.default))
+    except TypeError:  # a list of sizes
+        own = None
+    if own is None:
+        own = _zero_layout(size, dtype, device)
+    result = _fill(empty_layout(own), 0)
+    return result.requires_grad_(True) if requires_grad else result
+
+
+_zero_layouts: dict = {}
+
+
+def _zero_layout(size, dtype, device):
+    own = layout(_dtype(dtype), _shape("zeros", size), None, _device(device))
+    if not any(isinstance(n, list) for n in size):
+        if len(_zero_layouts) > 10_000:
+            _zero_layouts.clear()
+        _zero_layouts[size, dtype or dtypes._default, device or current.default] = own
+    return own
+
+
+def _strided(name, layout):
+    """TypeError unless a call's `layout` is one; NotImplementedError unless it is the strided one."""
+    if layout is None or layout is strided:
+        return
+    if not isinstance(layout, layout_type):
+        raise TypeError(f"{name}(): argument 'layout' must be torch.layout, not {type(layout).__name__}")
+    why = "nested tensors are not supported" if layout is jagged else "make a strided tensor and convert it"
+    raise NotImplementedError(f"{name}(): not implemented for layout {layout}: {why}")
+
+
+def _sparse(name, shape, format, dtype, device, requires_grad, like=None):
+    """What `zeros` and `empty` make for a sparse layout: a tensor without values."""
+    if format is jagged or not isinstance(format, layout_type):
+        _strided(name, format)
+    from .sparse.construct import zeros_of_layout
+    return zeros_of_layout(name, shape, format, dtype, device, requires_grad, like)
+
+
+def _fill(target, value):
+    return OPS["fill"].call_inplace(target, value)
+
+
+def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
+    """A tensor of shape `size` with 1 everywhere."""
+    _strided("ones", layout)
+    if named:
+        size = _named_size("ones", size, named)
+    if out is not None:
+        return out.resize_(_shape("ones", size)).fill_(1)
+    return _finish(_fill(_empty(_shape("ones", size), _dtype(dtype), _device(device)), 1),
+                   requires_grad)
+
+
+def _like_layout(input, dtype, memory_format=None):
+    from .layout import is_dense
+    own = input._layout
+    if hasattr(own, "pattern"):
+        raise NotImplementedError(f"a tensor like one with layout {input.layout} can only be made without values, by "
+                                  "zeros_like or empty_like")
+    d = _dtype(dtype, own.dtype)
+    if memory_format in (channels_last, channels_last_3d):
+        from .layout import format_strides
+        return layout(d, own.shape, format_strides(own.shape, memory_format.name), own.device)
+    if memory_format in (None, preserve_format) and not own.is_contiguous and own.numel:
+        if is_dense(own.shape, own.strides):
+            return layout(d, own.shape, own.strides, own.device)
+        from .layout import result_strides
+        return layout(d, own.shape, result_strides(own.shape, [(own.shape, own.strides)]), own.device)
+    return layout(d, own.shape, None, own.device)
+
+
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+               pin_memory=False):
+    """`empty` in the shape, dtype and order of dimensions of `input`."""
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: empty_like(t, dtype=dtype, memory_format=memory_format))
+    if input.layout is not strided or layout not in (None, strided):
+        return _sparse("empty_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
+                       requires_grad, input)
+    _given_device(device)
+    return _finish(empty_layout(_like_layout(input, dtype, memory_format)), requires_grad)
+
+
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+               pin_memory=False, out=None):
+    """`zeros` in the shape, dtype and order of dimensions of `input`."""
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: zeros_like(t, dtype=dtype, memory_format=memory_format))
+    if input.layout is not strided or layout not in (None, strided):
+        return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
+                       requires_grad, input)
+    _given_device(device)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
+
+
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+              pin_memory=False):
+    """`ones` in the shape, dtype and order of dimensions of `input`."""
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
+    _given_device(device)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
+
+
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
+              pin_memory=False):
+    """`full` in the shape, dtype and order of dimensions of `input`."""
+    if hasattr(input._layout, "like"):
+        return input._layout.like(input, lambda t: full_like(t, fill_value, dtype=dtype, memory_format=memory_format))
+    _given_device(device)
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), fill_value),
+                   requires_grad)

@@ -1,0 +1,117 @@
+"""Making tensors by rule: ranges, identity, indices of triangles."""
+
+import math
+
+import numpy as np
+
+from . import dtypes
+from .filling import _device, _dtype, _finish, _strided
+from .from_data import _of_array
+from .tensor import Tensor
+
+
+def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,
+           pin_memory=False):
+    """start, start + step, ... up to but without `end`; int64 for ints, else the default float dtype."""
+    _strided("arange", layout)
+    if end is None:
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange(): missing the argument end")
+    start = 0 if start is None else start
+    start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
+    if step == 0:
+        raise RuntimeError("arange(): step must be nonzero")
+    for v in (start, end):
+        if isinstance(v, float) and not math.isfinite(v):
+            raise RuntimeError(f"arange(): unsupported range: {start} -> {end}")
+    if (step > 0) != (end >= start) and end != start:
+        raise RuntimeError("arange(): upper bound and lower bound inconsistent with step sign: "
+                           f"{start} -> {end} step {step}")
+    integer = all(isinstance(v, int) for v in (start, end, step))
+    d = out.dtype if out is not None else _dtype(dtype, dtypes.int64 if integer else dtypes.get_default_dtype())
+    if d.category == dtypes.INTEGER:  # int64 counts in whole numbers, the others as the numbers are given
+        if int(step) == 0:
+            raise ValueError(f"arange(): step must be nonzero, but {step} is 0 in {d}")
+        if d is dtypes.int64:
+            end, integer = int(end), True
+            start, step = int(start), int(step)
+    n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
+    _device(device)
+    if integer or d.category == dtypes.INTEGER:
+        values = np.arange(n, dtype=np.int64) * int(step) + int(start) if d.category == dtypes.INTEGER else (
+            np.arange(n, dtype=np.float64) * step + start)
+    else:
+        values = start + step * np.arange(n, dtype=np.float64)
+    result = _of_array(values, d)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):
+    """Like arange, but `end` is included where a step meets it."""
+    _device(device)
+    n = math.floor((end - start) / step) + 1
+    return _of_array(start + step * np.arange(n, dtype=np.float64), _dtype(dtype))
+
+
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """`steps` evenly spaced values from `start` to `end`, both included."""
+    _strided("linspace", layout)
+    _device(device)
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    default = dtypes.get_default_dtype()
+    d = _dtype(dtype, default.to_complex() if isinstance(start, complex) or isinstance(end, complex) else default)
+    wide = np.complex128 if d.is_complex else np.float64
+    i = np.arange(steps, dtype=np.float64)
+    if d.category == dtypes.INTEGER:
+        start, end = int(start), int(end)
+    width = (end - start) / (steps - 1) if steps > 1 else 0.0
+    if d.name in ("float32", "complex64") and steps > 1:
+        part = np.complex64 if d.is_complex else np.float32
+        width = part((part(end) - part(start)) / part(steps - 1))
+        forward = (part(start) + width * i.astype(np.float32)).astype(part)
+        back = (part(end) - width * (steps - 1 - i).astype(np.float32)).astype(part)
+    else:
+        forward, back = start + width * i, end - width * (steps - 1 - i)
+    values = np.where(i < steps // 2, forward, back) if steps > 1 else np.full(steps, start, dtype=wide)
+    result = _of_array(values, d)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """base ** linspace(start, end, steps)."""
+    _strided("logspace", layout)
+    _device(device)
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    d = _dtype(dtype)
+    if d.category == dtypes.INTEGER:
+        start, end = int(start), int(end)
+    values = np.power(base, np.asarray(linspace(start, end, steps, dtype=dtypes.float64).numpy()))
+    result = _of_array(values, d)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """The n × m matrix with 1 on the diagonal and 0 elsewhere."""
+    _strided("eye", layout)
+    _device(device)
+    m = n if m is None else m
+    if n < 0 or m < 0:
+        raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else
+                           f"m must be greater or equal to 0, got {m}")
+    result = _of_array(np.eye(n, m), _dtype(dtype))
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+
+
+def tril_indices(row, col, offset=0, *, dtype=None, device=None):
+    """Indices of the lower triangle of a row × col matrix: (2, N), row by row."""
+    _device(device)
+    return _of_array(np.array(np.tril_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
+
+
+def triu_indices(row, col, offset=0, *, dtype=None, device=None):
+    """Indices of the upper triangle of a row × col matrix: (2, N), row by row."""
+    _device(device)
+    return _of_array(np.array(np.triu_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
