@@ -24,6 +24,12 @@ class Part:
     """Members of Tensor."""
 
     if TYPE_CHECKING:
+        _node: Any
+        _base: Any
+        _retains: Any
+        _hooks: Any
+        _post_hooks: Any
+
         def __getattr__(self, name: str) -> Any: ...
 
     @property
@@ -46,7 +52,7 @@ class Part:
         if requires_grad and self._base is not None and not self._base._needs_grad:
             self._base = None  # a leaf of its own: views of it are views of a leaf
         self._needs_grad = bool(requires_grad)
-        return self
+        return self  # type: ignore[return-value]
 
     @property
     def is_leaf(self) -> bool:
@@ -116,7 +122,7 @@ class Part:
         if self._base is not None and self._needs_grad:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node, self._needs_grad, self._output_index = None, False, 0
-        return self
+        return self  # type: ignore[return-value]
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""

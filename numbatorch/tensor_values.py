@@ -145,7 +145,7 @@ class Part:
         return id(self)
 
     def __reversed__(self) -> Tensor:
-        return self if self._layout.ndim == 0 else self.flip(tuple(range(self._layout.ndim)))
+        return self if self._layout.ndim == 0 else self.flip(tuple(range(self._layout.ndim)))  # type: ignore[return-value]
 
     def __format__(self, spec) -> str:
         if self._layout.ndim == 0 and not isinstance(self.item(), complex) and type(self) is Tensor:
