@@ -206,7 +206,7 @@ def _first_fetcher(job: Job) -> Any:
         if job.make_fetcher is StreamFetcher and past.dataset is None:
             for _ in range(past.batches):
                 fetcher.fetch([None] * job.batch_size)
-        if past.now is not None:
+        if past.now is not None and past.batches:  # at first, what starting has drawn stays drawn
             progress.restore_randomness(past.now)
     return fetcher
 
