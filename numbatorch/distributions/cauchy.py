@@ -8,7 +8,7 @@ from numbatorch.distributions.distribution import Distribution
 from numbatorch.distributions.gamma import Chi2
 from numbatorch.distributions.transformed_distribution import TransformedDistribution
 from numbatorch.distributions.transforms import AbsTransform
-from numbatorch.distributions.utils import broadcast_all, standard_normal
+from numbatorch.distributions.utils import _standard_normal, broadcast_all
 
 __all__ = ["Cauchy", "HalfCauchy", "StudentT"]
 
@@ -132,7 +132,7 @@ class StudentT(Distribution):
         return torch.where(self.df > 2, finite, torch.where(self.df > 1, math.inf, math.nan).to(finite.dtype))
 
     def rsample(self, sample_shape=torch.Size()):  # noqa: B008
-        x = standard_normal(self._extended_shape(sample_shape), self.df)
+        x = _standard_normal(self._extended_shape(sample_shape), self.df.dtype, self.df.device)
         z = self._chi2.rsample(sample_shape)
         return self.loc + self.scale * (x * torch.rsqrt(z / self.df))
 

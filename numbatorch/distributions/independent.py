@@ -3,7 +3,7 @@
 import numbatorch as torch
 from numbatorch.distributions import constraints
 from numbatorch.distributions.distribution import Distribution
-from numbatorch.distributions.utils import sum_rightmost
+from numbatorch.distributions.utils import _sum_rightmost
 
 
 class Independent(Distribution):
@@ -64,10 +64,10 @@ class Independent(Distribution):
         return self.base_dist.rsample(sample_shape)
 
     def log_prob(self, value):
-        return sum_rightmost(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
+        return _sum_rightmost(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
 
     def entropy(self):
-        return sum_rightmost(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
+        return _sum_rightmost(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
 
     def enumerate_support(self, expand=True):
         if self.reinterpreted_batch_ndims > 0:

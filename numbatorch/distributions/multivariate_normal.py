@@ -6,7 +6,7 @@ import numbatorch as torch
 from numbatorch.distributions import constraints
 from numbatorch.distributions.distribution import Distribution
 from numbatorch.distributions.matrices import factor_of_inverse, half_log_det, matvec, squared_distance, unit
-from numbatorch.distributions.utils import lazy_property, standard_normal
+from numbatorch.distributions.utils import _standard_normal, lazy_property
 
 
 def take_factor(distribution, given):
@@ -91,7 +91,7 @@ class MultivariateNormal(ScaledByMatrix):
         return self._unbroadcasted_scale_tril.pow(2).sum(-1).expand(self._batch_shape + self._event_shape)
 
     def rsample(self, sample_shape=torch.Size()):  # noqa: B008
-        noise = standard_normal(self._extended_shape(sample_shape), self.loc)
+        noise = _standard_normal(self._extended_shape(sample_shape), self.loc.dtype, self.loc.device)
         return self.loc + matvec(self._unbroadcasted_scale_tril, noise)
 
     def log_prob(self, value):
@@ -195,8 +195,8 @@ class LowRankMultivariateNormal(Distribution):
 
     def rsample(self, sample_shape=torch.Size()):  # noqa: B008
         shape = self._extended_shape(sample_shape)
-        low = standard_normal(shape[:-1] + self.cov_factor.shape[-1:], self.loc)
-        noise = standard_normal(shape, self.loc)
+        low = _standard_normal(shape[:-1] + self.cov_factor.shape[-1:], self.loc.dtype, self.loc.device)
+        noise = _standard_normal(shape, self.loc.dtype, self.loc.device)
         return (self.loc + matvec(self._unbroadcasted_cov_factor, low)
                 + self._unbroadcasted_cov_diag.sqrt() * noise)
 

@@ -7,7 +7,7 @@ from numbatorch.distributions import constraints
 from numbatorch.distributions.exp_family import ExponentialFamily
 from numbatorch.distributions.transformed_distribution import TransformedDistribution
 from numbatorch.distributions.transforms import AbsTransform, ExpTransform, StickBreakingTransform
-from numbatorch.distributions.utils import broadcast_all, standard_normal
+from numbatorch.distributions.utils import _standard_normal, broadcast_all
 
 __all__ = ["HalfNormal", "LogNormal", "LogisticNormal", "Normal"]
 
@@ -47,7 +47,8 @@ class Normal(ExponentialFamily):
             return torch.normal(self.loc.expand(shape), self.scale.expand(shape))
 
     def rsample(self, sample_shape=torch.Size()):  # noqa: B008
-        return self.loc + standard_normal(self._extended_shape(sample_shape), self.loc) * self.scale
+        noise = _standard_normal(self._extended_shape(sample_shape), self.loc.dtype, self.loc.device)
+        return self.loc + noise * self.scale
 
     def log_prob(self, value):
         if self._validate_args:

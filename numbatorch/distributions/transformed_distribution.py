@@ -5,7 +5,7 @@ from numbatorch.distributions import constraints
 from numbatorch.distributions.distribution import Distribution
 from numbatorch.distributions.independent import Independent
 from numbatorch.distributions.transforms import ComposeTransform, Transform
-from numbatorch.distributions.utils import sum_rightmost
+from numbatorch.distributions.utils import _sum_rightmost
 
 
 class TransformedDistribution(Distribution):
@@ -97,9 +97,9 @@ class TransformedDistribution(Distribution):
         for transform in reversed(self.transforms):
             x = transform.inv(y)
             event_dim += transform.domain.event_dim - transform.codomain.event_dim
-            total = total - sum_rightmost(transform.log_abs_det_jacobian(x, y), event_dim - transform.domain.event_dim)
+            total = total - _sum_rightmost(transform.log_abs_det_jacobian(x, y), event_dim - transform.domain.event_dim)
             y = x
-        return total + sum_rightmost(self.base_dist.log_prob(y), event_dim - len(self.base_dist.event_shape))
+        return total + _sum_rightmost(self.base_dist.log_prob(y), event_dim - len(self.base_dist.event_shape))
 
     def _upright(self, share):
         """A probability below as one above, where the transforms together fall."""

@@ -21,15 +21,14 @@ def broadcast_all(*values):
     return torch.broadcast_tensors(*(torch.tensor(v, **options) if isinstance(v, Number) else v for v in values))
 
 
-def standard_normal(shape, like):
-    """Normal numbers of mean 0 and variance 1 in a shape, with dtype and device of a tensor."""
-    return torch.normal(torch.zeros(shape, dtype=like.dtype, device=like.device),
-                        torch.ones(shape, dtype=like.dtype, device=like.device))
+def _standard_normal(shape, dtype, device):
+    """Normal numbers of mean 0 and variance 1."""
+    return torch.randn(shape, dtype=dtype, device=device)
 
 
-def sum_rightmost(value, count):
-    """The sum over the last `count` dimensions; a number stands for itself."""
-    return value if count == 0 or not isinstance(value, torch.Tensor) else value.flatten(-count).sum(-1)
+def _sum_rightmost(value, dim):
+    """The sum over the last `dim` dimensions."""
+    return value if dim == 0 else value.flatten(-dim).sum(-1)
 
 
 def logits_to_probs(logits, is_binary=False):

@@ -19,7 +19,7 @@ from numbatorch.distributions.uniform import Uniform
 from numbatorch.distributions.utils import euler_constant
 
 # Which q have a density of 0 at some values of p.
-_MISSED = {
+_MISSED: dict[type, list[type]] = {
     Beta: [Pareto],
     ContinuousBernoulli: [Pareto],
     Exponential: [Beta, ContinuousBernoulli, Pareto, Uniform],

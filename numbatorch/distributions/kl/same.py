@@ -20,7 +20,7 @@ from numbatorch.distributions.normal import HalfNormal, Normal
 from numbatorch.distributions.pareto import Pareto
 from numbatorch.distributions.transformed_distribution import TransformedDistribution
 from numbatorch.distributions.uniform import Uniform
-from numbatorch.distributions.utils import euler_constant, sum_rightmost
+from numbatorch.distributions.utils import _sum_rightmost, euler_constant
 from numbatorch.nn.functional import softplus
 
 
@@ -39,7 +39,7 @@ def _exponential_family(p, q):
     gradients = torch.autograd.grad(normalizer.sum(), of_p, create_graph=True)
     result = q._log_normalizer(*of_q) - normalizer
     for mine, other, gradient in zip(of_p, of_q, gradients, strict=True):
-        result = result - sum_rightmost((other - mine) * gradient, len(q.event_shape))
+        result = result - _sum_rightmost((other - mine) * gradient, len(q.event_shape))
     return result
 
 
@@ -48,7 +48,7 @@ def _independent(p, q):
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("kl_divergence of Independent distributions of different reinterpreted_batch_ndims: "
                                   f"{p.reinterpreted_batch_ndims} and {q.reinterpreted_batch_ndims}")
-    return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+    return _sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
 
 
 @register_kl(TransformedDistribution, TransformedDistribution)

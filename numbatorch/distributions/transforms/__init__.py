@@ -2,8 +2,6 @@
 
 from numbatorch.distributions.transforms.base import (
     ComposeTransform,
-    IndependentTransform,
-    ReshapeTransform,
     Transform,
     _InverseTransform as _InverseTransform,
     identity_transform,
@@ -18,6 +16,7 @@ from numbatorch.distributions.transforms.elementwise import (
     SoftplusTransform,
     TanhTransform,
 )
+from numbatorch.distributions.transforms.events import IndependentTransform, ReshapeTransform
 from numbatorch.distributions.transforms.joint import (
     CatTransform,
     CorrCholeskyTransform,

@@ -6,7 +6,7 @@ import numbatorch as torch
 from numbatorch.distributions import constraints
 from numbatorch.distributions.transforms.base import Transform
 from numbatorch.distributions.transforms.elementwise import _Fixed, inner_sigmoid
-from numbatorch.distributions.utils import sum_rightmost, tril_matrix_to_vec, vec_to_tril_matrix
+from numbatorch.distributions.utils import _sum_rightmost, tril_matrix_to_vec, vec_to_tril_matrix
 from numbatorch.nn.functional import logsigmoid, pad, softplus
 
 
@@ -208,7 +208,7 @@ class CatTransform(_Several):
         return torch.cat(pieces, dim=self.dim)
 
     def log_abs_det_jacobian(self, x, y):
-        parts = [sum_rightmost(t.log_abs_det_jacobian(a, b), self.event_dim - t.event_dim)
+        parts = [_sum_rightmost(t.log_abs_det_jacobian(a, b), self.event_dim - t.event_dim)
                  for t, a, b in self._pairs(x, y)]
         dim = self.dim - x.dim() if self.dim >= 0 else self.dim
         dim += self.event_dim
