@@ -14,7 +14,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import FUNCTIONS, ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import columns, geometry
+from . import columns, geometry, split
 from .compile import compile_kernel
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
@@ -30,6 +30,8 @@ def plan(request):
     outer_shape, inner_shape, rows, classes = _walk(request)
     if columns.when(request, outer_shape, inner_shape, rows):
         return columns.plan(request, outer_shape, inner_shape, rows)
+    if split.when(request, outer_shape, inner_shape, classes):
+        return split.plan(request, outer_shape, inner_shape, rows, classes)
     text, name, signature = _Kernel(request, classes, len(outer_shape), len(inner_shape)).text()
     kernel = compile_kernel(name, text, signature, independent=True)
     return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
@@ -69,9 +71,11 @@ def _walk(request):
 
 
 class _Kernel:
-    """One kernel's text in the making."""
+    """One kernel's text in the making. `parts`: units are pieces of rows, and outputs one value for each of them."""
 
-    def __init__(self, request, classes, outer_rank, inner_rank):
+    def __init__(self, request, classes, outer_rank, inner_rank, parts=False):
+        self.parts = parts
+        self.part_types: list[tuple[str, str]] = []  # of each row function: as kept for a piece, as a value
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.flushed = 0
@@ -84,7 +88,8 @@ class _Kernel:
 
     def text(self):
         request, lines = self.request, self.lines
-        name = f"{request.name}_{request.compute}_rows{self.outer}{self.inner}_" + "".join(self.classes.values())
+        form = "parts" if self.parts else "rows"
+        name = f"{request.name}_{request.compute}_{form}{self.outer}{self.inner}_" + "".join(self.classes.values())
         parameters = [o.name for o in request.operands] + self.outputs
         lines.append(f"def {name}({', '.join(parameters)}, meta, start, stop):")
         pad = "    "
@@ -107,9 +112,12 @@ class _Kernel:
             elif self.classes[o.name] == "r":
                 self.row_args.add(o.name)
         self.keep = [arg(o.name) for o in request.operands] + list(request.roots)
-        lines.append(f"{pad}for row in range(start, stop):")
         row_pad = pad * 2
-        lines += geometry.decode(row_pad, self.outer, 0, [(f"at_{n}", self.stride_at[n]) for n in self.names])
+        if self.parts:
+            lines += self._piece(pad)
+        else:
+            lines.append(f"{pad}for row in range(start, stop):")
+            lines += geometry.decode(row_pad, self.outer, 0, [(f"at_{n}", self.stride_at[n]) for n in self.names])
         for o in self.tensors:
             if self.classes[o.name] == "r":
                 text = write.load(f"{o.name}[at_{o.name}]", o.layout.dtype.name, o.dtype)
@@ -126,8 +134,21 @@ class _Kernel:
         self._results()
         signature = tuple(
             _NUMBER[o.layout] if not isinstance(o.layout, Layout) else f"{write.storage(o.layout.dtype.name)}*"
-            for o in request.operands) + tuple(f"{write.storage(o.dtype.name)}*" for o in request.outputs)
+            for o in request.operands)
+        written = [kept for kept, _ in self.part_types] if self.parts else [o.dtype.name for o in request.outputs]
+        signature += tuple(f"{write.storage(dtype)}*" for dtype in written)
         return "\n".join(lines) + "\n", name, (*signature, "int64*")
+
+    def _piece(self, pad):
+        """Lines that find a unit's piece of a row: so many of the row's slowest dimension."""
+        at = (self.outer + self.inner) * (len(self.names) + 1)
+        inputs = [o.name for o in self.tensors]
+        lines = [f"{pad}whole = n0", f"{pad}piece = meta[{at}]", f"{pad}pieces = meta[{at + 1}]",
+                 f"{pad}for unit in range(start, stop):", f"{pad * 2}row = unit // pieces",
+                 f"{pad * 2}first = unit % pieces * piece", f"{pad * 2}n0 = min(piece, whole - first)"]
+        lines += geometry.decode(pad * 2, self.outer, 0, [(f"at_{n}", self.stride_at[n]) for n in inputs])
+        lines += [f"{pad * 2}at_{n} += first * meta[{self.stride_at[n] + self.outer}]" for n in inputs]
+        return lines + [f"{pad * 2}at_{out} = unit" for out in self.outputs]
 
     def _levels(self):
         """Row functions grouped by how many row functions lie below them."""
@@ -231,6 +252,11 @@ class _Kernel:
                 total = f"{n.op[4:]}{len(self.writer.bound)}_{len(finish)}"
                 head, step, end, result = _row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
                 self.lines[start:start] = [f"        {line}" for line in head]
+                if self.parts:
+                    value_type = result[1]
+                    if n.op in ("row_sum", "row_prod"):
+                        end, result = [], (total, _TOTAL.get(type_, type_))
+                    self.part_types.append((result[1], value_type))
                 tail += step
                 finish.append((n, end, result))
             return [n.args[0] for n in level], tail
@@ -248,7 +274,8 @@ class _Kernel:
             if flag:
                 text, type_ = self.writer.typed(root)
                 self._flush()
-                self.lines.append(f"        {out}[at_{out}] = {write.store(text, type_, o.dtype.name)}")
+                stored = write.store(text, type_, type_ if self.parts else o.dtype.name)
+                self.lines.append(f"        {out}[at_{out}] = {stored}")
         if elements:
             def body(writer, pad, position):
                 tail = []

@@ -48,3 +48,45 @@ def test_rows_of_an_index(shape, index_shape, dim, threads):
         assert np.array_equal(x.scatter_reduce(dim, i, s, reduce).numpy(), expected)
         turned = nt.from_numpy(np.ascontiguousarray(target.T)).permute(*range(len(shape) - 1, -1, -1))
         assert np.array_equal(turned.scatter_reduce(dim, i, s, reduce).numpy(), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (7, 9), (8, 300), (4, 19, 33), (67, 513)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_columns(shape, dtype, threads):
+    whole = RANDOM.standard_normal(shape).astype(dtype)
+    x = nt.from_numpy(whole)
+    exact = whole.astype(np.float64)
+    tolerance = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}[dtype]
+    assert np.allclose(x.sum(-2).numpy(), exact.sum(-2), atol=tolerance * shape[-2])
+    assert np.allclose(x.mean(-2).numpy(), exact.mean(-2), atol=tolerance)
+    assert np.allclose((x * 0.5 + 1).prod(-2).numpy(), (exact * 0.5 + 1).prod(-2), rtol=30 * tolerance, atol=tolerance)
+    assert np.array_equal(x.amax(-2).numpy(), whole.max(-2)) and np.array_equal(x.amin(-2).numpy(), whole.min(-2))
+
+
+@pytest.mark.parametrize(("shape", "dims"), [((70_001,), (0,)), ((3, 40_000, 2), (1, 2)), ((2, 9, 9_000), (0, 1, 2)),
+                                             ((300, 300), (0, 1)), ((90_000, 2), (0,))])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool", "bfloat16", "complex64"])
+def test_few_long_rows(shape, dims, dtype):
+    whole = nt.from_numpy(RANDOM.integers(0, 3, shape)).to(getattr(nt, dtype))
+    exact, before = whole.to(nt.complex128 if dtype == "complex64" else nt.float64).numpy(), nt.get_num_threads()
+    ops = {"sum": lambda x: x.sum(dims), "any": lambda x: x.any(dims), "all": lambda x: (x + 1).all(dims)}
+    if dtype != "complex64":
+        ops |= {"max": lambda x: x.amax(dims), "min": lambda x: x.amin(dims), "nonzero": lambda x: x.count_nonzero(dims)}
+    if dtype.startswith(("float", "bfloat")):
+        ops |= {"mean": lambda x: x.mean(dims), "norm": lambda x: nt.linalg.vector_norm(x, 3, dims)}
+    numpy = {"sum": np.sum, "any": np.any, "all": lambda x, axis: np.all(x + 1, axis), "max": np.max, "min": np.min,
+             "nonzero": np.count_nonzero, "mean": np.mean,
+             "norm": lambda x, axis: (np.abs(x) ** 3).sum(axis) ** (1 / 3)}
+    turned = nt.from_numpy(np.ascontiguousarray(whole.to(nt.float32).numpy().T)).to(whole.dtype).permute(
+        *range(len(shape) - 1, -1, -1)) if dtype != "complex64" else whole
+    for name, op in ops.items():
+        results = []
+        for threads in (1, 2, 4):
+            nt.set_num_threads(threads)
+            results.append(op(whole))
+        nt.set_num_threads(before)
+        assert all(nt.equal(results[0], r) for r in results[1:])
+        wide = nt.complex128 if dtype == "complex64" else nt.float64
+        for result in (results[0], op(turned)):
+            assert np.allclose(result.to(wide).numpy(), numpy[name](exact, axis=dims), rtol=1e-2 if dtype ==
+                               "bfloat16" else 1e-6), name
