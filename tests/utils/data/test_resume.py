@@ -246,3 +246,15 @@ def test_states_that_do_not_fit():
     next(iter(unordered))
     with pytest.raises(NotImplementedError, match="in_order"):
         unordered.state_dict()
+
+
+def test_randomness_is_told_as_it_is():
+    from numbatorch.utils.data.progress import randomness, restore_randomness
+    for draw in (np.random.rand, np.random.randn, np.random.randn, random.random, lambda: nt.rand(1).item()):
+        before = randomness()
+        assert before == randomness()
+        drawn = draw()
+        after = randomness()
+        assert before != after
+        restore_randomness(before)
+        assert randomness() == before and draw() == drawn and randomness() == after
