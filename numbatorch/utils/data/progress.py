@@ -30,7 +30,7 @@ def randomness() -> tuple:
 def _numpy_state() -> tuple:
     # NumPy takes 100 us to tell its state, which few datasets touch: its bytes are compared first. A normal number kept
     # for the next call is not among them, so only a state without one is remembered.
-    source = numpy.random.get_bit_generator()
+    source = numpy.random.get_bit_generator()  # type: ignore[attr-defined]
     mark = None
     if isinstance(source, numpy.random.MT19937):
         mark = ctypes.string_at(source.ctypes.state_address, _MERSENNE_BYTES)
