@@ -60,9 +60,9 @@ __version__ = "0.1.0"
 
 # Imported when first named: submodules, and names by the submodule that defines them.
 _SUBMODULES = frozenset("""
-    __config__ __future__ _C accelerator amp backends compiler cpu cuda datasets distributed distributions export fft
-    func functional futures fx hub jit library linalg masked mps multiprocessing nested nn optim overrides profiler
-    random safetensors serialization signal sparse special testing torch_version types utils
+    __config__ __future__ _C _dynamo accelerator amp backends compiler cpu cuda datasets distributed distributions
+    export fft func functional futures fx hub jit library linalg masked mps multiprocessing nested nn optim overrides
+    profiler random safetensors serialization signal sparse special testing torch_version types utils
     version xpu
 """.split())
 _DEFINED_IN = {
@@ -73,6 +73,9 @@ _DEFINED_IN = {
         set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
         set_autocast_enabled set_autocast_gpu_dtype""",
     "autograd": "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled",
+    "checks": """
+        _assert _assert_async _check _check_index _check_is_size _check_not_implemented _check_tensor_all
+        _check_tensor_all_with _check_type _check_value _check_with""",
     "compiler": "compile",
     "control_flow": "cond while_loop",
     "determinism": """

@@ -10,7 +10,7 @@ _WORDS = "programs are not traced into graphs in this build; call the module or 
 def wrap(fn_or_name):
     """Marks a function as one that a trace records as a call and does not look into.
 
-    Takes a function, or the name of one in the calling module, and returns it unchanged, as a decorator does: calls that
+    Takes a function, or the name of one in the calling module, and returns it unchanged: calls that
     are not traced are never changed by it. RuntimeError for anything else.
     """
     if not callable(fn_or_name) and not isinstance(fn_or_name, str):

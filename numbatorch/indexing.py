@@ -202,7 +202,7 @@ def _single(i):
         name = i._layout.dtype.name
         if name not in ("int64", "int32", "int16", "int8", "bool", "uint8"):
             raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {i._layout.dtype}")
-        if i._layout.ndim == 0 and name not in ("bool", "uint8"):
+        if i._layout.ndim == 0 and name not in ("bool", "uint8") and getattr(i._layout, "has_values", True):
             return int(i.item())
         return i if name in ("int64", "int32", "bool", "uint8") else i.to(dtypes.int64)
     if hasattr(i, "__index__"):

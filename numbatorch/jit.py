@@ -255,6 +255,14 @@ def set_fusion_strategy(strategy):
     return before
 
 
+def _overload(func):
+    """One of several signatures that a script compiler would choose from: the function itself."""
+    return func
+
+
+_overload_method = _overload
+
+
 def enable_onednn_fusion(enabled):
     """Keep whether oneDNN may fuse; it is not part of this build."""
     global _onednn

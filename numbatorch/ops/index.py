@@ -101,6 +101,8 @@ def check(name, index, size, dim, error=IndexError, wrap=False):
     """`error` where an index is outside a dimension of `size`; with `wrap`, negative ones count from the end."""
     if index._layout.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index._layout.dtype}")
+    while not getattr(index._layout, "has_values", True):
+        index = index._value  # inside vmap: those of the whole batch
     if index._layout.numel == 0:
         return
     low, high = bounds.call(index.contiguous())
@@ -225,7 +227,7 @@ def index_write_op(target, values, indices, dims, accumulate):
 
 @composite
 def index_put(input, indices, values, accumulate=False):
-    """A copy of `input` with `values` at input[indices], added where `accumulate`; of the same dtype, or RuntimeError."""
+    """A copy of `input` with `values` at input[indices], added where `accumulate`. RuntimeError for other dtypes."""
     part, dims, tensors = _places("index_put", input, indices, values)
     if not dims:
         return input + values if accumulate else input.clone().copy_(values)

@@ -22,6 +22,7 @@ class BatchedLayout(WrappedLayout):
     """dtype and shape of one element of the batch."""
 
     __slots__ = ()
+    has_values = False  # a number in each element is a tensor still: as an index it gathers
 
     def dispatch(self, op, inplace, values):
         return answer(self.level, op, inplace, values)

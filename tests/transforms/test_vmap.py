@@ -188,3 +188,13 @@ def test_errors_speak():
         vmap(numbatorch.exp, in_dims=None)(x)
     with pytest.raises(ValueError, match="must only return Tensors"):
         vmap(lambda v: 3)(x)
+
+
+def test_numbers_of_the_batch_are_indices():
+    x = numbatorch.arange(12).view(3, 4)
+    rows, columns = numbatorch.tensor([2, 0]), numbatorch.tensor([-1, 1])
+    assert numbatorch.vmap(lambda i, j: x[i, j])(rows, columns).tolist() == [11, 1]
+    assert numbatorch.vmap(lambda i: x[i])(rows).tolist() == [[8, 9, 10, 11], [0, 1, 2, 3]]
+    assert numbatorch.vmap(lambda i: x[1:, i], out_dims=1)(columns).tolist() == [[7, 5], [11, 9]]
+    with pytest.raises(IndexError):
+        numbatorch.vmap(lambda i: x[i])(numbatorch.tensor([0, 3]))

@@ -1,0 +1,33 @@
+"""What libraries say to PyTorch's tracer by its inner name; as in `numbatorch.compiler`, functions run as they are."""
+
+from types import SimpleNamespace
+
+from ..compiler import allow_in_graph, assume_constant_result, disable, is_compiling, list_backends, reset
+
+
+def mark_static_address(t, guard=False):
+    """Say that a tensor stays where it is. TypeError for what is no tensor."""
+    from .. import Tensor
+    if not isinstance(t, Tensor):
+        raise TypeError(f"mark_static_address expects a tensor but received {type(t)}")
+
+
+def mark_dynamic(t, index, **_):
+    """Say that dimensions of a tensor vary between calls; kernels take any sizes."""
+
+
+mark_static = maybe_mark_dynamic = mark_unbacked = mark_dynamic
+
+
+def graph_break(msg=""):
+    """End a graph here; none is drawn."""
+
+
+# Settings that programs make; each is kept and changes nothing.
+config = SimpleNamespace(cache_size_limit=8, recompile_limit=8, capture_scalar_outputs=False, suppress_errors=False,
+                         verbose=False, capture_dynamic_output_shape_ops=False, optimize_ddp=True,
+                         automatic_dynamic_shapes=True, assume_static_by_default=True)
+
+__all__ = ["allow_in_graph", "assume_constant_result", "config", "disable", "graph_break", "is_compiling",
+           "list_backends", "mark_dynamic", "mark_static", "mark_static_address", "mark_unbacked", "maybe_mark_dynamic",
+           "reset"]
