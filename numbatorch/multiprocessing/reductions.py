@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from multiprocessing import parent_process, reduction, resource_sharer, util
 from typing import Any
 
@@ -85,6 +86,24 @@ def rebuild_storage_filename(cls: type, path: str, courier: int, segment_nbytes:
 def rebuild_storage_empty(cls: type) -> Any:
     """A storage of no bytes."""
     return cls(Storage.allocate(0))
+
+
+class StorageWeakRef:
+    """A reference to a storage that does not keep it alive; equal for views of the same one."""
+
+    def __init__(self, storage: Any):
+        self._reference = weakref.ref(storage.untyped()._storage)
+        self.cdata = id(self._reference())
+
+    def expired(self) -> bool:
+        """Whether nothing views the storage any more."""
+        return self._reference() is None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StorageWeakRef) and self._reference == other._reference
+
+    def __hash__(self) -> int:
+        return self.cdata
 
 
 def fd_id(fd: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Datasets, samplers and the DataLoader; names and sample order are torch.utils.data's."""
 
+from numbatorch.utils.data import _utils as _utils
 from numbatorch.utils.data.collate import default_collate, default_convert
 from numbatorch.utils.data.dataloader import DataLoader, _DatasetKind
 from numbatorch.utils.data.datapipes._decorator import (

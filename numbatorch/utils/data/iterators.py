@@ -60,12 +60,14 @@ class LocalIterator:
 
     def __next__(self) -> Any:
         try:
-            index = next(self.progress.indices)
-            self.progress.batches += 1  # also when the batch fails: it is passed over then
-            batch = self._fetcher.fetch(index)
+            batch = self._fetcher.fetch(next(self.progress.indices))
         except StopIteration:
             self.progress.is_finished = True
             raise
+        except Exception:
+            self.progress.batches += 1  # a batch that fails is passed over; one that Ctrl-C hit is made again
+            raise
+        self.progress.batches += 1
         _warn_of_long_stream(self._loader, self.progress.batches)
         return batch
 

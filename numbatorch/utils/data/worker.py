@@ -27,12 +27,17 @@ PARENT_CHECK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Who a worker is: `id` of `num_workers`, its `seed`, and its copy of the `dataset`."""
+    """Who a worker is: `id` of `num_workers`, its `seed`, and its copy of the `dataset`.
+
+    rng: generators of its own, None: a process has those of the libraries.
+    """
 
     id: int
     num_workers: int
     seed: int
     dataset: Any
+    rng: Any = None
+    worker_method: str = "multiprocessing"
 
 
 _worker_info: WorkerInfo | None = None

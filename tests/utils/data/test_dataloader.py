@@ -251,3 +251,70 @@ def test_stream_has_no_order_to_choose():
 def test_batch_size_is_fixed_after_construction():
     with pytest.raises(ValueError, match="batch_size attribute should not be set"):
         data.DataLoader(range(3)).batch_size = 4
+
+
+class Forks(data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        state = nt.get_rng_state()
+        first = nt.rand(3)
+        nt.set_rng_state(state)
+        with nt.random.fork_rng():
+            second = nt.rand(3)
+        return nt.equal(first, second) and nt.equal(second, nt.rand(3))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_states_of_generators_in_workers(workers):
+    nt.manual_seed(4)
+    assert list(data.DataLoader(Forks(), batch_size=None, num_workers=workers)) == [True] * 4
+
+
+class Interrupted(data.Dataset):
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 2 and self.error is not None:
+            raise self.error
+        return index
+
+
+def test_a_batch_that_was_interrupted_is_made_again_and_one_that_failed_is_not():
+    for error, left in ((KeyboardInterrupt(), [2, 3]), (ValueError("no"), [3])):
+        loader = data.DataLoader(Interrupted(error), batch_size=None)
+        with pytest.raises(type(error)):
+            list(loader)
+        again = data.DataLoader(Interrupted(None), batch_size=None)
+        again.load_state_dict(loader.state_dict())
+        assert list(again) == left
+
+
+def test_layouts_and_kinds_of_tensors_survive_the_way_from_a_worker():
+    samples = [nt.ones(2, 3).t(), nt.empty(0, 3), nt.tensor(True), nt.ones(2, dtype=nt.bfloat16), nt.eye(2).to_sparse(),
+               nt.nn.Parameter(nt.ones(3)), nt.ones(1, 2, 3, 4).contiguous(memory_format=nt.channels_last),
+               nt.arange(200_000.0)[::2], nt.ones(2, dtype=nt.complex64), nt.ones(3).expand(2, 3)]
+    received = list(data.DataLoader(samples, batch_size=None, num_workers=1))
+    for sample, arrived in zip(samples, received, strict=True):
+        assert type(arrived) is type(sample) and arrived.dtype == sample.dtype
+        assert arrived.requires_grad == sample.requires_grad and arrived.layout is sample.layout
+        if sample.layout is nt.strided:
+            assert nt.equal(arrived, sample)
+        else:
+            assert nt.equal(arrived.to_dense(), sample.to_dense())
+    assert received[0].stride() == (1, 3) and received[6].is_contiguous(memory_format=nt.channels_last)
+    received[7].add_(1)
+
+
+def test_module_paths_that_programs_use():
+    from numbatorch.utils.data.dataloader import default_collate, get_worker_info
+    from numbatorch.utils.data.distributed import DistributedSampler
+    from numbatorch.utils.data.sampler import BatchSampler
+    assert default_collate is data._utils.collate.default_collate and get_worker_info() is None
+    assert DistributedSampler is data.DistributedSampler and BatchSampler is data.BatchSampler
+    assert isinstance(data.DataLoader[int](range(3)), data.DataLoader)
