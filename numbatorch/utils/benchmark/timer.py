@@ -65,7 +65,8 @@ class Timer:
         number = 1
         while True:
             taken = self._timeit(number)
-            if overhead / taken <= 1e-4 and taken >= min_run_time / 1000 or taken > min_run_time:
+            if overhead / taken <= 1e-4 and taken >= min_run_time / 1000 or taken > min_run_time or (
+                    number >= 10**9):
                 return number
             number *= 10
 
