@@ -160,8 +160,8 @@ _guard = threading.Lock()
 @contextlib.contextmanager
 def mode(handler, watched=None):
     """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all
-    of the table when None); inside the handler it is off, and so are modes entered later. NotImplemented lets the call go on as
-    usual. Gives the Mode, for `call_inside`."""
+    of the table when None); inside the handler it is off, and so are modes entered later. NotImplemented lets the call
+    go on as usual. Gives the Mode, for `call_inside`."""
     ops = [op for op in dict.fromkeys(OPS.values()) if watched is None or op.name in watched]
     with _guard:
         state.active = True

@@ -46,7 +46,8 @@ def test_sentences_are_embedded_as_by_torch():
             pytest.skip(f"{package} is not installed")
     import numpy as np
     source = (FOLDER / f"{NEEDS_A_MODEL}.py").read_text()
-    for ours, theirs in (("import numbatorch as torch", "import torch"), ("from numbatorch import", "from torch import"),
+    for ours, theirs in (("import numbatorch as torch", "import torch"),
+                         ("from numbatorch import", "from torch import"),
                          ("from numbatorch.nn", "from torch.nn"), ("numbatorch.safetensors", "safetensors.torch")):
         assert ours in source
         source = source.replace(ours, theirs)
