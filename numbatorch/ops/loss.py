@@ -6,7 +6,9 @@ warning where PyTorch warns; ValueError for another reduction.
 
 from ..expr import functions as f
 from .declare import OPS, composite, elementwise
+from .index import bounds
 from .pointwise import CONTINUOUS
+from .rowwise import surprise_rows
 
 _F = "nn.functional"
 
@@ -211,6 +213,22 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     return total if reduction == "sum" else total / share.sum()
 
 
+def _fits_rows(input, target, dim):
+    """Whether classes are given as indices, in numbers whose logarithms PyTorch does not round before it chooses."""
+    own, shape = target._layout, input._layout.shape
+    return (own.dtype.name == "int64" and own.numel > 0 and input._layout.dtype.name in ("float32", "float64")
+            and own.shape == (*shape[:dim], *shape[dim + 1:]))
+
+
+def _surprise(input, target, dim, ignore_index):
+    """-log_softmax(input)[target] in one walk over the rows; None where some targets are to be ignored, or wrong."""
+    low, high = bounds.call(target.contiguous())
+    low, high = low.item(), high.item()
+    if low < 0 or high >= input._layout.shape[dim] or low <= ignore_index <= high:
+        return None
+    return surprise_rows.call(input, target.unsqueeze(dim), dim).squeeze(dim)
+
+
 @composite(namespaces=_F, method=False)
 def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
                   label_smoothing=0.0):
@@ -219,6 +237,10 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     dim = 0 if input.ndim == 1 else 1
+    if not label_smoothing and weight is None and _fits_rows(input, target, dim):
+        loss = _surprise(input, target, dim, ignore_index)
+        if loss is not None:
+            return _reduced(loss, reduction)
     logs = OPS["log_softmax"].call(input, dim)
     classes = input.shape[dim]
     if target.shape == input.shape and target.is_floating_point():

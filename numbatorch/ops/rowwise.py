@@ -119,3 +119,20 @@ def batch_norm_rows(input, weight=None, bias=None, eps: float = 1e-5):
     if weight is not None:
         result = result * weight
     return result if bias is None else result + bias, mean, var
+
+
+def _surprise_gradient(grad, input, target):
+    """softmax(input), less 1 at the target."""
+    e = f.exp(input - row_max(input))
+    return grad * (e / row_sum(e) - f.where(f.eq(f.row_index, target), 1, 0))
+
+
+@rowwise(name="surprise_rows", method=False, apart=("target",), promote=FLOAT, input=_surprise_gradient)
+def surprise_rows(input, target, dim):
+    """-log_softmax(input)[target] along `dim`, of size 1 in `target` and in the result. Targets must be checked.
+
+    No logarithms but those of the targets are made or kept.
+    """
+    largest = row_max(input)
+    chosen = row_sum(f.where(f.eq(f.row_index, target), input, 0))
+    return f.log(row_sum(f.exp(input - largest))) - (chosen - largest)
