@@ -113,12 +113,12 @@ class GeneralizedPareto(Distribution):
     @property
     def mean(self):
         c = self.concentration
-        return torch.where(c < 1, self.loc + self.scale / (1 - torch.where(c < 1, c, 0.5)), math.inf)
+        return torch.where(c < 1, self.loc + self.scale / (1 - torch.where(c < 1, c, 0.5)), math.nan)
 
     @property
     def variance(self):
         c = torch.where(self.concentration < 0.5, self.concentration, 0.25)
-        return torch.where(self.concentration < 0.5, self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c)), math.inf)
+        return torch.where(self.concentration < 0.5, self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c)), math.nan)
 
     @property
     def mode(self):

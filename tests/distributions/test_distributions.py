@@ -211,6 +211,28 @@ def test_divergences_are_infinite_outside_the_support():
     assert d.kl_divergence(d.Pareto(1.0, 2.0), d.Normal(0.0, 1.0)).item() == math.inf
 
 
+def test_entropy_and_divergence_of_exponential_families_by_differentiation():
+    rate = torch.tensor([0.5, 2.0], requires_grad=True)
+    by_slopes = d.ExponentialFamily.entropy(d.Exponential(rate))
+    assert by_slopes.tolist() == pytest.approx(d.Exponential(rate).entropy().tolist())
+    assert torch.autograd.grad(by_slopes.sum(), rate)[0].tolist() == pytest.approx([-2.0, -0.5])
+    general = d.kl._KL_REGISTRY[d.ExponentialFamily, d.ExponentialFamily]
+    for p, q in ((d.Gamma(2.0, rate), d.Gamma(3.0, 0.7)), (d.Normal(rate, 1.0), d.Normal(0.0, rate)),
+                 (d.Dirichlet(torch.tensor([[0.5, 2.0], [1.0, 3.0]])), d.Dirichlet(torch.tensor([2.0, 1.0])))):
+        assert general(p, q).tolist() == pytest.approx(d.kl_divergence(p, q).tolist(), rel=1e-4)
+    with torch.no_grad():
+        assert not d.ExponentialFamily.entropy(d.Exponential(rate)).requires_grad
+
+
+def test_divergence_of_wishart_distributions_side_by_side():
+    first, second = (d.Wishart(torch.tensor(df), torch.eye(2)) for df in (3.0, 5.0))
+    both = d.Wishart(torch.tensor([3.0, 5.0]), torch.eye(2))
+    q = d.Wishart(torch.tensor(4.0), 2 * torch.eye(2))
+    assert d.kl_divergence(both, q).tolist() == pytest.approx(
+        [d.kl_divergence(first, q).item(), d.kl_divergence(second, q).item()])
+    assert d.kl_divergence(q, q).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_optimising_through_a_transform():
     raw = torch.zeros(3, requires_grad=True)
     scale = d.transform_to(d.constraints.positive)(raw)

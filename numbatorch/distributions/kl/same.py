@@ -9,7 +9,7 @@ from numbatorch.distributions.binomial import Binomial, Poisson
 from numbatorch.distributions.categorical import Categorical, OneHotCategorical
 from numbatorch.distributions.cauchy import Cauchy
 from numbatorch.distributions.continuous_bernoulli import ContinuousBernoulli
-from numbatorch.distributions.exp_family import ExponentialFamily
+from numbatorch.distributions.exp_family import ExponentialFamily, inner
 from numbatorch.distributions.exponential import Exponential, Gumbel, Laplace
 from numbatorch.distributions.gamma import Gamma
 from numbatorch.distributions.independent import Independent
@@ -33,14 +33,11 @@ def _exponential_family(p, q):
     if type(p) is not type(q):
         raise NotImplementedError("The cross KL-divergence between different exponential families cannot be computed "
                                   f"from their log-normalisers: got {type(p).__name__} and {type(q).__name__}")
-    of_p = [t.detach().requires_grad_() for t in p._natural_params]
+    normalizer, of_p, gradients = p._slopes()
     of_q = q._natural_params
-    normalizer = p._log_normalizer(*of_p)
-    gradients = torch.autograd.grad(normalizer.sum(), of_p, create_graph=True)
-    result = q._log_normalizer(*of_q) - normalizer
-    for mine, other, gradient in zip(of_p, of_q, gradients, strict=True):
-        result = result - _sum_rightmost((other - mine) * gradient, len(q.event_shape))
-    return result
+    away = [theirs - mine for theirs, mine in zip(of_q, of_p, strict=True)]
+    rank = max(len(p.batch_shape), len(q.batch_shape))
+    return q._log_normalizer(*of_q) - normalizer - inner(away, gradients, rank)
 
 
 @register_kl(Independent, Independent)
