@@ -66,6 +66,9 @@ def check(op, *samples, atol=1e-5, rtol=1e-3):
 
 
 def __getattr__(name):
+    if name in ("CustomOpDef", "custom_op", "register_autograd", "register_fake", "register_kernel"):
+        from . import custom_ops
+        return getattr(custom_ops, name)
     op = OPS.get(name) or OPS.get(f"nn.functional.{name}")
     if op is None:
         raise AttributeError(f"numbatorch.library has neither a scalar function nor an op called {name!r}")

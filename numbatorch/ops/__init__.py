@@ -21,10 +21,14 @@ def load():
 
 
 def __getattr__(name):
-    """`aten`, imported when first named."""
+    """`aten`, imported when first named, and namespaces of ops that programs define."""
+    import importlib
     if name == "aten":
-        import importlib
         return importlib.import_module(".aten", __name__)
+    if not name.startswith("__"):
+        found = importlib.import_module("numbatorch.custom_ops").namespace(name)
+        if found is not None:
+            return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

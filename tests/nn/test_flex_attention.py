@@ -6,7 +6,14 @@ import pytest
 
 import numbatorch as torch
 from numbatorch.nn import functional as F
-from numbatorch.nn.attention.flex_attention import and_masks, create_block_mask, create_mask, flex_attention, or_masks
+from numbatorch.nn.attention.flex_attention import (
+    AuxRequest,
+    and_masks,
+    create_block_mask,
+    create_mask,
+    flex_attention,
+    or_masks,
+)
 
 
 def causal(b, h, q, kv):
@@ -40,7 +47,11 @@ def test_scores_are_changed_by_position_and_by_captured_tensors(heads):
     distance = torch.arange(5) - torch.arange(5).unsqueeze(1)
     bias = slopes.view(4, 1, 1) * distance
     torch.testing.assert_close(result, F.scaled_dot_product_attention(*heads, attn_mask=bias, scale=1.0))
-    torch.testing.assert_close(sums, torch.logsumexp(heads[0] @ heads[1].mT + bias, dim=-1))
+    scores = heads[0] @ heads[1].mT
+    torch.testing.assert_close(sums, torch.logsumexp(scores + bias, dim=-1))
+    aux = flex_attention(*heads, scale=1.0, return_aux=AuxRequest(max_scores=True))[1]
+    torch.testing.assert_close(aux.max_scores, scores.amax(-1))
+    assert aux.lse is None
 
 
 def test_masks_join_and_empty_rows_are_zero(heads):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numbatorch
 from numbatorch import Tensor
@@ -19,7 +19,22 @@ from numbatorch import Tensor
 _DEFAULT_SPARSE_BLOCK_SIZE = 128
 MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
-__all__ = ["BlockMask", "and_masks", "create_block_mask", "create_mask", "flex_attention", "noop_mask", "or_masks"]
+__all__ = ["AuxOutput", "AuxRequest", "BlockMask", "and_masks", "create_block_mask", "create_mask", "flex_attention",
+           "noop_mask", "or_masks"]
+
+
+class AuxRequest(NamedTuple):
+    """What `flex_attention` is to return beside its result."""
+
+    lse: bool = False
+    max_scores: bool = False
+
+
+class AuxOutput(NamedTuple):
+    """What was asked for by AuxRequest, (B, Hq, L) each: log of the sums of exponentials, and the largest scores."""
+
+    lse: Tensor | None = None
+    max_scores: Tensor | None = None
 
 
 def noop_mask(batch: Tensor, head: Tensor, token_q: Tensor, token_kv: Tensor) -> Tensor:
@@ -128,12 +143,13 @@ def create_block_mask(mask_mod: MaskFunction, B: int | None, H: int | None, Q_LE
 
 def flex_attention(query: Tensor, key: Tensor, value: Tensor, score_mod: Callable | None = None,
                    block_mask: BlockMask | None = None, scale: float | None = None, enable_gqa: bool = False,
-                   return_lse: bool = False, kernel_options: dict | None = None) -> Any:
+                   return_lse: bool = False, kernel_options: dict | None = None, *,
+                   return_aux: AuxRequest | None = None) -> Any:
     """softmax(score_mod(query @ key.mT * scale, b, h, q, kv) where the mask lets through) @ value.
 
     query (B, Hq, L, E), key (B, H, S, E), value (B, H, S, V) -> (B, Hq, L, V); with return_lse also log of the sums of
-    exponentials, (B, Hq, L). scale defaults to 1 / sqrt(E); with enable_gqa several query heads share a key head. Rows
-    whose mask lets nothing through are zero. ValueError for other shapes.
+    exponentials, (B, Hq, L), with return_aux an AuxOutput. scale defaults to 1 / sqrt(E); with enable_gqa several query
+    heads share a key head. Rows whose mask lets nothing through are zero. ValueError for other shapes.
     """
     if query.dim() != 4 or key.dim() != 4 or value.dim() != 4:
         raise ValueError("flex_attention: query, key and value must have 4 dimensions (B, H, length, E), got "
@@ -156,4 +172,6 @@ def flex_attention(query: Tensor, key: Tensor, value: Tensor, score_mod: Callabl
     empty = (sums == -math.inf).unsqueeze(-1)
     weights = numbatorch.softmax(scores.masked_fill(empty, 0.0), dim=-1).masked_fill(empty, 0.0)
     result = weights.to(value.dtype) @ value
+    if return_aux is not None:
+        return result, AuxOutput(sums if return_aux.lse else None, scores.amax(-1) if return_aux.max_scores else None)
     return (result, sums) if return_lse else result
