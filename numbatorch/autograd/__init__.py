@@ -224,7 +224,7 @@ def __getattr__(name):
     if name in ("grad_mode", "set_multithreading_enabled", "enforce_grad_layout_policy", "is_multithreading_enabled"):
         module = importlib.import_module(".grad_mode", __name__)
         return module if name == "grad_mode" else getattr(module, name)
-    if name in ("detect_nan", "graph", "profiler", "profiler_util"):
+    if name in ("detect_nan", "forward_ad", "functional", "graph", "profiler", "profiler_util"):
         module = importlib.import_module(f".{name}" if name != "detect_nan" else ".nan_search", __name__)
         return module if name != "detect_nan" else module.detect_nan
     if name == "Variable":
