@@ -1,6 +1,5 @@
 """torch.func and torch.autograd.functional: derivatives that compose have PyTorch's values, shapes and dtypes."""
 
-
 import numpy as np
 import pytest
 
