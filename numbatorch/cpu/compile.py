@@ -107,7 +107,8 @@ def write_source(name, source, key):
 def _versions():
     """What besides its source decides a kernel's code: versions, the CPU, and the text of this compiler."""
     here = Path(__file__).parent
-    texts = [(here / f).read_text() for f in ("compile.py", "entry.py", "frontend.py", "intrinsics.py", "machine.py")]
+    own = ("compile", "contexts", "entry", "frontend", "intrinsics", "machine", "narrow")
+    texts = [(here / f"{name}.py").read_text() for name in own]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]
     return cache.key(packages, sys.version_info[:2], sys.platform, machine.host(), *texts)
 

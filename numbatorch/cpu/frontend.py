@@ -13,7 +13,6 @@ from numba.core import codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.errors import NumbaError
-from numba.core.registry import cpu_target
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -21,10 +20,10 @@ from numba.core.typed_passes import (
     NopythonTypeInference,
     PreLowerStripPhis,
 )
-from numba.core.typing.templates import AbstractTemplate
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
 
 from . import entry, intrinsics, machine
+from .contexts import contexts, declare
 
 
 class Library(codegen.CPUCodeLibrary):
@@ -63,7 +62,7 @@ def _flags():
 
 def lower(function, arguments, result=None):
     """Numba's compile result for a plain Python function and argument types."""
-    typing, target = cpu_target.typing_context, cpu_target.target_context
+    typing, target = contexts()
     library = Library(target.codegen(), function.__qualname__)
     return compiler.compile_extra(
         typing, target, function, tuple(arguments), result, _flags(), {}, library=library, pipeline_class=Pipeline
@@ -198,17 +197,14 @@ def bind(function, seen):
 def _register(function):
     signatures: dict[tuple, object] = {}  # type inference asks many times
 
-    def generic(self, args, kws):
-        if kws:
+    def generic(template, arguments, named):
+        if named:
             return None
-        arguments = tuple(types.unliteral(argument) for argument in args)
+        arguments = tuple(types.unliteral(argument) for argument in arguments)
         if arguments not in signatures:
             made = lower(function, arguments)
-            cpu_target.target_context.insert_user_function(function, made.fndesc, [made.library])
+            contexts()[1].insert_user_function(function, made.fndesc, [made.library])
             signatures[arguments] = made.signature
         return signatures[arguments]
 
-    members = {"key": function, "generic": generic}
-    template = type(f"Helper_{function.__name__}", (AbstractTemplate,), members)
-    function.__numbatorch_template__ = template
-    cpu_target.typing_context.insert_global(function, types.Function(template))
+    declare(function, generic)

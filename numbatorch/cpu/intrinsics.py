@@ -12,8 +12,8 @@ from types import FunctionType
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
+from .contexts import intrinsic
 from .narrow import CONVERSIONS
 
 _TYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
@@ -94,6 +94,21 @@ def add_reassoc(context, a, b):
     return a(a, a), generate
 
 
+@intrinsic
+def smaller(context, a, b):
+    """The smaller of two signed integers, as int64: what `min` means in a kernel."""
+    for operand in (a, b):
+        kind = types.unliteral(operand)
+        if not isinstance(kind, types.Integer) or not kind.signed:
+            return None
+
+    def generate(context, builder, signature, arguments):
+        a, b = arguments
+        return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+    return types.int64(types.int64, types.int64), generate
+
+
 def _bits(source, result):
     """The same bits as another type of the same size."""
 
@@ -135,7 +150,8 @@ PRIMITIVES = {
                  "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "as_int32", "as_float32",
                  "as_int64", "as_float64")
 } | CONVERSIONS  # fmt: skip
-_NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES}, "nan": math.nan, "inf": math.inf}
+_NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES},
+          "min": smaller, "nan": math.nan, "inf": math.inf}  # fmt: skip
 
 
 def namespace():

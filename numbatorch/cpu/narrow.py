@@ -6,10 +6,10 @@ two float16 in a uint32. What float8 does beyond its range is PyTorch's choice (
 
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
 
 from ..dtypes import FLOAT8
 from . import machine
+from .contexts import intrinsic
 
 _I8, _I16, _I32, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.FloatType()
 
@@ -189,7 +189,7 @@ def _float_to_float8(digits, bias, largest, beyond, nan):
     return from_float
 
 
-CONVERSIONS = {f._name: f for f in (half_to_float, float_to_half, bfloat_to_float, float_to_bfloat,
+CONVERSIONS = {f.__name__: f for f in (half_to_float, float_to_half, bfloat_to_float, float_to_bfloat,
                                        halves_to_complex, complex_to_halves)}
 CONVERSIONS |= {f"{name}_to_float": _float8_to_float(*codes) for name, codes in FLOAT8.items()}
 CONVERSIONS |= {f"float_to_{name}": _float_to_float8(*codes) for name, codes in FLOAT8.items()}

@@ -216,3 +216,29 @@ def test_debug_prints_the_source(monkeypatch, capsys):
     monkeypatch.setenv("NUMBATORCH_DEBUG", "kernel")
     compile_kernel("shown", "def shown(r, start, stop):\n    r[0] = start\n", ("int64*",))
     assert "def shown(r, start, stop):" in capsys.readouterr().err
+
+
+def test_minimum_of_integers_is_known_in_kernels(tmp_path):
+    """Numba's own `min` is an overload, compiled in contexts that kernels do without."""
+    source = "def least(r, a, start, stop):\n    for i in range(start, stop):\n        r[i] = min(a[i] * 2, 5)\n"
+    r, a = np.zeros(4, np.int64), np.array([-3, 1, 2, 3], np.int64)
+    compile_kernel("least", source, ("int64*", "int64*"))(r.ctypes.data, a.ctypes.data, 4, 4)
+    assert r.tolist() == [-6, 2, 4, 5]
+    with pytest.raises(RuntimeError, match="does not compile"):
+        compile_kernel("least", source, ("float32*", "float32*"))
+
+
+def test_compiling_loads_neither_scipy_nor_numba_arrays():
+    program = (
+        "import sys, numpy as np\n"
+        "from numbatorch.cpu.compile import compile_kernel\n"
+        "source = 'def f(r, start, stop):\\n    for i in range(start, stop):\\n        r[i] = exp_float32(r[i])\\n'\n"
+        "r = np.zeros(1, np.float32)\n"
+        "compile_kernel('f', source, ('float32*',))(r.ctypes.data, 1, 1)\n"
+        "assert r[0] == 1\n"
+        "print([m for m in ('scipy.linalg', 'numba.np.arrayobj', 'numba.cpython.unicode') if m in sys.modules])\n"
+    )
+    environment = {**os.environ, "NUMBATORCH_CACHE_DIR": os.devnull + "/none"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True,
+                          env=environment, check=True)
+    assert done.stdout.strip() == "[]"
