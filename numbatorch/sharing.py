@@ -9,12 +9,15 @@ file_system      a file with a name (`leases.py` says when it is deleted). No de
                  end before the receiver looks.
 """
 
+import collections
 import ctypes
 import gc
 import mmap
 import os
 import sys
 import tempfile
+import threading
+import time
 import weakref
 
 from . import leases
@@ -166,6 +169,8 @@ def share(owner):
     shared.version = storage.version
     for holder in [owner] if alone else gc.get_referrers(storage):
         _follow(holder, storage, shared)
+    if threading.current_thread() is not threading.main_thread():
+        _retire(storage)
 
 
 def _follow(holder, old, new):
@@ -179,8 +184,34 @@ def _follow(holder, old, new):
         holder["_storage"] = new
 
 
+_retired: collections.deque = collections.deque()  # (when, storage)
+RETIRED_SECONDS = 10.0  # longer than any kernel runs
+
+
+def _retire(storage):
+    """Keep memory for a while that a thread has moved, as a queue's does: a kernel of another one may be at work there.
+    """
+    _retired.append((time.monotonic(), storage))
+    if len(_retired) == 1:
+        _let_go_later()
+
+
+def _let_go_later():
+    timer = threading.Timer(RETIRED_SECONDS, _let_go)
+    timer.daemon = True
+    timer.start()
+
+
+def _let_go():
+    while _retired and time.monotonic() - _retired[0][0] >= RETIRED_SECONDS:
+        _retired.popleft()
+    if _retired:
+        _let_go_later()
+
+
 def _inherit():
-    """In a forked child: segments with a name have one more holder."""
+    """In a forked child: segments with a name have one more holder; no other thread is at work."""
+    _retired.clear()
     for segment in list(_segments.values()):
         if segment.path:
             leases.take(segment.path)

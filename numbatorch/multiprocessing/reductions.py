@@ -73,8 +73,14 @@ def reduce_storage(storage: UntypedStorage) -> tuple:
 
 
 def rebuild_storage_fd(cls: type, descriptor: Any, segment_nbytes: int, start: int, nbytes: int) -> Any:
-    """The storage whose descriptor another process sent."""
-    segment = sharing.segment_of_descriptor(descriptor.detach(), segment_nbytes)
+    """The storage whose descriptor another process sent. ConnectionError where that process has ended."""
+    try:
+        received = descriptor.detach()
+    except (FileNotFoundError, ConnectionError, EOFError) as error:
+        raise ConnectionError(f"multiprocessing: a tensor of {nbytes} bytes cannot be received, because the process "
+                              "that sent it has ended: let it live until its tensors were received, or use "
+                              "set_sharing_strategy('file_system')") from error
+    segment = sharing.segment_of_descriptor(received, segment_nbytes)
     return cls(segment.storage(start, nbytes))
 
 

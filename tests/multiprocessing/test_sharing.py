@@ -312,3 +312,37 @@ def test_weak_references_to_storages():
     assert reference == StorageWeakRef(tensor[1:].storage()) and not reference.expired()
     del tensor
     assert reference.expired()
+
+
+def test_what_a_dead_process_has_sent(context, strategy):
+    queue, sent = context.SimpleQueue(), context.Event()
+
+    def send():
+        queue.put(nt.ones(100))
+        sent.set()
+        signal.pause()
+
+    process = context.Process(target=send)
+    process.start()
+    assert sent.wait(PATIENCE)
+    process.kill()
+    process.join(PATIENCE)
+    if strategy == "file_system":
+        assert queue.get().sum().item() == 100  # the parent held it meanwhile
+    else:
+        with pytest.raises(ConnectionError, match="has ended.*file_system"):
+            queue.get()
+
+
+def test_a_queue_moves_memory_that_is_being_computed_on(context):
+    queue = context.Queue()
+    for _ in range(20):
+        tensor = nt.ones(300_000)
+        queue.put(tensor)
+        total = [tensor.exp().sum().item() for _ in range(5)]
+        assert len(set(total)) == 1
+        assert queue.get(timeout=PATIENCE).data_ptr() == tensor.data_ptr()
+    assert all(storage.ptr for _, storage in sharing._retired)
+    sharing._retired.clear()
+    queue.close()
+    queue.join_thread()
