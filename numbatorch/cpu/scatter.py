@@ -110,7 +110,8 @@ def row_source(name, rank, turn_rank, classes, combine, dtype):
     place = "target[at_target + " + ("chosen]" if classes[0] == "1" else "chosen * stride]")
     value = _combined(combine, dtype).format(old=place, new=f"source[on_source + {step['source']}]")
     lines = [f"def {name}(target, index, source, unused, meta, start, stop):",
-             f"    inner = meta[{sizes + turn_rank - 1}]", f"    size = meta[{tail}]", f"    stride = meta[{tail + 1}]", f"    lines = meta[{tail + 2}]",
+             f"    inner = meta[{sizes + turn_rank - 1}]", f"    size = meta[{tail}]",
+             f"    stride = meta[{tail + 1}]", f"    lines = meta[{tail + 2}]",
              f"    step_index = meta[{index_step}]", f"    step_source = meta[{source_step}]",
              "    for row in range(start, stop):"]
     lines += geometry.decode(" " * 8, rank, 0, [(f"at_{n}", a) for n, a in at.items()])

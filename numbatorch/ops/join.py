@@ -1,8 +1,11 @@
 """Joining tensors: cat, stack and their forms, block_diag, meshgrid, cartesian products."""
 
+import functools
 import itertools
+from array import array
 
 from .. import dtypes
+from ..expr.kinds import Native
 from ..layout import layout, wrap_dim
 from .declare import OPS, composite, foreign
 from .parts import narrow_
@@ -65,12 +68,49 @@ def _parts_of(grad, tensors, dim):
     return parts
 
 
+@functools.lru_cache(4096)
+def _planned(layouts, dim):
+    """(layout of the result, launch) for tensors side by side in memory; None where they are to be copied one by one.
+
+    None too where they do not fit together.
+    """
+    first = layouts[0]
+    if not -first.ndim <= dim < first.ndim:
+        return None
+    dim %= first.ndim
+    rest = (*first.shape[:dim], *first.shape[dim + 1:])
+    for t in layouts:
+        if (t.dtype is not first.dtype or t.device != first.device or not t.is_contiguous or t.ndim != first.ndim
+                or (*t.shape[:dim], *t.shape[dim + 1:]) != rest):
+            return None
+    from ..plan import backend
+    shape = (*first.shape[:dim], sum(t.shape[dim] for t in layouts), *first.shape[dim + 1:])
+    whole = layout(first.dtype, shape, None, first.device)
+    return whole, backend(first.device.type).plan(Native("join", "plan", layouts, [whole], {"dim": dim}))
+
+
+def _together(tensors, dim):
+    """The tensors joined by one kernel, unrecorded; None where `_planned` says so."""
+    found = _planned(tuple([t._layout for t in tensors]), dim)
+    if found is None:
+        return None
+    from ..tensor import empty_layout
+    whole, launch = found
+    result = empty_layout(whole)
+    addresses = array("q", [t._ptr for t in tensors])
+    launch.kernel(addresses.buffer_info()[0], result._ptr, launch.meta, launch.units, launch.grain)
+    return result
+
+
 @foreign(name="_cat", method=False, eager=True, grad=_parts_of)
 def joined(tensors, dim: int):
     """Tensors of matching shapes one after the other along `dim`: each is copied to its place."""
     from ..tensor import empty_layout
     dtype = _common_dtype(tensors)
     tensors = [t for t in tensors if t._layout.shape != _NOTHING] or tensors[:1]
+    result = _together(tensors, dim)
+    if result is not None and result._layout.dtype is dtype:
+        return result
     first = tensors[0]._layout
     shape = list(first.shape)
     shape[dim] = sum(t._layout.shape[dim] for t in tensors)
@@ -93,6 +133,12 @@ def cat(tensors, dim=0, *, axis=None):
     """
     given = _sequence("cat", tensors)
     dim = dim if axis is None else axis
+    from ..autograd.modes import mode
+    from ..interception import state
+    if not state.active and not (mode.enabled and any([t._needs_grad for t in given])):
+        result = _together(given, dim)
+        if result is not None:
+            return result
     kept = [t for t in given if t._layout.shape != (0,)]
     for k, t in enumerate(given):
         if t._layout.ndim == 0:
