@@ -26,8 +26,9 @@ def context():
 
 
 @pytest.fixture(params=["file_descriptor", "file_system"])
-def strategy(request):
+def strategy(request, monkeypatch, tmp_path):
     before = mp.get_sharing_strategy()
+    monkeypatch.setattr(leases, "_folder", lambda: str(tmp_path))  # other tests may run at the same time
     mp.set_sharing_strategy(request.param)
     yield request.param
     mp.set_sharing_strategy(before)
