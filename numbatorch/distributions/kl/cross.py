@@ -97,15 +97,10 @@ def _to_normal(p, q):
     return 0.5 * (math.log(2 * math.pi) + square / q.variance) + q.scale.log()
 
 
-@_registered(Exponential, Beta, ContinuousBernoulli, Pareto, Uniform)
+@_registered(Exponential, Beta, ContinuousBernoulli, Gamma, Pareto, Uniform)
 def _to_exponential(p, q):
     result = q.rate * p.mean - q.rate.log()
     return torch.where(p.low < 0, math.inf, result) if isinstance(p, Uniform) else result
-
-
-@register_kl(Gamma, Exponential)
-def _gamma_exponential(p, q):
-    return q.rate * p.mean - q.rate.log() - p.entropy()
 
 
 @_registered(Gamma, Beta, Exponential, Pareto, Uniform)
