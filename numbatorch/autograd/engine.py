@@ -16,7 +16,7 @@ from .node import RELEASED, Node, anomaly
 
 
 class Task:
-    """One pass: its number, what it starts from and is to find, and functions to call once it is done."""
+    """One pass: its number, what it starts from and is to find, and what to clear away once it is over."""
 
     __slots__ = ("number", "roots", "needed", "capture", "accumulate", "at_end", "known")
     _numbers = itertools.count().__next__
@@ -89,8 +89,8 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
     before = mode.enabled
     mode.enabled = create
     observers, find_nan = running.observers, anomaly.enabled and anomaly.check_nan
-    task = Task(roots, needed, capture, accumulate)
-    running.tasks.append(task)
+    task, tasks = Task(roots, needed, capture, accumulate), running.tasks
+    tasks.append(task)
     try:
         while True:
             for e, gradient in zip(edges, results, strict=True):
@@ -152,11 +152,11 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
                 captured[position] = gradient
             if accumulate:
                 _accumulate(leaf, gradient, create)
-        while task.at_end:
-            task.at_end.pop(0)()
     finally:
         mode.enabled = before
-        running.tasks.pop()
+        tasks.pop()
+        for function in task.at_end:
+            function()
     return captured
 
 

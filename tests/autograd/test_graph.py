@@ -228,3 +228,19 @@ def test_grad_leaves_hooks_of_other_leaves_alone():
     b.register_hook(called.append)
     torch.autograd.grad((a * b).sum(), a)
     assert not called
+
+
+def test_a_failed_pass_leaves_nothing():
+    a, b = leaf(1.0), leaf(2.0)
+    seen = []
+
+    def fails(grad):
+        raise ValueError("on purpose")
+    handle = b.register_hook(fails)
+    graph.register_multi_grad_hook((a, b), lambda gs: seen.append(len(gs)))
+    y = (a * b).sum()
+    with pytest.raises(ValueError, match="on purpose"):
+        y.backward(retain_graph=True)
+    handle.remove()
+    y.backward()
+    assert seen == [2] and not torch.autograd.engine.running.tasks
