@@ -4,7 +4,6 @@ see no such name."""
 from .errors import MissingError
 
 _QUANTIZED = "tensors of quantized integers (a scale and a zero point beside the values) are not there"
-_DISTRIBUTED = "training over several processes that exchange gradients is not there"
 _ONNX = "export to ONNX is not there"
 _REASONS = {  # owner -> {reason: names}
     "torch": {
@@ -13,7 +12,7 @@ _REASONS = {  # owner -> {reason: names}
             per_tensor_symmetric q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
             qint32 qint8 qscheme quantization quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic
             quint2x4 quint4x2 quint8 ao""",
-        _DISTRIBUTED: "distributed", _ONNX: "onnx",
+        _ONNX: "onnx",
         "the compiled module of PyTorch has no counterpart": "classes",
     },
     "torch.Tensor": {
