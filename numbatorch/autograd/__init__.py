@@ -39,7 +39,6 @@ def _edge_layout(target):
 
 def _seeds(tensors, grads, name):
     """(target, index, gradient) of each tensor to differentiate."""
-    from ..tensor import empty_layout
     tensors = _several(tensors)
     if grads is None:
         grads = (None,) * len(tensors)
@@ -48,8 +47,9 @@ def _seeds(tensors, grads, name):
         raise RuntimeError(f"{name}: got {len(tensors)} tensors and {len(grads)} gradients")
     roots = []
     for k, (t, g) in enumerate(zip(tensors, grads, strict=True)):
-        target = _place(t, name)
+        target = edge(t) if isinstance(t, Tensor) else _place(t, name)
         if not isinstance(t, Tensor):
+            from ..tensor import empty_layout
             layout = _edge_layout(target)
             if g is None and layout.numel != 1:
                 raise RuntimeError(f"{name}: grad can be implicitly created only for scalar outputs, this edge leads "
