@@ -54,6 +54,17 @@ def _feature(name):
     return "fma3" if name == "fma" else name
 
 
+def cache_stats():
+    """Kernels of this process and of the cache on disk.
+
+    {"compiled", "loaded", "compiled_bytes", "compile_seconds"} (of the CPU) by this process so far; {"path", "kernels",
+    "sources", "bytes", "limit_bytes"} of the cache.
+    """
+    from . import cache, compile
+
+    return {**compile.statistics(), **cache.info()}
+
+
 class Stream:
     """A queue of work; calls on the CPU are done when they return, so there is one and it is empty."""
 

@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 import pytest
 
-from numbatorch.cpu import cache, compile
+from numbatorch.cpu import cache, compile, threads
 
 SOURCE = "def fill(r, start, stop):\n    for i in range(start, stop):\n        r[i] = {}\n"
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
+    threads.parallel_address()  # the pool is an object too: it must not count among those of a test
     monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(cache, "_state", {"warned": False, "written": 0})
     monkeypatch.setattr(compile, "_kernels", {})
@@ -86,3 +87,78 @@ def test_least_recently_used_entries_go_first(folder, monkeypatch):
 def test_no_temporary_file_is_left(folder):
     fill(9)
     assert not [path for path in folder.rglob("*") if path.suffix == ".part"]
+
+
+def test_statistics_count_what_was_compiled_and_what_was_found(folder):
+    from numbatorch import cpu
+
+    before = cpu.cache_stats()
+    fill(10)
+    between = cpu.cache_stats()
+    assert between["compiled"] == before["compiled"] + 1 and between["loaded"] == before["loaded"]
+    assert between["compiled_bytes"] > before["compiled_bytes"]
+    assert between["compile_seconds"] > before["compile_seconds"]
+    assert between["kernels"] == 1 and between["path"] == str(folder)
+    compile._kernels.clear()
+    fill(10)
+    after = cpu.cache_stats()
+    assert (after["compiled"], after["loaded"]) == (between["compiled"], between["loaded"] + 1)
+
+
+def test_a_full_disk_warns_and_leaves_nothing_behind(folder, monkeypatch):
+    import errno
+    import os
+
+    class Full:
+        def __init__(self, handle, mode):
+            self.handle = handle
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            os.close(self.handle)
+
+        def write(self, data):
+            os.write(self.handle, data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache.os, "fdopen", Full)
+    with pytest.warns(RuntimeWarning, match="No space left"):
+        assert fill(11) == [11, 11, 11]
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_writer_leaves_is_not_read_and_goes_with_time(folder, monkeypatch):
+    import os
+
+    fill(12)
+    (entry,) = [path for path in folder.glob("objects/*/*") if path.is_file()]
+    left = entry.parent / ".cut.part"
+    left.write_bytes(entry.read_bytes()[:50])
+    os.utime(left, (1e9, 1e9))
+    compile._kernels.clear()
+    assert fill(12) == [12, 12, 12]
+    monkeypatch.setenv("NUMBATORCH_CACHE_BYTES", str(cache.info()["bytes"] - 1))
+    cache._trim(cache.limit_bytes())
+    assert not left.exists() and entry.exists()
+
+
+def test_processes_that_compile_the_same_kernel_agree(folder):
+    import subprocess
+    import sys
+
+    program = (
+        "import numpy as np\n"
+        "from numbatorch.cpu import compile\n"
+        f"source = {SOURCE.format(13)!r}\n"
+        "r = np.zeros(3, np.int64)\n"
+        "compile.compile_kernel('fill', source, ('int64*',))(r.ctypes.data, 3, 3)\n"
+        "print(r.tolist())\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0].strip() for process in running] == ["[13, 13, 13]"] * 2
+    assert cache.info()["kernels"] >= 1 and not list(folder.rglob("*.part"))
+    before = compile.statistics()["compiled"]
+    assert fill(13) == [13, 13, 13]
+    assert compile.statistics()["compiled"] == before
