@@ -1,12 +1,25 @@
-"""Show or empty the folder of compiled kernels."""
+"""Show, empty or fill the folder of compiled kernels.
+
+`warm` runs small programs so that their kernels are compiled before they are needed: mlp, lenet and gpt are steps of
+training, ops is every op with a formula, and single ops go by their name. All of them unless told.
+"""
 
 import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
 
-HELP = "show or empty the cache of compiled kernels"
+HELP = "show, empty or fill the cache of compiled kernels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["info", "clear"], help="info: where it is and how large; clear: empty it")
+    actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
+    actions.add_parser("info", help="where it is and how large")
+    actions.add_parser("clear", help="empty it")
+    filling = actions.add_parser("warm", help="compile common kernels into it")
+    filling.add_argument("what", nargs="*", metavar="WHAT", help="mlp, lenet, gpt, ops or names of ops (all of these)")
+    filling.add_argument("--jobs", type=int, metavar="N", help="processes that compile (usable cores)")
 
 
 def describe(facts: dict) -> str:
@@ -17,6 +30,8 @@ def describe(facts: dict) -> str:
 def main(options: argparse.Namespace) -> int:
     from numbatorch.cpu import cache
 
+    if options.action == "warm":
+        return warm(options)
     before = cache.info()
     if options.action == "clear":
         cache.clear()
@@ -24,3 +39,56 @@ def main(options: argparse.Namespace) -> int:
     else:
         print(f"kernel cache: {describe(before)}")
     return 0
+
+
+def warm(options: argparse.Namespace) -> int:
+    """Run the programs that are asked for, in processes that share the cache."""
+    from numbatorch.cpu import cache
+
+    from . import warming as programs
+    from .info import usable_cores
+
+    jobs = usable_cores() if options.jobs is None else options.jobs
+    if jobs < 1:
+        options.parser.error(f"--jobs must be at least 1, got {jobs}")
+    try:
+        chosen = list(programs.programs(options.what))
+    except ValueError as error:
+        options.parser.error(str(error))
+    before, start, compiled, seconds, skipped = cache.info(), time.perf_counter(), 0, 0.0, 0
+    for done, result in enumerate(results(chosen, jobs), 1):
+        compiled, seconds = compiled + result["compiled"], seconds + result["compile_seconds"]
+        skipped += len(result["skipped"])
+        show(f"{done} of {len(chosen)} programs, {compiled} kernels", last=done == len(chosen))
+    after = cache.info()
+    print(f"compiled {compiled} kernels in {time.perf_counter() - start:.1f} s ({seconds:.1f} s of compiling), "
+          f"{(after['bytes'] - before['bytes']) / 1e6:.1f} MB; {skipped} ops want other arguments than tried here")
+    print(f"kernel cache: {describe(after)}")
+    return 0
+
+
+def results(chosen: list[tuple[str, ...]], jobs: int) -> Iterator[dict]:
+    """What each program answers, as they finish; in this process where there is but one job or one program."""
+    from .warming import run
+
+    jobs = min(jobs, len(chosen))
+    if jobs <= 1:
+        yield from map(run, chosen)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    # Fresh processes: the threads of this one would not be there after a fork. They leave Ctrl-C to this one.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), signal.signal,
+                             (signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            for future in as_completed([pool.submit(run, program) for program in chosen]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def show(text: str, last: bool) -> None:
+    """Progress: one line that changes on a terminal, nothing elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)

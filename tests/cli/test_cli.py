@@ -128,6 +128,44 @@ def test_info_kernels_and_cache(capsys):
     assert capsys.readouterr().out
 
 
+def test_cache_warm_compiles_what_programs_need(capsys, tmp_path, monkeypatch):
+    from numbatorch.cli import warming
+    from numbatorch.cpu import cache
+
+    monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(warming, "OPS_PER_PROGRAM", 2)  # two programs, so that processes are started
+    assert run("cache", "warm", "--jobs", "2", "mul", "erf", "eq") == 0
+    said = capsys.readouterr().out
+    assert "compiled" in said and str(tmp_path) in said and "compiled 0 kernels" not in said
+    assert not list(tmp_path.rglob("*.part"))
+    kernels = cache.info()["kernels"]
+    assert run("cache", "warm", "--jobs", "2", "mul", "erf", "eq") == 0
+    assert cache.info()["kernels"] == kernels
+
+
+@pytest.mark.parametrize("wrong", [["no_such_op"], ["--jobs", "0"]])
+def test_cache_warm_refuses_what_it_cannot_do(capsys, wrong):
+    with pytest.raises(SystemExit):
+        run("cache", "warm", *wrong)
+    assert wrong[-1] in capsys.readouterr().err
+
+
+def test_programs_cut_ops_into_pieces_and_keep_each_once():
+    from numbatorch.cli import warming
+
+    found = list(warming.programs(["mlp", "add", "add", "exp"]))
+    assert found == [("mlp",), ("add", "exp")]
+    assert {name for program in warming.programs([]) for name in program} >= {"mlp", "lenet", "gpt", "sigmoid", "sum"}
+    with pytest.raises(ValueError, match="no_such_op"):
+        list(warming.programs(["no_such_op"]))
+
+
+def test_a_warm_op_says_whether_it_ran():
+    from numbatorch.cli import warming
+
+    assert warming.run(("relu", "bitwise_and"))["skipped"] == ["bitwise_and"]
+
+
 def test_find_mnist_says_what_it_uses(offline):
     said = []
     data = find_mnist(None, said.append)

@@ -1,0 +1,142 @@
+"""Small programs that meet the kernels of common work: training steps, and the ops of the table.
+
+What is compiled is not listed anywhere: each program runs, and whatever it needs ends up in the cache.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+OPS_PER_PROGRAM = 12  # enough to be worth sending to a process, few enough to show progress
+KINDS = ("elementwise", "reduction", "rowwise")
+
+
+def mlp() -> None:
+    import numbatorch
+    from numbatorch import nn
+
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, 10))
+    for optimizer in (numbatorch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4),
+                      numbatorch.optim.Adam(model.parameters())):
+        _classify(model, numbatorch.rand(64, 784), optimizer)
+
+
+def lenet() -> None:
+    import numbatorch
+    from numbatorch import nn
+
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
+    _classify(model, numbatorch.rand(64, 1, 28, 28), numbatorch.optim.SGD(model.parameters(), 0.1))
+
+
+def gpt() -> None:
+    import numbatorch
+    from numbatorch import nn
+
+    functional = nn.functional
+    embedding, head = nn.Embedding(65, 64), nn.Linear(64, 65)
+    block = nn.TransformerEncoderLayer(64, 4, 256, 0.1, functional.gelu, batch_first=True, norm_first=True)
+    places = nn.Parameter(numbatorch.zeros(32, 64))
+    parameters = [*embedding.parameters(), *block.parameters(), *head.parameters(), places]
+    optimizer = numbatorch.optim.AdamW(parameters, 1e-3)
+    tokens = numbatorch.randint(65, (4, 33))
+    mask = nn.Transformer.generate_square_subsequent_mask(32)
+    hidden = block(embedding(tokens[:, :-1]) + places, src_mask=mask, is_causal=True)
+    functional.cross_entropy(head(hidden).flatten(0, 1), tokens[:, 1:].flatten()).backward()
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+
+
+def _classify(model, inputs, optimizer) -> None:
+    """One step of training, one of evaluation."""
+    import numbatorch
+
+    targets = numbatorch.randint(10, (len(inputs),))
+    for _ in range(2):
+        optimizer.zero_grad()
+        numbatorch.nn.functional.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    model.eval()
+    with numbatorch.no_grad():
+        (model(inputs).argmax(1) == targets).float().mean().item()
+    model.train()
+
+
+STEPS: dict[str, Callable[[], None]] = {"mlp": mlp, "lenet": lenet, "gpt": gpt}
+
+
+def programs(chosen: list[str]) -> Iterator[tuple[str, ...]]:
+    """What to run for names of steps, "ops" or ops: ("mlp",), or names of several ops together.
+
+    ValueError for other names.
+    """
+    from numbatorch.ops import OPS
+
+    ops: list[str] = []
+    for name in chosen or [*STEPS, "ops"]:
+        if name in STEPS:
+            yield (name,)
+        elif name == "ops":
+            ops += [op.name for op in OPS.values() if op.kind in KINDS]
+        elif name in OPS:
+            ops.append(name)
+        else:
+            raise ValueError(f"cache warm: {name!r} is neither a program ({', '.join(STEPS)}, ops) nor an op "
+                             "(`numbatorch ops` lists them)")
+    ops = list(dict.fromkeys(ops))
+    for start in range(0, len(ops), OPS_PER_PROGRAM):
+        yield tuple(ops[start : start + OPS_PER_PROGRAM])
+
+
+def run(program: tuple[str, ...]) -> dict:
+    """Runs it; {"compiled", "compile_seconds", "skipped": [ops that need arguments of another sort]}."""
+    from numbatorch.cpu import compile
+
+    before, skipped = compile.statistics(), []
+    for name in program:
+        if name in STEPS:
+            STEPS[name]()
+        elif not _try_op(name):
+            skipped.append(name)
+    after = compile.statistics()
+    return {"skipped": skipped, **{key: after[key] - before[key] for key in ("compiled", "compile_seconds")}}
+
+
+def _try_op(name: str) -> bool:
+    """Forward and backward of an op in float32, operands contiguous and broadcast; whether any call was accepted."""
+    accepted = False
+    for shapes in (((4, 6),), ((4, 6), (6,)), ((4, 6), (4, 1))):
+        try:
+            _call_op(name, shapes)
+            accepted = True
+        except (TypeError, ValueError, RuntimeError, IndexError):  # integers wanted, or shapes that belong together
+            continue
+    return accepted
+
+
+def _call_op(name: str, shapes) -> None:
+    import inspect
+
+    import numbatorch
+    from numbatorch.ops import OPS
+
+    op = OPS[name]
+    low, high = op.domain if isinstance(op.domain, tuple) and len(op.domain) == 2 else (0.1, 0.9)
+    values: dict[str, Any] = {}
+    leaves: list[Any] = []
+    for parameter in op.parameters:
+        if parameter.default is not inspect.Parameter.empty:
+            continue
+        if parameter.role == "operand" and parameter.name != "dim":
+            shape = shapes[min(len(leaves), len(shapes) - 1)]
+            leaf = numbatorch.empty(shape).uniform_(max(low, -2.0), min(high, 2.0))
+            leaves.append(leaf.requires_grad_(op.differentiable))
+            values[parameter.name] = leaves[-1]
+        else:
+            values[parameter.name] = 1 if parameter.name == "dim" else 0.5
+    results = op.call(**values)
+    results = results if isinstance(results, tuple) else (results,)
+    total = [result.sum() for result in results if result.requires_grad]
+    if total:
+        sum(total[1:], total[0]).backward()
