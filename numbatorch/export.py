@@ -14,3 +14,11 @@ export = _missing("export", "capturing a module as a graph")
 save = _missing("save", "writing an exported program")
 load = _missing("load", "reading an exported program")
 Dim = _missing("Dim", "naming sizes that vary")
+
+
+class ExportedProgram:
+    """NotImplementedError: a captured module, which there is none of; annotations and isinstance() may name it."""
+
+    def __init__(self, *args, **kwargs):
+        raise NotImplementedError("export.ExportedProgram: capturing a module as a graph is not supported; save its "
+                                  "state_dict() with numbatorch.save, and its class in code")
