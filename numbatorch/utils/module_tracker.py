@@ -17,6 +17,7 @@ class ModuleTracker:
     def __init__(self):
         self._names = weakref.WeakKeyDictionary()
         self._stack: list[str] = []
+        self._outside: list[list[str]] = []  # where backward was when modules began to run inside it
         self.is_bw = False
 
     @property
@@ -40,21 +41,26 @@ class ModuleTracker:
         return found
 
     def _enter(self, module, args):
+        if self.is_bw:  # a checkpoint computes again: these modules are not inside those of the node
+            self._outside.append(self._stack)
+            self._stack, self.is_bw = [], False
         self._stack.append(self._name(module))
 
     def _leave(self, module, args, result):
         self._stack.pop()
+        if not self._stack and self._outside:
+            self._stack, self.is_bw = self._outside.pop(), True
 
     def _note(self, node):
         node.modules = tuple(self._stack)
 
     def _run(self, node, grads, step):
-        before = self._stack, self.is_bw
-        self._stack, self.is_bw = list(node.__dict__.get("modules", ())), True
+        before = self._stack, self.is_bw, self._outside
+        self._stack, self.is_bw, self._outside = list(node.__dict__.get("modules", ())), True, []
         try:
             return step(node, grads)
         finally:
-            self._stack, self.is_bw = before
+            self._stack, self.is_bw, self._outside = before
 
     def __enter__(self):
         self._stack = []

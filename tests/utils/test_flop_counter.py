@@ -106,3 +106,15 @@ def test_a_failing_module_is_left():
         with pytest.raises(ValueError, match="on purpose"):
             Fails()(torch.ones(1))
         assert tracker.path == ""
+
+
+def test_what_checkpoints_compute_again_counts_where_it_is():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+    x = torch.ones(4, 2)
+    plain = counted(lambda: net(x).square().sum().backward()).get_flop_counts()
+    again = counted(lambda: torch.utils.checkpoint.checkpoint(net, x, use_reentrant=False).square().sum().backward(
+        )).get_flop_counts()
+    assert set(plain) == set(again) == {"Global", "Sequential", "Sequential.0", "Sequential.2"}
+    assert again["Sequential.0"] == {aten.addmm: 2 * plain["Sequential.0"][aten.addmm],
+                                     aten.mm: plain["Sequential.0"][aten.mm]}
+    assert again["Sequential"] == again["Global"]

@@ -155,7 +155,7 @@ class Hooked:
         state: list = [args, kwargs, None]
         try:
             return self._run_with_hooks(state, called)
-        except Exception:
+        except BaseException:  # an interrupt, or a checkpoint that has all it needs, leaves modules too
             for table, always, with_kwargs in _after_tables(self):
                 for key, hook in list(table.items()):
                     if key in always and (id(table), key) not in called:
