@@ -40,7 +40,7 @@ def gpt() -> None:
     places = nn.Parameter(numbatorch.zeros(32, 64))
     parameters = [*embedding.parameters(), *block.parameters(), *head.parameters(), places]
     optimizer = numbatorch.optim.AdamW(parameters, 1e-3)
-    tokens = numbatorch.randint(65, (4, 33))
+    tokens = numbatorch.randint(0, 65, (4, 33))
     mask = nn.Transformer.generate_square_subsequent_mask(32)
     hidden = block(embedding(tokens[:, :-1]) + places, src_mask=mask, is_causal=True)
     functional.cross_entropy(head(hidden).flatten(0, 1), tokens[:, 1:].flatten()).backward()
@@ -52,7 +52,7 @@ def _classify(model, inputs, optimizer) -> None:
     """One step of training, one of evaluation."""
     import numbatorch
 
-    targets = numbatorch.randint(10, (len(inputs),))
+    targets = numbatorch.randint(0, 10, (len(inputs),))
     for _ in range(2):
         optimizer.zero_grad()
         numbatorch.nn.functional.cross_entropy(model(inputs), targets).backward()
