@@ -51,23 +51,6 @@ def source(name, rank, classes):
     return "\n".join(lines) + "\n"
 
 
-def bounds(request):
-    """The smallest and the largest of a contiguous tensor of indices, as two results."""
-    index_type = request.inputs[0].dtype.name
-    name = f"bounds_{index_type}"
-    text = (f"def {name}(index, low, high, meta, start, stop):\n"
-            "    least = int64(index[0])\n"
-            "    most = least\n"
-            "    for i in range(meta[0]):\n"
-            "        value = int64(index[i])\n"
-            "        least = value if value < least else least\n"
-            "        most = value if value > most else most\n"
-            "    low[0] = least\n"
-            "    high[0] = most\n")
-    kernel = compile_kernel(name, text, (f"{index_type}*", "int64*", "int64*", "int64*"), independent=True)
-    return geometry.launch(kernel, 1, 1, request.inputs[0].numel)
-
-
 def nonzero(request):
     """Flat places of the nonzero elements of a contiguous tensor, then how many: one pass without branches."""
     from ..expr import write

@@ -6,11 +6,19 @@ Every function is one of two loops (`_gather`, `_write`) in one of three forms, 
   address  the index, of any shape, takes the place of all of `dims`; with several of them it holds places in memory
 """
 
-from ..dtypes import int64
-from ..expr.functions import where
+from ..expr.functions import row_max, row_min, where
 from ..expr.kinds import Native
 from ..layout import broadcast_strides, layout
-from .declare import OPS, composite, elementwise, foreign, gather as gather_kind, scatter as scatter_kind, view
+from .declare import (
+    OPS,
+    composite,
+    elementwise,
+    foreign,
+    gather as gather_kind,
+    reduction,
+    scatter as scatter_kind,
+    view,
+)
 
 
 def chosen_shape(shape, index_shape, dims):
@@ -91,10 +99,10 @@ def combined(input, index, source, dims: tuple, form: str, combine: str):
     return result
 
 
-@gather_kind(name="_bounds", method=False, differentiable=False, outputs=("result0", "result1"))
-def bounds(index):
-    """The smallest and the largest of a contiguous tensor of indices."""
-    return Native("gather", "bounds", (index,), [layout(int64, (), None, index.device)] * 2)
+@reduction(name="_bounds", method=False, differentiable=False, out=False, outputs=("low", "high"))
+def bounds(index, dim=None, keepdim=False):
+    """The smallest and the largest of indices."""
+    return row_min(index), row_max(index)
 
 
 def check(name, index, size, dim, error=IndexError, wrap=False):
@@ -105,7 +113,7 @@ def check(name, index, size, dim, error=IndexError, wrap=False):
         index = index._value  # inside vmap: those of the whole batch
     if index._layout.numel == 0:
         return
-    low, high = bounds.call(index.contiguous())
+    low, high = bounds.call(index)
     least = -size if wrap else 0
     if low.item() < least or high.item() >= size:
         values = index.reshape(-1).tolist()

@@ -222,7 +222,7 @@ def _fits_rows(input, target, dim):
 
 def _surprise(input, target, dim, ignore_index):
     """-log_softmax(input)[target] in one walk over the rows; None where some targets are to be ignored, or wrong."""
-    low, high = bounds.call(target.contiguous())
+    low, high = bounds.call(target)
     low, high = low.item(), high.item()
     if low < 0 or high >= input._layout.shape[dim] or low <= ignore_index <= high:
         return None
