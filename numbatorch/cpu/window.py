@@ -48,13 +48,13 @@ class _Geometry:
         self.at_rows = [len(self.values) + k * (rank + 2) for k in range(len(self.rows))]
         for r in self.rows:
             self.values += r
-        self.at_tables = []
-        for table in tables:
-            places = []
+        self.at_tables = []  # as text, in terms of the window counts: other sizes need no other kernel
+        start = str(len(self.values))
+        for d, table in enumerate(tables):
+            self.at_tables.append((start, f"{start} + count{d}", f"{start} + 2 * count{d}"))
+            start = f"{start} + 3 * count{d}"
             for column in table:
-                places.append(len(self.values))
                 self.values += column
-            self.at_tables.append(places)
 
     def code(self):
         """A name part for everything that is constant in the source."""

@@ -66,3 +66,14 @@ def test_errors_name_the_values():
         F["max_pool2d"](x, 5)
     with pytest.raises(RuntimeError, match="3D or 4D"):
         F["avg_pool2d"](nt.zeros(4), 2)
+
+
+def test_adaptive_pooling_to_another_size_compiles_nothing():
+    from numbatorch import cpu
+
+    x = nt.rand(2, 3, 7, 9, requires_grad=True)
+    nt.nn.functional.adaptive_avg_pool2d(x, (3, 4)).sum().backward()
+    before = cpu.cache_stats()
+    nt.nn.functional.adaptive_avg_pool2d(x, (5, 2)).sum().backward()
+    after = cpu.cache_stats()
+    assert (after["compiled"], after["loaded"]) == (before["compiled"], before["loaded"])
