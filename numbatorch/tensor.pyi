@@ -28,10 +28,8 @@ def _cast(dtype: _dtype) -> Any: ...
 def _convert(tensor: Tensor, dtype: _dtype, contiguous: Any) -> Any: ...
 def _converted(tensor: Tensor, dtype: _dtype, memory_format: _memory_format | None = None, copy: _bool = False) -> Any: ...
 _new: Any
-def _prehooks(node: Any) -> Any: ...
-def _reader(dtype: _dtype) -> Any: ...
-_readers: Any
 def _rebuild(cls: Any, raw: Any, dtype_name: Any, shape: _Ints, strides: Any, requires_grad: _bool | None, extra: Any) -> Any: ...
+def _rebuild_subclass(cls: Any, parts: Any) -> Any: ...
 def _runtime(device: _DeviceLike) -> Any: ...
 _runtimes: Any
 def alias(tensor: Tensor, layout_: Any, offset_bytes: _int = 0) -> Any: ...
@@ -100,6 +98,10 @@ class _mode_result(_NamedTuple):
 class _histogram_result(_NamedTuple):
     hist: Tensor
     bin_edges: Tensor
+
+class _bounds_result(_NamedTuple):
+    low: Tensor
+    high: Tensor
 
 class _slogdet_result(_NamedTuple):
     sign: Tensor
@@ -472,6 +474,7 @@ class Tensor:
         """In place: Radians of angles in degrees: input * pi / 180."""
     def dense_dim(self) -> Tensor:
         """How many dimensions are dense: all of a strided tensor."""
+    dequantize: Any
     def det(self) -> Tensor:
         """Determinant of square matrices: (..., N, N) -> (...); 1 of (0, 0)."""
     def detach(self) -> Tensor: ...
@@ -1035,8 +1038,14 @@ class Tensor:
         """A copy of `input` with `source` at places `index` in row-major order, added where `accumulate`."""
     def put_(self, index: Tensor, source: Tensor, accumulate: _bool = False) -> Tensor:
         """In place: A copy of `input` with `source` at places `index` in row-major order, added where `accumulate`."""
+    q_per_channel_axis: Any
+    q_per_channel_scales: Any
+    q_per_channel_zero_points: Any
+    q_scale: Any
+    q_zero_point: Any
     def qr(self, some: _bool = True) -> _qr_result:
         """(Q, R) with Q R = input: `linalg.qr` under its old name, reduced when `some`, else complete."""
+    qscheme: Any
     def quantile(self, q: Any, dim: _Ints | None = None, keepdim: _bool = False, *, interpolation: str = 'linear') -> Tensor:
         """The q-quantiles of all elements or along `dim`; NaN if any is."""
     def rad2deg(self) -> Tensor:
