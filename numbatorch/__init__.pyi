@@ -3,7 +3,7 @@ from builtins import bool as _bool, complex as _complex, float as _float, int as
 from collections.abc import Callable as _Callable, Iterator as _Iterator, Sequence as _Sequence
 from typing import Any, Literal as _Literal, NamedTuple as _NamedTuple, SupportsIndex, TypeAlias as _TypeAlias, overload
 
-from .creation import layout_type as _layout_type, memory_format as _memory_format
+from .formats import layout_type as _layout_type, memory_format as _memory_format
 from .dtypes import dtype as _dtype
 from .tensor import _DeviceLike, _Ints, _Number, _Size, Tensor as Tensor, _aminmax_result, _cummax_result, _cummin_result, _frexp_result, _geqrf_result, _histogram_result, _kthvalue_result, _lu_unpack_result, _max_dim_result, _max_result, _median_result, _min_dim_result, _min_result, _mode_result, _nanmedian_result, _qr_result, _slogdet_result, _sort_result, _svd_result, _topk_result, _triangular_solve_result
 from . import _C as _C
@@ -107,24 +107,8 @@ from .dtypes import iinfo as iinfo
 from .dtypes import promote_types as promote_types
 from .dtypes import set_default_dtype as set_default_dtype
 from .errors import OutOfMemoryError as OutOfMemoryError
-from .filling import empty as empty
-from .filling import empty_like as empty_like
-from .filling import empty_strided as empty_strided
-from .filling import full as full
-from .filling import full_like as full_like
-from .filling import ones as ones
-from .filling import ones_like as ones_like
-from .filling import zeros as zeros
-from .filling import zeros_like as zeros_like
 from .formats import layout_type as layout
 from .formats import memory_format as memory_format
-from .from_data import as_tensor as as_tensor
-from .from_data import asarray as asarray
-from .from_data import from_file as from_file
-from .from_data import from_numpy as from_numpy
-from .from_data import frombuffer as frombuffer
-from .from_data import scalar_tensor as scalar_tensor
-from .from_data import tensor as tensor
 from .func import vmap as vmap
 from .generator import Generator as Generator
 from .generator import default_generator as default_generator
@@ -143,13 +127,6 @@ from .random import initial_seed as initial_seed
 from .random import manual_seed as manual_seed
 from .random import seed as seed
 from .random import set_rng_state as set_rng_state
-from .ranges import arange as arange
-from .ranges import eye as eye
-from .ranges import linspace as linspace
-from .ranges import logspace as logspace
-from .ranges import range_ as range
-from .ranges import tril_indices as tril_indices
-from .ranges import triu_indices as triu_indices
 from .runtime import compiled_with_cxx11_abi as compiled_with_cxx11_abi
 from .runtime import get_device_module as get_device_module
 from .runtime import get_float32_matmul_precision as get_float32_matmul_precision
@@ -328,6 +305,7 @@ def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in radians, atan2(imaginary part, real part); of real numbers 0, below 0 pi, NaN at NaN."""
 def any(input: Tensor, dim: _Ints | None = None, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """True where some element along `dim` is nonzero; False of nothing."""
+def arange(start: Any = None, end: Any = None, step: _Number = 1, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = False) -> Tensor: ...
 def arccos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in [0, pi] whose cosine is `input`; NaN outside [-1, 1]."""
 def arccos_(input: Tensor) -> Tensor:
@@ -370,6 +348,8 @@ def as_strided_copy(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Ten
     """`as_strided`, with memory of its own: the arguments of `as_strided`, and a copy of what it views."""
 def as_strided_scatter(input: Tensor, src: Tensor, size: _Ints, stride: _Ints | None, storage_offset: Any = None, *, out: Tensor | None = None) -> Tensor:
     """A copy of `input` with `src` written through as_strided(copy, size, stride, storage_offset)."""
+def as_tensor(data: Any, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> Tensor: ...
+def asarray(obj: Any, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, copy: Any = None, requires_grad: _bool | None = False) -> Tensor: ...
 def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in [-pi/2, pi/2] whose sine is `input`; NaN outside [-1, 1]."""
 def asin_(input: Tensor) -> Tensor:
@@ -616,8 +596,11 @@ def embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_b
     """(`nn.functional.embedding_bag`, bag of each index, indices in each bag, where maxima lie)."""
 def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: Any, norm_type: _float) -> Tensor:
     """`input` (V, E) itself, its rows at `indices` shortened to norm `max_norm` in place."""
+def empty(*size: _Ints, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = False, memory_format: _memory_format | None = None, **named: Any) -> Tensor: ...
+def empty_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, memory_format: _memory_format | None = None, pin_memory: _bool | None = False) -> Tensor: ...
 def empty_permuted(size: _Ints, physical_layout: Any, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, pin_memory: _bool | None = False) -> Tensor:
     """A tensor of shape `size` whose dimensions lie in memory in the order `physical_layout`, outermost first."""
+def empty_strided(size: _Ints, stride: _Ints | None, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, layout: _layout_type | None = None, pin_memory: _bool | None = False) -> Tensor: ...
 def eq(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = None) -> Tensor:
     """input == other, element by element: bools, in the shape that both broadcast to."""
 def equal(input: Tensor, other: Tensor | _Number) -> _bool:
@@ -648,6 +631,7 @@ def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """e ** input - 1, accurate near 0, where exp(input) - 1 would lose its digits."""
 def expm1_(input: Tensor) -> Tensor:
     """In place: e ** input - 1, accurate near 0, where exp(input) - 1 would lose its digits."""
+def eye(n: _int, m: Any = None, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None) -> Tensor: ...
 def fake_quantize_per_channel_affine(input: Tensor, scale: Any, zero_point: Any, axis: Any, quant_min: Any, quant_max: Any) -> Tensor:
     """`fake_quantize_per_tensor_affine` with a scale and a zero point for each place along dimension `axis`."""
 def fake_quantize_per_tensor_affine(input: Tensor, scale: Any, zero_point: Any, quant_min: Any, quant_max: Any) -> Tensor:
@@ -698,6 +682,11 @@ def frexp(input: Tensor, *, out: tuple[Tensor, ...] | None = None) -> _frexp_res
     """(mantissa, exponent) with input = mantissa * 2**exponent and mantissa in [0.5, 1); exponent is int32."""
 def frobenius_norm(input: Tensor, dim: _Ints, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """Root of the sum of squares over one or two `dim` (over all for an empty tuple): `linalg.vector_norm`."""
+def from_file(filename: Any, shared: Any = None, size: _Ints = 0, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, pin_memory: _bool | None = False, requires_grad: _bool | None = False) -> Tensor: ...
+def from_numpy(array: Any) -> Tensor: ...
+def frombuffer(buffer: Any, *, dtype: _dtype, count: _int = -1, offset: _int = 0, requires_grad: _bool | None = False) -> Tensor: ...
+def full(size: _Ints, fill_value: Tensor | _Number, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = False) -> Tensor: ...
+def full_like(input: Tensor, fill_value: Tensor | _Number, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, memory_format: _memory_format | None = None, pin_memory: _bool | None = False) -> Tensor: ...
 def gammainc(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = None) -> Tensor:
     """Regularised lower incomplete gamma function P(input, other)."""
 def gammaincc(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = None) -> Tensor:
@@ -849,6 +838,7 @@ def limited(input: Tensor, min_val: _Number, max_val: _Number) -> Tensor:
     """input limited to [min_val, max_val], with gradient only strictly inside."""
 def linear_rows(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias: (N, K), (M, K), (M,) -> (N, M)."""
+def linspace(start: Any, end: Any, steps: _Number, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None) -> Tensor: ...
 def lobpcg(A: Tensor, k: _int | None = None, B: Tensor | None = None, X: Any = None, n: _int | None = None, iK: Any = None, niter: Any = None, tol: Any = None, largest: Any = None, method: Any = None, tracker: Any = None, ortho_iparams: Any = None, ortho_fparams: Any = None, ortho_bparams: Any = None) -> Tensor:
     """(eigenvalues (..., k), eigenvectors (..., m, k)) of symmetric A (..., m, m), or of A x = e B x: the largest, descending, or the smallest, ascending, unless `largest`."""
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -893,6 +883,7 @@ def logit_(input: Tensor, eps: _float | None = None) -> Tensor:
     """In place: log(input / (1 - input)); `input` limited to [eps, 1 - eps] when given."""
 def logit_cross_entropy(input: Tensor, target: Tensor | _Number) -> Tensor:
     """(1 - target) input + log(1 + e^-input), without overflow."""
+def logspace(start: Any, end: Any, steps: _Number, base: _float = 10.0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None) -> Tensor: ...
 def logsumexp(input: Tensor, dim: _Ints, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
 def lstm(*args: Any, **named: Any) -> tuple[Tensor, ...]:
@@ -1050,6 +1041,8 @@ def not_equal(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = No
     """input != other, element by element: bools, in the shape that both broadcast to."""
 def nuclear_norm(input: Tensor, dim: _Ints | None = None, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """Sum of the singular values of matrices in the two dimensions `dim`, the last when None: `linalg.matrix_norm`."""
+def ones(*size: _Ints, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = False, **named: Any) -> Tensor: ...
+def ones_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, memory_format: _memory_format | None = None, pin_memory: _bool | None = False) -> Tensor: ...
 def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The first columns of a product of elementary reflectors: `linalg.householder_product`, under its old name."""
 def ormqr(input: Tensor, tau: Any, other: Tensor | _Number, left: _bool = True, transpose: _bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -1113,6 +1106,7 @@ def randint_like(input: Tensor, low: _Number = 0, high: _Number | None = None, *
 def randn(*size: _Ints, generator: Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, pin_memory: _bool | None = False, **named: Any) -> Tensor: ...
 def randn_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, memory_format: _memory_format | None = None, generator: Generator | None = None) -> Tensor: ...
 def randperm(n: _int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, pin_memory: _bool | None = False) -> Tensor: ...
+def range(start: _int = 0, end: Any = None, step: _Number = 1, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, **options: Any) -> Tensor: ...
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension, in row-major order."""
 def real(input: Tensor) -> Tensor:
@@ -1183,6 +1177,7 @@ def rsub(input: Tensor, other: Tensor | _Number, *, alpha: _Number = 1, out: Ten
     """other - alpha * input: `sub` with its operands exchanged."""
 def saddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1, out: Tensor | None = None) -> Tensor:
     """beta * input + alpha * mat1 @ mat2 as a sparse matrix; input and mat1 sparse, mat2 strided."""
+def scalar_tensor(value: Tensor | _Number, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, layout: _layout_type | None = None, pin_memory: _bool | None = False) -> Tensor: ...
 def scale_kept(input: Tensor, kept: Tensor | _Number, q: _Number) -> Tensor:
     """input * (kept / q): what dropout leaves, scaled up by the chance to stay."""
 def scatter(input: Tensor, dim: _Ints, index: Tensor, src: Tensor | None = None, *, value: Tensor | _Number | None = None, reduce: Any = None, out: Tensor | None = None) -> Tensor:
@@ -1313,6 +1308,7 @@ def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The hyperbolic tangent, (e^input - e^-input) / (e^input + e^-input), in [-1, 1]."""
 def tanh_(input: Tensor) -> Tensor:
     """In place: The hyperbolic tangent, (e^input - e^-input) / (e^input + e^-input), in [-1, 1]."""
+def tensor(data: Any, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, pin_memory: _bool | None = False) -> Tensor: ...
 def tensor_split(input: Tensor, indices_or_sections: _Ints | None = None, dim: _Ints = 0, *, indices: Tensor | None = None, sections: _Ints | None = None) -> tuple[Tensor, ...]:
     """Views of `sections` nearly equal parts along `dim`, or of the parts between `indices`."""
 def tensordot(a: Any, b: Any, dims: _Ints = 2, out: Tensor | None = None) -> Tensor:
@@ -1339,10 +1335,12 @@ def triangular_solve(b: Any, A: Tensor, upper: _bool = True, transpose: _bool = 
     """(solution, cloned_coefficient): X with A X = b for triangular A (A^T with `transpose`), and a copy of A."""
 def tril(input: Tensor, diagonal: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """`input` (..., N, M) with zeros above a diagonal of its last two dimensions: 0 the main one, 1 above it."""
+def tril_indices(row: Any, col: Any, offset: _int = 0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> Tensor: ...
 def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: _float = 1.0, p: _float | str = 2, eps: _float = 1e-06, swap: _bool = False, size_average: Any = None, reduce: Any = None, reduction: str = 'mean') -> Tensor:
     """max(0, |anchor - positive| - |anchor - negative| + margin); `swap` also looks from the positive's side."""
 def triu(input: Tensor, diagonal: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """`input` (..., N, M) with zeros below a diagonal of its last two dimensions: 0 the main one, 1 above it."""
+def triu_indices(row: Any, col: Any, offset: _int = 0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> Tensor: ...
 def true_divide(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = None) -> Tensor:
     """input / other, in floating point: integers are converted to the default dtype. x / 0 is inf, 0 / 0 NaN."""
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1416,3 +1414,5 @@ def xlogy_(input: Tensor, other: Tensor | _Number) -> Tensor:
     """In place: input * log(other), and 0 where `input` is 0, whatever `other` is but NaN."""
 def zero_(input: Tensor) -> Tensor:
     """0 everywhere, in place; what `input` was computed from gets no gradient through it."""
+def zeros(*size: _Ints, dtype: _dtype | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, out: Tensor | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = False, **named: Any) -> Tensor: ...
+def zeros_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout_type | None = None, device: _DeviceLike | None = None, requires_grad: _bool | None = False, memory_format: _memory_format | None = None, pin_memory: _bool | None = False, out: Tensor | None = None) -> Tensor: ...

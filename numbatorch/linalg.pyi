@@ -3,7 +3,7 @@ from builtins import bool as _bool, complex as _complex, float as _float, int as
 from collections.abc import Callable as _Callable, Iterator as _Iterator, Sequence as _Sequence
 from typing import Any, Literal as _Literal, NamedTuple as _NamedTuple, SupportsIndex, TypeAlias as _TypeAlias, overload
 
-from .creation import layout_type as _layout_type, memory_format as _memory_format
+from .formats import layout_type as _layout_type, memory_format as _memory_format
 from .dtypes import dtype as _dtype
 from .generator import Generator
 from .tensor import _DeviceLike, _Ints, _Number, _Size, Tensor, _linalg_cholesky_ex_result, _linalg_eig_result, _linalg_eigh_result, _linalg_inv_ex_result, _linalg_ldl_factor_ex_result, _linalg_ldl_factor_result, _linalg_lstsq_result, _linalg_lu_factor_ex_result, _linalg_lu_factor_result, _linalg_lu_result, _linalg_qr_result, _linalg_svd_result, _slogdet_result

@@ -6,7 +6,7 @@ from typing import Any, Literal as _Literal, NamedTuple as _NamedTuple, Supports
 from numpy import ndarray as _ndarray
 
 from . import dtypes
-from .creation import layout_type as _layout_type, memory_format as _memory_format
+from .formats import layout_type as _layout_type, memory_format as _memory_format
 from .device import device as _device
 from .dtypes import dtype as _dtype
 from .generator import Generator

@@ -84,9 +84,11 @@ def train(options: argparse.Namespace, data: ImageSet, report: Report) -> tuple[
     model = Net(data.train_images.shape[1], padding=0 if data.name == "MNIST" else 1)
     optimizer = optim.Adadelta(model.parameters(), lr=options.lr)
     scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=options.gamma)
-    train_batches = DataLoader(tensors(data.train_images, data.train_labels, data), shuffle=True,
-                               batch_size=options.batch_size or default_batch_size, num_workers=options.workers)
-    test_batches = DataLoader(tensors(data.test_images, data.test_labels, data), batch_size=options.test_batch_size)
+    train_batches: DataLoader = DataLoader(tensors(data.train_images, data.train_labels, data), shuffle=True,
+                                           batch_size=options.batch_size or default_batch_size,
+                                           num_workers=options.workers)
+    test_batches: DataLoader = DataLoader(tensors(data.test_images, data.test_labels, data),
+                                          batch_size=options.test_batch_size)
     history = History()
     with Stop(report) as stop, report:
         try:

@@ -3,7 +3,7 @@ from builtins import bool as _bool, complex as _complex, float as _float, int as
 from collections.abc import Callable as _Callable, Iterator as _Iterator, Sequence as _Sequence
 from typing import Any, Literal as _Literal, NamedTuple as _NamedTuple, SupportsIndex, TypeAlias as _TypeAlias, overload
 
-from ..creation import layout_type as _layout_type, memory_format as _memory_format
+from ..formats import layout_type as _layout_type, memory_format as _memory_format
 from ..dtypes import dtype as _dtype
 from ..generator import Generator
 from ..tensor import _DeviceLike, _Ints, _Number, _Size, Tensor

@@ -16,7 +16,8 @@ from ..tensor import Tensor
 from . import facts, pages, types
 
 _NOTE = "# Written from the op table by `python -m numbatorch.reference --write`: not to be edited.\n"
-_FORMATS = "from {}creation import layout_type as _layout_type, memory_format as _memory_format"
+_MAKERS = ("creation", "filling", "from_data", "ranges", "randomness")  # modules whose functions make tensors
+_FORMATS = "from {}formats import layout_type as _layout_type, memory_format as _memory_format"
 
 # Methods of Tensor whose result depends on the arguments.
 _OVERLOADS = {
@@ -175,7 +176,7 @@ def _tensor():
             lines += [f"    @{mark}", f"    def {name}({'cls, ' if mark == 'classmethod' else ''}*args: Any, "
                       "**kwargs: Any) -> Any: ..."]
         elif isinstance(value, FunctionType):
-            made = value.__module__ in ("numbatorch.creation", "numbatorch.randomness")
+            made = value.__module__.removeprefix("numbatorch.") in _MAKERS
             lines += _plain(name, value, "    ", "Tensor" if made else None)
         else:
             lines.append(f"    {name}: {_value_type(value)}")
@@ -309,7 +310,7 @@ def _defined(home, imports=True):
 
 
 def _makes_tensors(value):
-    return value.__module__.removeprefix("numbatorch.") in ("creation", "randomness", "windows")
+    return value.__module__.removeprefix("numbatorch.") in (*_MAKERS, "windows")
 
 
 def _constant(value):

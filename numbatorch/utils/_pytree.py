@@ -57,12 +57,12 @@ class NodeDef(NamedTuple):
     """How a container is taken apart: flatten(value) -> (children, context), unflatten(children, context), and where
     its children are."""
 
-    flatten_fn: FlattenFn
-    unflatten_fn: UnflattenFn
-    flatten_with_keys_fn: FlattenFn | None = None
+    flatten_fn: Callable
+    unflatten_fn: Callable
+    flatten_with_keys_fn: Callable | None = None
     serialized_type_name: str | None = None
-    to_dumpable_context: ToDumpableContextFn | None = None
-    from_dumpable_context: FromDumpableContextFn | None = None
+    to_dumpable_context: Callable | None = None
+    from_dumpable_context: Callable | None = None
 
 
 def _sequence_keys(value, context):
