@@ -89,7 +89,8 @@ def _written(op, inplace):
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
              "Layout": Layout, "check_overlap": check_overlap, "check_inplace": check_inplace,
              "check_divisor": check_divisor,
-             "deliver": deliver, "by_name": by_name, "renamed": renamed, "refuse": refuse}
+             "deliver": deliver, "by_name": by_name, "renamed": renamed, "refuse": refuse,
+             "too_large": too_large}
     function = _lazily(op.name, scope, lambda: _source(op, inplace))
     function._plans = plans
     return function
@@ -177,7 +178,7 @@ def _source(op, inplace):
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
                   f"            return record_inplace(op, plan, ({', '.join(formula)},))",
                   f"    if {first}._base is not None: check_inplace(op.name, {first})"]
-        lines += [f"    plan.kernel({', '.join(passed)}, {first}._ptr, plan.meta, plan.units, plan.grain)",
+        lines += [*_running(op, inplace, [*passed, f"{first}._ptr"], given, ""),
                   f"    {first}._storage.version += 1", f"    return {first}"]
     elif op.kind == "view":
         first = op.operands[0].name
@@ -195,7 +196,7 @@ def _source(op, inplace):
                       "    s.block = block = plan.allocate(n)", f"    {r}._ptr = p{k} = s.ptr = plan.address(block)",
                       f"    s.version = 0; {r}._layout = {spec}"]
         pointers = [f"p{k}" for k in range(len(results))]
-        lines.append(f"    plan.kernel({', '.join([*passed, *pointers])}, plan.meta, plan.units, plan.grain)")
+        lines += _running(op, inplace, [*passed, *pointers], given, operands)
         if op.differentiable and needs:
             wanted = [f"g{k}" if p.role == "operand" else "False" for k, p in enumerate(op.parameters)
                       if p.role != "static"]
@@ -207,6 +208,24 @@ def _source(op, inplace):
             lines.append(f"    return {value}")
     env["tuple_of"] = result_type(op)
     return f"{op.name}{'_' if inplace else ''}", "\n".join(lines) + "\n", env
+
+
+def _running(op, inplace, passed, given, operands):
+    """Lines that run the kernel; an int beyond int64 among numbers comes back as OverflowError."""
+    line = f"plan.kernel({', '.join(passed)}, plan.meta, plan.units, plan.grain)"
+    if op.kind != "elementwise":
+        return [f"    {line}"]
+    again = f"too_large(op, {inplace}, plans, {given})"
+    return ["    try:", f"        {line}", "    except OverflowError:", f"        return {again}" + (
+        f" if out is None else deliver(op, {again}, out, {operands})" * (op.out and not inplace))]
+
+
+def too_large(op, inplace, plans, values):
+    """The result of a call with an int that kernels do not take: as a float, wrapped, or OverflowError naming it."""
+    result = miss(op, inplace, plans, values)
+    if result.__class__ is Plan:
+        raise  # noqa: PLE0704  (inside the handler of the call: something else was too large)
+    return result
 
 
 def _recording(needs, wanted, operands, results):

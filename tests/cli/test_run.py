@@ -129,8 +129,10 @@ except KeyboardInterrupt:
     print("caught", flush=True)
     time.sleep(60)
 """)
+    # A shell's background job ignores Ctrl-C, and so would its children: this one shall not.
     process = subprocess.Popen([sys.executable, "-m", "numbatorch", "run", str(script)], env=ENVIRONMENT, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "caught\n"
