@@ -12,6 +12,7 @@ import os
 import secrets
 import tempfile
 import threading
+import time
 from multiprocessing import parent_process, util
 
 HEADER_BYTES = max(16384, mmap.ALLOCATIONGRANULARITY)
@@ -185,6 +186,9 @@ def sweep(leaving=False):
     for entry in os.scandir(_folder()):
         if entry.name.startswith(_family()):
             with contextlib.suppress(OSError):  # another process deletes it as well
+                facts = entry.stat()
+                if facts.st_size == 0 and abs(time.time() - facts.st_mtime) < 60:
+                    continue  # its maker is about to write the list
                 _at(entry.path, own)
 
 
