@@ -122,8 +122,8 @@ def test_a_missing_module_is_named(tmp_path):
 def test_ctrl_c_reaches_the_script(tmp_path):
     script = write(tmp_path, "slow.py", """
 import time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("caught", flush=True)
