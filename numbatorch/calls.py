@@ -397,6 +397,9 @@ def _composite_source(op):
         lines.append(f"    if named: return renamed(op, False, {given}, named{', out=out' * op.out})")
     if last_required is not None:
         lines.append(f"    if {last_required} is absent: required(op, {given})")
+    named = next((p.name for p in op.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
+    if named is not None and not op.out:
+        lines.append(f"    if not (state.active or {named}): return body({', '.join(passed[:-1])})")
     lines = [f"def {op.name}({', '.join(head)}):", *lines,
              f"    result = answer(op, False, {given}) if state.active else missing",
              "    if result is missing:",
