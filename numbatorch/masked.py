@@ -53,6 +53,8 @@ def sum(input, dim=None, *, keepdim=False, dtype=None, mask=None):
 def prod(input, dim=None, *, keepdim=False, dtype=None, mask=None):
     """Product over `dim`."""
     result = _filled(_converted(input, dtype), mask, 1)
+    if input.ndim == 0 and dim in (None, ()):  # nothing to multiply: the input itself, integers as int64
+        return result if result.is_floating_point() or result.is_complex() else result.to(dtype or torch.int64)
     if input.ndim == 0:
         return result.prod()
     for d in sorted((d % max(input.ndim, 1) for d in _dims(input, dim)), reverse=True):
