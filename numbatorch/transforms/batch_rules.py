@@ -7,7 +7,7 @@ better way than element by element.
 from .. import interception
 from ..layout import wrap_dim
 from ..ops.declare import OPS
-from .batching import RULES, elementwise_operands, is_batched, size_of, whole
+from .batching import RULES, elementwise_operands, is_batched, size_of, sizes_of, whole
 from .wrapped import map_tensors
 
 
@@ -102,16 +102,10 @@ def _normalised(level, op, values):
 
 # ---------------------------------------------------------------- views
 
-def _sizes(size):
-    """The sizes of view(2, 3), view((2, 3)) and view([2, 3]), as one tuple."""
-    size = (size,) if isinstance(size, int) else tuple(size)
-    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-
-
 @rule("view")
 def _view(level, op, values):
     input, size = values
-    size = _sizes(size)
+    size = sizes_of(size)
     if -1 in size:
         known = 1
         for n in size:
@@ -123,7 +117,7 @@ def _view(level, op, values):
 @rule("expand")
 def _expand(level, op, values):
     input, size = values
-    size = _sizes(size)
+    size = sizes_of(size)
     value, missing = input._value, len(size) - input._layout.ndim
     for _ in range(missing):
         value = value.unsqueeze(1)

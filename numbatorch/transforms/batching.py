@@ -84,16 +84,16 @@ class BatchedTensor(WrappedTensor):
     data = property(lambda self: self.detach())
 
     def new_empty(self, *size, **options):
-        return batched(self._value.new_empty((self._value.shape[0], *_size(size)), **options), self.level)
+        return batched(self._value.new_empty((self._value.shape[0], *sizes_of(size)), **options), self.level)
 
     def new_zeros(self, *size, **options):
-        return batched(self._value.new_zeros((self._value.shape[0], *_size(size)), **options), self.level)
+        return batched(self._value.new_zeros((self._value.shape[0], *sizes_of(size)), **options), self.level)
 
     def new_ones(self, *size, **options):
-        return batched(self._value.new_ones((self._value.shape[0], *_size(size)), **options), self.level)
+        return batched(self._value.new_ones((self._value.shape[0], *sizes_of(size)), **options), self.level)
 
     def new_full(self, size, fill_value, **options):
-        return batched(self._value.new_full((self._value.shape[0], *_size((size,))), fill_value, **options), self.level)
+        return batched(self._value.new_full((self._value.shape[0], *sizes_of(size)), fill_value, **options), self.level)
 
     def copy_(self, other, non_blocking=False):
         change(self, other)
@@ -106,9 +106,10 @@ class BatchedTensor(WrappedTensor):
             part[place] = source
 
 
-def _size(size):
-    """The sizes of f(2, 3) and f((2, 3)), as one tuple."""
-    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else tuple(size)
+def sizes_of(size):
+    """The sizes of f(2, 3), f((2, 3)) and f([2, 3]), as one tuple."""
+    size = (size,) if isinstance(size, int) else tuple(size)
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
 
 
 def batched(value, level):
