@@ -84,7 +84,7 @@ def _first_call(*args, **kwargs):
 
 def _written(op, inplace):
     """The call function of an op with a kernel or a view; its source is written and compiled at the first call."""
-    plans: dict = {}
+    plans: dict = dtypes.forget_at_new_default({})
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
              "Layout": Layout, "check_overlap": check_overlap, "check_inplace": check_inplace,

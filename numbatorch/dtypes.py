@@ -119,6 +119,13 @@ _COMPLEX_OF = {"float32": complex64, "float64": complex128, "float16": complex32
 _REAL_OF = {"complex32": float16, "complex64": float32, "complex128": float64}
 _NUMPY_TYPES = {name: d for name, d in _BY_NAME.items()}
 _default = float32
+_forgetful: list[dict] = []  # tables of plans, which were made for the default of their day
+
+
+def forget_at_new_default(table):
+    """Have `table`, a dictionary of what was worked out for the default dtype, emptied when that dtype changes."""
+    _forgetful.append(table)
+    return table
 
 
 def get_default_dtype():
@@ -131,7 +138,10 @@ def set_default_dtype(d):
     global _default
     if not isinstance(d, dtype) or d.category != FLOAT:
         raise TypeError(f"set_default_dtype: only floating-point dtypes can be the default, got {d}")
-    _default = d
+    if d is not _default:
+        _default = d
+        for table in _forgetful:
+            table.clear()
 
 
 def from_numpy(numpy_dtype):

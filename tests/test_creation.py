@@ -128,13 +128,16 @@ def test_out_of_creation():
 
 
 def test_default_dtype():
+    x = torch.tensor([1])
+    assert (x / 2).dtype is torch.float32 and (x * 0.5).dtype is torch.float32 and x.log().dtype is torch.float32
     torch.set_default_dtype(torch.float64)
     try:
         assert torch.zeros(1).dtype is torch.float64 and torch.tensor(1.5).dtype is torch.float64
-        assert (torch.tensor([1]) / 2).dtype is torch.float64 and torch.tensor(1j).dtype is torch.complex128
+        assert (x / 2).dtype is torch.float64 and (x * 0.5).dtype is torch.float64  # plans of before do not serve
+        assert x.log().dtype is torch.float64 and torch.tensor(1j).dtype is torch.complex128
     finally:
         torch.set_default_dtype(torch.float32)
-    assert torch.get_default_dtype() is torch.float32
+    assert torch.get_default_dtype() is torch.float32 and (x / 2).dtype is torch.float32
     with pytest.raises(TypeError, match="float"):
         torch.set_default_dtype(torch.int64)
 
