@@ -28,7 +28,7 @@ def describe(facts: dict) -> str:
 
 
 def main(options: argparse.Namespace) -> int:
-    from numbatorch.cpu import cache
+    from numbatorch.lowering import cache
 
     if options.action == "warm":
         return warm(options)
@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
 
 def warm(options: argparse.Namespace) -> int:
     """Run the programs that are asked for, in processes that share the cache."""
-    from numbatorch.cpu import cache
+    from numbatorch.lowering import cache
 
     from . import warming as programs
     from .info import usable_cores

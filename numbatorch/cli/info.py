@@ -45,7 +45,7 @@ def usable_cores() -> int:
 def facts() -> list[tuple[str, str]]:
     """What the command prints: (label, value) in order."""
     import numbatorch
-    from numbatorch.cpu import cache
+    from numbatorch.lowering import cache
 
     from .cache import describe
 

@@ -60,9 +60,27 @@ def cache_stats():
     {"compiled", "loaded", "compiled_bytes", "compile_seconds"} (of the CPU) by this process so far; {"path", "kernels",
     "sources", "bytes", "limit_bytes"} of the cache.
     """
-    from . import cache, compile
+    from ..lowering import cache
+    from . import compile
 
     return {**compile.statistics(), **cache.info()}
+
+
+def memory_stats():
+    """Memory of tensors: {"allocated", "cached", "peak"} in bytes, and how often a block was at hand ("hits") or not.
+
+    `peak` is the most that was in use at once, `cached` what is kept for the next tensors.
+    """
+    from . import memory
+
+    return memory.memory_stats()
+
+
+def empty_cache():
+    """Give the memory that is kept for the next tensors back to the system."""
+    from . import memory
+
+    memory.empty_cache()
 
 
 class Stream:

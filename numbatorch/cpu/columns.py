@@ -15,7 +15,7 @@ from ..layout import Layout
 from . import geometry
 from .compile import compile_kernel
 
-BLOCK = 256  # columns a unit: 2 KB of float64 totals; what cpu/intrinsics.py's local arrays hold
+BLOCK = 256  # columns a unit: 2 KB of float64 totals; what lowering/intrinsics.py's local arrays hold
 ROWS = 8  # rows a visit to the totals: best of 1..16 on 512x512 and 4096x4096, 2-core EPYC
 _TOTALS = {"row_sum": ("0", "{t} + {x}"), "row_prod": ("1", "{t} * {x}"), "row_max": ("-inf", "maximum({t}, {x})"),
            "row_min": ("inf", "minimum({t}, {x})")}

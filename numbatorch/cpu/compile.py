@@ -9,21 +9,21 @@ no cached object code fits. All compile options of the CPU are set here and in m
 import functools
 import json
 import os
-import re
 import sys
 import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
 
-from . import cache, entry, machine
+from ..lowering import cache
+from ..lowering.sources import helper_texts, write_source
+from . import entry, machine
 
 _kernels: dict[str, object] = {}
 _lock = threading.RLock()
 _counts = {"compiled": 0, "loaded": 0, "compiled_bytes": 0, "compile_seconds": 0.0}
 if hasattr(os, "register_at_fork"):  # taken before machine.lock, as everywhere
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
-_HELPER_NAME = re.compile(r"\b([A-Za-z_]\w*_(?:float32|float64|complex64|complex128))\b")
 
 
 def compile_kernel(name, source, signature, independent=False):
@@ -35,7 +35,7 @@ def compile_kernel(name, source, signature, independent=False):
     Raises RuntimeError, with Numba's message as its cause, when the source does not compile.
     """
     signature = _checked(signature)
-    key = cache.key(_versions(), "numba", name, source, signature, independent, *_helper_texts(source))
+    key = cache.key(_versions(), "numba", name, source, signature, independent, *helper_texts(source))
 
     def make():
         from . import frontend
@@ -109,48 +109,13 @@ def _object(key, make, exports):
     return code, needs
 
 
-def write_source(name, source, key):
-    """Put source into a readable file, for people and tracebacks; returns the name to compile it under."""
-    path = cache.write_source(f"{name}-{key[:16]}.py", source)
-    return str(path) if path else f"<kernel {name}>"
-
-
 @functools.cache
 def _versions():
     """What besides its source decides a kernel's code: versions, the CPU, and the text of this compiler."""
     here = Path(__file__).parent
-    own = ("compile", "contexts", "entry", "frontend", "intrinsics", "machine", "narrow")
-    texts = [(here / f"{name}.py").read_text() for name in own]
+    shared = ("contexts", "frontend", "intrinsics", "narrow")
+    paths = [here / f"{name}.py" for name in ("compile", "entry", "frontend", "machine")]
+    paths += [here.parent / "lowering" / f"{name}.py" for name in shared]
+    texts = [path.read_text() for path in paths]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]
     return cache.key(packages, sys.version_info[:2], sys.platform, machine.host(), *texts)
-
-
-def _helper_texts(source):
-    """A text for each function of expr/mathematics that a kernel source mentions, directly or through another."""
-    return [_helper_text(name) for name in sorted(set(_HELPER_NAME.findall(source)))]
-
-
-@functools.cache
-def _helper_text(name):
-    from ..expr import mathematics
-
-    function = mathematics.FUNCTIONS.get(name)
-    return f"{name} of the C library" if function is None else "\n".join(describe(function, {}).values())
-
-
-def describe(function, found):
-    """{name: text} of a function and of all it calls; the bytecode decides, not its comments or its place."""
-    if function.__name__ in found:
-        return found
-    code = function.__code__
-    found[function.__name__] = ""
-    values = []
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, type(function)) and not value.__module__.endswith(".primitives"):
-            describe(value, found)
-        elif isinstance(value, (int, float, complex)):
-            values.append((name, value))
-    parts = (code.co_varnames[: code.co_argcount], code.co_code.hex(), code.co_consts, code.co_names, values)
-    found[function.__name__] = f"{function.__name__} {parts!r}"
-    return found

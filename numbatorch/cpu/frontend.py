@@ -1,101 +1,14 @@
-"""Numba as a front end: Python source of a kernel to unoptimised LLVM IR text.
+"""Kernel source to the CPU's LLVM IR: what lowering/frontend.py gives, independent loops marked, as `void @name`."""
 
-Numba's own pipeline optimises and loads every function; only its type inference and lowering are used here, with a
-library class that collects modules instead. Helper functions are lowered the same way and linked in, to be inlined.
-"""
-
-import functools
-import linecache
 import re
-import types as python_types
 
-from numba.core import codegen, compiler, types
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import PassManager
-from numba.core.errors import NumbaError
-from numba.core.typed_passes import (
-    IRLegalization,
-    NativeLowering,
-    NoPythonBackend,
-    NopythonTypeInference,
-    PreLowerStripPhis,
-)
-from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
-
-from . import entry, intrinsics, machine
-from .contexts import contexts, declare
-
-
-class Library(codegen.CPUCodeLibrary):
-    """A code library that is never optimised nor loaded: `text` takes its IR with all that it links."""
-
-    def add_llvm_module(self, ll_module):
-        ll_module.data_layout = self._codegen._data_layout
-        self._final_module.link_in(ll_module)
-
-    def finalize(self):
-        for library in dict.fromkeys(self._linking_libraries):
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-        self._finalized = True
-
-
-class Pipeline(compiler.CompilerBase):
-    """Bytecode to LLVM without rewrites: kernels are loops over scalars, there is nothing for those to find."""
-
-    def define_pipelines(self):
-        passes = PassManager("kernel")
-        for step in (TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA, NopythonTypeInference,
-                     PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend):  # fmt: skip
-            passes.add_pass(step, step._name)
-        passes.finalize()
-        return [passes]
-
-
-@functools.cache
-def _flags():
-    flags = compiler.Flags()
-    flags.nrt = flags.enable_looplift = flags.enable_pyobject = False
-    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_rewrites = True
-    flags.error_model = "numpy"  # division branches otherwise
-    return flags
-
-
-def lower(function, arguments, result=None):
-    """Numba's compile result for a plain Python function and argument types."""
-    typing, target = contexts()
-    library = Library(target.codegen(), function.__qualname__)
-    return compiler.compile_extra(
-        typing, target, function, tuple(arguments), result, _flags(), {}, library=library, pipeline_class=Pipeline
-    )
-
-
-def numba_type(text):
-    """Numba's type for one entry of a signature."""
-    if text.endswith("*"):
-        return types.CPointer(getattr(types, entry.stored_type(text[:-1])))
-    return types.boolean if text == "bool" else getattr(types, text)
+from ..lowering import frontend
+from . import entry, machine
 
 
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
-    linecache.cache[path] = (len(source), None, source.splitlines(True), path)
-    namespace = intrinsics.namespace()
-    arguments = [*map(numba_type, signature), types.int64, types.int64]
-    with machine.lock, global_compiler_lock:
-        try:
-            exec(compile(source, path, "exec"), namespace)
-            function = namespace[name]
-            bind(function, set())
-            made = lower(function, arguments, types.void)
-        except (NumbaError, SyntaxError, KeyError, NotImplementedError, TypeError, AttributeError) as error:
-            detail = " ".join(str(error).split("\n\n")[0].split())
-            raise RuntimeError(f"kernel {name}({', '.join(signature)}) does not compile: {detail} ({path})") from error
-        made.library.finalize()
-        native = made.fndesc.llvm_func_name
-        for part in made.library._final_module.functions:
-            if not part.is_declaration and b"noinline" not in b" ".join(part.attributes):
-                part.add_function_attribute("alwaysinline")
-        text = str(made.library._final_module)
+    text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"))
     if independent:
         text = _mark_independent(text, native)
     return text + _wrapper(name, native, signature)
@@ -173,38 +86,3 @@ def _loop_heads(follows, first):
             stack.pop()
             on_path.discard(label)
     return edges
-
-
-# Functions that kernels call: those of expr/mathematics and those defined beside the kernel in its source.
-
-
-def bind(function, seen):
-    """Make the helper functions that a function mentions known to Numba, and those they mention."""
-    space = function.__globals__
-    for name in function.__code__.co_names:
-        if name not in space:
-            found = intrinsics.lookup(name)
-            if found is not None:
-                space[name] = found
-        value = space.get(name)
-        if isinstance(value, python_types.FunctionType) and value not in seen:
-            seen.add(value)
-            if not hasattr(value, "__numbatorch_template__"):
-                bind(value, seen)
-                _register(value)
-
-
-def _register(function):
-    signatures: dict[tuple, object] = {}  # type inference asks many times
-
-    def generic(template, arguments, named):
-        if named:
-            return None
-        arguments = tuple(types.unliteral(argument) for argument in arguments)
-        if arguments not in signatures:
-            made = lower(function, arguments)
-            contexts()[1].insert_user_function(function, made.fndesc, [made.library])
-            signatures[arguments] = made.signature
-        return signatures[arguments]
-
-    declare(function, generic)

@@ -7,16 +7,12 @@ import ctypes
 import ctypes.util
 import functools
 import itertools
-import os
 import sys
-import threading
 
 import llvmlite.binding as llvm
 
-lock = threading.RLock()  # LLVM's JIT and Numba's compiler are entered by one thread at a time
-if hasattr(os, "register_at_fork"):
-    # A process forks when no other thread is in there: the child would find the lock taken, and memory half changed.
-    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+from ..lowering.locking import lock
+
 _numbers = itertools.count()
 
 

@@ -130,7 +130,7 @@ def test_info_kernels_and_cache(capsys):
 
 def test_cache_warm_compiles_what_programs_need(capsys, tmp_path, monkeypatch):
     from numbatorch.cli import warming
-    from numbatorch.cpu import cache
+    from numbatorch.lowering import cache
 
     monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(warming, "OPS_PER_PROGRAM", 2)  # two programs, so that processes are started

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from numbatorch.cpu import cache, compile, threads
+from numbatorch.cpu import compile, threads
+from numbatorch.lowering import cache
 
 SOURCE = "def fill(r, start, stop):\n    for i in range(start, stop):\n        r[i] = {}\n"
 

@@ -80,7 +80,7 @@ def test_minimum_and_maximum_propagate_nan_where_minnum_and_maxnum_do_not():
 
 @pytest.mark.parametrize("hardware", [True, False])
 def test_half_conversions_agree_with_numpy_on_every_value(monkeypatch, hardware):
-    from numbatorch.cpu import narrow
+    from numbatorch.lowering import narrow
 
     name = "half"
     if not hardware:

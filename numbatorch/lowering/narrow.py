@@ -4,11 +4,13 @@ float16 by the CPU's own instruction where it has one; the others by integer ari
 two float16 in a uint32. What float8 does beyond its range is PyTorch's choice (dtypes.FLOAT8).
 """
 
+import functools
+
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import types
 
 from ..dtypes import FLOAT8
-from . import machine
 from .contexts import intrinsic
 
 _I8, _I16, _I32, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.FloatType()
@@ -38,9 +40,11 @@ def float_to_half(context, value):
     return types.uint16(types.float32), generate
 
 
+@functools.cache
 def _converts_half():
     """Whether the CPU converts float16; where not, LLVM would call a function that need not exist."""
-    return machine.has_feature("f16c") or not machine.is_x86()
+    is_x86 = llvm.get_default_triple().startswith(("x86_64", "i686", "i386"))
+    return not is_x86 or llvm.get_host_cpu_features().get("f16c", False)
 
 
 def _half_to_float(builder, bits):
