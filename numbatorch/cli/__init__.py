@@ -4,13 +4,14 @@ import argparse
 import os
 import sys
 
-from . import cache, doctor, info, kernels, mnist, ops, run
+from . import bench, cache, doctor, info, kernels, mnist, ops, run
 
 COMMANDS = {  # in the order of the help: try it, use it, look inside
     "mnist": mnist,
     "run": run,
     "doctor": doctor,
     "ops": ops,
+    "bench": bench,
     "info": info,
     "kernels": kernels,
     "cache": cache,
