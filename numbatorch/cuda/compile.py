@@ -1,0 +1,114 @@
+"""Kernel source to PTX: the seam between what is written in Python and what the driver loads.
+
+A kernel is Python source `def name(p0, p1, ...):` that one thread runs; intrinsics.py and lowering/intrinsics.py have
+the names that it may use. `compile_kernel` gives a `Kernel`, whose `ptx(architecture)` is made when first asked for and
+kept in the cache on disk; Numba is imported only where the cache has none. All compile options of the GPU are set here
+and in target.py.
+"""
+
+import functools
+import os
+import sys
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from ..expr.write import storage
+from ..lowering import cache
+from ..lowering.sources import helper_texts, write_source
+
+BLOCK = 256  # threads a block; see target.py
+_LLVM = {"bool": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
+         "uint8": "i8", "uint16": "i16", "uint32": "i32", "uint64": "i64", "float32": "float", "float64": "double"}
+_kernels: dict[tuple, "Kernel"] = {}
+_lock = threading.RLock()
+_counts = {"compiled": 0, "loaded": 0, "compile_seconds": 0.0}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+class Kernel:
+    """A kernel's source and signature, and its PTX for each architecture that was asked for."""
+
+    __slots__ = ("name", "source", "signature", "block", "_texts")
+
+    def __init__(self, name, source, signature, block):
+        self.name, self.source, self.signature, self.block = name, source, signature, block
+        self._texts: dict[str, str] = {}
+
+    def __repr__(self):
+        return f"<cuda kernel {self.name}({', '.join(self.signature)})>"
+
+    def ptx(self, architecture="sm_80"):
+        """The PTX text for an architecture ("sm_80", "sm_90a").
+
+        RuntimeError, with Numba's message as its cause, when the source does not compile.
+        """
+        found = self._texts.get(architecture)
+        if found is None:
+            with _lock:
+                found = self._texts[architecture] = _text(self, architecture)
+        return found
+
+
+def compile_kernel(name, source, signature, block=BLOCK):
+    """The Kernel of a source. signature: types of its parameters ("float32*", "int64", ...).
+
+    ValueError for a type that kernels cannot take.
+    """
+    signature = tuple(signature)
+    key = (name, source, signature, block)
+    found = _kernels.get(key)
+    if found is None:
+        for text in signature:
+            llvm_type(text)
+        if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
+            print(f"# cuda kernel {name}({', '.join(signature)})\n{source.rstrip()}\n", file=sys.stderr)
+        found = _kernels.setdefault(key, Kernel(name, source, signature, block))
+    return found
+
+
+def llvm_type(text):
+    """LLVM type of one entry of a signature."""
+    plain = storage(text[:-1]) if text.endswith("*") else text
+    if plain not in _LLVM and not (text.endswith("*") and plain in ("complex64", "complex128")):
+        raise ValueError(f"kernel signature: unknown type {text!r}, known: {', '.join(_LLVM)} and pointers")
+    return "ptr" if text.endswith("*") else _LLVM[text]
+
+
+def statistics():
+    """What this process did: {"compiled", "loaded" from the cache, "compile_seconds" of the CPU}."""
+    return dict(_counts)
+
+
+def _text(kernel, architecture):
+    key = cache.key(_versions(), "ptx", architecture, kernel.name, kernel.source, kernel.signature, kernel.block,
+                    *helper_texts(kernel.source))
+    stored = cache.read(key)
+    if stored is not None:
+        _counts["loaded"] += 1
+        return stored.decode()
+    from ..lowering import frontend
+    from . import target
+    from .intrinsics import NAMES
+
+    start = time.thread_time()
+    path = write_source(kernel.name, kernel.source, key)
+    text, native = frontend.module_text(kernel.name, kernel.source, path, kernel.signature, names=NAMES)
+    found = target.ptx(text, native, kernel.name, [llvm_type(t) for t in kernel.signature], architecture, kernel.block)
+    cache.write(key, found.encode())
+    write_source(kernel.name, found, key, "ptx")
+    _counts["compiled"] += 1
+    _counts["compile_seconds"] += time.thread_time() - start
+    return found
+
+
+@functools.cache
+def _versions():
+    """What besides its source decides a kernel's PTX: versions, and the text of this compiler."""
+    here = Path(__file__).parent
+    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "target")]
+    paths += [here.parent / "lowering" / f"{name}.py" for name in ("contexts", "frontend", "intrinsics", "narrow")]
+    packages = [(package, version(package)) for package in ("numba", "llvmlite")]
+    return cache.key(packages, sys.version_info[:2], *(path.read_text() for path in paths))

@@ -1,0 +1,117 @@
+"""The names that kernels of the GPU may use besides those of lowering/intrinsics.py: where a thread is, what it shares.
+
+`grid()` is a thread's number among all of a launch; `block_index()`, `thread_index()` and `block_size()` are its parts.
+Threads of a block meet at `barrier()` and exchange values through `shared_<type>()`, one array of SHARED elements for
+each type, or, within a warp, through `shuffle_down` and `shuffle_up`.
+"""
+
+from llvmlite import ir
+from numba.core import types
+
+from ..lowering.contexts import intrinsic
+
+SHARED = 1024  # elements of a shared array: one for each thread of the largest block
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_SPECIAL = {"thread_index": "tid.x", "block_index": "ctaid.x", "block_index_y": "ctaid.y", "block_size": "ntid.x"}
+
+
+def _register(builder, name):
+    function = builder.module.declare_intrinsic(f"llvm.nvvm.read.ptx.sreg.{name}", [], ir.FunctionType(_I32, []))
+    return builder.call(function, [])
+
+
+def _special(name):
+    """A function of kernels that reads a special register, as an int64."""
+
+    @intrinsic
+    def read(context):
+        def generate(context, builder, signature, arguments):
+            return builder.zext(_register(builder, name), _I64)
+
+        return types.int64(), generate
+
+    return read
+
+
+@intrinsic
+def grid(context):
+    """The number of this thread among all of the launch, as an int64."""
+
+    def generate(context, builder, signature, arguments):
+        block, size, thread = (builder.zext(_register(builder, _SPECIAL[name]), _I64)
+                               for name in ("block_index", "block_size", "thread_index"))
+        return builder.add(builder.mul(block, size), thread)
+
+    return types.int64(), generate
+
+
+@intrinsic
+def barrier(context):
+    """Wait until every thread of the block is here, and see what they stored before."""
+
+    def generate(context, builder, signature, arguments):
+        function = builder.module.declare_intrinsic("llvm.nvvm.barrier0", [], ir.FunctionType(ir.VoidType(), []))
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+def _shared(element):
+    """A function that gives a kernel the block's array of SHARED elements of a type."""
+
+    @intrinsic
+    def shared(context):
+        def generate(context, builder, signature, arguments):
+            kind = ir.ArrayType(context.get_value_type(element), SHARED)
+            name = f"shared_{element}"
+            found = builder.module.globals.get(name)
+            if found is None:
+                found = ir.GlobalVariable(builder.module, kind, name, addrspace=3)
+                found.initializer = ir.Constant(kind, ir.Undefined)
+                found.linkage = "linkonce_odr"  # one array, however many functions are linked that name it
+                found.align = 16
+            return builder.addrspacecast(found, context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(), generate
+
+    return shared
+
+
+def _shuffle(mode):
+    """A function that gives a thread the value of the one `distance` further on in its warp, or its own at the end."""
+    clamp = {"down": 31, "up": 0, "bfly": 31}[mode]
+
+    @intrinsic
+    def shuffle(context, value, distance):
+        value = types.unliteral(value)
+        if value not in (types.float32, types.float64, types.int32, types.int64):
+            return None
+
+        def generate(context, builder, signature, arguments):
+            function = builder.module.declare_intrinsic(
+                f"llvm.nvvm.shfl.sync.{mode}.i32", [], ir.FunctionType(_I32, [_I32] * 4))
+
+            def exchange(part):
+                return builder.call(function, [_I32(-1), part, distance, _I32(clamp)])
+
+            given, distance = arguments
+            distance = builder.trunc(distance, _I32)
+            if value.bitwidth == 32:
+                return builder.bitcast(exchange(builder.bitcast(given, _I32)), given.type)
+            bits = builder.bitcast(given, _I64)
+            low, high = builder.trunc(bits, _I32), builder.trunc(builder.lshr(bits, _I64(32)), _I32)
+            low, high = (builder.zext(exchange(part), _I64) for part in (low, high))
+            return builder.bitcast(builder.or_(low, builder.shl(high, _I64(32))), given.type)
+
+        return value(value, types.int64), generate
+
+    return shuffle
+
+
+NAMES = {
+    **{name: _special(register) for name, register in _SPECIAL.items()},
+    "grid": grid, "barrier": barrier, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
+    **{f"shared_{name}": _shared(getattr(types, name)) for name in (
+        "uint8", "int32", "int64", "uint32", "uint64", "float32", "float64", "complex64", "complex128")},
+}  # fmt: skip
