@@ -238,6 +238,10 @@ def _recording(needs, wanted, operands, results):
 
 def miss(op, inplace, plans, values):
     """Make the plan of a call that has none yet; or, after converting arguments, do the call itself."""
+    if state.traced is not None:
+        found = state.traced(op, inplace, values)
+        if found is not NotImplemented:
+            return found
     if state.active:
         found = answer(op, inplace, values)
         if found is not NotImplemented:

@@ -20,6 +20,7 @@ class _State:
     """`active` once any tensor is not plain or any mode is on; then composite and eager ops ask `answer`."""
 
     active = False
+    traced: Any = None  # what a capture does with calls that have numbers which it follows (compiler/traced.py)
 
 
 state = _State()
