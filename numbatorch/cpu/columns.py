@@ -5,6 +5,7 @@ row by row misses the cache at every step. Here a unit is a block of columns who
 and are read and written once for several rows.
 """
 
+import functools
 import math
 
 from ..expr import write
@@ -18,11 +19,11 @@ from .compile import compile_kernel
 BLOCK = 256  # columns a unit: 2 KB of float64 totals; what lowering/intrinsics.py's local arrays hold
 ROWS = 8  # rows a visit to the totals: best of 1..16 on 512x512 and 4096x4096, 2-core EPYC
 _TOTALS = {"row_sum": ("0", "{t} + {x}"), "row_prod": ("1", "{t} * {x}"), "row_max": ("-inf", "maximum({t}, {x})"),
-           "row_min": ("inf", "minimum({t}, {x})")}
+           "row_min": ("inf", "minimum({t}, {x})"), "row_first": ("length", "min({t}, {at} if {x} else length)")}
 
 
 def when(request, outer_shape, inner_shape, rows):
-    """Whether this template applies: one operand, adjacent columns, row functions that do not depend on each other."""
+    """Whether this template applies: one operand, adjacent columns, results that are one value a row."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
     if len(tensors) != 1 or not all(request.is_row) or request.compute not in ("float32", "float64"):
         return False
@@ -35,10 +36,21 @@ def when(request, outer_shape, inner_shape, rows):
     functions = [n for n in nodes if n.op in ROW]
     if not functions or any(n.op not in _TOTALS for n in functions) or any(n is row_index for n in nodes):
         return False
-    # Elements may reach the result only through a row function, and no row function feeds another.
+    # Elements may reach the result only through a row function.
     ranks = rank_of(*request.roots, row_args=[o.name for o in request.operands if o not in tensors])
-    below = [m for n in functions for m in order(n.args[0])]
-    return not any(m.op in ROW for m in below) and all(ranks[id(r)] for r in request.roots)
+    return all(ranks[id(r)] for r in request.roots)
+
+
+def _levels(functions):
+    """The row functions in passes: those of a pass use totals of earlier ones only."""
+    level: dict[int, int] = {}
+    for n in functions:  # operands stand before what uses them
+        level[id(n)] = 1 + max((level[id(m)] for m in order(n.args[0]) if m.op in ROW), default=-1)
+    return [[n for n in functions if level[id(n)] == k] for k in range(max(level.values()) + 1)]
+
+
+def _total_type(n, compute):
+    return {"row_sum": "float64", "row_prod": "float64", "row_first": "int64"}.get(n.op, compute)
 
 
 def plan(request, outer_shape, inner_shape, rows):
@@ -72,7 +84,8 @@ def text(request, outer):
             bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
             keep.append(arg(o.name))
     functions = [n for n in order(*request.roots) if n.op in ROW]
-    wide = {id(n): "float64" if n.op in ("row_sum", "row_prod") else request.compute for n in functions}
+    number = {id(n): k for k, n in enumerate(functions)}
+    wide = {id(n): _total_type(n, request.compute) for n in functions}
     lines += [f"{pad}totals{k} = local_{wide[id(n)]}()" for k, n in enumerate(functions)]
     lines += [f"{pad}for unit in range(start, stop):", f"{pad * 2}first = (unit % blocks) * {BLOCK}",
               f"{pad * 2}row = unit // blocks", f"{pad * 2}width = min(columns - first, {BLOCK})"]
@@ -81,14 +94,29 @@ def text(request, outer):
     for k, n in enumerate(functions):
         lines.append(f"{pad * 3}totals{k}[c] = {wide[id(n)]}({_TOTALS[n.op][0]})")
     start = f"at_{operand.name} + first + j * step"
-    lines += [f"{pad * 2}for block in range(length // {ROWS}):", f"{pad * 3}j = block * {ROWS}",
-              f"{pad * 3}place0 = {start}", *(f"{pad * 3}place{r} = place{r - 1} + step" for r in range(1, ROWS)),
-              *_visit(request, operand, functions, wide, bound, ROWS, pad),
-              f"{pad * 2}for j in range(length // {ROWS} * {ROWS}, length):", f"{pad * 3}place0 = {start}",
-              *_visit(request, operand, functions, wide, bound, 1, pad), f"{pad * 2}for c in range(width):"]
-    for k, n in enumerate(functions):
-        lines.append(f"{pad * 3}total{k} = {write.convert(f'totals{k}[c]', wide[id(n)], request.compute)}")
-        bound[id(n)] = (f"total{k}", request.compute)
+
+    def values(pad, among):
+        """Lines that bring totals into variables; they are bound."""
+        found = []
+        for n in among:
+            k, result = number[id(n)], "int64" if n.op == "row_first" else request.compute
+            found.append(f"{pad}total{k} = {write.convert(f'totals{k}[c]', wide[id(n)], result)}")
+            bound[id(n)] = (f"total{k}", result)
+        return found
+
+    done: list = []
+    for level in _levels(functions):
+        below = {id(m) for n in level for m in order(n.args[0])}
+        given = values(pad * 4, [n for n in done if id(n) in below])
+        visit = functools.partial(_visit, request, operand, [(n, f"{number[id(n)]}", wide[id(n)]) for n in level],
+                                  bound, given=given, pad=pad)
+        lines += [f"{pad * 2}for block in range(length // {ROWS}):", f"{pad * 3}j = block * {ROWS}",
+                  f"{pad * 3}place0 = {start}", *(f"{pad * 3}place{r} = place{r - 1} + step" for r in range(1, ROWS)),
+                  *visit(ROWS),
+                  f"{pad * 2}for j in range(length // {ROWS} * {ROWS}, length):", f"{pad * 3}place0 = {start}",
+                  *visit(1)]
+        done += level
+    lines += [f"{pad * 2}for c in range(width):", *values(pad * 3, functions)]
     after = write.Writer(request.compute, bound, pad * 3, "r")
     stores = []
     for root, out, o in zip(request.roots, outputs, request.outputs, strict=True):
@@ -103,19 +131,19 @@ def text(request, outer):
     return "\n".join(lines) + "\n", name, (*signature, "int64*")
 
 
-def _visit(request, operand, functions, wide, bound, rows, pad):
-    """A loop over the columns that adds some rows to the totals, one after the other."""
-    lines = [f"{pad * 3}for c in range(width):"]
-    lines += [f"{pad * 4}sum{k} = totals{k}[c]" for k in range(len(functions))]
+def _visit(request, operand, level, bound, rows, given, pad):
+    """A loop over the columns that adds some rows to the totals, one after the other; `given`: totals it uses."""
+    lines = [f"{pad * 3}for c in range(width):", *given]
+    lines += [f"{pad * 4}sum{k} = totals{k}[c]" for _, k, _ in level]
     name = operand.name
     for r in range(rows):
         element = write.load(f"{name}[place{r} + c]", operand.layout.dtype.name, operand.dtype)
         lines.append(f"{pad * 4}{name}_ = {element}")
         inside = write.Writer(request.compute, {**bound, id(arg(name)): (f"{name}_", operand.dtype)}, pad * 4, "e")
         adds = []
-        for k, n in enumerate(functions):
+        for n, k, wide in level:
             value, type_ = inside.typed(n.args[0])
-            value = write.convert(value, type_, wide[id(n)])
-            adds.append(f"{pad * 4}sum{k} = {_TOTALS[n.op][1].format(t=f'sum{k}', x=value)}")
+            value = write.convert(value, type_, "bool" if n.op == "row_first" else wide)
+            adds.append(f"{pad * 4}sum{k} = {_TOTALS[n.op][1].format(t=f'sum{k}', x=value, at=f'j + {r}')}")
         lines += [*inside.lines, *adds]
-    return lines + [f"{pad * 4}totals{k}[c] = sum{k}" for k in range(len(functions))]
+    return lines + [f"{pad * 4}totals{k}[c] = sum{k}" for _, k, _ in level]

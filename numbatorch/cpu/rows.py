@@ -55,7 +55,7 @@ def _walk(request):
     lead = next((r for r, _ in zip(rows, tensors, strict=False) if any(r[d] for d in request.dims)), rows[-1])
     outer.sort(key=lambda d: (-abs(rows[-1][d]), d))
     inner = sorted(request.dims, key=lambda d: (-abs(lead[d]), d))
-    if any(e.op in ("row_argmax", "row_argmin") or e is row_index for e in order(*request.roots)):
+    if any(e.op == "row_first" or e is row_index for e in order(*request.roots)):
         inner = sorted(request.dims)  # positions count in logical order
     outer_shape, outer_rows = coalesce([request.shape[d] for d in outer], [[r[d] for d in outer] for r in rows])
     inner_shape, inner_rows = coalesce([request.shape[d] for d in inner], [[r[d] for d in inner] for r in rows])
@@ -318,31 +318,25 @@ def _row_function(op, total, text, type_, pad, index):
         start, sign = ("uint8(0)", "|") if op == "row_any" else ("uint8(1)", "&")
         return ([f"{total} = {start}"], [f"{pad}{total} = uint8({total} {sign} uint8({value}))"],
                 [f"{total}_ = {total} != 0"], (f"{total}_", "bool"))
-    largest = op in ("row_max", "row_argmax")
+    if op == "row_first":
+        found = f"{index} if {write.convert(text, type_, 'bool')} else length"
+        return ([f"{total} = length"], [f"{pad}{total}i = {found}", f"{pad}{total} = min({total}, {total}i)"], [],
+                (total, "int64"))
+    largest = op == "row_max"
     if type_.startswith("float"):
         start = write.literal(-math.inf if largest else math.inf, type_)
     elif type_ == "bool":
         text, type_ = f"uint8({text})", "uint8"
         start = write.literal(0 if largest else 1, "uint8")
-        if op in ("row_max", "row_min"):
-            compare = ">" if largest else "<"
-            step = [f"{pad}{total}v = {text}", f"{pad}{total} = {total}v if {total}v {compare} {total} else {total}"]
-            return [f"{total} = {start}"], step, [f"{total}_ = {total} != 0"], (f"{total}_", "bool")
+        step = [f"{pad}{total}v = {text}",
+                f"{pad}{total} = {total}v if {total}v {'>' if largest else '<'} {total} else {total}"]
+        return [f"{total} = {start}"], step, [f"{total}_ = {total} != 0"], (f"{total}_", "bool")
     else:
         import numpy as np
         info = np.iinfo(type_)
         start = write.literal(info.min if largest else info.max, type_)
-    compare = ">" if largest else "<"
-    if op in ("row_max", "row_min"):
-        if type_.startswith("float"):
-            step = [f"{pad}{total} = {'maximum' if largest else 'minimum'}({total}, {text})"]
-        else:
-            step = [f"{pad}{total} = {text} if {text} {compare} {total} else {total}"]
-        return [f"{total} = {start}"], step, [], (total, type_)
-    head = [f"{total} = {start}", f"{total}_at = int64(-1)"]
-    better = f"({total}v {compare} {total}) or ({total}_at < 0)"
     if type_.startswith("float"):
-        better += f" or ({total}v != {total}v and {total} == {total})"
-    step = [f"{pad}{total}v = {text}", f"{pad}if {better}:", f"{pad}    {total} = {total}v",
-            f"{pad}    {total}_at = {index}"]
-    return head, step, [], (f"{total}_at", "int64")
+        step = [f"{pad}{total} = {'maximum' if largest else 'minimum'}({total}, {text})"]
+    else:
+        step = [f"{pad}{total} = {text} if {text} {'>' if largest else '<'} {total} else {total}"]
+    return [f"{total} = {start}"], step, [], (total, type_)

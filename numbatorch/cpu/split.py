@@ -27,7 +27,7 @@ def when(request, outer_shape, inner_shape, classes):
         return False
     nodes = order(*request.roots)
     functions = [n for n in nodes if n.op in ROW]
-    if any(n.op in ("row_argmax", "row_argmin") or n is row_index for n in nodes):
+    if any(n.op == "row_first" or n is row_index for n in nodes):
         return False
     return bool(functions) and not any(m.op in ROW for n in functions for m in order(n.args[0]))
 

@@ -156,9 +156,25 @@ row_min = row("row_min", 1, lambda g, y, a: (_share(g, y, a),))
 row_prod = row("row_prod", 1, lambda g, y, a: (g * conj(y / a),), result="sum")
 row_any = row("row_any", 1, result="bool")
 row_all = row("row_all", 1, result="bool")
-row_argmax = row("row_argmax", 1, result="int64")
-row_argmin = row("row_argmin", 1, result="int64")
-ROW = ("row_sum", "row_max", "row_min", "row_prod", "row_any", "row_all", "row_argmax", "row_argmin")
+row_first = row("row_first", 1, result="int64")  # position of the first element that is true; row_length if none is
+ROW = ("row_sum", "row_max", "row_min", "row_prod", "row_any", "row_all", "row_first")
+
+
+def row_argmax(value):
+    """Position of the first largest element of a row; a NaN is larger than all else.
+
+    Two passes without a branch, which become vector code: the extreme first, then where it stands.
+    """
+    return _position(value, row_max(value))
+
+
+def row_argmin(value):
+    """Position of the first smallest element of a row; a NaN is smaller than all else."""
+    return _position(value, row_min(value))
+
+
+def _position(value, extreme):
+    return row_first(eq(value, extreme) | isnan(value))  # where there is a NaN, the extreme is one
 
 
 def _share(g, y, a):

@@ -67,10 +67,10 @@ def _value(node, args, values, axes):
         return np.arange(math.prod(sizes)).reshape([n if d in axes else 1 for d, n in enumerate(shape)])
     if op.startswith("row_"):
         (a,) = args
-        if op in ("row_argmax", "row_argmin"):
+        if op == "row_first":
             last = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
             flat = last.reshape([*last.shape[:last.ndim - len(axes)], -1])
-            return np.expand_dims(getattr(flat, op[4:])(-1), axes)
+            return np.expand_dims(np.where(flat.any(-1), flat.argmax(-1), flat.shape[-1]), axes)
         name = {"row_sum": "sum", "row_prod": "prod", "row_max": "max", "row_min": "min", "row_any": "any",
                 "row_all": "all"}[op]
         return getattr(np.asarray(a), name)(axis=tuple(axes), keepdims=True)

@@ -142,12 +142,13 @@ def _local(element):
     return local
 
 
-local_float32, local_float64 = _local(types.float32), _local(types.float64)
+local_float32, local_float64, local_int64 = (_local(t) for t in (types.float32, types.float64, types.int64))
 
 PRIMITIVES = {
     name: globals()[name]
     for name in ("fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign", "minimum", "maximum", "minnum",
-                 "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "as_int32", "as_float32",
+                 "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "local_int64",
+                 "as_int32", "as_float32",
                  "as_int64", "as_float64")
 } | CONVERSIONS  # fmt: skip
 _NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES},

@@ -91,3 +91,23 @@ def test_few_long_rows(shape, dims, dtype):
         for result in (results[0], op(turned)):
             assert np.allclose(result.to(wide).numpy(), numpy[name](exact, axis=dims), rtol=1e-2 if dtype ==
                                "bfloat16" else 1e-6), name
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (17, 40), (300, 513), (2, 9, 33), (3, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_positions_of_extremes(shape, dtype, threads):
+    """Along every dimension, by rows and by columns: the first of equal ones; a NaN is the extreme."""
+    draw = np.random.default_rng(3)
+    values = (draw.standard_normal(shape) * 3).round(1).astype(dtype)
+    if dtype != "int32":
+        values[draw.random(shape) < 0.02] = np.nan
+    x = nt.from_numpy(values)
+    for dim in range(len(shape)):
+        for name in ("max", "min"):
+            found, at = getattr(x, name)(dim)
+            np.testing.assert_array_equal(found.numpy(), getattr(values, name)(dim))
+            np.testing.assert_array_equal(at.numpy(), getattr(values, f"arg{name}")(dim))
+            np.testing.assert_array_equal(getattr(x, f"arg{name}")(dim).numpy(), getattr(values, f"arg{name}")(dim))
+    assert x.argmax().item() == values.argmax()
+    if dtype != "int32":
+        np.testing.assert_allclose(x.nan_to_num().var(0, correction=0).numpy(), np.nan_to_num(values).var(0), 1e-4)
