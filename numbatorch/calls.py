@@ -13,14 +13,13 @@ import numpy as np
 
 from . import dtypes, plan as planning
 from .arguments import absent, by_name, check_fits, number_kind, proper_names, refuse, renamed, required, static
+from .autograd.eager import record_eager
 from .autograd.modes import mode
-from .autograd.node import attach, edge, new_node
-from .autograd.rules import TensorRule
 from .interception import answer, call as call_with, state
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
-from .recording import Layouts, check_inplace, check_overlap, inplace_by_copy, new_rule, record, record_inplace
+from .recording import check_inplace, check_overlap, inplace_by_copy, new_rule, record, record_inplace
 from .results import deliver, result_type
 from .storage import Storage
 
@@ -451,7 +450,7 @@ def _eager(op):
             given = [values[n] for n in operands]
             flat = [t for v in given for t in (v if isinstance(v, (list, tuple)) else (v,))]
             if any(isinstance(t, Tensor) and t._needs_grad for t in flat):
-                _record_eager(op, values, given, result)
+                record_eager(op, values, given, result)
         if op.outputs[0] != "result" and type(result) is tuple:
             result = result_type(op)(*result)
         return result if out is None else deliver(op, result, out, values.values())
@@ -477,56 +476,8 @@ def replayed(op, values, results):
         if mode.enabled and op.differentiable and op.grads and any(
                 isinstance(t, Tensor) and t._needs_grad for t in flat):
             names = [p.name for p in op.parameters]
-            _record_eager(op, dict(zip(names, values, strict=True)), given, results)
+            record_eager(op, dict(zip(names, values, strict=True)), given, results)
     return results
-
-
-def _record_eager(op, values, given, result):
-    """The node of an op with a tensor-level rule; list operands have one edge an item."""
-    wanted = tuple(any(isinstance(t, Tensor) and t._needs_grad for t in (v if isinstance(v, (list, tuple)) else (v,)))
-                   for v in given)
-    statics = {p.name: values[p.name] for p in op.parameters if p.role != "operand"}
-    for p, v in zip(op.operands, given, strict=True):
-        if isinstance(v, Tensor):
-            statics[f"{p.name}_layout"] = v._layout
-        if isinstance(v, (list, tuple)):
-            statics[p.name] = v
-    rule = _EagerRule(op, statics, wanted, [len(v) if isinstance(v, (list, tuple)) else None for v in given])
-    if not rule.positions:
-        return
-    edges = []
-    for k, v in enumerate(given):
-        if isinstance(v, (list, tuple)):
-            edges += [edge(t) if k in rule.positions and isinstance(t, Tensor) else None for t in v]
-        else:
-            edges.append(edge(v) if k in rule.positions else None)
-    results = result if isinstance(result, tuple) else (result,)
-    saved = rule.save(given, results)
-    node = new_node(rule, Layouts(tuple(r._layout for r in results)), edges, saved, len(results))
-    for k, r in enumerate(results):
-        if r._layout.dtype.category >= 2:
-            attach(r, node, k)
-
-
-class _EagerRule(TensorRule):
-    """A TensorRule whose operands may be lists of tensors."""
-
-    def __init__(self, op, statics, wanted, lengths):
-        super().__init__(op, statics, wanted)
-        self.lengths = lengths
-        listed = {p.name for p, n in zip(op.operands, lengths, strict=True) if n is not None}
-        kept = [(n, k) for n, k in zip(self.reads, self.keep, strict=True) if n not in listed]
-        self.reads, self.keep = [n for n, _ in kept], [k for _, k in kept]
-
-    def general_run(self, node, grads):
-        out = super().general_run(node, grads)
-        flat = []
-        for value, n in zip(out, self.lengths, strict=True):
-            if n is None:
-                flat.append(value)
-            else:
-                flat += [None] * n if value is None else list(value)
-        return flat
 
 
 __all__ = ["OPS", "Layout", "write_call"]

@@ -40,7 +40,9 @@ def make_rule(plan, wanted):
         return None
     rule.record = written.recorder(rule, plan, wanted)
     if isinstance(rule, TensorRule):
-        rule.run = written.tensor_step(rule, plan.op, rule.statics) or rule.general_run
+        step = written.tensor_step(rule, plan.op, rule.statics)
+        if step is not None:
+            rule.run = step
     return rule
 
 
@@ -395,14 +397,20 @@ class TensorRule:
         self.keep = [("result", op.outputs.index(n)) if n in op.outputs else ("arg", operands.index(n))
                      for n in self.reads]
         self.positions = [r[0] for r in self.rules]
-        self.run = self.general_run
+
+    def run(self, node, grads):
+        """What the engine calls; not an attribute of the rule, which would keep a rule made for one call in a cycle."""
+        return self.general_run(node, grads)
 
     def save(self, args, results):
         return tuple(results[i].detach() if source == "result" else args[i] for source, i in self.keep)
 
     def general_run(self, node, grads):
         """Gradients of the operands from those of the results."""
-        saved = node.unpack()
+        return self.gradients(node, grads, node.unpack())
+
+    def gradients(self, node, grads, saved):
+        """The same from what `node` saved, in the order of `reads`."""
         env = dict(self.statics)
         for name, value, (source, index) in zip(self.reads, saved, self.keep, strict=True):
             env[name] = linked(value, node, index) if source == "result" and mode.enabled else value

@@ -260,7 +260,7 @@ def declare(kind, function, *, grad=None, namespaces="", name=None, aliases=(), 
     for operand, rule in grads.items():
         known = {"grad", "result", *(p.name for p in parameters), *options.get("outputs", ())}
         known |= {f"grad_{o}" for o in options.get("outputs", ())} | {"grads"}
-        known |= {f"{o}_layout" for o in operand_names}
+        known |= {f"{o}_{what}" for o in operand_names for what in ("layout", "layouts", "wanted")}
         for n in inspect.signature(rule).parameters:
             if n not in known:
                 raise TypeError(f"{op_name} ({where}): the gradient of {operand} reads {n}, which the op does not have")

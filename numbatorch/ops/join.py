@@ -55,15 +55,15 @@ def _in_dtype(grad, own):
     return (grad.real if grad._layout.dtype.is_complex and not own.is_complex else grad).to(own)
 
 
-def _parts_of(grad, tensors, dim):
+def _parts_of(grad, tensors_layouts, dim):
     parts, start = [], 0
-    for t in tensors:
-        if t._layout.shape == _NOTHING:
-            parts.append(t.new_zeros(_NOTHING))
+    for own in tensors_layouts:
+        if own.shape == _NOTHING:
+            parts.append(grad.new_zeros(_NOTHING, dtype=own.dtype))
             continue
-        n = t._layout.shape[dim]
+        n = own.shape[dim]
         part = narrow_.call(grad, dim, start, n)
-        parts.append(_in_dtype(part, t._layout.dtype))
+        parts.append(_in_dtype(part, own.dtype))
         start += n
     return parts
 
@@ -178,8 +178,8 @@ def stack(tensors, dim=0):
     return stacked.call(given, dim)
 
 
-@foreign(name="_stack", method=False, eager=True, grad=lambda grad, tensors, dim: [
-    _in_dtype(g, t._layout.dtype) for g, t in zip(grad.unbind(dim), tensors, strict=True)])
+@foreign(name="_stack", method=False, eager=True, grad=lambda grad, tensors_layouts, dim: [
+    _in_dtype(g, own.dtype) for g, own in zip(grad.unbind(dim), tensors_layouts, strict=True)])
 def stacked(tensors, dim: int):
     """Tensors of one shape along a new dimension, as one recorded step."""
     return joined.call([t.unsqueeze(dim) for t in tensors], dim)

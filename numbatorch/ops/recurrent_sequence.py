@@ -93,13 +93,13 @@ def _chosen(x, rows):
 
 # ------------------------------------------------------------------ a layer
 
-def _gradients(grads, tensors, data, hidden, w_ih, w_hh, memory, b_ih, b_hh, result2, result3, result4, kind, sizes,
-               reverse):
+def _gradients(grads, tensors_wanted, data, hidden, w_ih, w_hh, memory, b_ih, b_hh, result2, result3, result4, kind,
+               sizes, reverse):
     """Gradients of `tensors`: those of the sums of the gates from the kernel, the others as products with them."""
     from ..autograd.modes import mode
     if mode.enabled:
         return _recorded_gradients(grads, (data, hidden, w_ih, w_hh, memory, b_ih, b_hh), kind, sizes, reverse)
-    wanted = [t is not None and t._needs_grad for t in tensors]
+    wanted = tensors_wanted
     gates, states, beside = result2, result3, result4
     rows, n = data.shape[0], hidden.shape[0]
     grad = data.new_zeros((rows, hidden.shape[1])) if grads[0] is None else grads[0].contiguous()
@@ -107,7 +107,7 @@ def _gradients(grads, tensors, data, hidden, w_ih, w_hh, memory, b_ih, b_hh, res
     ups, direct, downs = backward.call(grad, gates, states, w_hh.contiguous(),
                                        None if kind.startswith("rnn") else beside, grad_memory, kind, sizes, reverse)
     downs = downs if kind == "gru" else ups
-    out = [None] * len(tensors)
+    out = [None] * len(wanted)
     if wanted[0]:
         out[0] = mm.call(ups, w_ih)
     if wanted[1]:
