@@ -3,62 +3,123 @@
 from ..expr.kinds import Launch
 from ..expr.tree import arg
 from ..layout import Layout
+from . import operands
 
 _FAST = ("float32", "float64")
+_PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 def plan(request):
-    """A Launch for a nest that is a (batched) matrix product of float32 or float64, else None."""
+    """A Launch for a nest that is a (batched) matrix product of floating or complex numbers, else None."""
     roles = _product(request)
     if roles is None:
         return None
-    from .gemm import gemm
-    left, right, bias, batch, m, n, k = roles
-    a, b = request.arrays[left.args[0]], request.arrays[right.args[0]]
-    sizes = request.extents
+    return _Product(request, *roles).launch()
 
-    def stride(load, layout_, index):
-        for d, i in enumerate(load.args[1:]):
-            if i.op == "arg" and i.args[0] == index:
-                return layout_.strides[d] if layout_.shape[d] != 1 else 0
-        return 0
 
-    def matrix(load, layout_, row, column):
-        """(transposed, leading dimension) of an operand stored (row, column), or None if neither stride is 1."""
-        s_row, s_column = stride(load, layout_, row), stride(load, layout_, column)
-        n_row, n_column = (sizes[row] if row else 1), (sizes[column] if column else 1)
-        if (s_column == 1 or n_column == 1) and (s_row >= n_column or n_row == 1):
-            return False, max(s_row, n_column) if n_row == 1 else s_row
-        if (s_row == 1 or n_row == 1) and (s_column >= n_row or n_column == 1):
-            return True, max(s_column, n_row) if n_column == 1 else s_column
-        return None
+class _Product:
+    """out[batch, m, n] = sum over k of left[batch, m, k] * right[batch, k, n] + bias[n], by the kernels of gemm.py.
 
-    first, second = matrix(left, a, m, k), matrix(right, b, k, n)
-    if first is None or second is None:
-        return None
-    rows, columns, depth = (sizes[x] if x else 1 for x in (m, n, k))
-    count = sizes[batch] if batch else 1
-    kernel, meta, units, grain = gemm(request.compute).plan(
-        rows, columns, depth, first[1], second[1], columns, first[0], second[0], count,
-        stride(left, a, batch) if batch else 0, stride(right, b, batch) if batch else 0, rows * columns, bias)
-    if left.args[0] != next(iter(request.arrays)):
-        inner = kernel
+    Operands that these kernels do not read are copied first: other dtypes, and strides of which none is 1.
+    """
 
-        def kernel(b_ptr, a_ptr, *rest):
-            inner(a_ptr, b_ptr, *rest)
-    elif len(request.arrays) == 3 and not bias:
-        product = kernel
+    def __init__(self, request, left, right, bias, batch, m, n, k):
+        self.request, self.bias = request, bias
+        self.loads, self.batch, self.axes = (left, right), batch, ((m, k), (k, n))
+        self.places = {name: i for i, name in enumerate(request.arrays)}
+        self.sizes = [request.extents[x] if x else 1 for x in (batch, m, n, k)]
+        self.work = _PARTS.get(request.compute, request.compute)
+        self.copies = {}  # place -> (Launch, bytes)
 
-        def kernel(a_ptr, b_ptr, _, *rest):  # the place of a bias that is not there
-            product(a_ptr, b_ptr, *rest)
-    return Launch(kernel, meta.ctypes.data, units, grain, meta)
+    def launch(self):
+        from .gemm import gemm
+        request, (count, m, n, k) = self.request, self.sizes
+        complex_ = request.compute in _PARTS
+        first = self._matrix(0, complex_)
+        second = self._real_rows() if complex_ else self._matrix(1, False)
+        if complex_:
+            n, k = 2 * n, 2 * k
+            first = (False, first[1] * 2, first[2] * 2)
+        kernel, meta, units, grain = gemm(self.work).plan(m, n, k, first[1], second[1], n, first[0], second[0], count,
+                                                          first[2], second[2], m * n, self.bias)
+        after = {}
+        if self.bias:
+            row = list(request.arrays.values())[2]
+            if row.dtype.name != request.compute:
+                self._copy(2, row, operands.dense(row, request.compute))
+        out = request.outputs[0]
+        if out.dtype.name != request.compute:
+            kept = operands.dense(out, request.compute)
+            after[len(request.arrays)] = operands.converted(kept, out), kept.nbytes
+        run = _ordered(kernel, self.loads[0].args[0] != next(iter(request.arrays)), self.bias, len(request.arrays))
+        if self.copies or after:
+            run = operands.Staged(run, self.copies, after).__call__
+        return Launch(run, meta.ctypes.data, units, grain, (meta, self.copies, after))
+
+    def _strides(self, side):
+        """(strides, dims) of an operand by batch, row, column; stride 0 and no dim where it lacks one."""
+        load, array = self.loads[side], self.request.arrays[self.loads[side].args[0]]
+        names = [i.args[0] for i in load.args[1:]]
+        strides, dims = [], []
+        for index in (self.batch, *self.axes[side]):
+            d = names.index(index) if index and index in names else None
+            dims.append(d)
+            strides.append(0 if d is None or array.shape[d] == 1 else array.strides[d])
+        return strides, dims
+
+    def _shape(self, side):
+        count, m, n, k = self.sizes
+        return (m, k) if side == 0 else (k, n)
+
+    def _matrix(self, side, plain):
+        """(transposed, leading dimension, batch stride) of an operand as the kernel reads it; `plain`: rows only."""
+        (step, row, column), dims = self._strides(side)
+        rows, columns = self._shape(side)
+        array = self.request.arrays[self.loads[side].args[0]]
+        fits = array.dtype.name == self.request.compute
+        if fits and (column == 1 or columns == 1) and (row >= columns or rows == 1):
+            return False, max(row, columns) if rows == 1 else row, step
+        if fits and not plain and (row == 1 or rows == 1) and (column >= rows or columns == 1):
+            return True, max(column, rows) if columns == 1 else column, step
+        turned = not plain and row == 1 and column != 1
+        batched = [dims[0]] if step else []
+        order = [d for d in (*batched, *(dims[:0:-1] if turned else dims[1:])) if d is not None]
+        source = operands.permuted(array, order)
+        self._copy(self.places[self.loads[side].args[0]], source, operands.dense(source, self.request.compute))
+        return turned, rows if turned else columns, rows * columns if step else 0
+
+    def _real_rows(self):
+        (step, row, column), _ = self._strides(1)
+        rows, columns = self._shape(1)
+        count = self.sizes[0] if step else 1
+        made = operands.real_rows(self.request.compute, count, rows, columns, (step, row, column))
+        place = self.places[self.loads[1].args[0]]
+        self.copies[place] = made, 4 * count * rows * columns * (4 if self.work == "float32" else 8)
+        return False, 2 * columns, 4 * rows * columns if step else 0
+
+    def _copy(self, place, source, result):
+        self.copies[place] = operands.converted(source, result), result.nbytes
+
+
+def _ordered(kernel, swapped, bias, arrays):
+    """The kernel with its pointers in the order of the request's arrays: right before left, or a bias that is unused."""
+    if swapped:
+        def run(b_ptr, a_ptr, *rest):
+            kernel(a_ptr, b_ptr, *rest)
+        return run
+    if arrays == 3 and not bias:
+        def run(a_ptr, b_ptr, _, *rest):
+            kernel(a_ptr, b_ptr, *rest)
+        return run
+    return kernel
 
 
 def _product(request):
     """(left load, right load, bias?, batch, m, n, k) of a nest out[batch, m, n] = sum_k left * right, else None."""
-    if request.compute not in _FAST or request.combine != "sum" or len(request.summed) != 1:
+    if request.compute not in (*_FAST, *_PARTS) or request.combine != "sum" or len(request.summed) != 1:
         return None
-    if any(a.dtype.name != request.compute for a in request.arrays.values()):
+    dtypes = {a.dtype.name for a in (*request.arrays.values(), *request.outputs)}
+    if len(dtypes) != 1 or request.compute in _PARTS and dtypes != {request.compute}:
         return None
     e = request.element
     if e.op != "mul" or any(x.op != "load" for x in e.args):
@@ -98,29 +159,41 @@ def _product(request):
     return left, right, bias, batch, m, n, k
 
 
-def _convolution(request, make, order):
-    """A convolution plan as a Launch, or the plain nest for other dtypes."""
+def _convolution(request, make, output, order):
+    """A convolution plan as a Launch, or the plain nest for other dtypes. output: the place of the result's pointer."""
     options = request.options
     layouts = [x for x in request.inputs if isinstance(x, Layout)]
-    if any(x.dtype.name not in _FAST for x in layouts) or not all(x.is_contiguous for x in layouts):
+    compute = layouts[0].dtype.compute
+    if compute not in _FAST:
         from . import nest
         return nest.plain(options["plain"])
     from . import convolution
-    made = getattr(convolution, make)(layouts[0].dtype.name, *options["sizes"], options["stride"], options["padding"],
+    made = getattr(convolution, make)(compute, *options["sizes"], options["stride"], options["padding"],
                                       options["dilation"], options["groups"], *options.get("more", ()))
-    return Launch(order(made), 0, 1, 1, made)
+    run, before, after = order(made), {}, {}
+    for i, x in enumerate(layouts):
+        if x.dtype.name != compute or not x.is_contiguous:
+            copy = operands.dense(x, compute)
+            before[i] = operands.converted(x, copy), copy.nbytes
+    out = request.outputs[0]
+    if out.dtype.name != compute:
+        kept = operands.dense(out, compute)
+        after[output] = operands.converted(kept, out), kept.nbytes
+    if before or after:
+        run = operands.Staged(run, before, after).__call__
+    return Launch(run, 0, 1, 1, (made, before, after))
 
 
 def convolution_forward(request):
     """input, weight, bias or None -> result."""
-    return _convolution(request, "forward_plan", lambda made: lambda x, w, b, y, *_: made.run(x, w, b, y))
+    return _convolution(request, "forward_plan", 3, lambda made: lambda x, w, b, y, *_: made.run(x, w, b, y))
 
 
 def convolution_input_gradient(request):
     """grad, weight -> gradient of the input."""
-    return _convolution(request, "input_gradient_plan", lambda made: lambda g, w, x, *_: made.run(g, w, x))
+    return _convolution(request, "input_gradient_plan", 2, lambda made: lambda g, w, x, *_: made.run(g, w, x))
 
 
 def convolution_weight_gradient(request):
     """input, grad -> gradient of the weight."""
-    return _convolution(request, "weight_gradient_plan", lambda made: lambda x, g, w, *_: made.run(x, g, w))
+    return _convolution(request, "weight_gradient_plan", 2, lambda made: lambda x, g, w, *_: made.run(x, g, w))

@@ -181,7 +181,7 @@ def _flat_launch(
     row_block = rows_per_unit
     if copies:
         fitting = FLAT_BYTES // (channels * pitch * size) - reach
-        if fitting < min(rows, 2 * reach):
+        if fitting < max(1, min(rows, 2 * reach)):
             return None
         row_block = balanced(rows_per_unit, fitting)
         origin, pitch_channel = (0, 0), (row_block + reach) * pitch * size

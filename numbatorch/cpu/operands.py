@@ -1,0 +1,103 @@
+"""Operands in the form that a fast template takes: copies with a dtype and strides of its choice, and results back.
+
+A copy costs a pass over an operand, a product many: products of narrow types, of transposed batches and of expanded
+gradients run as float32 or float64 products of copies, complex ones as real products of twice the depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from ..dtypes import by_name
+from ..expr import kinds
+from ..expr.tree import arg
+from ..layout import Layout, layout
+from . import elementwise
+from .memory import address, allocate
+
+
+def converted(source: Layout, result: Layout) -> kinds.Launch:
+    """The Launch that writes `source` in the dtype and strides of `result`, of the same shape: kernel(from, to, ...)."""
+    compute = "float64" if "float64" in (source.dtype.name, result.dtype.name) else source.dtype.compute
+    request = kinds.Elementwise("convert", (arg("input"),), [kinds.Operand("input", source, compute)], [result],
+                                source.shape, compute)
+    return elementwise.plan(request)
+
+
+def dense(source: Layout, dtype: str, dims: Sequence[int] | None = None) -> Layout:
+    """The contiguous layout of `source` with its dimensions in the order `dims`, in another dtype."""
+    shape = source.shape if dims is None else tuple(source.shape[d] for d in dims)
+    return layout(by_name(dtype), shape, None, source.device)
+
+
+def permuted(source: Layout, dims: Sequence[int]) -> Layout:
+    """`source` with its dimensions in another order."""
+    return layout(source.dtype, tuple(source.shape[d] for d in dims), tuple(source.strides[d] for d in dims),
+                  source.device)
+
+
+class Staged:
+    """Runs a kernel on copies: `before` and `after` give, for some places, the Launch of a copy and its bytes.
+
+    A copy is made from the pointer of its place into a block (before), or from a block to the pointer of its place
+    (after). Places count the kernel's pointers.
+    """
+
+    __slots__ = ("before", "after", "inner")
+
+    def __init__(self, inner, before: dict[int, tuple[kinds.Launch, int]], after: dict[int, tuple[kinds.Launch, int]]):
+        self.inner, self.before, self.after = inner, tuple(before.items()), tuple(after.items())
+
+    def __call__(self, *pointers: int) -> None:
+        places, blocks = list(pointers), []
+        for i, (copy, nbytes) in self.before:
+            blocks.append(allocate(max(64, nbytes)))
+            places[i] = address(blocks[-1])
+            copy.kernel(pointers[i], places[i], copy.meta, copy.units, copy.grain)
+        for i, (_, nbytes) in self.after:
+            blocks.append(allocate(max(64, nbytes)))
+            places[i] = address(blocks[-1])
+        self.inner(*places)
+        for i, (copy, _) in self.after:
+            copy.kernel(places[i], pointers[i], copy.meta, copy.units, copy.grain)
+
+
+@cache
+def _turner(dtype: str):
+    from .compile import compile_kernel
+
+    part = {"complex64": "float32", "complex128": "float64"}[dtype]
+    name = f"complex_rows_{dtype}"
+    source = f"""def {name}(x, out, meta, start, stop):
+    columns = meta[0]
+    across = meta[1]
+    down = meta[2]
+    rows = meta[3]
+    batch_step = meta[4]
+    for row in range(start, stop):
+        at = row // rows * batch_step + row % rows * down
+        upper = row * 4 * columns
+        lower = upper + 2 * columns
+        for i in range(columns):
+            value = x[at + i * across]
+            re = value.real
+            im = value.imag
+            out[upper + 2 * i] = re
+            out[upper + 2 * i + 1] = im
+            out[lower + 2 * i] = -im
+            out[lower + 2 * i + 1] = re
+"""
+    return compile_kernel(name, source, (f"{dtype}*", f"{part}*", "int64*"), independent=True)
+
+
+def real_rows(dtype: str, batch: int, rows: int, columns: int, strides: tuple[int, int, int]) -> kinds.Launch:
+    """Each number x of a complex matrix as the real matrix [[re, im], [-im, re]]: kernel(from, to, ...).
+
+    (batch, rows, columns) of `strides` -> (batch, 2 rows, 2 columns) contiguous. A row (a, b, ...) of interleaved real
+    and imaginary parts times that gives the interleaved parts of the complex product.
+    """
+    from .geometry import launch
+
+    grain = max(1, 16384 // max(1, columns))
+    return launch(_turner(dtype), batch * rows, grain, columns, strides[2], strides[1], max(1, rows), strides[0])

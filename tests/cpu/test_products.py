@@ -1,0 +1,71 @@
+"""Products of operands that the fast kernels do not read as they are: other dtypes, any strides."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import numbatorch as nt
+
+TOLERANCE = {"float32": 3e-6, "float64": 1e-14, "bfloat16": 8e-3, "float16": 1e-3, "complex64": 3e-6,
+             "complex128": 1e-14}
+
+
+def stored(values, dtype, how):
+    """(tensor, its values as NumPy's) with strides of a kind: contiguous, transposed, with gaps, expanded."""
+    x = nt.tensor(values).to(getattr(nt, dtype))
+    if how == "transposed":
+        x = x.transpose(-1, -2).contiguous().transpose(-1, -2)
+    elif how == "gaps":
+        x = nt.stack([x, x], -1)[..., 0]
+    elif how == "expanded":
+        x = x[:1, :1, :1].expand(*values.shape)
+    exact = x.to(nt.complex128 if x.is_complex() else nt.float64)
+    return x, exact.numpy()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_any_strides(dtype):
+    rng = np.random.default_rng(0)
+    hows = ("contiguous", "transposed", "gaps", "expanded")
+    for (b, m, n, k), left, right in itertools.product(((3, 6, 35, 20), (2, 1, 40, 9)), hows, hows):
+        shapes = (b, m, k), (b, k, n)
+        parts = [rng.standard_normal(s) + (1j * rng.standard_normal(s) if "complex" in dtype else 0) for s in shapes]
+        (x, a), (y, c) = stored(parts[0], dtype, left), stored(parts[1], dtype, right)
+        expected, scale = a @ c, np.abs(a) @ np.abs(c) + 1
+        for result, wanted, size in ((nt.bmm(x, y), expected, scale), (nt.mm(x[0], y[0]), expected[0], scale[0])):
+            got = result.to(nt.complex128 if result.is_complex() else nt.float64).numpy()
+            assert (abs(got - wanted) / size).max() < TOLERANCE[dtype], (b, m, n, k, left, right)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "complex64"])
+def test_linear_with_bias(dtype):
+    rng = np.random.default_rng(1)
+    x, w, b = (nt.tensor(rng.standard_normal(s)).to(getattr(nt, dtype)) for s in ((5, 33), (40, 33), (40,)))
+    wide = nt.complex128 if dtype == "complex64" else nt.float64
+    got = nt.nn.functional.linear(x, w, b).to(wide).numpy()
+    exact = [t.to(wide).numpy() for t in (x, w, b)]
+    expected = exact[0] @ exact[1].T + exact[2]
+    assert abs(got - expected).max() <= TOLERANCE[dtype] * 2 * abs(expected).max()
+
+
+def test_gradient_of_a_sum_is_a_product_of_an_expanded_number():
+    x, w = nt.ones(3, 4, requires_grad=True), nt.arange(20.0).reshape(4, 5).requires_grad_()
+    (x @ w).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.broadcast_to(w.detach().numpy().sum(1), (3, 4)))
+    np.testing.assert_array_equal(w.grad.numpy(), np.full((4, 5), 3.0))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_convolution_of_narrow_types(dtype):
+    rng = np.random.default_rng(2)
+    x, w, b = (nt.tensor(rng.standard_normal(s)).to(getattr(nt, dtype)) for s in ((2, 3, 9, 40), (4, 3, 3, 3), (4,)))
+    got = nt.nn.functional.conv2d(x, w, b, padding=1).double().numpy()
+    expected = nt.nn.functional.conv2d(x.double(), w.double(), b.double(), padding=1).numpy()
+    assert abs(got - expected).max() <= TOLERANCE[dtype] * abs(expected).max()
+
+
+def test_long_rows_of_many_channels_do_not_fit_a_block():
+    x, w = nt.ones(1, 64, 1000), nt.ones(1, 64, 7)
+    result = nt.nn.functional.conv1d(x, w, padding=3)
+    assert result[0, 0, 500].item() == 64 * 7 and result[0, 0, 0].item() == 64 * 4
