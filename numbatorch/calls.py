@@ -14,7 +14,7 @@ import numpy as np
 from . import dtypes, plan as planning
 from .arguments import absent, by_name, check_fits, number_kind, proper_names, refuse, renamed, required, static
 from .autograd.eager import record_eager
-from .autograd.modes import mode
+from .autograd.modes import check_changeable, mode
 from .interception import answer, call as call_with, state
 from .layout import Layout
 from .ops.declare import OPS, Op
@@ -22,6 +22,7 @@ from .plan import Plan
 from .recording import check_inplace, check_overlap, inplace_by_copy, new_rule, record, record_inplace
 from .results import deliver, result_type
 from .storage import Storage
+from .versions import start
 
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
 _FORMULAS = ("elementwise", "reduction", "rowwise")
@@ -87,7 +88,7 @@ def _written(op, inplace):
     scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
              "Layout": Layout, "check_overlap": check_overlap, "check_inplace": check_inplace,
-             "check_divisor": check_divisor,
+             "check_divisor": check_divisor, "start": start, "check_changeable": check_changeable,
              "deliver": deliver, "by_name": by_name, "renamed": renamed, "refuse": refuse,
              "too_large": too_large}
     function = _lazily(op.name, scope, lambda: _source(op, inplace))
@@ -170,9 +171,10 @@ def _source(op, inplace):
                   f"        check_divisor(op.name, {op.operands[0].name}, {op.operands[1].name})"]
     if inplace:
         first = op.operands[0].name
+        lines.append(f"    if {first}._storage.version < 0: check_changeable(op.name + '_', {first})")
         for k, p in enumerate(op.parameters):
             if p.role == "operand" and p.name != first:
-                lines += [f"    if k{k}.__class__ is Layout and {p.name}._storage is {first}._storage:",
+                lines += [f"    if k{k}.__class__ is Layout and {p.name}._storage.block is {first}._storage.block:",
                           f"        check_overlap(op.name + '_', {first}, {p.name})"]
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",
                   f"            return record_inplace(op, plan, ({', '.join(formula)},))",
@@ -193,7 +195,7 @@ def _source(op, inplace):
             size = "plan.nbytes" if len(results) == 1 else f"{spec}.nbytes"
             lines += [f"    {r} = new(Tensor)", f"    {r}._storage = s = new(Storage)", f"    s.nbytes = n = {size}",
                       "    s.block = block = plan.allocate(n)", f"    {r}._ptr = p{k} = s.ptr = plan.address(block)",
-                      f"    s.version = 0; {r}._layout = {spec}"]
+                      f"    s.version = start.version; {r}._layout = {spec}"]
         pointers = [f"p{k}" for k in range(len(results))]
         lines += _running(op, inplace, [*passed, *pointers], given, operands)
         if op.differentiable and needs:

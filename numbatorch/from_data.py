@@ -9,6 +9,7 @@ from .filling import _device, _dtype, _empty, _finish, _strided
 from .layout import layout, span
 from .storage import BorrowedStorage, Storage, UntypedStorage
 from .tensor import Tensor, empty_layout, tensor_from_storage
+from .versions import start
 
 
 def _of_array(array, dtype):
@@ -215,7 +216,7 @@ def from_numpy(array):
                          "array with array.copy().)")
     result = object.__new__(Tensor)
     s = result._storage = object.__new__(Storage)
-    s.block, s.ptr, s.version = array, array.ctypes.data, 0
+    s.block, s.ptr, s.version = array, array.ctypes.data, start.version
     s.nbytes = span(array.shape, strides) * d.itemsize
     result._layout, result._ptr = layout(d, array.shape, strides), s.ptr
     return result

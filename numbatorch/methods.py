@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import dtypes
+from .autograd.modes import check_changeable
 from .layout import has_format, memory_order
 from .tensor import Tensor
 
@@ -74,6 +75,7 @@ def map2_(self, x, y, callable):
     """Replace each element by callable(element, that of x, that of y), in Python. RuntimeError if it requires grad."""
     if self.requires_grad:
         raise RuntimeError("Can't call map2_() on Variable that requires grad. Use var.detach().map2_() instead.")
+    check_changeable("map2_", self)
     arrays = [t.detach().expand(self.shape)._array() for t in (x, y)]
     own = self._array()
     for at in np.ndindex(own.shape):

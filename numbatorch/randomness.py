@@ -1,7 +1,7 @@
 """Drawing: random tensors, and the in-place distributions of Tensor. The streams are PyTorch's: cpu/README.md."""
 
 from . import dtypes
-from .autograd.modes import no_grad
+from .autograd.modes import check_changeable, no_grad
 from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
 from .generator import Generator, default_generator
 from .interception import state
@@ -25,6 +25,7 @@ def draw(distribution, tensor, generator, *arguments):
         return own.draw(draw, distribution, tensor, generator, arguments)
     if own.dtype.is_float8:
         raise NotImplementedError(f'"{distribution}" not implemented for {own.dtype}: draw another, then convert')
+    check_changeable(f"{distribution}_", tensor)
     source = backend(own.device.type).random
     state = _state(generator)
     if distribution == "bernoulli_tensor":

@@ -4,7 +4,7 @@ import gc
 from typing import Any
 
 from . import dtypes
-from .autograd.modes import mode
+from .autograd.modes import check_changeable, mode
 from .autograd.node import FunctionRule, Node, attach, edge, new_node
 from .autograd.rules import make_rule
 from .interception import answer, state
@@ -79,7 +79,9 @@ def _run_inplace(plan, args):
 
 
 def check_inplace(name, target):
-    """RuntimeError when a tensor may not be changed in place while recording."""
+    """RuntimeError when a tensor may not be changed in place: while recording, or because inference mode made it."""
+    if target._storage.version < 0:
+        check_changeable(f"{name}_", target)
     if target._needs_grad and mode.enabled:
         if target._node is None:
             raise RuntimeError(f"{name}_: a leaf Variable that requires grad is being used in an in-place operation. "

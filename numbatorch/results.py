@@ -69,7 +69,7 @@ def deliver(op, results, out, given=()):
                            "operation.")
     if op.kind == "elementwise" or op.separate:
         for operand in tensors_of(given):
-            if operand._storage is out._storage:
+            if operand._storage.root is out._storage.root:
                 check_overlap(f"{op.name}()", out, operand, op.separate)
     if own.shape != results._layout.shape:
         if own.numel:

@@ -21,7 +21,7 @@ import time
 import weakref
 
 from . import leases
-from .storage import SharedStorage, UntypedStorage
+from .storage import SharedStorage, TwinStorage, UntypedStorage, twin
 from .tensor import Tensor
 
 STRATEGIES = ("file_descriptor", "file_system")
@@ -160,15 +160,24 @@ def segment_of_path(path, nbytes, courier):
 
 def share(owner):
     """Move the storage of a tensor (or an UntypedStorage) to shared memory, and with it all tensors over it."""
-    storage = owner._storage
+    viewed = owner._storage
+    storage = viewed.root
     if isinstance(storage, SharedStorage):
         return
-    alone = sys.getrefcount(storage) <= 3  # the owner's, this function's and the call's: nobody else to tell
+    if storage is viewed:
+        alone = sys.getrefcount(storage) <= 4  # the owner's, this function's two and the call's: nobody else to tell
+    else:
+        alone = sys.getrefcount(storage) <= 3 and sys.getrefcount(viewed) <= 3
     shared = new_segment(storage.nbytes).storage(0, storage.nbytes)
     ctypes.memmove(shared.ptr, storage.ptr, storage.nbytes)
     shared.version = storage.version
-    for holder in [owner] if alone else gc.get_referrers(storage):
-        _follow(holder, storage, shared)
+    for holder in [owner if viewed is storage else viewed] if alone else gc.get_referrers(storage):
+        if isinstance(holder, TwinStorage):
+            moved = twin(shared, holder.version)
+            for viewer in [owner] if alone else gc.get_referrers(holder):
+                _follow(viewer, holder, moved)
+        else:
+            _follow(holder, storage, shared)
     if threading.current_thread() is not threading.main_thread():
         _retire(storage)
 

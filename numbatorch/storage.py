@@ -5,11 +5,18 @@ import weakref
 
 import numpy as np
 
+from .versions import OPEN, start
+
 
 class Storage:
     """`nbytes` bytes at address `ptr`, kept alive by `block`; `version` counts in-place changes."""
 
-    __slots__ = ("block", "ptr", "nbytes", "version", "device", "__weakref__")
+    __slots__ = ("block", "ptr", "nbytes", "version", "__weakref__")
+
+    @property
+    def root(self):
+        """The storage that stands for the memory: itself, but for a twin."""
+        return self
 
     @classmethod
     def from_buffer(cls, array):
@@ -17,7 +24,7 @@ class Storage:
         if not isinstance(array, np.ndarray):
             array = np.frombuffer(array, dtype=np.uint8)
         self = cls.__new__(cls)
-        self.block, self.ptr, self.nbytes, self.version = array, array.ctypes.data, array.nbytes, 0
+        self.block, self.ptr, self.nbytes, self.version = array, array.ctypes.data, array.nbytes, start.version
         return self
 
     @classmethod
@@ -27,7 +34,7 @@ class Storage:
         runtime = backend("cpu")
         self = cls.__new__(cls)
         self.block = runtime.allocate(nbytes)
-        self.ptr, self.nbytes, self.version = runtime.address(self.block), nbytes, 0
+        self.ptr, self.nbytes, self.version = runtime.address(self.block), nbytes, start.version
         return self
 
     def numpy(self):
@@ -45,6 +52,20 @@ class SharedStorage(BorrowedStorage):
     """A part of a segment (`block`) that other processes map, too: see sharing.py."""
 
     __slots__ = ()
+
+
+class TwinStorage(Storage):
+    """The memory of another storage, `root`, with a count of changes of its own: what `.data` views."""
+
+    __slots__ = ("root",)
+
+
+def twin(storage, version=0):
+    """The memory of a storage with changes counted from `version`; that of inference tensors stays theirs."""
+    self, root = object.__new__(TwinStorage), storage.root
+    self.root, self.block, self.ptr, self.nbytes = root, root.block, root.ptr, root.nbytes
+    self.version = OPEN if storage.version < 0 else max(version, 0)
+    return self
 
 
 class _Window:

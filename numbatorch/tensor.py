@@ -24,12 +24,14 @@ from . import (
     tensor_gradients,
     tensor_values,
 )
+from .autograd.modes import check_changeable
 from .device import device as device_type, usable
 from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend
 from .size import Size
 from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage, window
+from .versions import start
 
 if TYPE_CHECKING:
     pass
@@ -177,14 +179,15 @@ class Tensor:
         return self
 
     def is_inference(self) -> bool:
-        return False
+        """Whether it views memory that `inference_mode` made."""
+        return self._storage.version < 0
 
     def is_pinned(self) -> bool:
         return False
 
     def is_shared(self) -> bool:
         """Whether the memory is one that processes share."""
-        return isinstance(self._storage, SharedStorage)
+        return isinstance(self._storage.root, SharedStorage)
 
     def is_set_to(self, other) -> bool:
         return self._ptr == other._ptr and self._layout is other._layout
@@ -207,7 +210,7 @@ class Tensor:
 
     def untyped_storage(self) -> UntypedStorage:
         """The storage, shared by all views of the same memory."""
-        return UntypedStorage(self._storage)
+        return UntypedStorage(self._storage.root)
 
     def storage(self):
         """The storage as a sequence of elements of this dtype."""
@@ -270,11 +273,11 @@ class Tensor:
             raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
                                "protocol at the moment: call detach() first.")
         storages = memo.setdefault("numbatorch storages", {})
-        storage = storages.get(id(self._storage))
+        storage = storages.get(id(self._storage.root))
         if storage is None:
             storage = Storage.allocate(self._storage.nbytes)
             ctypes.memmove(storage.ptr, self._storage.ptr, storage.nbytes)
-            storages[id(self._storage)] = storage
+            storages[id(self._storage.root)] = storage
         result = _new(type(self))
         result._layout, result._storage = self._layout, storage
         result._ptr = storage.ptr + (self._ptr - self._storage.ptr)
@@ -306,10 +309,11 @@ class Tensor:
         shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
         if self._needs_grad:
             raise RuntimeError("cannot resize variables that require grad")
+        check_changeable("resize_", self)
         new = layout(self._layout.dtype, shape, None, self._layout.device)
         offset = self._ptr - self._storage.ptr
         if offset + new.nbytes > self._storage.nbytes:
-            if isinstance(self._storage, BorrowedStorage):
+            if isinstance(self._storage.root, BorrowedStorage):
                 owner = "other processes share" if self.is_shared() else "the NumPy array that this tensor shares has"
                 raise RuntimeError(f"resize_: Trying to resize storage that is not resizable: {list(shape)} of "
                                    f"{self.dtype} needs more memory than {owner}; clone() it first")
@@ -324,6 +328,7 @@ class Tensor:
 
     def set_(self, source=None, storage_offset=0, size=None, stride=None) -> Tensor:
         """Make this tensor view another tensor's memory, or a storage with the given geometry."""
+        check_changeable("set_", self)
         if source is None:
             empty = empty_layout(layout(self.dtype, (0,)))
             self._layout, self._storage, self._ptr = empty._layout, empty._storage, empty._ptr
@@ -343,6 +348,7 @@ class Tensor:
         return OPS["fill"].call_inplace(self, 0)
 
     def map_(self, other, function) -> Tensor:
+        check_changeable("map_", self)
         array, given = self._array(), other._array()
         for at in np.ndindex(array.shape):
             array[at] = function(array[at].item(), given[at].item())
@@ -351,6 +357,7 @@ class Tensor:
 
     def apply_(self, function) -> Tensor:
         """Replace each element by function(element), in Python: slow, for tests."""
+        check_changeable("apply_", self)
         array = self._array()
         for at in np.ndindex(array.shape):
             array[at] = function(array[at].item())
@@ -421,7 +428,7 @@ def empty_layout(layout_):
     s.nbytes = n = layout_.nbytes
     s.block = block = runtime.allocate(n)
     s.ptr = result._ptr = runtime.address(block)
-    s.version = 0
+    s.version = start.version
     result._layout = layout_
     return result
 

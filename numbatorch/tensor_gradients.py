@@ -10,6 +10,7 @@ from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
 from .ops.declare import OPS
 from .recording import Layouts
+from .storage import twin
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -45,6 +46,9 @@ class Part:
         if requires_grad and self._layout.dtype.category < dtypes.FLOAT:
             raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, this one is "
                                f"{self._layout.dtype}")
+        if requires_grad and self._storage.version < 0 and not mode.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed: "
+                               "clone() it first.")
         if not requires_grad and self._node is not None:
             raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a "
                                "computed variable in a subgraph that doesn't require differentiation use var_no_grad = "
@@ -97,24 +101,31 @@ class Part:
 
     @property
     def _version(self) -> int:
-        return self._storage.version
+        version = self._storage.version
+        if version < 0:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return version
 
     def _is_view(self) -> bool:
         return self._base is not None
 
     @property
     def data(self) -> Tensor:
-        """The same memory, outside the tape."""
-        return alias(self, self._layout)
+        """The same memory, outside the tape; changes through it are not counted as changes of this tensor."""
+        result = alias(self, self._layout)
+        result._storage = twin(self._storage)
+        return result
 
     @data.setter
     def data(self, other):
         if not isinstance(other, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
-        self._layout, self._storage, self._ptr = other._layout, other._storage, other._ptr
+        self._layout, self._ptr = other._layout, other._ptr
+        if other._storage is not self._storage:
+            self._storage = twin(other._storage, self._storage.version)
 
     def detach(self) -> Tensor:
-        """The same memory, outside the tape."""
+        """The same memory, outside the tape; changes of either are counted for both."""
         return alias(self, self._layout)
 
     def detach_(self) -> Tensor:

@@ -9,7 +9,7 @@ import numbatorch
 
 ROOT = Path(numbatorch.__file__).parent
 LAYERS = [
-    {"errors", "missing", "config", "dtypes", "layout", "device", "absent", "leases"},
+    {"errors", "missing", "config", "dtypes", "layout", "device", "absent", "leases", "versions"},
     {"expr"},
     {"lowering"},
     {"ops", "cpu", "cuda"},

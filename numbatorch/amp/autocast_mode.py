@@ -145,7 +145,7 @@ def _converted(value, target):
     if value.device.type != "cpu":
         return value
     keep = (settings.cache_enabled and value.requires_grad and value.is_leaf and value.dtype is dtypes.float32
-            and target is settings.dtype["cpu"])
+            and target is settings.dtype["cpu"] and not value.is_inference())
     if not keep:
         return value.to(target)
     kept = settings.cache.get(id(value))

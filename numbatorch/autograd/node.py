@@ -8,7 +8,7 @@ import itertools
 import threading
 import weakref
 
-from .modes import mode
+from .modes import mode, refuse_saved
 
 _sequence = itertools.count().__next__
 RELEASED = object()
@@ -136,6 +136,9 @@ def new_node(rule, plan, edges, saved, result_count=1):
     node.rule, node.plan, node.edges, node.outputs = rule, plan, edges, result_count
     node.saved = saved
     node.versions = tuple([v._storage.version if hasattr(v, "_storage") else None for v in saved])
+    for value, version in zip(saved, node.versions, strict=True):
+        if version is not None and version < 0:
+            refuse_saved(node.name(), value)
     node.sequence = _sequence()
     if watching.on:
         noticed(node)
@@ -255,9 +258,9 @@ class Packed:
 
 def _packed(value, pack):
     plain = value.detach()
-    version = plain._version
+    version = plain._storage.version
     kept = pack(plain)
-    if plain._version != version:
+    if plain._storage.version != version:
         raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as input to "
                            "pack hook can not be modified by in-place operations as this can lead to unexpected "
                            "side-effects: clone() there, and change the clone.")

@@ -5,7 +5,7 @@ is known.
 
 from ..layout import Layout
 from . import node as tape
-from .modes import mode
+from .modes import mode, refuse_saved
 from .node import Node, edge
 
 FLOAT = 2  # categories of dtypes from here on have gradients
@@ -30,15 +30,18 @@ def recorder(rule, plan, wanted):
         lines += [f"    if a{i}._base is None:", f"        n = a{i}._node",
                   f"        e{i} = (a{i}, 0) if n is None else (n, a{i}._output_index)",
                   "    else:", f"        e{i} = edge(a{i})"]
-    saved, versions = [], []
+    saved, versions, checks = [], [], []
     for source, i in rule.keep:
         if source == "result":
             saved.append(f"r{i}.detach()")
             versions.append(f"r{i}._storage.version")
         else:
             saved.append(f"a{i}")
-            versions.append(f"a{i}._storage.version" if isinstance(specs[i], Layout) else "None")
-    lines += ["    node = new(Node)", "    node.rule = rule; node.plan = plan",
+            tensor = isinstance(specs[i], Layout)
+            versions.append(f"v{i}" if tensor else "None")
+            if tensor:
+                checks += [f"    v{i} = a{i}._storage.version", f"    if v{i} < 0: refuse_saved(rule.name, a{i})"]
+    lines += [*checks, "    node = new(Node)", "    node.rule = rule; node.plan = plan",
               f"    node.edges = ({', '.join(edges)},)", f"    node.saved = ({''.join(s + ', ' for s in saved)})",
               f"    node.versions = ({''.join(v + ', ' for v in versions)})", "    node.sequence = sequence()",
               "    if watching.on: noticed(node)"]
@@ -51,7 +54,8 @@ def recorder(rule, plan, wanted):
                 lines.append(f"    r{k}._output_index = {k}")
     return _compile(f"record of {plan.op.name}", lines, {
         "new": object.__new__, "Node": Node, "rule": rule, "plan": plan, "edge": edge, "sequence": tape._sequence,
-        "watching": tape.watching, "noticed": tape.noticed})
+        "watching": tape.watching, "noticed": tape.noticed,
+        "refuse_saved": refuse_saved})
 
 
 def elementwise_step(rule, plan):

@@ -136,6 +136,8 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
 
 def _become(name, input, changed):
     """Give `input` the layout and the history of a view of itself."""
+    from ..autograd.modes import check_changeable
+    check_changeable(name, input)
     if input._base is None and input._needs_grad and input._node is None:
         raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
     input._layout, input._ptr = changed._layout, changed._ptr

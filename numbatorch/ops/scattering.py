@@ -72,8 +72,9 @@ def _straight(input, index, source, dims, form, combine):
 def _in_place(name, function):
     """Declare the in-place form of `function(how, input, ...)`: straight into memory, or by a recorded copy."""
     def call(input, *args, **kwargs):
-        from ..autograd.modes import mode
+        from ..autograd.modes import check_changeable, mode
         from ..recording import check_inplace, overwrite
+        check_changeable(f"{name}_", input)
         given = (input, *args, *kwargs.values())
         if not (mode.enabled and any(hasattr(a, "_layout") and a._needs_grad for a in given)) and (
                 input._base is None or not input._base._needs_grad):

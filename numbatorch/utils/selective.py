@@ -100,7 +100,7 @@ class _Contexts:
             return NotImplemented
         result = interception.call(op, inplace, values)
         if self._wanted(op, values, False, result):
-            self.kept.setdefault(op, []).append((_apart(result), [t._version for t in _several(result)]))
+            self.kept.setdefault(op, []).append((_apart(result), [t._storage.version for t in _several(result)]))
         return result
 
     def _take(self, op, inplace, values):
@@ -115,7 +115,7 @@ class _Contexts:
                                f"run, but {len(entries)} were kept in the first; a policy must answer the same in both")
         result, versions = entries[position]
         for tensor, version in zip(_several(result), versions, strict=True):
-            if tensor._version != version and not self.allow_mutation:
+            if tensor._storage.version != version and not self.allow_mutation:
                 raise RuntimeError(
                     f"Tensor cached during selective activation checkpoint has been mutated: a result of {op.name}, "
                     f"{list(tensor.shape)}, was changed in place. Do not keep it, clone it before the change, or pass "
