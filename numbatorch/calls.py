@@ -15,13 +15,13 @@ from . import dtypes, plan as planning
 from .arguments import absent, by_name, check_fits, number_kind, proper_names, refuse, renamed, required, static
 from .autograd.eager import record_eager
 from .autograd.modes import check_changeable, mode
+from .errors import NotOnHostError, NoValuesError
 from .interception import answer, call as call_with, state
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
 from .recording import check_inplace, check_overlap, inplace_by_copy, new_rule, record, record_inplace
 from .results import deliver, result_type
-from .storage import Storage
 from .versions import start
 
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
@@ -85,7 +85,7 @@ def _first_call(*args, **kwargs):
 def _written(op, inplace):
     """The call function of an op with a kernel or a view; its source is written and compiled at the first call."""
     plans: dict = dtypes.forget_at_new_default({})
-    scope = {"Tensor": Tensor, "Storage": Storage, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
+    scope = {"Tensor": Tensor, "Plan": Plan, "plans": plans, "find": plans.get, "miss": miss,
              "op": op, "mode": mode, "new": object.__new__, "new_rule": new_rule, "record_inplace": record_inplace,
              "Layout": Layout, "check_overlap": check_overlap, "check_inplace": check_inplace,
              "check_divisor": check_divisor, "start": start, "check_changeable": check_changeable,
@@ -193,7 +193,8 @@ def _source(op, inplace):
         for k, r in enumerate(results):
             spec = "plan.layout" if len(results) == 1 else f"plan.layouts[{k}]"
             size = "plan.nbytes" if len(results) == 1 else f"{spec}.nbytes"
-            lines += [f"    {r} = new(Tensor)", f"    {r}._storage = s = new(Storage)", f"    s.nbytes = n = {size}",
+            lines += [f"    {r} = new(Tensor)", f"    {r}._storage = s = new(plan.storage)",
+                      f"    s.nbytes = n = {size}",
                       "    s.block = block = plan.allocate(n)", f"    {r}._ptr = p{k} = s.ptr = plan.address(block)",
                       f"    s.version = start.version; {r}._layout = {spec}"]
         pointers = [f"p{k}" for k in range(len(results))]
@@ -251,6 +252,11 @@ def miss(op, inplace, plans, values):
     specs, statics, converted, changed = {}, {}, [], False
     key = []
     tensors = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand" and isinstance(v, Tensor)]
+    if len(tensors) > 1 and any(t._layout.device is not tensors[0]._layout.device for t in tensors):
+        from .transfer import gathered
+        brought = gathered(op, inplace, values, tensors)
+        if brought is not None:
+            return call_with(op, inplace, brought)
     formula = op.kind in _FORMULAS
     for position, (p, value) in enumerate(zip(op.parameters, values, strict=True)):
         if p.role == "operand":
@@ -446,6 +452,9 @@ def _eager(op):
         before, mode.enabled = mode.enabled, False
         try:
             result = body(**values)
+        except (NotOnHostError, NoValuesError) as error:
+            from .transfer import run_on_host
+            result = run_on_host(op, values, error)
         finally:
             mode.enabled = before
         if before and op.differentiable and op.grads:

@@ -1,11 +1,16 @@
-"""Where a tensor lives: `device("cpu")`. Interned, so that devices compare by identity."""
+"""Where a tensor lives: `device("cpu")`. Interned, so that devices compare by identity.
+
+What a type of device can do is said by its backend, the module `numbatorch/<type>/backend.py` (`plan.backend` imports
+it), which answers the protocol `Backend`.
+"""
 
 import threading
+from typing import Any, Protocol
 
 from .errors import NoAcceleratorError
 
 _TYPES = ("cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia "
-          "privateuseone").split()  # all that programs may name; tensors live on the CPU
+          "privateuseone").split()  # all that programs may name
 
 
 class device:
@@ -99,8 +104,52 @@ _device = device
 
 
 def usable(name, device):
-    """The device of a call's argument, the default one for None; NoAcceleratorError, said by `name`, if not the CPU."""
+    """The device where the tensors of a call go: its argument `device`, the default one for None.
+
+    With the index of the current one where none is given ("cuda" -> "cuda:0"). NoAcceleratorError, said by `name`,
+    where there is no such device.
+    """
     chosen = current.default if device is None else _device(device)
-    if chosen.type != "cpu":
-        raise NoAcceleratorError(f"{name}device {chosen} is not available in this build: only cpu")
-    return CPU
+    if chosen.type == "cpu":
+        return CPU
+    from .plan import backend
+    try:
+        return _device(chosen.type, backend(chosen.type).place(chosen.index))
+    except NoAcceleratorError as error:
+        raise NoAcceleratorError(f"{name}{error}") from None
+
+
+class Backend(Protocol):
+    """What is asked of the backend of a device. Addresses are ints, sizes are in bytes.
+
+    A module stands for the one device of its type, or for all; `on(index)`, where a module has it, gives the backend
+    of one device of several. Optional: `random`, whose `fill` and `fill_*` draw numbers where the device's tensors are
+    (cpu/random.py); without it they are drawn on the host and copied.
+    """
+
+    on_host: bool  # whether this process reads and writes the memory itself, at the same addresses
+    has_values: bool  # whether memory holds anything: False for tensors of shapes alone (meta)
+
+    def place(self, index: int | None) -> int | None:
+        """The index of the device that `index` stands for, None: the current one. NoAcceleratorError if not there."""
+
+    def plan(self, request: Any) -> Any:
+        """The Launch that answers a request (expr/kinds.py); None lets the CPU answer it, on copies."""
+
+    def allocate(self, nbytes: int) -> Any:
+        """A block of memory, not initialised; the memory is free again when nothing refers to the block."""
+
+    def address(self, block: Any) -> int:
+        """The address of the first byte of a block."""
+
+    def upload(self, target: int, source: int, nbytes: int, wait: bool = True) -> None:
+        """Copy bytes from the host's memory at `source`; unless `wait`, they may be read after the call returns."""
+
+    def download(self, target: int, source: int, nbytes: int, wait: bool = True) -> None:
+        """Copy bytes to the host's memory at `target`, after all work asked for; as for `upload`."""
+
+    def move(self, target: int, source: int, nbytes: int) -> None:
+        """Copy bytes within the device, or to it from another one of its type. The parts do not overlap."""
+
+    def fill(self, target: int, value: int, nbytes: int) -> None:
+        """Make all bytes `value`."""

@@ -16,5 +16,13 @@ class NoAcceleratorError(AssertionError, RuntimeError):
     """
 
 
+class NotOnHostError(TypeError):
+    """NumPy was to work on memory that is not the host's."""
+
+
+class NoValuesError(NotImplementedError):
+    """The values of a tensor were asked for that has none: it is on the meta device."""
+
+
 class MissingError(NotImplementedError, AttributeError):
     """A public name of PyTorch that numbatorch does not have."""

@@ -38,12 +38,6 @@ def _device(device):
     return usable("", device)
 
 
-def _given_device(device):
-    """RuntimeError where a call names a device that is not available; the default one is not asked."""
-    if device is not None:
-        usable("", device)
-
-
 def _dtype(dtype, default=None):
     if dtype is None:
         return default or dtypes.get_default_dtype()
@@ -71,7 +65,7 @@ def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
         return _sparse("empty", _shape("empty", size), layout, dtype, device, requires_grad)
     result = _empty(_shape("empty", size), _dtype(dtype), _device(device))
     if memory_format is not None:
-        result = empty_layout(_like_layout(result, None, memory_format))
+        result = empty_layout(_like_layout(result, None, None, memory_format))
     return _finish(result, requires_grad)
 
 
@@ -124,7 +118,8 @@ def _zero_layout(size, dtype, device):
     if not any(isinstance(n, list) for n in size):
         if len(_zero_layouts) > 10_000:
             _zero_layouts.clear()
-        _zero_layouts[size, dtype or dtypes._default, device or current.default] = own
+        if own.device is CPU:  # of others, the current one may change
+            _zero_layouts[size, dtype or dtypes._default, device or current.default] = own
     return own
 
 
@@ -161,22 +156,22 @@ def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=N
                    requires_grad)
 
 
-def _like_layout(input, dtype, memory_format=None):
+def _like_layout(input, dtype, device, memory_format=None):
     from .layout import is_dense
     own = input._layout
     if hasattr(own, "pattern"):
         raise NotImplementedError(f"a tensor like one with layout {input.layout} can only be made without values, by "
                                   "zeros_like or empty_like")
-    d = _dtype(dtype, own.dtype)
+    d, place = _dtype(dtype, own.dtype), own.device if device is None else usable("", device)
     if memory_format in (channels_last, channels_last_3d):
         from .layout import format_strides
-        return layout(d, own.shape, format_strides(own.shape, memory_format.name), own.device)
+        return layout(d, own.shape, format_strides(own.shape, memory_format.name), place)
     if memory_format in (None, preserve_format) and not own.is_contiguous and own.numel:
         if is_dense(own.shape, own.strides):
-            return layout(d, own.shape, own.strides, own.device)
+            return layout(d, own.shape, own.strides, place)
         from .layout import result_strides
-        return layout(d, own.shape, result_strides(own.shape, [(own.shape, own.strides)]), own.device)
-    return layout(d, own.shape, None, own.device)
+        return layout(d, own.shape, result_strides(own.shape, [(own.shape, own.strides)]), place)
+    return layout(d, own.shape, None, place)
 
 
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -187,8 +182,7 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     if input.layout is not strided or layout not in (None, strided):
         return _sparse("empty_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
-    _given_device(device)
-    return _finish(empty_layout(_like_layout(input, dtype, memory_format)), requires_grad)
+    return _finish(empty_layout(_like_layout(input, dtype, device, memory_format)), requires_grad)
 
 
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -199,8 +193,7 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     if input.layout is not strided or layout not in (None, strided):
         return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
-    _given_device(device)
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 0), requires_grad)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 0), requires_grad)
 
 
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -208,8 +201,7 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
     """`ones` in the shape, dtype and order of dimensions of `input`."""
     if hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
-    _given_device(device)
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), 1), requires_grad)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 1), requires_grad)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -217,8 +209,7 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
     """`full` in the shape, dtype and order of dimensions of `input`."""
     if hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: full_like(t, fill_value, dtype=dtype, memory_format=memory_format))
-    _given_device(device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, memory_format)), fill_value),
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), fill_value),
                    requires_grad)

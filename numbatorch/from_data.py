@@ -5,6 +5,7 @@ import ctypes
 import numpy as np
 
 from . import dtypes
+from .device import CPU
 from .filling import _device, _dtype, _empty, _finish, _strided
 from .layout import layout, span
 from .storage import BorrowedStorage, Storage, UntypedStorage
@@ -23,6 +24,11 @@ def _of_array(array, dtype):
         with np.errstate(all="ignore"):
             result._array()[...] = array.astype(result.dtype.numpy) if dtype and dtype is not own else array
     return result
+
+
+def _at(tensor, device):
+    """A tensor of the host, on a device."""
+    return tensor if device is CPU else tensor.to(device)
 
 
 _SCALARS = (bool, int, float, complex)
@@ -54,12 +60,12 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     The dtype is inferred where none is given: bool, int64, the default float or complex dtype. ValueError for ragged
     sequences, TypeError for what has no dtype, RuntimeError for values that the dtype cannot hold.
     """
-    _device(device)
     dtype = None if dtype is None else _dtype(dtype)
     if isinstance(data, Tensor):
-        result = data.detach().clone()
-        result = result.to(dtype) if dtype else result
-    elif isinstance(data, (np.ndarray, np.generic)):
+        result = data.detach().to(data.device if device is None else _device(device), dtype)
+        return _finish(result.clone() if result._storage is data._storage else result, requires_grad)
+    place = _device(device)
+    if isinstance(data, (np.ndarray, np.generic)):
         result = _of_array(data, dtype)
     elif isinstance(data, (list, tuple)):
         result = _of_sequence(data, dtype)
@@ -78,7 +84,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         result = _of_sequence(list(data), dtype)
     else:
         raise _no_dtype(data)
-    return _finish(result, requires_grad)
+    return _finish(_at(result, place), requires_grad)
 
 
 def _check_range(value, dtype):
@@ -184,13 +190,12 @@ def _take(array):
 
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, sharing memory where it can (tensors and NumPy arrays of the right dtype)."""
-    _device(device)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
+        return data.to(device, dtype) if device is not None else data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray) and all(s >= 0 for s in data.strides):
         shared = borrowed(data)
-        return shared if dtype is None else shared.to(dtype)
-    return tensor(data, dtype=dtype)
+        return _at(shared if dtype is None else shared.to(dtype), _device(device))
+    return tensor(data, dtype=dtype, device=device)
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
@@ -257,10 +262,10 @@ def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=
     file that cannot be opened, or is too small.
     """
     _strided("from_file", layout)
-    _device(device)
+    place = _device(device)
     own = _dtype(dtype)
     storage = UntypedStorage.from_file(filename, shared, size * own.itemsize)
-    return _finish(tensor_from_storage(storage._storage, own, (size,)), requires_grad)
+    return _finish(_at(tensor_from_storage(storage._storage, own, (size,)), place), requires_grad)
 
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import dtypes
 from .autograd.modes import mode
+from .device import CPU
 from .interception import answer, state
 from .layout import Layout
 from .ops.declare import OPS
@@ -163,13 +164,21 @@ def _basic_part(self, index):
         else:
             key.append(_EVERYTHING)
             dims.append(place)
-            tensors.append(i)
+            tensors.append(i if i._layout.device is self._layout.device else _brought(i, self._layout.device))
             place, axis = place + 1, axis + 1
     if all(k == _EVERYTHING for k in key):
         part = self if dims else OPS["_index"].call(self, ())
     else:
         part = OPS["_index"].call(self, key[0] if len(key) == 1 and key[0].__class__ is int else tuple(key))
     return part, tuple(dims), tensors
+
+
+def _brought(index, device):
+    """An index of the CPU on the device of what it indexes. RuntimeError for one of yet another device."""
+    if index._layout.device is not CPU:
+        raise RuntimeError(f"index: indices should be either on cpu or on the same device as the indexed tensor "
+                           f"({device}), but one is on {index._layout.device}")
+    return index.to(device)
 
 
 def _check_mask(self, mask, axis, at):
@@ -202,7 +211,7 @@ def _single(i):
         name = i._layout.dtype.name
         if name not in ("int64", "int32", "int16", "int8", "bool", "uint8"):
             raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {i._layout.dtype}")
-        if i._layout.ndim == 0 and name not in ("bool", "uint8") and getattr(i._layout, "has_values", True):
+        if i._layout.ndim == 0 and name not in ("bool", "uint8") and i._layout.has_values:
             return int(i.item())
         return i if name in ("int64", "int32", "bool", "uint8") else i.to(dtypes.int64)
     if hasattr(i, "__index__"):

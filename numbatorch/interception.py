@@ -53,6 +53,7 @@ class CustomLayout(Layout):
     """
 
     __slots__ = ()
+    has_values: Any = True
     priority = 0  # of several custom operands, the one with the highest priority answers
 
     def __init__(self, dtype, shape, device, strides=None):

@@ -12,7 +12,8 @@ from .device import CPU
 class Layout:
     """dtype, shape and strides of a tensor, and the facts that follow from them."""
 
-    __slots__ = ("dtype", "shape", "strides", "device", "numel", "is_contiguous", "nbytes", "ndim")
+    __slots__ = ("dtype", "shape", "strides", "device", "numel", "is_contiguous", "nbytes", "ndim",
+                 "has_values")
     dtype: Any
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -21,6 +22,7 @@ class Layout:
     is_contiguous: bool
     nbytes: int
     ndim: int
+    has_values: bool  # whether a tensor can be asked for its numbers: not on the meta device
 
     def __repr__(self):
         return f"Layout({self.dtype.name}, {self.shape}, {self.strides}, {self.device})"
@@ -60,8 +62,14 @@ def layout(dtype, shape, strides=None, device=CPU):
         found.is_contiguous = found.numel == 0 or all(
             n == 1 or s == c for n, s, c in zip(shape, strides, contiguous_strides(shape), strict=True))
         found.nbytes = span(shape, strides) * dtype.itemsize
+        found.has_values = device is CPU or _has_values(device)
         _interned[key] = found
     return found
+
+
+def _has_values(device):
+    from .plan import backend
+    return backend(device).has_values
 
 
 def span(shape, strides):

@@ -9,17 +9,17 @@ from . import dtypes
 from .device import CPU, usable
 from .layout import layout
 from .size import Size
-from .storage import UntypedStorage
+from .storage import UntypedStorage, shown
 from .tensor import TYPE_NAMES, Tensor, alias, empty_layout, tensor_from_storage
 
 
 class TypedStorage:
     """TypedStorage(n), TypedStorage(sequence), TypedStorage(wrap_storage=bytes), with dtype=: elements of one dtype."""
 
-    is_sparse = is_cuda = is_hpu = False
+    is_sparse = is_hpu = False
 
     def __init__(self, *args, wrap_storage=None, dtype=None, device=None):
-        usable("TypedStorage: ", device)
+        place = CPU if device is None else usable("TypedStorage: ", device)
         self.dtype = dtype or dtypes.get_default_dtype()
         if len(args) > 1:
             raise RuntimeError(f"TypedStorage: expected no argument, a size or a sequence, got {len(args)} arguments")
@@ -31,10 +31,10 @@ class TypedStorage:
             self._untyped_storage = wrap_storage
         elif not args or isinstance(args[0], int):
             size = args[0] if args else 0
-            self._untyped_storage = UntypedStorage(size * self.dtype.itemsize)
+            self._untyped_storage = UntypedStorage(size * self.dtype.itemsize, device=place)
         elif hasattr(args[0], "__getitem__") and not isinstance(args[0], (str, TypedStorage, UntypedStorage)):
             from .creation import tensor
-            self._untyped_storage = tensor(args[0], dtype=self.dtype).untyped_storage()
+            self._untyped_storage = tensor(args[0], dtype=self.dtype, device=place).untyped_storage()
         else:
             raise TypeError(f"TypedStorage: Argument type not recognized: {type(args[0])}")
 
@@ -75,8 +75,8 @@ class TypedStorage:
         return hash(self._untyped_storage)
 
     def __repr__(self):
-        lines = "\n ".join(str(v) for v in self.tolist())
-        return f" {lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
+        lines = shown(self._elements)
+        return f"{lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
 
     def __copy__(self):
         return self.clone()
@@ -90,7 +90,10 @@ class TypedStorage:
 
     @property
     def device(self):
-        return CPU
+        """Where the memory is."""
+        return self._untyped_storage.device
+
+    is_cuda = property(lambda self: self.device.type == "cuda")
 
     def _over(self, storage):
         return TypedStorage(wrap_storage=storage, dtype=self.dtype)
@@ -112,8 +115,8 @@ class TypedStorage:
         return self.dtype.itemsize
 
     def get_device(self):
-        """-1: the CPU."""
-        return -1
+        """The index of the device, -1 on those that are not numbered."""
+        return self._untyped_storage.get_device()
 
     def is_pinned(self, device="cuda"):
         """Whether pages are locked for an accelerator: never."""
@@ -137,8 +140,17 @@ class TypedStorage:
         return self._over(self._untyped_storage.clone())
 
     def cpu(self):
-        """Itself."""
-        return self
+        """The elements in the host's memory; itself where they are there."""
+        return self.to("cpu")
+
+    def to(self, device, non_blocking=False):
+        """The elements on a device; itself where they are there."""
+        moved = self._untyped_storage.to(device, non_blocking)
+        return self if moved is self._untyped_storage else self._over(moved)
+
+    def cuda(self, device=None, non_blocking=False):
+        """The elements on a GPU."""
+        return self.to("cuda" if device is None else device, non_blocking)
 
     def copy_(self, source, non_blocking=None):
         """Take over the elements of a storage of the same size, converted. RuntimeError for other sizes."""
@@ -217,9 +229,9 @@ class _TensorKind(type):
 
 def construct(dtype, data, device=None):
     """A tensor of `dtype` as the typed constructors make it: of sizes, a sequence, an array, a tensor or a storage."""
-    usable("", device)
+    place = CPU if device is None else usable("", device)  # the default device is not asked
     if not data or isinstance(data[0], (int, Size, np.integer)):
-        return empty_layout(layout(dtype, _sizes(data)))
+        return empty_layout(layout(dtype, _sizes(data), None, place))
     if len(data) > 1:
         raise TypeError(f"new(): expected sizes or one sequence, tensor or storage, got {len(data)} arguments, the "
                         f"first a {type(data[0]).__name__}")
@@ -239,10 +251,10 @@ def construct(dtype, data, device=None):
     if isinstance(given, dict) or not (hasattr(given, "__array__") or hasattr(given, "__getitem__")):
         raise TypeError(f"new(): data must be a sequence (got {type(given).__name__})")
     if dtype.category < dtypes.FLOAT and isinstance(given, (list, tuple)):
-        made = tensor(given)
+        made = tensor(given, device=place)
         if made.dtype.category == dtypes.FLOAT:
             return made.to(dtype)  # LongTensor([1.5]) cuts off, which tensor() refuses
-    return tensor(given, dtype=dtype)
+    return tensor(given, dtype=dtype, device=place)
 
 
 def _sizes(data):

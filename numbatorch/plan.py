@@ -1,8 +1,7 @@
 """From an op and the layouts of its operands to a Plan: kernel, result layouts and what the backward pass needs.
 
 Rules (promotion, broadcasting, checks) run here, once for each new combination of layouts and static arguments; calls
-only look plans up. Devices are met by name, through their backend module: `plan(request) -> Launch`,
-`allocate(nbytes)`, `address(block)`.
+only look plans up. Devices are met by name, through their backend (device.py says what it answers).
 """
 
 import importlib
@@ -11,6 +10,8 @@ import math
 from typing import Any
 
 from . import dtypes
+from .device import CPU
+from .errors import NoAcceleratorError
 from .expr import kinds, tree
 from .expr.derive import rank_of
 from .layout import (
@@ -25,24 +26,53 @@ from .layout import (
 )
 from .ops.declare import FLOAT, OPS, Op
 
-_backends: dict[str, Any] = {}
+_backends: dict[Any, Any] = {}
 
 
-def backend(name):
-    """The backend module of a device type, imported when first needed."""
-    found = _backends.get(name)
+def backend(place) -> Any:
+    """The backend (device.py) of a device, or the module of a type of devices, imported when first needed.
+
+    NoAcceleratorError where there is none.
+    """
+    found = _backends.get(place)
     if found is None:
-        if name not in ("cpu", "cuda"):
-            raise RuntimeError(f"device {name!r} cannot run kernels")
-        found = _backends[name] = importlib.import_module(f".{name}.backend", __package__)
+        if isinstance(place, str):
+            name = f"{__package__}.{place}.backend"
+            try:
+                found = importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                if error.name not in (name, f"{__package__}.{place}"):
+                    raise
+                raise NoAcceleratorError(f"device {place} is not available in this build") from None
+        else:
+            module = backend(place.type)
+            found = module.on(place.index) if hasattr(module, "on") else module
+        _backends[place] = found
     return found
+
+
+def storage_class(device):
+    """The class of storages on a device: `Storage`, whose `device` is the CPU, or a subclass that differs in it.
+
+    So a new storage need not be told where it is.
+    """
+    found = _storages.get(device)
+    if found is None:
+        from .storage import Storage
+        kind = Storage if device is CPU else type("Storage", (Storage,), {"__slots__": (), "device": device})
+        found = _storages[device] = kind
+    return found
+
+
+_storages: dict[Any, Any] = {}
 
 
 class Plan:
     """What runs for one op and one combination of operand layouts."""
 
-    __slots__ = ("op", "kernel", "meta", "units", "grain", "layouts", "layout", "nbytes", "allocate", "address", "keep",
-                 "specs", "statics", "dims", "shape", "length", "offset", "rules", "compute", "low", "high")
+    __slots__ = ("op", "kernel", "meta", "units", "grain", "layouts", "layout", "nbytes", "storage", "allocate",
+                 "address", "keep", "specs", "statics", "dims", "shape", "length", "offset", "rules", "compute", "low",
+                 "high")
     op: Op
     kernel: Any
     meta: Any
@@ -51,6 +81,7 @@ class Plan:
     layouts: tuple[Layout, ...]
     layout: Layout
     nbytes: int
+    storage: Any  # the class of the results' storages
     allocate: Any
     address: Any
     keep: Any  # what the kernel's arguments point into
@@ -75,10 +106,10 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     `into`: the layout of the tensor that an in-place form writes.
     """
     tensors = [s for s in specs.values() if isinstance(s, Layout)]
-    devices = {s.device for s in tensors if s.ndim > 0} or {s.device for s in tensors}
-    if len(devices) > 1:
-        raise RuntimeError(f"{op.name}: expected all tensors to be on the same device, but found "
-                           f"{' and '.join(sorted(map(str, devices)))}")
+    device = tensors[0].device if tensors else CPU
+    for s in tensors:
+        if s.device is not device:
+            raise different_devices(op, specs)
     plan = Plan()
     plan.op, plan.specs, plan.statics, plan.rules = op, specs, statics, {}
     plan.dims, plan.shape, plan.length, plan.offset, plan.compute = None, None, 0, 0, None
@@ -95,9 +126,9 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
         plan.layouts, plan.nbytes, plan.offset = (plan.layout,), 0, offset * plan.layout.dtype.itemsize
         return plan
     request = _request(op, plan, specs, statics, into)
-    runtime = backend(next(iter(devices)).type if devices else "cpu")
+    runtime = backend(device)
     try:
-        launch = runtime.plan(request)
+        launch = runtime.plan(request) or launched_on_host(plan, request, device)
     except (RuntimeError, ValueError) as error:
         complex_ = next((s.dtype for s in tensors if s.dtype.is_complex), None)
         if complex_ is None:
@@ -105,12 +136,27 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
         raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(complex_)}\'') from error
     plan.kernel, plan.meta, plan.units, plan.grain, plan.keep = (
         launch.kernel, launch.meta, launch.units, launch.grain, launch.keep)
-    plan.allocate, plan.address = runtime.allocate, runtime.address
+    plan.storage, plan.allocate, plan.address = storage_class(device), runtime.allocate, runtime.address
     plan.layout = plan.layouts[0]
     plan.nbytes = plan.layout.nbytes
     if op.fits:
         plan.low, plan.high = dtypes.limits(plan.compute)
     return plan
+
+
+def launched_on_host(plan, request, device):
+    """The CPU's Launch for a request of a device that has no kernel for it, on copies of the operands."""
+    from .transfer import launched_on_host
+    return launched_on_host(request, plan.specs, plan.layouts, device)
+
+
+def different_devices(op, specs):
+    """The error of a call whose operands are on several devices."""
+    places = {name: spec.device for name, spec in specs.items() if isinstance(spec, Layout)}
+    names = list(dict.fromkeys(map(str, places.values())))
+    return RuntimeError(f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, "
+                        f"{' and '.join(names[:2])}! ({', '.join(f'{n} on {d}' for n, d in places.items())}); move "
+                        f"them with tensor.to(device)")
 
 
 def _refuse_float8(op, d):

@@ -100,14 +100,21 @@ def _lines(nested, indent, formatter, depth):
     return "[" + ("," + "\n" * (depth - 1) + " " * (indent + 1)).join(parts) + "]"
 
 
+def has_values(tensor):
+    """Whether there is something to print: not for tensors without memory."""
+    return tensor._layout.has_values
+
+
 def contents(tensor, indent):
     """The values of a tensor as text."""
     own = tensor.dtype
     shape = tuple(tensor.shape)
+    if not has_values(tensor):
+        return "..."
     if tensor.numel() == 0:
         return "[]"
     summarise = tensor.numel() > threshold
-    array = tensor.detach().to(own.familiar)._array()
+    array = tensor.detach().cpu().to(own.familiar)._array()
     if own.name == "float16":
         array = array.astype("float32")
     nested = _shown(array.tolist() if not summarise else _edges(array), shape if not summarise else (), summarise)
@@ -132,10 +139,13 @@ def text(tensor):
     body = contents(tensor, indent)
     suffixes = []
     own = tensor.dtype
-    if tensor.numel() == 0 and tuple(tensor.shape) != (0,):
+    known = has_values(tensor)
+    if tensor.device.type != "cpu":
+        suffixes.append(f"device='{tensor.device}'")
+    if not known or tensor.numel() == 0 and tuple(tensor.shape) != (0,):
         suffixes.append(f"size={tuple(tensor.shape)}")
     usual = own in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool, dtypes.get_default_dtype().to_complex())
-    if not usual or (tensor.numel() == 0 and own not in (dtypes.get_default_dtype(),)):
+    if not usual or (known and tensor.numel() == 0 and own not in (dtypes.get_default_dtype(),)):
         suffixes.append(f"dtype={own}")
     if tensor.grad_fn is not None:
         suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")

@@ -5,9 +5,11 @@ from .autograd.modes import check_changeable, no_grad
 from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
 from .generator import Generator, default_generator
 from .interception import state
+from .layout import layout as layout_of
 from .ops.declare import OPS
 from .plan import backend
 from .tensor import Tensor, empty_layout
+from .transfer import drawing
 
 
 def _state(generator):
@@ -26,7 +28,9 @@ def draw(distribution, tensor, generator, *arguments):
     if own.dtype.is_float8:
         raise NotImplementedError(f'"{distribution}" not implemented for {own.dtype}: draw another, then convert')
     check_changeable(f"{distribution}_", tensor)
-    source = backend(own.device.type).random
+    source = getattr(backend(own.device), "random", None)
+    if source is None:
+        return _drawn_on_host(distribution, tensor, generator, arguments)
     state = _state(generator)
     if distribution == "bernoulli_tensor":
         order = source.draw_order(own.shape, own.strides)
@@ -42,6 +46,13 @@ def draw(distribution, tensor, generator, *arguments):
         source.fill(function, state, tensor._ptr, own.shape, own.strides, own.dtype.name, *arguments)
     tensor._storage.version += 1
     return tensor
+
+
+def _drawn_on_host(distribution, tensor, generator, arguments):
+    """`draw` for a device that draws no numbers itself."""
+    host = empty_layout(layout_of(tensor._layout.dtype, tensor._layout.shape, tensor._layout.strides))
+    draw(distribution, host, generator, *(a.cpu() if isinstance(a, Tensor) else a for a in arguments))
+    return tensor.copy_(host)
 
 
 def drawn(distribution, target, generator, *arguments):
@@ -110,7 +121,11 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
         raise RuntimeError(f"n must be non-negative, got {n}")
     target = _empty((int(n),), _dtype(dtype, dtypes.int64), _device(device)) if out is None else out.resize_(int(n))
     own = target._layout
-    backend(own.device.type).random.fill_randperm(_state(generator), target._ptr, own.numel, own.dtype.name)
+    source = getattr(backend(own.device), "random", None)
+    if source is None:
+        target.copy_(randperm(n, generator=generator, dtype=target.dtype, device="cpu"))
+    else:
+        source.fill_randperm(_state(generator), target._ptr, own.numel, own.dtype.name)
     return _finish(target, requires_grad)
 
 
@@ -119,8 +134,8 @@ def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
     _strided("rand_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: rand_like(t, dtype=dtype, generator=generator))
-    return _finish(drawn("uniform", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
-                   requires_grad)
+    target = empty_layout(_like_layout(input, dtype, device, memory_format))
+    return _finish(drawn("uniform", target, generator, 0.0, 1.0), requires_grad)
 
 
 def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
@@ -128,8 +143,8 @@ def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     _strided("randn_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: randn_like(t, dtype=dtype, generator=generator))
-    return _finish(drawn("normal", empty_layout(_like_layout(input, dtype, memory_format)), generator, 0.0, 1.0),
-                   requires_grad)
+    target = empty_layout(_like_layout(input, dtype, device, memory_format))
+    return _finish(drawn("normal", target, generator, 0.0, 1.0), requires_grad)
 
 
 def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=None, requires_grad=False,
@@ -142,8 +157,8 @@ def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=Non
         low, high = 0, low
     low, high = (v.item() if isinstance(v, Tensor) else v for v in (low, high))
     _check_range("randint_like", low, high)
-    return _finish(drawn("randint", empty_layout(_like_layout(input, dtype, memory_format)), generator, int(low),
-                        int(high)), requires_grad)
+    target = empty_layout(_like_layout(input, dtype, device, memory_format))
+    return _finish(drawn("randint", target, generator, int(low), int(high)), requires_grad)
 
 
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False,
@@ -151,7 +166,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     """Normal numbers: of one mean and std in `size`, or of a mean and std for each element."""
     _strided("normal", layout)
     if size is not None:
-        target = empty(size, dtype=dtype) if out is None else out.resize_(_shape("normal", (size,)))
+        target = empty(size, dtype=dtype, device=device) if out is None else out.resize_(_shape("normal", (size,)))
         _check_std(std)
         return _finish(drawn("normal", target, generator, float(mean), float(std)), requires_grad)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
@@ -171,7 +186,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
         shape = broadcast_shapes("normal", [tuple(mean.shape), tuple(std.shape)], ["mean", "std"])
         target = like.new_empty(shape)
     else:
-        target = empty_layout(_like_layout(like, None))
+        target = empty_layout(_like_layout(like, None, None))
     with no_grad():
         draw("normal", target, generator, 0.0, 1.0)
         target.mul_(std).add_(mean)
@@ -206,10 +221,11 @@ def draw_categories(input, num_samples, replacement, generator):
             return ratio.argmax(-1, True)
         return ratio.topk(num_samples, -1)[1]
     rows = 1 if input.ndim == 1 else input.shape[0]
-    result = _empty((*input.shape[:-1], num_samples), dtypes.int64)
+    source = drawing(input.device)
+    result = _empty((*input.shape[:-1], num_samples), dtypes.int64, input.device)
     flat = flat.contiguous()
-    backend("cpu").random.fill_multinomial(_state(generator), result._ptr, flat._ptr, flat.dtype.name, rows, categories,
-                                           num_samples)
+    source.fill_multinomial(_state(generator), result._ptr, flat._ptr, flat.dtype.name, rows, categories,
+                            num_samples)
     return result
 
 
@@ -218,17 +234,18 @@ def draw_poisson(input, generator):
     if input.dtype.category != dtypes.FLOAT:
         raise NotImplementedError(f'"poisson_cpu" not implemented for {input.dtype}')
     rate = input.detach().contiguous()
-    result = _empty(rate.shape, rate.dtype)
-    backend("cpu").random.fill_poisson(_state(generator), result._ptr, rate.numel(), rate.dtype.name, rate._ptr)
+    source = drawing(input.device)
+    result = _empty(rate.shape, rate.dtype, input.device)
+    source.fill_poisson(_state(generator), result._ptr, rate.numel(), rate.dtype.name, rate._ptr)
     return result
 
 
 def draw_gamma(input, generator):
     """The body of `_standard_gamma`."""
     concentration = input.detach().contiguous()
-    result = _empty(concentration.shape, concentration.dtype)
-    backend("cpu").random.fill_gamma(_state(generator), result._ptr, result.numel(), result.dtype.name,
-                                     concentration._ptr)
+    source = drawing(input.device)
+    result = _empty(concentration.shape, concentration.dtype, input.device)
+    source.fill_gamma(_state(generator), result._ptr, result.numel(), result.dtype.name, concentration._ptr)
     return result
 
 
@@ -240,9 +257,9 @@ def draw_binomial(count, prob, generator):
     from .layout import broadcast_shapes
     shape = broadcast_shapes("binomial", [tuple(count.shape), tuple(prob.shape)], ["count", "prob"])
     count, prob = (tensor.detach().expand(shape).contiguous() for tensor in (count, prob))
-    result = _empty(shape, count.dtype)
-    backend("cpu").random.fill_binomial(_state(generator), result._ptr, result.numel(), count.dtype.name, count._ptr,
-                                        prob._ptr)
+    source = drawing(count.device)
+    result = _empty(shape, count.dtype, count.device)
+    source.fill_binomial(_state(generator), result._ptr, result.numel(), count.dtype.name, count._ptr, prob._ptr)
     return result
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import dtypes
 from .filling import _device, _dtype, _finish, _strided
-from .from_data import _of_array
+from .from_data import _at, _of_array
 from .tensor import Tensor
 
 
@@ -37,27 +37,27 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
             end, integer = int(end), True
             start, step = int(start), int(step)
     n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
-    _device(device)
+    place = _device(device)
     if integer or d.category == dtypes.INTEGER:
         values = np.arange(n, dtype=np.int64) * int(step) + int(start) if d.category == dtypes.INTEGER else (
             np.arange(n, dtype=np.float64) * step + start)
     else:
         values = start + step * np.arange(n, dtype=np.float64)
-    result = _of_array(values, d)
+    result = _at(_of_array(values, d), place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
 def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):
     """Like arange, but `end` is included where a step meets it."""
-    _device(device)
+    place = _device(device)
     n = math.floor((end - start) / step) + 1
-    return _of_array(start + step * np.arange(n, dtype=np.float64), _dtype(dtype))
+    return _at(_of_array(start + step * np.arange(n, dtype=np.float64), _dtype(dtype)), place)
 
 
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """`steps` evenly spaced values from `start` to `end`, both included."""
     _strided("linspace", layout)
-    _device(device)
+    place = _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
@@ -76,42 +76,42 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
     else:
         forward, back = start + width * i, end - width * (steps - 1 - i)
     values = np.where(i < steps // 2, forward, back) if steps > 1 else np.full(steps, start, dtype=wide)
-    result = _of_array(values, d)
+    result = _at(_of_array(values, d), place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """base ** linspace(start, end, steps)."""
     _strided("logspace", layout)
-    _device(device)
+    place = _device(device)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     d = _dtype(dtype)
     if d.category == dtypes.INTEGER:
         start, end = int(start), int(end)
-    values = np.power(base, np.asarray(linspace(start, end, steps, dtype=dtypes.float64).numpy()))
-    result = _of_array(values, d)
+    values = np.power(base, np.asarray(linspace(start, end, steps, dtype=dtypes.float64, device="cpu").numpy()))
+    result = _at(_of_array(values, d), place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
     """The n × m matrix with 1 on the diagonal and 0 elsewhere."""
     _strided("eye", layout)
-    _device(device)
+    place = _device(device)
     m = n if m is None else m
     if n < 0 or m < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else
                            f"m must be greater or equal to 0, got {m}")
-    result = _of_array(np.eye(n, m), _dtype(dtype))
+    result = _at(_of_array(np.eye(n, m), _dtype(dtype)), place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """Indices of the lower triangle of a row × col matrix: (2, N), row by row."""
-    _device(device)
-    return _of_array(np.array(np.tril_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
+    place = _device(device)
+    return _at(_of_array(np.array(np.tril_indices(row, offset, col)), _dtype(dtype, dtypes.int64)), place)
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     """Indices of the upper triangle of a row × col matrix: (2, N), row by row."""
-    _device(device)
-    return _of_array(np.array(np.triu_indices(row, offset, col)), _dtype(dtype, dtypes.int64))
+    place = _device(device)
+    return _at(_of_array(np.array(np.triu_indices(row, offset, col)), _dtype(dtype, dtypes.int64)), place)

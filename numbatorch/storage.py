@@ -5,13 +5,17 @@ import weakref
 
 import numpy as np
 
+from .device import CPU, usable
+from .errors import NotOnHostError
+from .plan import backend, storage_class
 from .versions import OPEN, start
 
 
 class Storage:
-    """`nbytes` bytes at address `ptr`, kept alive by `block`; `version` counts in-place changes."""
+    """`nbytes` bytes at address `ptr` of `device`, kept alive by `block`; `version` counts in-place changes."""
 
     __slots__ = ("block", "ptr", "nbytes", "version", "__weakref__")
+    device = CPU  # of other devices' storages: `plan.storage_class`
 
     @property
     def root(self):
@@ -27,12 +31,11 @@ class Storage:
         self.block, self.ptr, self.nbytes, self.version = array, array.ctypes.data, array.nbytes, start.version
         return self
 
-    @classmethod
-    def allocate(cls, nbytes):
+    @staticmethod
+    def allocate(nbytes, device=CPU):
         """New memory, not initialised."""
-        from .plan import backend
-        runtime = backend("cpu")
-        self = cls.__new__(cls)
+        runtime = backend(device)
+        self = object.__new__(storage_class(device))
         self.block = runtime.allocate(nbytes)
         self.ptr, self.nbytes, self.version = runtime.address(self.block), nbytes, start.version
         return self
@@ -58,6 +61,7 @@ class TwinStorage(Storage):
     """The memory of another storage, `root`, with a count of changes of its own: what `.data` views."""
 
     __slots__ = ("root",)
+    device = property(lambda self: self.root.device)
 
 
 def twin(storage, version=0):
@@ -80,7 +84,10 @@ def under(array):
 
 
 def window(storage, ptr, shape, byte_strides, numpy_dtype):
-    """A writable NumPy array over a part of a storage."""
+    """A writable NumPy array over a part of a storage. NotOnHostError for memory that is not the host's."""
+    if storage.device is not CPU:
+        raise NotOnHostError(f"can't convert {storage.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+                             "the tensor to host memory first.")
     if 0 in shape:
         return np.empty(shape, numpy_dtype)
     w = _Window()
@@ -98,15 +105,17 @@ class UntypedStorage:
 
     __slots__ = ("_storage",)
 
-    is_sparse = is_cuda = is_hpu = False
+    is_sparse = is_hpu = False
+    is_cuda = property(lambda self: self.device.type == "cuda")
 
     def __init__(self, storage=0, *, device=None):
+        place = CPU if device is None else usable("UntypedStorage: ", device)
         if isinstance(storage, int):
-            storage = Storage.allocate(storage)
+            storage = Storage.allocate(storage, place)
         elif not isinstance(storage, Storage):
             if not hasattr(storage, "__getitem__") or isinstance(storage, str):
                 raise TypeError(f"UntypedStorage: expected a size or a sequence of bytes, got {type(storage).__name__}")
-            storage = Storage.from_buffer(np.array(storage, dtype=np.uint8))
+            storage = UntypedStorage(Storage.from_buffer(np.array(storage, dtype=np.uint8))).to(place)._storage
         self._storage = storage
 
     @classmethod
@@ -124,8 +133,8 @@ class UntypedStorage:
 
     @property
     def device(self):
-        from .device import CPU
-        return CPU
+        """Where the memory is."""
+        return self._storage.device
 
     def data_ptr(self):
         """The address of the first byte."""
@@ -142,27 +151,44 @@ class UntypedStorage:
         return 1
 
     def get_device(self):
-        """-1: the CPU."""
-        return -1
+        """The index of the device, -1 on those that are not numbered."""
+        return -1 if self.device.index is None else self.device.index
 
     def _cdata(self):
         return id(self._storage)
 
     def numpy(self):
-        """The bytes as a NumPy array over the same memory."""
+        """The bytes as a NumPy array over the same memory. TypeError where that is not the host's."""
         return self._storage.numpy()
 
     def tolist(self):
         """The bytes as Python ints."""
-        return self._storage.numpy().tolist()
+        return self.cpu()._storage.numpy().tolist()
 
     def untyped(self):
         """Itself."""
         return self
 
     def cpu(self):
-        """Itself."""
-        return self
+        """The bytes in the host's memory; itself where they are there."""
+        return self.to(CPU)
+
+    def to(self, device, non_blocking=False):
+        """The bytes on a device; itself where they are there."""
+        place = usable("to: ", device)
+        if place is self.device:
+            return self
+        return self._copy(place, not non_blocking)
+
+    def cuda(self, device=None, non_blocking=False):
+        """The bytes on a GPU."""
+        return self.to("cuda" if device is None else device, non_blocking)
+
+    def _copy(self, device, wait=True):
+        from .transfer import copy_bytes
+        result = Storage.allocate(self._storage.nbytes, device)
+        copy_bytes(device, result.ptr, self.device, self._storage.ptr, result.nbytes, wait)
+        return UntypedStorage(result)
 
     def is_pinned(self, device="cuda"):
         """Whether pages are locked for an accelerator: never."""
@@ -180,19 +206,20 @@ class UntypedStorage:
 
     def clone(self):
         """A copy."""
-        return UntypedStorage(Storage.from_buffer(self.numpy().copy()))
+        return self._copy(self.device)
 
     def copy_(self, source, non_blocking=None):
         """Take over the bytes of a storage of the same size. RuntimeError for other sizes."""
         if source.nbytes() != self.nbytes():
             raise RuntimeError(f"copy_: size does not match, self was {self.nbytes()} but src was {source.nbytes()}")
-        self.numpy()[:] = source.numpy()
+        from .transfer import copy_bytes
+        copy_bytes(self.device, self._storage.ptr, source.device, source._storage.ptr, self.nbytes(), not non_blocking)
         self._storage.version += 1
         return self
 
     def fill_(self, value):
         """Make all bytes `value`."""
-        self.numpy()[:] = value
+        backend(self.device).fill(self._storage.ptr, value, self.nbytes())
         self._storage.version += 1
         return self
 
@@ -219,11 +246,14 @@ class UntypedStorage:
         if isinstance(at, slice):
             if at.step not in (None, 1):
                 raise RuntimeError(f"Trying to slice with a step of {at.step}, but only a step of 1 is supported")
-            return UntypedStorage(Storage.from_buffer(self.numpy()[at]))
-        return int(self.numpy()[at])
+            return UntypedStorage(Storage.from_buffer(self.cpu().numpy()[at])).to(self.device)
+        return int(self.cpu().numpy()[at])
 
     def __setitem__(self, at, value):
-        self.numpy()[at] = value
+        host = self.cpu()
+        host.numpy()[at] = value
+        if host is not self:
+            self.copy_(host)
         self._storage.version += 1
 
     def __iter__(self):
@@ -239,17 +269,27 @@ class UntypedStorage:
         return UntypedStorage(storages[id(self._storage)])
 
     def __reduce__(self):
-        return UntypedStorage.from_buffer, (self.numpy().tobytes(),)
+        return _rebuilt, (self.cpu().numpy().tobytes(), self.device)
 
     def __repr__(self):
-        lines = "\n ".join(str(v) for v in self.tolist())
-        return f" {lines}\n[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
+        return f"{shown(self)}\n[torch.storage.UntypedStorage(device={self.device}) of size {self.nbytes()}]"
 
     def __eq__(self, other):
         return isinstance(other, UntypedStorage) and self._storage is other._storage
 
     def __hash__(self):
         return id(self._storage)
+
+
+def shown(elements):
+    """The elements of a storage, one a line; ... where there are none to show."""
+    if not backend(elements.device).has_values:
+        return "..."
+    return " " + "\n ".join(str(v) for v in elements.tolist())
+
+
+def _rebuilt(content, device):
+    return UntypedStorage.from_buffer(content).to(device)
 
 
 _sizes: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # of storages that were made smaller: what they had

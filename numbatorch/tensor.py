@@ -7,7 +7,6 @@ its place on the tape, `tensor_values.py` what it is for Python and NumPy, `meth
 from __future__ import annotations
 
 import copy as copying
-import ctypes
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +24,10 @@ from . import (
     tensor_values,
 )
 from .autograd.modes import check_changeable
-from .device import device as device_type, usable
+from .device import CPU, device as device_type, usable
 from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
-from .plan import backend
+from .plan import backend, storage_class
 from .size import Size
 from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage, window
 from .versions import start
@@ -37,6 +36,10 @@ if TYPE_CHECKING:
     pass
 
 _new = object.__new__
+
+
+def _is_on(type):
+    return property(lambda self: self._layout.device.type == type)
 
 
 class Tensor:
@@ -193,7 +196,9 @@ class Tensor:
         return self._ptr == other._ptr and self._layout is other._layout
 
     def get_device(self) -> int:
-        return -1
+        """The index of the device; -1 on those that are not numbered."""
+        index = self._layout.device.index
+        return -1 if index is None else index
 
     def is_distributed(self) -> bool:
         """Whether the tensor is spread over processes: never."""
@@ -203,9 +208,8 @@ class Tensor:
         """Whether the shapes are equal."""
         return self._layout.shape == other._layout.shape
 
-    is_cuda = is_sparse = is_quantized = is_meta = is_mkldnn = is_mps = is_xpu = is_nested = False
-    is_sparse_csr = False
-    is_cpu = True
+    is_sparse = is_sparse_csr = is_quantized = is_mkldnn = is_nested = False
+    is_cpu, is_cuda, is_meta, is_mps, is_xpu = (_is_on(t) for t in ("cpu", "cuda", "meta", "mps", "xpu"))
     names = property(lambda self: (None,) * self._layout.ndim)
 
     def untyped_storage(self) -> UntypedStorage:
@@ -232,18 +236,24 @@ class Tensor:
     def to(self, *args, **kwargs) -> Tensor:
         """to(dtype), to(device, dtype), to(other), non_blocking and copy as in PyTorch. Itself when nothing changes."""
         dtype, device, copy = parse_to(*args, **kwargs)
-        if device is not None:
-            usable("to: ", device)
+        if device is not None and device is not self._layout.device:
+            device = usable("to: ", device)
+            if device is not self._layout.device:
+                return _sent(self, device, dtype, kwargs.get("memory_format"), not _is_asynchronous(args, kwargs))
         return _converted(self, dtype or self._layout.dtype, kwargs.get("memory_format"), copy)
 
     def cpu(self, memory_format=None) -> Tensor:
-        return self
+        """This tensor in the host's memory; itself where it is there."""
+        if self._layout.device is CPU:
+            return self if memory_format is None else self.contiguous(memory_format)
+        return _sent(self, CPU, None, memory_format)
 
     def cuda(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
-        return self.to(device_type("cuda"))
+        """This tensor on a GPU, the current one or `device`; itself where it is there."""
+        return self.to(_on("cuda", device), non_blocking=non_blocking, memory_format=memory_format)
 
     def xpu(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
-        return self.to(device_type("xpu"))
+        return self.to(_on("xpu", device), non_blocking=non_blocking, memory_format=memory_format)
 
     def contiguous(self, memory_format=None) -> Tensor:
         """Itself where elements lie in row-major order (or that of `memory_format`), else a copy that does."""
@@ -252,7 +262,8 @@ class Tensor:
         return self if self._layout.is_contiguous else _convert(self, self._layout.dtype, True)
 
     def type_as(self, other) -> Tensor:
-        return self.to(other.dtype)
+        """This tensor in the dtype of another one, and on its device."""
+        return self.to(other)
 
     def pin_memory(self, device=None) -> Tensor:
         return self
@@ -275,9 +286,7 @@ class Tensor:
         storages = memo.setdefault("numbatorch storages", {})
         storage = storages.get(id(self._storage.root))
         if storage is None:
-            storage = Storage.allocate(self._storage.nbytes)
-            ctypes.memmove(storage.ptr, self._storage.ptr, storage.nbytes)
-            storages[id(self._storage.root)] = storage
+            storage = storages[id(self._storage.root)] = _copied(self._storage, self._storage.nbytes)
         result = _new(type(self))
         result._layout, result._storage = self._layout, storage
         result._ptr = storage.ptr + (self._ptr - self._storage.ptr)
@@ -300,6 +309,9 @@ class Tensor:
             return _rebuild_subclass, (type(self), {"tensor": alias(self, own), "requires_grad": self._needs_grad,
                                                     "attributes": extra})  # in a dict: tuples get the subclass
         count = span(own.shape, own.strides)
+        if own.device is not CPU:
+            content = moved_to_host(self) if own.has_values else None
+            return _rebuild_on, (own.device, content, own.dtype.name, own.shape, own.strides, self._needs_grad, extra)
         raw = window(self._storage, self._ptr, (count * own.dtype.itemsize,), (1,), np.dtype(np.uint8))
         return _rebuild, (Tensor, raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
                           own.strides, self._needs_grad, extra)
@@ -317,8 +329,7 @@ class Tensor:
                 owner = "other processes share" if self.is_shared() else "the NumPy array that this tensor shares has"
                 raise RuntimeError(f"resize_: Trying to resize storage that is not resizable: {list(shape)} of "
                                    f"{self.dtype} needs more memory than {owner}; clone() it first")
-            storage = Storage.allocate(offset + new.nbytes)
-            ctypes.memmove(storage.ptr, self._storage.ptr, self._storage.nbytes)
+            storage = _copied(self._storage, offset + new.nbytes)
             self._storage, self._ptr = storage, storage.ptr + offset
         self._layout = new
         return self
@@ -330,7 +341,7 @@ class Tensor:
         """Make this tensor view another tensor's memory, or a storage with the given geometry."""
         check_changeable("set_", self)
         if source is None:
-            empty = empty_layout(layout(self.dtype, (0,)))
+            empty = empty_layout(layout(self.dtype, (0,), None, self.device))
             self._layout, self._storage, self._ptr = empty._layout, empty._storage, empty._ptr
         elif isinstance(source, Tensor) and size is None:
             self._layout, self._storage, self._ptr = source._layout, source._storage, source._ptr
@@ -404,6 +415,18 @@ def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
     return result
 
 
+def _rebuild_on(device, content, dtype_name, shape, strides, requires_grad, extra):
+    """A tensor of another device from the pickled one of the host; of the meta device there is none."""
+    device = usable("load: ", device)
+    if content is None:
+        result = empty_layout(layout(dtypes.by_name(dtype_name), shape, strides, device))
+    else:
+        result = content.to(device)
+    result._needs_grad = requires_grad
+    result.__dict__.update(extra)
+    return result
+
+
 def _rebuild_subclass(cls, parts):
     """A tensor of a subclass from the plain one that was pickled with it."""
     result, tensor = _new(cls), parts["tensor"]
@@ -422,9 +445,9 @@ def alias(tensor, layout_, offset_bytes=0):
 
 def empty_layout(layout_):
     """A tensor with uninitialised memory for a layout."""
-    runtime = _runtimes.get(layout_.device) or _runtime(layout_.device)
+    runtime, kind = _runtimes.get(layout_.device) or _runtime(layout_.device)
     result = _new(Tensor)
-    result._storage = s = _new(Storage)
+    result._storage = s = _new(kind)
     s.nbytes = n = layout_.nbytes
     s.block = block = runtime.allocate(n)
     s.ptr = result._ptr = runtime.address(block)
@@ -437,13 +460,13 @@ _runtimes: dict = {}
 
 
 def _runtime(device):
-    found = _runtimes[device] = backend(device.type)
+    found = _runtimes[device] = backend(device), storage_class(device)
     return found
 
 
 def tensor_from_storage(storage, dtype, shape, strides=None, offset=0):
     """A tensor over a part of a storage; strides and offset in elements. RuntimeError for too small a storage."""
-    layout_ = layout(dtype, shape, strides)
+    layout_ = layout(dtype, shape, strides, storage.device)
     end = (offset + span(layout_.shape, layout_.strides)) * dtype.itemsize
     if end > storage.nbytes:
         raise RuntimeError(f"setStorage: sizes {list(shape)}, strides {list(layout_.strides)}, storage offset {offset} "
@@ -463,6 +486,38 @@ def _converted(tensor, dtype, memory_format=None, copy=False):
     if dtype is tensor._layout.dtype and not copy and (free or has_format(tensor._layout, memory_format.name)):
         return tensor
     return OPS["_to"].call(tensor, dtype, False, None if free else memory_format)
+
+
+def _sent(tensor, device, dtype=None, memory_format=None, wait=True):
+    from .transfer import sent
+    return sent(tensor, device, dtype, memory_format, wait)
+
+
+def _on(type, device):
+    """The device that `Tensor.cuda(device)` names: a device, its name or its index. RuntimeError for another type."""
+    chosen = device_type(type, device) if device is None or isinstance(device, int) else device_type(device)
+    if chosen.type != type:
+        raise RuntimeError(f"Invalid device, must be {type} device: got {chosen}")
+    return chosen
+
+
+def _is_asynchronous(args, kwargs):
+    """Whether a call of `to` says non_blocking: by name, or as the first of its flags."""
+    return bool(kwargs.get("non_blocking") or next((a for a in args if isinstance(a, bool)), False))
+
+
+def moved_to_host(tensor):
+    """The values in the host's memory, as they lie: an unrecorded tensor."""
+    from .transfer import moved
+    return moved(tensor.detach(), CPU)
+
+
+def _copied(storage, nbytes):
+    """A new storage of `nbytes` bytes on the same device, with the bytes of another one as far as it has them."""
+    from .transfer import copy_bytes
+    result = Storage.allocate(nbytes, storage.device)
+    copy_bytes(storage.device, result.ptr, storage.device, storage.ptr, min(nbytes, storage.nbytes))
+    return result
 
 
 def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import dtypes
-from .plan import backend
-from .storage import Storage, window
+from .device import CPU
+from .layout import Layout
+from .storage import window
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -18,20 +18,14 @@ else:
     Tensor: Any = None  # these three are set by tensor.py, whose class takes over the members of Part
 alias: Any = None
 empty_layout: Any = None
-_readers: dict = {}  # functions from an address to a Python number, by dtype
+_readers: dict = {}  # functions from an address to a Python number, by layout
 
 
-def _reader(dtype):
-    found = backend("cpu").reader(dtype.name)
-    if found is None:
-        def found(ptr):
-            block = np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(ptr), dtype=np.uint8)
-            if dtype.is_foreign:
-                storage = Storage.from_buffer(block)
-                from .tensor import tensor_from_storage
-                return tensor_from_storage(storage, dtype, ()).to(dtype.familiar).item()
-            return block.view(dtype.numpy)[0].item()
-    _readers[dtype] = found
+def _reader(own):
+    from .transfer import reader
+    found = reader(own)
+    if own.__class__ is Layout:  # interned
+        _readers[own] = found
     return found
 
 
@@ -45,7 +39,7 @@ class Part:
         """The value of a tensor of one element as a Python number. RuntimeError if there are more or none."""
         own = self._layout
         if own.numel == 1:
-            return (_readers.get(own.dtype) or _reader(own.dtype))(self._ptr)
+            return (_readers.get(own) or _reader(own))(self._ptr)
         raise RuntimeError(f"a Tensor with {own.numel} elements cannot be converted to Scalar")
 
     def _array(self):
@@ -56,7 +50,8 @@ class Part:
     def numpy(self, *, force=False) -> np.ndarray:
         """The same memory as a NumPy array. RuntimeError on tensors that require grad.
 
-        TypeError for dtypes that NumPy does not have: bfloat16, complex32 and float8.
+        TypeError for dtypes that NumPy does not have, bfloat16, complex32 and float8, and on other devices than the
+        CPU. With `force` a copy where none of them can be shared.
         """
         if force:
             return self.detach().cpu().resolve_conj().numpy()
@@ -83,16 +78,21 @@ class Part:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         if stream not in (None, -1):
             raise AssertionError(f"__dlpack__: stream should be None on cpu, got {stream!r}")
+        self.__dlpack_device__()
         from .dlpack import exported
         return exported(self, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
+        if self._layout.device is not CPU:
+            raise BufferError(f"__dlpack_device__: tensors on device {self._layout.device} are not exported: copy it "
+                              "to the host first, tensor.cpu()")
         return (1, 0)
 
     def tolist(self):
         """Nested lists of Python numbers; a number for a 0-d tensor."""
         own = self._layout.dtype
-        return (self.detach().to(own.familiar) if own.is_foreign else self.detach())._array().tolist()
+        host = self.detach().cpu()
+        return (host.to(own.familiar) if own.is_foreign else host)._array().tolist()
 
     def __bool__(self) -> bool:
         own = self._layout

@@ -6,7 +6,7 @@ A periodic window of n points is the symmetric one of n + 1 without its last, as
 import numpy as np
 
 from . import dtypes
-from .filling import _device, _dtype, _finish
+from .filling import _dtype, _finish
 from .from_data import tensor
 
 
@@ -17,10 +17,9 @@ def _window(name, values, window_length, periodic, dtype, device, requires_grad)
     own = _dtype(dtype)
     if own.category < dtypes.FLOAT:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {own}")
-    _device(device)
     points = window_length + 1 if periodic else window_length
     found = np.ones(window_length) if points < 2 or window_length == 1 else values(np.arange(window_length), points)
-    return _finish(tensor(found, dtype=own), requires_grad)
+    return _finish(tensor(found, dtype=own, device=device), requires_grad)
 
 
 def _cosines(x, n, *weights):

@@ -17,7 +17,7 @@ LAYERS = [
     {"autograd", "tensor", "tensor_gradients", "tensor_values", "methods", "legacy", "storage", "sharing", "calls",
      "arguments", "results", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation",
      "ranges", "from_data", "formats", "filling", "indexing", "einstein", "printing", "library", "compiler",
-     "generator", "randomness", "runtime", "queries", "transforms", "windows"},
+     "generator", "randomness", "runtime", "queries", "transforms", "transfer", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

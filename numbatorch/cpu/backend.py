@@ -1,9 +1,12 @@
-"""The CPU as plans see it: requests in, launches out; memory by the byte."""
+"""The CPU as plans see it (device.Backend): requests in, launches out; memory by the byte."""
+
+import ctypes
 
 from ..expr import kinds
 from . import elementwise, rows
 from .memory import address, allocate
 
+on_host = has_values = True
 _TEMPLATES = {kinds.Elementwise: elementwise.plan, kinds.Rows: rows.plan}
 
 
@@ -20,6 +23,19 @@ def plan(request):
         from . import scan
         return scan.plan(request)
     return _TEMPLATES[type(request)](request)
+
+
+def place(index):
+    """None: there is one CPU, which has no index."""
+
+
+def move(target, source, nbytes, wait=True):
+    """Copy bytes."""
+    ctypes.memmove(target, source, nbytes)
+
+
+upload = download = move
+fill = ctypes.memset
 
 
 def source(request):

@@ -80,6 +80,9 @@ class Op:
     fits: tuple[str, ...] = ()  # numbers that must be representable in the dtype computed in
     numbers: bool = False  # takes two numbers as well: the result is a 0-d tensor
     several: bool = False  # views as its results, which may not be changed in place
+    brings: bool = False  # operands on other devices are moved to that of the first
+    crosses: bool = False  # of an eager op: the body itself moves values between devices
+    sized_by_values: bool = False  # the shapes of results depend on the values of operands
     separate: bool = False  # out= must not share memory with an operand
     divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None

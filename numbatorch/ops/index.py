@@ -8,7 +8,7 @@ Every function is one of two loops (`_gather`, `_write`) in one of three forms, 
 
 from ..expr.functions import row_max, row_min, where
 from ..expr.kinds import Native
-from ..layout import broadcast_strides, layout
+from ..layout import Layout, broadcast_strides, layout
 from .declare import (
     OPS,
     composite,
@@ -109,7 +109,9 @@ def check(name, index, size, dim, error=IndexError, wrap=False):
     """`error` where an index is outside a dimension of `size`; with `wrap`, negative ones count from the end."""
     if index._layout.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index._layout.dtype}")
-    while not getattr(index._layout, "has_values", True):
+    while not index._layout.has_values:
+        if index._layout.__class__ is Layout:
+            return
         index = index._value  # inside vmap: those of the whole batch
     if index._layout.numel == 0:
         return

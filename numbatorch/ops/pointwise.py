@@ -61,7 +61,7 @@ def clone(input, *, memory_format: object = None):
     return input
 
 
-@elementwise(promote_by=("src",), casts=True, method=True, name="copy", out=False, float8=True)
+@elementwise(promote_by=("src",), casts=True, method=True, name="copy", out=False, float8=True, brings=True)
 def copy(input, src, non_blocking: bool = False):
     """The values of `src`, broadcast to the shape of `input`; `copy_` writes them into `input` in its dtype."""
     return src

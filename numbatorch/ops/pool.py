@@ -185,7 +185,7 @@ def max_pool_backward(grad_output, input, rank: int, kernel_size: tuple, stride:
                       dilation: tuple, ceil_mode: bool):
     """The gradient of `max_pool`: each window's gradient at its maximum."""
     options, _ = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, None)
-    results = [layout(input.dtype, input.shape)]
+    results = [layout(input.dtype, input.shape, None, input.device)]
     return kinds.Native("window", "max_pool_backward", (grad_output, input), results, options)
 
 
@@ -323,7 +323,7 @@ def avg_pool_backward(grad_output, rank: int, size: tuple, kernel_size: tuple, s
                       ceil_mode: bool, count_include_pad: bool, divisor_override: int, output_size: tuple):
     """The gradient of `avg_pool`: each window's gradient, divided, at all of its elements."""
     shape = (*grad_output.shape[:-rank], *size)
-    input = layout(grad_output.dtype, shape)
+    input = layout(grad_output.dtype, shape, None, grad_output.device)
     options, _ = _average_geometry(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
                                    divisor_override, output_size)
     return kinds.Native("window", "avg_pool_backward", (grad_output,), [input], options)

@@ -7,10 +7,11 @@ def _slope(name, *operands):
     """A slope of the backend over operands that broadcast: computed in float64, in the dtype of the first."""
     from ..creation import empty
     from ..dtypes import float64
-    from ..plan import backend
+    from ..transfer import drawing
+    slope = getattr(drawing(operands[0].device), name)
     wide = [t.detach().to(float64).contiguous() for t in OPS["broadcast_tensors"].call(*operands)]
-    result = empty(tuple(wide[0].shape), dtype=float64)
-    getattr(backend("cpu").random, name)(result._ptr, result.numel(), *(t._ptr for t in wide))
+    result = empty(tuple(wide[0].shape), dtype=float64, device=wide[0].device)
+    slope(result._ptr, result.numel(), *(t._ptr for t in wide))
     return result.to(operands[0].dtype)
 
 

@@ -177,7 +177,8 @@ def empty(like, dtype, shape=None):
 
 def zeros_of_layout(name, shape, format, dtype, device, requires_grad, like=None):
     """`torch.zeros` and `torch.empty` with layout= a sparse one; `zeros_like` and `empty_like` of a sparse tensor."""
-    filling._given_device(device)
+    if filling._device(device) is not filling.CPU:
+        raise NotImplementedError(f"{name}: sparse tensors are made on the CPU, not on device {device}")
     dtype = filling._dtype(dtype)
     if format is creation.strided:
         return zeros(shape, dtype=dtype, requires_grad=requires_grad)

@@ -1,0 +1,11 @@
+"""Moving values from one device to another."""
+
+from .declare import OPS, foreign
+
+
+@foreign(name="_move", method=False, eager=True, crosses=True,
+         input=lambda grad, input_layout: OPS["_move"].call(grad, input_layout.device))
+def move(input, device: object, wait: bool = True):
+    """The values of `input` on another device."""
+    from ..transfer import moved
+    return moved(input, device, wait)

@@ -1,0 +1,204 @@
+"""From one device to another: bytes, tensors, and work that a device leaves to the host.
+
+Kernels that a backend does not have, and bodies of ops that use NumPy, run on copies in the host's memory; their
+results are copied back. Ops and backends know nothing of it.
+"""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .device import CPU
+from .errors import NotOnHostError, NoValuesError
+from .layout import Layout, is_dense, layout
+from .ops.declare import OPS
+from .plan import backend
+from .tensor import Tensor, empty_layout
+
+
+def copy_bytes(to, target, of, source, nbytes, wait=True):
+    """Copy memory at address `source` of device `of` to address `target` of device `to`. The parts do not overlap.
+
+    NoValuesError where `of` is the meta device and `to` is not.
+    """
+    here, there = backend(to), backend(of)
+    if to.type == of.type:
+        here.move(target, source, nbytes)
+    elif there.on_host:
+        here.upload(target, source, nbytes, wait)
+    elif here.on_host:
+        there.download(target, source, nbytes, wait)
+    elif here.has_values:
+        block = ctypes.create_string_buffer(nbytes)
+        there.download(ctypes.addressof(block), source, nbytes)
+        here.upload(target, ctypes.addressof(block), nbytes)
+
+
+def moved(tensor, device, wait=True):
+    """The values of a tensor on a device, unrecorded; in the order of dimensions that they have."""
+    own = tensor._layout
+    if not is_dense(own.shape, own.strides):
+        tensor = OPS["_to"].call(tensor.detach(), own.dtype, False)
+        own = tensor._layout
+    result = empty_layout(layout(own.dtype, own.shape, own.strides, device))
+    copy_bytes(device, result._ptr, own.device, tensor._ptr, own.nbytes, wait)
+    return result
+
+
+def sent(tensor, device, dtype=None, memory_format=None, wait=True):
+    """A tensor on another device, in a dtype and an order of dimensions; recorded. Converted where it is smaller."""
+    own = tensor._layout.dtype
+    dtype = dtype or own
+    if dtype.itemsize <= own.itemsize:
+        return OPS["_move"].call(tensor.to(dtype, memory_format=memory_format), device, wait)
+    return OPS["_move"].call(tensor, device, wait).to(dtype, memory_format=memory_format)
+
+
+def reader(own):
+    """A function from an address to the Python number of a layout's dtype there, for its device."""
+    found = _host_reader(own.dtype)
+    if own.device is CPU:
+        return found
+    there, size = backend(own.device), own.dtype.itemsize
+    if not there.has_values:
+        raise NoValuesError(f"Tensor.item() cannot be called on {own.device} tensors: they have no values, so neither "
+                            "int(), float(), bool() nor `if` can ask for them")
+
+    def read(address):
+        block = ctypes.create_string_buffer(size)
+        there.download(ctypes.addressof(block), address, size)
+        return found(ctypes.addressof(block))
+    return read
+
+
+def _host_reader(dtype):
+    found = backend("cpu").reader(dtype.name)
+    if found is not None:
+        return found
+
+    def read(address):
+        block = np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(address), dtype=np.uint8)
+        if not dtype.is_foreign:
+            return block.view(dtype.numpy)[0].item()
+        from .storage import Storage
+        from .tensor import tensor_from_storage
+        return tensor_from_storage(Storage.from_buffer(block), dtype, ()).to(dtype.familiar).item()
+    return read
+
+
+# ---------------------------------------------------------------- operands of one call on several devices
+
+
+def gathered(op, inplace, values, tensors):
+    """The values of a call with all operands on one device, or None where they are, or may not be brought there.
+
+    A 0-d tensor on the CPU is a number to elementwise ops, wherever the others are. An op that `brings` its operands
+    takes those of any device to that of the first.
+    """
+    home = tensors[0]._layout.device
+    if not (inplace or op.brings):
+        home = next((t._layout.device for t in tensors if t._layout.device is not CPU), CPU)
+    changed = list(values)
+    for k, v in enumerate(values):
+        if isinstance(v, Tensor) and v._layout.device is not home and (op.brings or (
+                op.kind == "elementwise" and v._layout.device is CPU and v._layout.ndim == 0)):
+            changed[k] = OPS["_move"].call(v, home, True)
+    return changed if any(a is not b for a, b in zip(changed, values, strict=True)) else None
+
+
+# ---------------------------------------------------------------- what the host does for a device
+
+
+def run_on_host(op, values, error):
+    """The result of an eager op's body that came upon memory which is not the host's (`error`): on copies of it.
+
+    The results come back to the device. Where operands have no values, and the results' shapes do not depend on any,
+    the body gets samples. NotImplementedError where they do.
+    """
+    device = next((t._layout.device for t in _tensors(values.values()) if t._layout.device is not CPU), None)
+    if device is None or op.crosses:
+        raise error
+    known = backend(device).has_values
+    if not known and op.sized_by_values:
+        raise NoValuesError(f"{op.name}: the size of the result depends on the values of the operands, and tensors on "
+                            f"the {device} device have none") from None
+
+    def bring(tensor):
+        if tensor._layout.device is CPU:
+            return tensor.detach()
+        return moved(tensor, CPU) if tensor._layout.has_values else _sample(tensor._layout)
+    result = op.body(**{name: _each(value, bring) for name, value in values.items()})
+    return _each(result, lambda t: moved(t, device) if t._layout.device is CPU else t)
+
+
+def _sample(own):
+    """A tensor of the host in place of one without values: chances, positive, of a regular matrix; integers are 0."""
+    count = max(own.nbytes, own.dtype.itemsize)
+    result = empty_layout(layout(own.dtype, own.shape, own.strides, CPU))
+    ctypes.memset(result._ptr, 0, count if own.numel else 0)
+    if own.dtype.category >= dtypes.FLOAT and own.numel:
+        result.fill_(0.5 / max(own.shape, default=1))
+        if own.ndim > 1:
+            result.diagonal(dim1=-2, dim2=-1).fill_(1)
+    return result
+
+
+def _tensors(values):
+    for v in values:
+        if isinstance(v, Tensor):
+            yield v
+        elif isinstance(v, (list, tuple)):
+            yield from _tensors(v)
+
+
+def _each(value, function):
+    """A value with the tensors in it, and in its lists and tuples, replaced."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, (list, tuple)):
+        items = [_each(v, function) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def launched_on_host(request, specs, outputs, device):
+    """The CPU's Launch for a request, on copies of the operands (`specs`, as in a Plan); what it writes is copied back.
+
+    For a device whose backend has no kernel for the request.
+    """
+    host, there = backend(CPU), backend(device)
+    launch = host.plan(request)
+    inputs = [spec if isinstance(spec, Layout) else None for spec in specs.values()]
+    count, run = len(inputs), launch.kernel
+
+    def kernel(*args):
+        copies: dict[Any, Any] = {}  # (address, size) -> (the host's array, what it was)
+        passed = []
+        for spec, place in zip([*inputs, *outputs], args, strict=False):
+            if spec is None:
+                passed.append(place)
+                continue
+            if (place, spec.nbytes) not in copies:
+                array = np.empty(max(spec.nbytes, 1), np.uint8)
+                there.download(array.ctypes.data, place, spec.nbytes)
+                copies[place, spec.nbytes] = array, array.copy()
+            passed.append(copies[place, spec.nbytes][0].ctypes.data)
+        run(*passed, *args[count + len(outputs):])
+        for (place, nbytes), (array, before) in copies.items():
+            if not np.array_equal(array, before):
+                there.upload(place, array.ctypes.data, nbytes)
+    launch.kernel = kernel
+    return launch
+
+
+def drawing(device):
+    """The module that draws random numbers on a device (Backend.random). NotOnHostError where the host is to do it."""
+    found = getattr(backend(device), "random", None)
+    if found is None:
+        raise NotOnHostError(f"random numbers for device {device} are drawn on the host")
+    return found
+
+
+__all__ = ["copy_bytes", "drawing", "gathered", "launched_on_host", "moved", "reader", "run_on_host", "sent"]
