@@ -97,7 +97,8 @@ def gelu(input, *, approximate: str = "none"):
     """input * Phi(input), Phi the normal distribution function; or its tanh approximation (arXiv:1606.08415)."""
     if approximate == "tanh":
         return 0.5 * input * (1 + f.tanh(0.7978845608028654 * (input + 0.044715 * input * input * input)))
-    return 0.5 * input * (1 + f.erf(input * 0.7071067811865476))
+    half = 0.5 * input
+    return f.fma(half, f.erf(input * 0.7071067811865476), half)
 
 
 @elementwise(dtypes=CONTINUOUS, namespaces=_F, promote=FLOAT,
