@@ -1,0 +1,98 @@
+"""The GPU as plans see it (device.Backend): requests in, launches out; memory and copies."""
+
+import functools
+import importlib
+
+from ..expr import kinds
+from . import runtime
+from .memory_pool import Pool
+
+on_host, has_values = False, True
+place = runtime.place
+_MODULES = {kinds.Elementwise: "elementwise"}
+
+
+class Device:
+    """One GPU."""
+
+    on_host, has_values = False, True
+    place = staticmethod(runtime.place)
+
+    def __init__(self, index):
+        self.index = index
+        self.driver = runtime.driver()
+        self.pool = Pool(self.driver, index, runtime.stream)
+        self.allocate = self.pool.allocate
+
+    @staticmethod
+    def address(block):
+        """The address of a block's first byte."""
+        return block.address
+
+    def plan(self, request):
+        """The Launch that answers a request (expr/kinds.py); None where no template does, so that the CPU answers."""
+        return plan(request)
+
+    def upload(self, target, source, nbytes, wait=True):
+        """Copy bytes from the host's memory at `source`; unless `wait`, pinned memory may be read later."""
+        if nbytes:
+            stream = runtime.stream(self.index)
+            self.driver.upload(self.index, target, source, nbytes, stream)
+            if wait:
+                self.driver.synchronize_stream(self.index, stream)
+
+    def download(self, target, source, nbytes, wait=True):
+        """Copy bytes to the host's memory at `target`; unless `wait`, pinned memory may be written later."""
+        if nbytes:
+            stream = runtime.stream(self.index)
+            self.driver.download(self.index, target, source, nbytes, stream)
+            if wait:
+                self.driver.synchronize_stream(self.index, stream)
+
+    def move(self, target, source, nbytes):
+        """Copy bytes within the device, or to it from another one."""
+        if nbytes:
+            self.driver.move(self.index, target, source, nbytes, runtime.stream(self.index))
+
+    def fill(self, target, value, nbytes):
+        """Make all bytes `value`."""
+        if nbytes:
+            self.driver.fill(self.index, target, value, nbytes, runtime.stream(self.index))
+
+
+@functools.cache
+def on(index):
+    """The Device of a number."""
+    return Device(runtime.place(index))
+
+
+def _template(request):
+    """(module, function name) that answers a request, or None."""
+    if isinstance(request, kinds.Native):
+        found = _NATIVE.get((request.template, request.function))
+        return None if found is None else (importlib.import_module(f".{request.template}", __package__), found)
+    name = _MODULES.get(type(request))
+    return None if name is None else (importlib.import_module(f".{name}", __package__), "plan")
+
+
+_NATIVE: dict[tuple[str, str], str] = {}
+
+
+def plan(request):
+    """The Launch that answers a request; None where no template does."""
+    found = _template(request)
+    return None if found is None else getattr(found[0], found[1])(request)
+
+
+def source(request):
+    """The kernel source that `plan` would compile for a formula request."""
+    module, _ = _template(request)
+    return module.source(request)
+
+
+def ptx(request, architecture="sm_80"):
+    """The PTX of that source."""
+    from .compile import compile_kernel
+    module, _ = _template(request)
+    text, name, signature, block = module.kernel(request)
+    return compile_kernel(name, text, signature, block).ptx(architecture)

@@ -1,0 +1,27 @@
+"""From a compiled kernel to the call that a plan makes of it."""
+
+from ..expr.kinds import Launch
+from . import runtime
+from .compile import compile_kernel
+
+
+def launch(name, text, signature, device, values, units, block=256, each=None):
+    """The Launch of one kernel over `units` units: a thread for each, or `each` blocks in all.
+
+    Its parameters are the operands and outputs of the call, then `values`, which the plan knows; signature: of all.
+    """
+    run = call(name, text, signature, device, values, -(-units // block) if each is None else each, block)
+    return Launch(run, 0, units, 1)
+
+
+def call(name, text, signature, device, values, blocks, block=256):
+    """f(*operands, *outputs, meta, units, grain) that runs a kernel on the device's current stream."""
+    index, values = device.index, tuple(values)
+    function = runtime.driver().function(index, compile_kernel(name, text, signature, block))
+    start, streams = function.launch, runtime.thread
+
+    def run(*given):
+        if blocks:
+            start(blocks, given[:-3] + values, streams.streams.get(index, 0))
+    run.kernel = function.kernel
+    return run
