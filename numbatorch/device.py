@@ -88,7 +88,7 @@ current = _Current()
 
 def get_default_device():
     """The device on which this thread makes tensors that are not told one."""
-    return current.default
+    return usable("", None)
 
 
 def set_default_device(device):

@@ -6,7 +6,6 @@ its place on the tape, `tensor_values.py` what it is for Python and NumPy, `meth
 
 from __future__ import annotations
 
-import copy as copying
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,15 +20,17 @@ from . import (
     results,
     subclassing,
     tensor_gradients,
+    tensor_moves,
     tensor_values,
 )
 from .autograd.modes import check_changeable
-from .device import CPU, device as device_type, usable
+from .device import device as device_type
 from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend, storage_class
 from .size import Size
-from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage, window
+from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage
+from .tensor_moves import converted, copied
 from .versions import start
 
 if TYPE_CHECKING:
@@ -227,94 +228,21 @@ class Tensor:
         ValueError for what names no dtype.
         """
         if dtype is None:
-            return "torch." + TYPE_NAMES[self._layout.dtype.name]
+            place = self._layout.device.type
+            return f"torch.{'' if place == 'cpu' else f'{place}.'}{TYPE_NAMES[self._layout.dtype.name]}"
         from .legacy import by_type
         return self.to(by_type(dtype))
 
     # ---------------------------------------------------------------- conversion
 
-    def to(self, *args, **kwargs) -> Tensor:
-        """to(dtype), to(device, dtype), to(other), non_blocking and copy as in PyTorch. Itself when nothing changes."""
-        dtype, device, copy = parse_to(*args, **kwargs)
-        if device is not None and device is not self._layout.device:
-            device = usable("to: ", device)
-            if device is not self._layout.device:
-                return _sent(self, device, dtype, kwargs.get("memory_format"), not _is_asynchronous(args, kwargs))
-        return _converted(self, dtype or self._layout.dtype, kwargs.get("memory_format"), copy)
-
-    def cpu(self, memory_format=None) -> Tensor:
-        """This tensor in the host's memory; itself where it is there."""
-        if self._layout.device is CPU:
-            return self if memory_format is None else self.contiguous(memory_format)
-        return _sent(self, CPU, None, memory_format)
-
-    def cuda(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
-        """This tensor on a GPU, the current one or `device`; itself where it is there."""
-        return self.to(_on("cuda", device), non_blocking=non_blocking, memory_format=memory_format)
-
-    def xpu(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
-        return self.to(_on("xpu", device), non_blocking=non_blocking, memory_format=memory_format)
-
     def contiguous(self, memory_format=None) -> Tensor:
         """Itself where elements lie in row-major order (or that of `memory_format`), else a copy that does."""
         if memory_format is not None:
-            return _converted(self, self._layout.dtype, memory_format)
+            return converted(self, self._layout.dtype, memory_format)
         return self if self._layout.is_contiguous else _convert(self, self._layout.dtype, True)
-
-    def type_as(self, other) -> Tensor:
-        """This tensor in the dtype of another one, and on its device."""
-        return self.to(other)
 
     def pin_memory(self, device=None) -> Tensor:
         return self
-
-    def share_memory_(self) -> Tensor:
-        """Move the storage to memory that processes share, and with it all tensors over it; returns this tensor.
-
-        RuntimeError where the system has no shared memory left.
-        """
-        from .sharing import share
-        share(self)
-        return self
-
-    def __deepcopy__(self, memo) -> Tensor:
-        if id(self) in memo:
-            return memo[id(self)]
-        if self._node is not None:
-            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                               "protocol at the moment: call detach() first.")
-        storages = memo.setdefault("numbatorch storages", {})
-        storage = storages.get(id(self._storage.root))
-        if storage is None:
-            storage = storages[id(self._storage.root)] = _copied(self._storage, self._storage.nbytes)
-        result = _new(type(self))
-        result._layout, result._storage = self._layout, storage
-        result._ptr = storage.ptr + (self._ptr - self._storage.ptr)
-        memo[id(self)] = result
-        if self._needs_grad:
-            result._needs_grad = True
-        if self._grad is not None:
-            result._grad = copying.deepcopy(self._grad, memo)
-        for name, value in self.__dict__.items():
-            if name not in _OWN:
-                result.__dict__[name] = copying.deepcopy(value, memo)
-        return result
-
-    def __reduce_ex__(self, protocol):
-        if self._node is not None:
-            raise RuntimeError("cannot pickle a tensor that is a result of recorded operations: call detach() first")
-        own = self._layout
-        extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
-        if type(self) is not Tensor:  # a plain tensor inside, so that what knows how to send those need not know more
-            return _rebuild_subclass, (type(self), {"tensor": alias(self, own), "requires_grad": self._needs_grad,
-                                                    "attributes": extra})  # in a dict: tuples get the subclass
-        count = span(own.shape, own.strides)
-        if own.device is not CPU:
-            content = moved_to_host(self) if own.has_values else None
-            return _rebuild_on, (own.device, content, own.dtype.name, own.shape, own.strides, self._needs_grad, extra)
-        raw = window(self._storage, self._ptr, (count * own.dtype.itemsize,), (1,), np.dtype(np.uint8))
-        return _rebuild, (Tensor, raw.copy() if protocol >= 5 else raw.tobytes(), own.dtype.name, own.shape,
-                          own.strides, self._needs_grad, extra)
 
     def resize_(self, *size, memory_format=None) -> Tensor:
         """Give this tensor another shape, with more memory where it needs it. Contents stay as far as they reach."""
@@ -329,7 +257,7 @@ class Tensor:
                 owner = "other processes share" if self.is_shared() else "the NumPy array that this tensor shares has"
                 raise RuntimeError(f"resize_: Trying to resize storage that is not resizable: {list(shape)} of "
                                    f"{self.dtype} needs more memory than {owner}; clone() it first")
-            storage = _copied(self._storage, offset + new.nbytes)
+            storage = copied(self._storage, offset + new.nbytes)
             self._storage, self._ptr = storage, storage.ptr + offset
         self._layout = new
         return self
@@ -383,7 +311,7 @@ _CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.floa
 
 def _cast(dtype):
     def method(self, memory_format=None) -> Tensor:
-        return self if self._layout.dtype is dtype and memory_format is None else _converted(self, dtype, memory_format)
+        return self if self._layout.dtype is dtype and memory_format is None else converted(self, dtype, memory_format)
     method.__doc__ = f"This tensor in {dtype}; itself where it is that already."
     return method
 
@@ -392,48 +320,12 @@ for _name, _dtype in _CASTS.items():
     setattr(Tensor, _name, _cast(_dtype))
 
 
-_OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
-                 "_grad_dtype "
-                 "_generation _seen_generation _viewed".split())
 TYPE_NAMES = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor",
                "bfloat16": "BFloat16Tensor", "int64": "LongTensor", "int32": "IntTensor", "int16": "ShortTensor",
                "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor", "complex32": "ComplexHalfTensor",
                "complex64": "ComplexFloatTensor", "complex128": "ComplexDoubleTensor",
                **{f"uint{n}": f"UInt{n}Tensor" for n in (16, 32, 64)},
                **{n: f"{n.capitalize()}Tensor" for n in dtypes.FLOAT8}}
-
-
-def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
-    """A tensor from its pickled bytes."""
-    raw = np.frombuffer(bytearray(raw), dtype=np.uint8) if isinstance(raw, bytes) else raw
-    result = _new(cls)
-    result._storage = Storage.from_buffer(raw)
-    result._layout, result._ptr = layout(dtypes.by_name(dtype_name), shape, strides), result._storage.ptr
-    if requires_grad:
-        result._needs_grad = True
-    result.__dict__.update(extra)
-    return result
-
-
-def _rebuild_on(device, content, dtype_name, shape, strides, requires_grad, extra):
-    """A tensor of another device from the pickled one of the host; of the meta device there is none."""
-    device = usable("load: ", device)
-    if content is None:
-        result = empty_layout(layout(dtypes.by_name(dtype_name), shape, strides, device))
-    else:
-        result = content.to(device)
-    result._needs_grad = requires_grad
-    result.__dict__.update(extra)
-    return result
-
-
-def _rebuild_subclass(cls, parts):
-    """A tensor of a subclass from the plain one that was pickled with it."""
-    result, tensor = _new(cls), parts["tensor"]
-    result._layout, result._storage, result._ptr = tensor._layout, tensor._storage, tensor._ptr
-    result._needs_grad = parts["requires_grad"]
-    result.__dict__.update(parts["attributes"])
-    return result
 
 
 def alias(tensor, layout_, offset_bytes=0):
@@ -480,69 +372,6 @@ def _convert(tensor, dtype, contiguous):
     return OPS["_to"].call(tensor, dtype, contiguous)
 
 
-def _converted(tensor, dtype, memory_format=None, copy=False):
-    """`tensor` in a dtype and order of dimensions; itself where it has both and `copy` is not asked for."""
-    free = memory_format is None or memory_format.name == "preserve_format"
-    if dtype is tensor._layout.dtype and not copy and (free or has_format(tensor._layout, memory_format.name)):
-        return tensor
-    return OPS["_to"].call(tensor, dtype, False, None if free else memory_format)
-
-
-def _sent(tensor, device, dtype=None, memory_format=None, wait=True):
-    from .transfer import sent
-    return sent(tensor, device, dtype, memory_format, wait)
-
-
-def _on(type, device):
-    """The device that `Tensor.cuda(device)` names: a device, its name or its index. RuntimeError for another type."""
-    chosen = device_type(type, device) if device is None or isinstance(device, int) else device_type(device)
-    if chosen.type != type:
-        raise RuntimeError(f"Invalid device, must be {type} device: got {chosen}")
-    return chosen
-
-
-def _is_asynchronous(args, kwargs):
-    """Whether a call of `to` says non_blocking: by name, or as the first of its flags."""
-    return bool(kwargs.get("non_blocking") or next((a for a in args if isinstance(a, bool)), False))
-
-
-def moved_to_host(tensor):
-    """The values in the host's memory, as they lie: an unrecorded tensor."""
-    from .transfer import moved
-    return moved(tensor.detach(), CPU)
-
-
-def _copied(storage, nbytes):
-    """A new storage of `nbytes` bytes on the same device, with the bytes of another one as far as it has them."""
-    from .transfer import copy_bytes
-    result = Storage.allocate(nbytes, storage.device)
-    copy_bytes(storage.device, result.ptr, storage.device, storage.ptr, min(nbytes, storage.nbytes))
-    return result
-
-
-def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
-    """(dtype, device, copy) from the arguments of `Tensor.to` or `Module.to`."""
-    flags = [a for a in args if isinstance(a, bool)]  # non_blocking, copy
-    copy = flags[1] if len(flags) > 1 else copy
-    for a in args:
-        if isinstance(a, dtypes.dtype):
-            dtype = a
-        elif isinstance(a, Tensor):
-            dtype, device = a.dtype, a.device
-        elif isinstance(a, (str, device_type)):
-            device = a
-        elif isinstance(a, bool) or a is None:
-            continue
-        elif isinstance(a, int):
-            device = device_type("cuda", a)
-        else:
-            raise TypeError(f"to() received an invalid combination of arguments - got {type(a).__name__}; expected a "
-                            "dtype, a device or a Tensor")
-    if other is not None:
-        dtype, device = other.dtype, other.device
-    return dtype, None if device is None else device_type(device), copy
-
-
 def arange(n):
     """0..n-1 as int64."""
     from .creation import arange as make
@@ -555,7 +384,7 @@ def tensor(value):
 
 
 calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
-for _part in (tensor_gradients, tensor_values):
+for _part in (tensor_gradients, tensor_moves, tensor_values):
     _part.Tensor, _part.alias, _part.empty_layout = Tensor, alias, empty_layout
     for _name, _member in vars(_part.Part).items():
         if _name not in ("__module__", "__dict__", "__weakref__", "__doc__"):

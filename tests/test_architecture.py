@@ -14,8 +14,8 @@ LAYERS = [
     {"lowering"},
     {"ops", "cpu", "cuda"},
     {"plan", "fuse"},
-    {"autograd", "tensor", "tensor_gradients", "tensor_values", "methods", "legacy", "storage", "sharing", "calls",
-     "arguments", "results", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation",
+    {"autograd", "tensor", "tensor_gradients", "tensor_moves", "tensor_values", "methods", "legacy", "storage",
+     "sharing", "calls", "arguments", "results", "interception", "sparse", "subclassing", "recording", "operators", "size", "creation",
      "ranges", "from_data", "formats", "filling", "indexing", "einstein", "printing", "library", "compiler",
      "generator", "randomness", "runtime", "queries", "transforms", "transfer", "windows"},
 ]

@@ -90,11 +90,16 @@ def _converted(name: str) -> Any:
     return convert
 
 
+def _is_on(kind: str) -> Any:
+    return property(lambda self: self.device.type == kind)
+
+
 class UninitializedTensorMixin:
     """A tensor with a dtype and a device that gets its shape from `materialize`; operations raise ValueError."""
 
     cls_to_become: type
     _needs_grad: bool
+    _storage: Any
     _layout = property(_unusable)
     dtype: Any = None
     device: Any = None
@@ -109,6 +114,7 @@ class UninitializedTensorMixin:
         data = empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         del self.device, self.dtype  # the tensor's own take their place
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
+        self._storage = data._storage  # there was none to replace
         self.data = data
 
     @property
@@ -139,6 +145,8 @@ class UninitializedTensorMixin:
 
     def is_complex(self) -> bool:
         return self.dtype.is_complex
+
+    is_cpu, is_cuda, is_meta, is_mps, is_xpu = (_is_on(t) for t in ("cpu", "cuda", "meta", "mps", "xpu"))
 
     def share_memory_(self) -> Any:
         raise RuntimeError(f"share_memory_: {type(self).__name__} has no memory yet; call its lazy module with an "

@@ -86,7 +86,8 @@ def _planned(layouts, dim):
     from ..plan import backend
     shape = (*first.shape[:dim], sum(t.shape[dim] for t in layouts), *first.shape[dim + 1:])
     whole = layout(first.dtype, shape, None, first.device)
-    return whole, backend(first.device.type).plan(Native("join", "plan", layouts, [whole], {"dim": dim}))
+    launch = backend(first.device).plan(Native("join", "plan", layouts, [whole], {"dim": dim}))
+    return None if launch is None else (whole, launch)
 
 
 def _together(tensors, dim):

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numbatorch
+from numbatorch.errors import NoAcceleratorError
 from numbatorch.serialization.archive import ArchiveReader, ArchiveWriter, replacing
 from numbatorch.serialization.names import LoadedStorage, StorageType, known_globals
 from numbatorch.serialization.pickling import make_pickler, storage_bytes
@@ -228,18 +229,19 @@ def _place(flat: Any, location: str, map_location: Any, name: str) -> Any:
     elif callable(map_location):
         moved = map_location(flat.untyped_storage(), location)
         if moved is not None:
-            return flat if str(getattr(moved, "device", "cpu")) == "cpu" else flat.to(moved.device)
+            return flat.to(getattr(moved, "device", "cpu"))
     elif map_location is not None:
         location = str(map_location)
     location = str(location)
     if location == "cpu":
         return flat
-    if location.startswith("cuda") and not (hasattr(numbatorch, "cuda") and numbatorch.cuda.is_available()):
+    try:
+        return flat.to(location)
+    except NoAcceleratorError as error:
         raise RuntimeError(
             f"load: {name} holds tensors on {location!r} and no such device is available here: "
             f"pass map_location='cpu'"
-        )
-    return flat.to(location)
+        ) from error
 
 
 __all__ = ["load", "save"]

@@ -72,6 +72,10 @@ def rebuild_tensor_v3(storage, offset, size, stride, requires_grad, backward_hoo
     return tensor.requires_grad_() if requires_grad else tensor
 
 
+def rebuild_meta_tensor(dtype, size, stride, requires_grad):
+    return numbatorch.empty_strided(size, stride, dtype=dtype, device="meta", requires_grad=requires_grad)
+
+
 def rebuild_tensor(storage, offset, size, stride):
     return storage.view(storage.dtype, offset, size, stride)
 
@@ -127,6 +131,7 @@ def known_globals() -> dict[tuple[str, str], Any]:
         ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
         ("torch._utils", "_rebuild_tensor_v3"): rebuild_tensor_v3,
         ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
+        ("torch._utils", "_rebuild_meta_tensor_no_storage"): rebuild_meta_tensor,
         ("torch._utils", "_rebuild_sparse_tensor"): rebuild_sparse_tensor,
         ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
         ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter_with_state,

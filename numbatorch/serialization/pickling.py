@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import pickle
 from collections import OrderedDict
 from types import ModuleType
 from typing import Any, NamedTuple
-
-import numpy
 
 import numbatorch
 from numbatorch.nn.parameter import is_lazy
@@ -132,11 +129,9 @@ class _CheckpointMixin:
         return body
 
     def _tensor_call(self, obj: Any) -> _Call:
-        if obj.device.type != "cpu":
-            raise RuntimeError(
-                f"save: a tensor on device {obj.device} (shape {tuple(obj.shape)}) cannot be written, "
-                f"only tensors on the CPU: call .cpu() first"
-            )
+        if obj.is_meta:
+            facts = (obj.dtype, tuple(obj.shape), tuple(obj.stride()), obj.requires_grad)
+            return _Call(torch_name("torch._utils", "_rebuild_meta_tensor_no_storage"), facts)
         typed = dtype_name(obj.dtype) in STORAGE_OF_DTYPE
         reference = self._reference(obj.untyped_storage(), obj.dtype, typed, f"shape {tuple(obj.shape)}")
         place: tuple = (obj.storage_offset(), tuple(obj.shape), tuple(obj.stride()), obj.requires_grad, OrderedDict())
@@ -151,7 +146,7 @@ class _CheckpointMixin:
         class_name = torch_name("torch", STORAGE_OF_DTYPE[name]) if typed else _UNTYPED
         size = storage.nbytes()
         # Without bytes there is no address to know the storage by; then nothing can be shared either.
-        identity = (storage.data_ptr(), size) if size else ("empty", len(self._keys))
+        identity = (storage.device, storage.data_ptr(), size) if size else ("empty", len(self._keys))
         key, saved_class = self._keys.setdefault(identity, (str(len(self._keys)), class_name))
         if saved_class is not class_name:
             raise RuntimeError(
@@ -160,7 +155,7 @@ class _CheckpointMixin:
             )
         self.storages[key] = storage
         elements = size // dtype.itemsize if typed else size
-        return _Reference(("storage", class_name, key, "cpu", elements))
+        return _Reference(("storage", class_name, key, str(storage.device), elements))
 
 
 def _sparse_parts(tensor: Any) -> tuple:
@@ -179,8 +174,7 @@ _UNTYPED = torch_name("torch.storage", "UntypedStorage")
 
 
 def storage_bytes(storage: Any) -> Any:
-    """The memory of a storage, with the buffer protocol; valid while the storage lives."""
-    size = storage.nbytes()
-    if not size:
+    """The memory of a storage, with the buffer protocol: where that is the host's, valid while the storage lives."""
+    if not storage.nbytes():
         return b""
-    return numpy.frombuffer((ctypes.c_uint8 * size).from_address(storage.data_ptr()), numpy.uint8)
+    return storage.cpu().numpy()

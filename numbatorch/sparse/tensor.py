@@ -12,7 +12,8 @@ from ..layout import Layout
 from ..ops.declare import OPS
 from ..recording import Layouts, check_inplace
 from ..subclassing import disabled_torch_function
-from ..tensor import Tensor, parse_to
+from ..tensor import Tensor
+from ..tensor_moves import parse_to
 from .pattern import BLOCK_FORMATS, TITLES, SparseLayout, is_sparse, take
 
 _new = object.__new__

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numbatorch
-from numbatorch.tensor import parse_to
+from numbatorch.tensor_moves import parse_to
 
 
 class Convertible:
@@ -49,15 +49,20 @@ class Convertible:
         if "tensor" in kwargs:
             kwargs["other"] = kwargs.pop("tensor")
         dtype, device, _ = parse_to(*args, **kwargs)
+        non_blocking = bool(kwargs.get("non_blocking") or any(a is True for a in args))
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError("nn.Module.to only accepts floating point or complex dtypes, but got desired "
                             f"dtype={dtype}")
 
         def convert(tensor: Any) -> Any:
+            if tensor.is_meta and device is not None and device.type != "meta":
+                raise NotImplementedError("Cannot copy out of meta tensor; no data! Please use torch.nn.Module."
+                                          "to_empty() instead of torch.nn.Module.to() when moving module from meta to "
+                                          "a different device.")
             changes = dtype is not None and (tensor.is_floating_point() or tensor.is_complex())
             if device is None:
                 return tensor.to(dtype) if changes else tensor
-            return tensor.to(device, dtype) if changes else tensor.to(device)
+            return tensor.to(device, dtype if changes else None, non_blocking)
         return self._apply(convert)
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Any:
