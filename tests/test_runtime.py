@@ -191,13 +191,15 @@ def test_backends_are_modules_that_keep_settings():
     assert torch.backends.cuda.flash_sdp_enabled() == before
 
 
-def test_compile_returns_the_function():
+def test_compile_takes_what_programs_say_to_it():
     def double(x):
         return x * 2
-    assert torch.compile(double, mode="max-autotune", fullgraph=True) is double
-    assert torch.compile(dynamic=True)(double) is double and torch.compiler.disable(double) is double
+    for made in (torch.compile(double, mode="max-autotune", fullgraph=True), torch.compile(dynamic=True)(double),
+                 torch.compiler.disable(double)):
+        assert made(2) == 4 and made.__name__ == "double"
+    assert torch.compile(double, backend="eager") is double and torch.compile(double, disable=True) is double
     model = torch.nn.Linear(2, 2)
-    assert torch.compile(model) is model and not torch.compiler.is_compiling()
+    assert torch.compile(model)._orig_mod is model and not torch.compiler.is_compiling()
     with pytest.raises(RuntimeError, match="Either mode or options"):
         torch.compile(double, mode="default", options={})
     with pytest.raises(TypeError, match="int"):

@@ -1,0 +1,122 @@
+"""`compile`: functions that are captured and then run as programs; and what programs say to a compiler.
+
+A compiled function runs eagerly while its first calls are captured, at the level of launches on memory (capture.py):
+views, gradients, optimizers and in-place changes are right because what ran is what is repeated. What cannot be
+repeated runs eagerly, for reasons that `explain()` names.
+"""
+
+import contextlib
+
+_STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile",
+            "aot_eager_then_compile")
+
+
+def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False):
+    """A compiled form of a function or module; without one, a decorator.
+
+    The first calls run eagerly and are captured, later ones run as one program: a whole training step, with backward
+    and optimizer, or a forward pass without gradients. Guards see to it that nothing a program was captured from has
+    changed. fullgraph: raise where a function cannot become a program, instead of running it eagerly. backend "eager"
+    and `disable` give `model` itself. `dynamic`, `mode` and `options` are accepted: each shape has its program.
+
+    A function may not rely on effects in Python other than its result, gradients and tensors changed in place: calls
+    that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks, files,
+    random numbers of Python) has to stay the same.
+
+    RuntimeError where both mode and options are given; TypeError for a model that cannot be called.
+    """
+    if mode is not None and options is not None:
+        raise RuntimeError("compile: Either mode or options can be specified, but both can't be specified at the same "
+                           "time.")
+    if model is None:
+        return lambda function: compile(function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode,
+                                        options=options, disable=disable)
+    if not callable(model):
+        raise TypeError(f"compile: expected a function or a module, got {type(model).__name__}")
+    if disable or backend in ("eager", "aot_eager"):
+        return model
+    from .compiled import Compiled
+    if isinstance(model, Compiled):
+        return model
+    if hasattr(model, "_parameters") and hasattr(model, "forward"):
+        from .module import optimized
+        return optimized(model, fullgraph)
+    made = Compiled(model, fullgraph)
+    _all.add(made)
+    return made
+
+
+def _unchanged(fn):
+    """The function itself: there is no compiler that would treat it differently."""
+    return fn
+
+
+allow_in_graph = assume_constant_result = nested_compile_region = _unchanged
+
+
+def disable(fn=None, recursive=True, *, reason=None):
+    """Keep the compiler from a function: what calls it runs eagerly; without one, a decorator."""
+    if fn is None:
+        return lambda function: disable(function, recursive, reason=reason)
+    import functools
+
+    @functools.wraps(fn)
+    def eager(*args, **kwargs):
+        from . import watch
+        for own in watch.current:
+            own.observer.refuse(f"calls {getattr(fn, '__name__', fn)}, which is kept from the compiler")
+        return fn(*args, **kwargs)
+    return eager
+
+
+def is_compiling():
+    """Whether a capture runs now."""
+    import sys
+    watch = sys.modules.get(f"{__name__}.watch")
+    return bool(watch is not None and watch.current)
+
+
+is_dynamo_compiling = is_exporting = is_compiling
+
+
+def list_backends(exclude_tags=("debug", "experimental")):
+    """Names of the compilers that `compile` can use besides its own: none."""
+    return []
+
+
+def reset():
+    """Forget all programs: functions are captured anew."""
+    for made in list(_all):
+        made.reset()
+
+
+def cudagraph_mark_step_begin():
+    """Say that a step of training begins, for graphs of GPU work, of which there are none."""
+
+
+class set_stance(contextlib.ContextDecorator):
+    """How compiled functions act, from now on or inside `with`: "force_eager" runs them as they are.
+
+    RuntimeError for other words than those of PyTorch.
+    """
+
+    def __init__(self, stance="default", *, skip_guard_eval_unsafe=False, force_backend=None):
+        if stance not in _STANCES:
+            raise RuntimeError(f"set_stance: invalid stance {stance!r}, expected one of {', '.join(_STANCES)}")
+        from .compiled import stance as state
+        self._state, self._before = state, state.force_eager
+        state.force_eager = stance == "force_eager"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._state.force_eager = self._before
+
+
+def _references():
+    import weakref
+    return weakref.WeakSet()
+
+
+_all = _references()

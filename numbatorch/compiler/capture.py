@@ -1,0 +1,283 @@
+"""Capturing a call: the function runs as ever, and what it does to memory is noted.
+
+A capture is judged afterwards. What it cannot vouch for, values that went to Python, memory from elsewhere, changes of
+Python objects, raises Unsupported with the reason, and the function is then run eagerly.
+"""
+
+import bisect
+import ctypes
+import gc
+import sys
+
+from ..generator import default_generator
+from ..layout import Layout, layout as layout_of
+from . import requests, traced
+from .graph import Buffer, Graph, Number, Place, Step
+from .places import Unsupported
+from .traced import Traced
+from .watch import FILLS, place
+
+
+class Capture:
+    """What is known of one call while it runs; `graph()` afterwards."""
+
+    def __init__(self, name):
+        self.name, self.steps, self.buffers = name, [], []
+        self.refusals, self.options, self.checked = [], [], set()
+        self.blocks = []  # of memory made meanwhile: kept, so that no address is used twice
+        self.reads, self.kept = 0, []
+        self._starts, self._ranges = [], {}
+        self._pending = None
+
+    # ------------------------------------------------------------ memory
+
+    def know(self, kind, address, nbytes, name, storage):
+        """Memory that was there before the call."""
+        if nbytes and address not in self._ranges:
+            self._add(Buffer(len(self.buffers), kind, nbytes, name, storage, address))
+
+    def _add(self, buffer):
+        self.buffers.append(buffer)
+        bisect.insort(self._starts, buffer.address)
+        self._ranges[buffer.address] = buffer
+
+    def allocated(self, block, address, nbytes):
+        self.blocks.append(block)
+        self._add(Buffer(len(self.buffers), "temporary", nbytes, "", block, address))
+
+    def find(self, address):
+        """The buffer that an address is in, or None."""
+        at = bisect.bisect_right(self._starts, address) - 1
+        if at < 0:
+            return None
+        buffer = self._ranges[self._starts[at]]
+        return buffer if address < buffer.address + max(1, buffer.nbytes) else None
+
+    def _place(self, address, layout, reads, writes, what):
+        buffer = self.find(address)
+        if buffer is None:
+            if layout.nbytes:
+                self.refuse(f"{what} uses memory that the function cannot be seen to hold (a tensor of shape "
+                            f"{list(layout.shape)})")
+            buffer = Buffer(-1, "temporary", 0, "", None, address)
+        return Place(buffer, address - buffer.address, layout, reads, writes)
+
+    # ------------------------------------------------------------ what the watch tells
+
+    def refuse(self, why, depth=3):
+        self.refusals.append(f"{why} ({place(depth)})")
+
+    def launched(self, plan, kernel, arguments):
+        pending = {}
+        if self._pending is not None and self._pending[0] is plan.op:
+            pending, self._pending = self._pending[1], None
+        specs = list(plan.specs.values())
+        count = len(specs)
+        inplace = len(arguments) - 3 == count + 1 and count > 0 and arguments[count] == arguments[0]
+        used, names = requests.names_read(plan, inplace), list(plan.specs)
+        values: list = []
+        for k, value in enumerate(arguments[:-3]):
+            if k >= count:
+                own = plan.layouts[k - count]
+                values.append(self._place(value, own, False, True, plan.op.name))
+            elif isinstance(specs[k], Layout):
+                reads = used is None or names[k] in used
+                values.append(self._place(value, specs[k], reads, False, plan.op.name))
+            else:
+                values.append(Number(value, pending.get(k)))
+        if len(arguments) - 3 != count + len(plan.layouts):
+            self.refuse(f"{plan.op.name} is called in a way of its own")
+        meta, units, grain = arguments[-3:]
+        self.steps.append(Step("launch", plan.op.name, values, kernel, meta, units, grain, plan, where=place(3),
+                               keep=plan.keep))
+
+    def joined(self, launch, parts, result):
+        values = [self._place(t._ptr, t._layout, True, False, "cat") for t in parts]
+        values.append(self._place(result._ptr, result._layout, False, True, "cat"))
+        self.steps.append(Step("join", "cat", values, launch.kernel, launch.meta, launch.units, launch.grain,
+                               where=place(3), keep=launch.keep))
+
+    def drawn(self, name, function, arguments):
+        target, others = FILLS[name]
+        arguments = list(arguments)
+        state = arguments[1] if name == "fill" else arguments[0]
+        if state is not default_generator.state:
+            self.refuse("draws from a generator of its own")
+        values: list = []
+        for k, value in enumerate(arguments):
+            if value is state:
+                values.append(Number("state"))
+            elif k == target or k in others:
+                own = self._extent(name, arguments, k)
+                values.append(self._place(value, own, k != target, k == target, name))
+            else:
+                values.append(Number(value))
+        self.steps.append(Step("draw", name if name != "fill" else arguments[0].__name__, values, function,
+                               where=place(3)))
+
+    def _extent(self, name, arguments, k):
+        """Layout of what a fill writes or reads at an address: as many bytes as the buffer has from there on."""
+        from .. import dtypes
+        if name == "fill":
+            return layout_of(dtypes.by_name(arguments[5]), arguments[3], arguments[4])
+        buffer = self.find(arguments[k])
+        rest = 0 if buffer is None else buffer.nbytes - (arguments[k] - buffer.address)
+        return layout_of(dtypes.uint8, (rest,))
+
+    def seen(self, what, how):
+        """Memory is looked at or written in ways that cannot be followed, as when Python data becomes a tensor."""
+        address = what if isinstance(what, int) else getattr(what, "ptr", None)
+        buffer = None if address is None else self.find(address)
+        known = buffer is not None and (buffer.kind != "temporary" or self._was_written(buffer))
+        if known or buffer is None:
+            self.refuse(f"the function {how}", 4)
+
+    def _was_written(self, buffer):
+        return any(buffer in step.writes() for step in self.steps)
+
+    def _read(self, tensor, value):
+        own = self._place(tensor._ptr, tensor._layout, True, False, "item")
+        self.steps.append(Step("read", "read", [own], read=self.reads, where=place(4)))
+        self.reads += 1
+        return Traced(value, ("read", self.reads - 1), self)
+
+    def number(self, tensor, item, library):
+        """A value that becomes a number: one that the library compares and computes with is followed."""
+        value = item(tensor)
+        if isinstance(value, complex):
+            self.refuse("the function reads a complex number")
+            return value
+        found = self._read(tensor, value)
+        return found if library else found.tie()
+
+    def truth(self, tensor, item):
+        found = self._read(tensor, item(tensor))
+        return bool(found)
+
+    def check(self, expression, outcome):
+        """Note that later runs have to find the same outcome of a comparison."""
+        if any(kind == "read" for kind, _ in traced.sources(expression)) and expression not in self.checked:
+            self.steps.append(Step("check", "check", check=expression, expected=bool(outcome), where=place(4)))
+        for source in traced.sources(expression):
+            if source[0] == "option":
+                self.checked.add(source)
+        self.checked.add(expression)
+        return outcome
+
+    def numbered(self, op, inplace, values):
+        """A call with traced numbers: their values go to the kernel, their expressions to the step."""
+        if not any(v.__class__ is Traced for v in values):
+            return NotImplemented
+        from ..interception import call
+        places, position, given = {}, 0, []
+        for p, v in zip(op.parameters, values, strict=True):
+            if v.__class__ is Traced:
+                if p.role == "static" or p.role == "neutral" and v.value == p.default or isinstance(v.value, bool):
+                    v = v.tie()
+                else:
+                    places[position] = v.expression
+                    v = v.value
+            given.append(v)
+            position += p.role != "static"
+        self._pending = (op, places) if places else None
+        result = call(op, inplace, given)
+        if self._pending is not None:
+            self.refuse(f"{op.name} does not pass on a number that changes")
+            self._pending = None
+        return result
+
+    # ------------------------------------------------------------ afterwards
+
+    def escaped(self):
+        """Buffers made in the call whose memory something still holds."""
+        for number, buffer in enumerate(self.buffers):
+            if buffer.kind == "temporary" and buffer.storage is not None and buffer.nbytes:
+                block = self.buffers[number].storage
+                if sys.getrefcount(block) > 4:  # here: self.blocks, the buffer, `block` and the argument
+                    yield buffer
+
+    def graph(self):
+        """The Graph. Unsupported where the call cannot be repeated from it."""
+        if self.refusals:
+            raise Unsupported(self.refusals[0])
+        steps = _used(self.steps)
+        steps = _checks_first(steps)
+        self._constants(steps)
+        graph = Graph(self.name, self.buffers, steps, self.options)
+        return graph
+
+    def _constants(self, steps):
+        written: set = set()
+        for step in steps:
+            for v in step.places:
+                b = v.buffer
+                if v.reads and b.kind == "temporary" and b not in written and v.layout.nbytes:
+                    b.kind, b.name = "constant", f"made from Python data, first used by {step.name} ({step.where})"
+            written |= step.writes()
+        for b in self.buffers:
+            if b.kind == "constant":
+                if b in written:
+                    raise Unsupported(f"memory {b.name}, is changed afterwards")
+                b.content = ctypes.string_at(b.address, b.nbytes)
+
+
+def _used(steps):
+    """Without reads whose numbers nothing uses, and launches of no units."""
+    needed = set()
+    for step in steps:
+        for expression in [v.expression for v in step.values if isinstance(v, Number) and v.expression] + (
+                [step.check] if step.check else []):
+            needed |= {k for kind, k in traced.sources(expression) if kind == "read"}
+    return [s for s in steps if not (s.kind == "read" and s.read not in needed)
+            and not (s.kind in ("launch", "join") and s.units == 0)]
+
+
+def _checks_first(steps):
+    """The steps with every check, and what it needs, before the first change of what outlives the call."""
+    checks = [k for k, s in enumerate(steps) if s.kind == "check"]
+    if not checks:
+        return steps
+    needed: set = set()
+    for k in checks:
+        needed |= _cone(steps, k)
+    for k in needed:
+        step = steps[k]
+        if step.kind == "draw" or any(b.kind in ("state", "input") for b in step.writes()):
+            raise Unsupported(f"a value that Python asks for depends on a change of memory that outlives the call, by "
+                              f"{step.name} ({step.where}): {_what(steps, checks)}")
+        for j in range(k):
+            if j not in needed and (step.writes() & (steps[j].reads() | steps[j].writes())):
+                raise Unsupported(f"{step.name} ({step.where}) overwrites what was used before a value is asked for")
+    return [steps[k] for k in sorted(needed)] + [s for k, s in enumerate(steps) if k not in needed]
+
+
+def _what(steps, checks):
+    return "; ".join(f"{traced.text(steps[k].check)} is {steps[k].expected} ({steps[k].where})" for k in checks[:3])
+
+
+def _cone(steps, last):
+    """Numbers of the steps that step `last` depends on, and its own."""
+    found, numbers, buffers = {last}, set(), set()
+    own = steps[last]
+    numbers |= {k for kind, k in traced.sources(own.check) if kind == "read"} if own.check else set()
+    for k in range(last - 1, -1, -1):
+        step = steps[k]
+        if step.kind == "read" and step.read in numbers or step.writes() & buffers:
+            found.add(k)
+            buffers |= step.reads() | step.writes()
+            for v in step.values:
+                if isinstance(v, Number) and v.expression:
+                    numbers |= {n for kind, n in traced.sources(v.expression) if kind == "read"}
+    return found
+
+
+def unexplained(capture, held):
+    """Escaped buffers that are not in `held`; after a collection of garbage where there seem to be some."""
+    found = [b for b in capture.escaped() if b not in held]
+    if found:
+        gc.collect()
+        found = [b for b in capture.escaped() if b not in held]
+    return found
+
+
+__all__ = ["Capture", "unexplained"]

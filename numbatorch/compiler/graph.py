@@ -1,0 +1,167 @@
+"""A captured program as data: buffers of memory and the steps that read and write them, in order.
+
+Steps are launches of kernels on memory, below views and gradients: what eager code ran is what a program runs.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..layout import Layout
+from .traced import text as number_text
+
+
+@dataclass(eq=False)
+class Buffer:
+    """A block of memory. kind: "input" (of a tensor among the arguments), "state" (there before the call), "constant"
+    (made from Python data), "temporary" (made and dropped by the call), "result" (alive after the call)."""
+
+    number: int
+    kind: str
+    nbytes: int
+    name: str = ""
+    storage: Any = None  # of a state: what holds the memory; of an input: the place among the arguments
+    address: int = 0  # while capturing, and of a state
+    content: bytes = b""  # of a constant
+
+    @property
+    def label(self):
+        """A name for it in printed graphs."""
+        return f"{self.kind[0]}{self.number}"
+
+
+@dataclass(eq=False)
+class Place:
+    """An operand: a layout at an offset (in bytes) of a buffer, and whether a step reads and writes it."""
+
+    buffer: Buffer
+    offset: int
+    layout: Layout
+    reads: bool
+    writes: bool
+
+
+@dataclass(eq=False)
+class Number:
+    """A number passed by value; `expression` where it is computed anew in each run (traced.py)."""
+
+    value: Any
+    expression: tuple | None = None
+
+
+@dataclass(eq=False)
+class Step:
+    """One step. kinds:
+
+    "launch": kernel(*values, meta, units, grain); `values` are Places and Numbers.
+    "join": kernel(address of the values' addresses, result, meta, units, grain); the last value is the result.
+    "draw": kernel(generator's state, *values) with a Place at each address.
+    "read": the first value's element becomes number `read`.
+    "check": the expression `check` has to give `expected`; every check comes before the first change of a state.
+    """
+
+    kind: str
+    name: str
+    values: list = field(default_factory=list)
+    kernel: Any = None
+    meta: int = 0
+    units: int = 0
+    grain: int = 0
+    plan: Any = None
+    read: int = -1
+    check: tuple | None = None
+    expected: bool = True
+    where: str = ""
+    keep: Any = None
+
+    @property
+    def places(self):
+        """The operands in memory."""
+        return [v for v in self.values if isinstance(v, Place)]
+
+    def reads(self):
+        """Buffers whose contents the step uses."""
+        return {v.buffer for v in self.places if v.reads}
+
+    def writes(self):
+        """Buffers that the step changes."""
+        return {v.buffer for v in self.places if v.writes}
+
+
+class Graph:
+    """buffers, steps; the options of optimizers that expressions name, [(dict, key, path)]."""
+
+    def __init__(self, name, buffers, steps, options):
+        self.name, self.buffers, self.steps, self.options = name, buffers, steps, options
+
+    def __str__(self):
+        """The program as Python over tensors named by their buffers."""
+        head = ", ".join(b.label for b in self.buffers if b.kind in ("input", "state"))
+        lines = [f"def {self.name}({head}):"]
+        lines += [f"    # {b.label}: {b.name}" for b in self.buffers if b.name]
+        for step in self.steps:
+            where = f"  # {step.where}" if step.where else ""
+            lines.append(f"    {_step_text(step)}{where}")
+        found = [b.label for b in self.buffers if b.kind == "result"]
+        lines.append(f"    return {', '.join(found)}" if found else "    return None")
+        return "\n".join(lines)
+
+    def check(self):
+        """RuntimeError where the program is not sound: reads of what was never written, checks after changes."""
+        known = {b for b in self.buffers if b.kind in ("input", "state", "constant")}
+        written, changed = set(), None
+        reads = set()
+        for number, step in enumerate(self.steps):
+            for b in step.reads():
+                if b not in known and b not in written:
+                    raise RuntimeError(f"step {number}, {step.name}: reads {b.label}, which nothing has written")
+            for place in step.places:
+                end = place.offset + place.layout.nbytes
+                if place.offset < 0 or end > place.buffer.nbytes:
+                    raise RuntimeError(f"step {number}, {step.name}: bytes {place.offset} to {end} of "
+                                       f"{place.buffer.label}, which has {place.buffer.nbytes}")
+            expressions = [v.expression for v in step.values if isinstance(v, Number) and v.expression]
+            expressions += [step.check] if step.check else []
+            for expression in expressions:
+                missing = _reads_of(expression) - reads
+                if missing:
+                    raise RuntimeError(f"step {number}, {step.name}: uses the numbers {sorted(missing)} before they "
+                                       "are read")
+            if step.kind == "read":
+                reads.add(step.read)
+            if step.kind == "check" and changed is not None:
+                raise RuntimeError(f"step {number}: a check after {changed} has changed memory that outlives the call")
+            if step.kind == "draw" or any(b.kind in ("state", "input") for b in step.writes()):
+                changed = changed or step.name
+            if any(b.kind == "constant" for b in step.writes()):
+                raise RuntimeError(f"step {number}, {step.name}: writes a constant")
+            written |= step.writes()
+
+
+def _reads_of(expression):
+    from .traced import sources
+    return {k for kind, k in sources(expression) if kind == "read"}
+
+
+def _step_text(step):
+    if step.kind == "read":
+        return f"read{step.read} = {_place_text(step.values[0])}.item()"
+    if step.kind == "check":
+        return f"check({number_text(step.check)} is {step.expected})"
+    inputs = [_value_text(v) for v in step.values if not (isinstance(v, Place) and v.writes and not v.reads)]
+    outputs = [_place_text(v) for v in step.values if isinstance(v, Place) and v.writes]
+    return f"{', '.join(outputs)} = {step.name}({', '.join(inputs)})"
+
+
+def _value_text(value):
+    if isinstance(value, Place):
+        return _place_text(value)
+    return number_text(value.expression) if value.expression else repr(value.value)
+
+
+def _place_text(place):
+    own = place.layout
+    whole = place.offset == 0 and own.is_contiguous and own.nbytes == place.buffer.nbytes
+    shape = f"{own.dtype.name}{list(own.shape)}"
+    if whole:
+        return f"{place.buffer.label}[{shape}]"
+    return f"{place.buffer.label}[{shape}, strides {own.strides}, from byte {place.offset}]"

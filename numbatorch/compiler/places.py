@@ -1,0 +1,279 @@
+"""What a function can see of Python: the places that hold its modules, options, tensors and numbers.
+
+A walk from the function (what it closes over, the globals that it names, the objects it is bound to) notes every place
+with what is there. The same list tells afterwards what a call has changed, and is looked at before each later run: what
+a program was captured from has to be still in its place.
+"""
+
+import enum
+import functools
+import inspect
+import sys
+import types
+import weakref
+from collections import deque
+
+import numpy as np
+
+from .. import dtypes
+from ..device import device
+from ..generator import Generator
+from ..layout import Layout
+from ..storage import Storage
+from ..tensor import Tensor
+
+MOST = 100_000
+ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
+PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), slice, range,
+         dtypes.dtype, device, Layout, Storage, Generator, enum.Enum, types.BuiltinFunctionType,
+         types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, property, weakref.ref)
+_TENSOR = ("_layout", "_ptr", "_storage", "_needs_grad", "_hooks", "_post_hooks", "_grad_dtype")
+_LIVE = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
+                  "_grad_dtype _generation _seen_generation _viewed".split())
+_UNSEEN = frozenset("_non_persistent_buffers_set _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks "
+                    "_load_state_dict_post_hooks _optimizer_state_dict_pre_hooks _optimizer_state_dict_post_hooks "
+                    "_optimizer_load_state_dict_pre_hooks _optimizer_load_state_dict_post_hooks".split())
+
+
+class Unsupported(Exception):
+    """Why a function is not compiled."""
+
+
+class Places:
+    """The places that a walk has found.
+
+    entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", and "size" (of a
+    container, key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options: places of an
+    optimizer's numbers, [(dict, key, value, path)]. arrays: whether NumPy arrays were seen.
+    """
+
+    def __init__(self):
+        self.entries, self.tensors, self.gradients, self.options, self.arrays = [], {}, [], [], False
+        self._seen, self._queue = {}, deque()
+
+    def walk(self, *roots):
+        """Add what can be reached from (object, path) pairs. Unsupported where that is too much."""
+        for value, path in roots:
+            self._put(value, path)
+        while self._queue:
+            value, path = self._queue.popleft()
+            self._visit(value, path)
+            if len(self.entries) > MOST:
+                raise Unsupported(f"{path}: the function can reach more than {MOST} objects, too many to look after; "
+                                  "give it what it needs as arguments")
+
+    def _put(self, value, path):
+        if id(value) not in self._seen and not isinstance(value, PLAIN):
+            self._seen[id(value)] = value
+            self._queue.append((value, path))
+
+    def _entry(self, kind, container, key, value, path):
+        self.entries.append((kind, container, key, value, path))
+        if value is not ABSENT:
+            self._put(value, path)
+
+    def _visit(self, value, path):
+        if isinstance(value, Tensor):
+            self._tensor(value, path)
+        elif isinstance(value, np.ndarray):
+            self.arrays = True
+        elif isinstance(value, dict):
+            self._dict(value, path)
+        elif isinstance(value, list):
+            self.entries.append(("size", value, None, len(value), path))
+            for k, v in enumerate(value):
+                self._entry("list", value, k, v, f"{path}[{k}]")
+        elif isinstance(value, (tuple, frozenset)):
+            for k, v in enumerate(value):
+                self._put(v, f"{path}[{k}]")
+        elif isinstance(value, (set, deque)):
+            self.entries.append(("set", value, None, tuple(value), path))
+            for v in value:
+                self._put(v, f"{path}[...]")
+        elif isinstance(value, types.FunctionType):
+            self._function(value, path)
+        elif isinstance(value, types.MethodType):
+            self._put(value.__self__, path.rpartition(".")[0] or path)
+            self._put(value.__func__, path)
+        elif isinstance(value, functools.partial):
+            self._put(value.func, path)
+            self._put(value.args, path)
+            self._put(value.keywords, path)
+        elif isinstance(value, (staticmethod, classmethod)):
+            self._put(value.__func__, path)
+        elif isinstance(value, type):
+            if not is_library(value.__module__):
+                self._class(value, path)
+        elif isinstance(value, types.ModuleType):
+            pass  # what functions name in it was put in by _names
+        else:
+            self._object(value, path)
+
+    def _dict(self, value, path):
+        self.entries.append(("size", value, None, len(value), path))
+        for k, v in value.items():
+            name = k if isinstance(k, (str, int)) else type(k).__name__
+            self._entry("dict", value, k, v, f"{path}[{name!r}]")
+            if not isinstance(k, (str, int)):
+                self._put(k, f"{path}, a key")
+
+    def _tensor(self, tensor, path):
+        own = tensor.__dict__
+        self.tensors[id(tensor)] = tensor, path
+        for name in _TENSOR:
+            self.entries.append(("dict", own, name, own.get(name, ABSENT), f"{path}.{name}"))
+        grad = own.get("_grad")
+        self.gradients.append((tensor, grad, path))
+        if tensor._hooks or tensor._post_hooks:
+            raise Unsupported(f"{path} has hooks")
+        for name, v in own.items():
+            if name not in _LIVE:
+                self._entry("dict", own, name, v, f"{path}.{name}")
+
+    def _object(self, value, path):
+        own = getattr(value, "__dict__", None)
+        kind = type(value)
+        if isinstance(own, dict):
+            groups = own.get("param_groups") if hasattr(kind, "add_param_group") else None
+            for name, v in list(own.items()):
+                if name not in _UNSEEN and not (name == "param_groups" and isinstance(groups, list)):
+                    self._entry("dict", own, name, v, f"{path}.{name}")
+            if isinstance(groups, list):
+                self._groups(own, groups, f"{path}.param_groups")
+        for base in kind.__mro__:
+            for name in _slots(base):
+                v = getattr(value, name, ABSENT)
+                self._entry("slot", value, name, v, f"{path}.{name}")
+        if not is_library(kind.__module__):
+            self._put(kind, path)
+
+    def _groups(self, own, groups, path):
+        """The parameter groups of an optimizer: numbers that may change from step to step."""
+        self.entries.append(("dict", own, "param_groups", groups, path))
+        self.entries.append(("size", groups, None, len(groups), path))
+        for k, group in enumerate(groups):
+            self.entries.append(("list", groups, k, group, f"{path}[{k}]"))
+            self.entries.append(("size", group, None, len(group), f"{path}[{k}]"))
+            for name, v in group.items():
+                at = f"{path}[{k}][{name!r}]"
+                if type(v) is float and isinstance(name, str):
+                    self.options.append((group, name, v, at))
+                else:
+                    self._entry("dict", group, name, v, at)
+
+    def _function(self, function, path):
+        if is_library(function.__module__) or isinstance(getattr(function, "__wrapped__", None), types.FunctionType):
+            wrapped = getattr(function, "__wrapped__", None)
+            if wrapped is not None:
+                self._put(wrapped, path)
+        if is_library(function.__module__) and not function.__closure__:
+            return
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                content = cell.cell_contents
+            except ValueError:
+                content = ABSENT
+            self._entry("cell", cell, None, content, name)
+        if is_library(function.__module__):
+            return
+        self._put(function.__defaults__, path)
+        self._put(function.__kwdefaults__, path)
+        self._names(function.__code__, function.__globals__, path)
+
+    def _names(self, code, scope, path):
+        names = set(_names_in(code))
+        for name in sorted(names & scope.keys()):
+            value = scope[name]
+            self._entry("dict", scope, name, value, name)
+            if isinstance(value, types.ModuleType) and not is_library(value.__name__):
+                for inner in sorted(names & vars(value).keys()):
+                    self._entry("dict", vars(value), inner, vars(value)[inner], f"{name}.{inner}")
+
+    def _class(self, kind, path):
+        for base in kind.__mro__:
+            if is_library(base.__module__):
+                continue
+            for name, v in vars(base).items():
+                if not name.startswith("__") or name in ("__call__", "__init__"):
+                    if isinstance(v, PLAIN) and not isinstance(v, property):
+                        self.entries.append(("class", base, name, v, f"{base.__qualname__}.{name}"))
+                    elif isinstance(v, property):
+                        for part in (v.fget, v.fset):
+                            self._put(part, f"{base.__qualname__}.{name}")
+                    else:
+                        self.entries.append(("class", base, name, v, f"{base.__qualname__}.{name}"))
+                        self._put(v, f"{base.__qualname__}.{name}")
+
+    def changes(self):
+        """(entry, what is there now) of each place that no longer holds what it held."""
+        found = []
+        for entry in self.entries:
+            now = look(entry)
+            if now is not entry[3] and not same(now, entry[3]):
+                found.append((entry, now))
+        for container, key, value, path in self.options:
+            now = container.get(key, ABSENT)
+            if now is not value and not same(now, value):
+                found.append((("dict", container, key, value, path), now))
+        return found
+
+
+def look(entry):
+    """What is in a place now."""
+    kind, container, key = entry[:3]
+    if kind == "dict":
+        return container.get(key, ABSENT)
+    if kind == "list":
+        return container[key] if key < len(container) else ABSENT
+    if kind == "cell":
+        try:
+            return container.cell_contents
+        except ValueError:
+            return ABSENT
+    if kind == "size":
+        return len(container)
+    if kind == "set":
+        return tuple(container)
+    if kind == "class":
+        return vars(container).get(key, ABSENT)
+    return getattr(container, key, ABSENT)
+
+
+def same(a, b):
+    """Whether two different objects are the same for a program: equal plain values of one type."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return a == b or a != a and b != b
+    if isinstance(a, (bool, int, complex, str, bytes)):
+        return a == b
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, types.MethodType):
+        return a.__self__ is b.__self__ and a.__func__ is b.__func__
+    return isinstance(a, (slice, range)) and a == b
+
+
+_LIBRARIES = frozenset(sys.stdlib_module_names) - {"__main__"} | {"numbatorch", "numpy", "ml_dtypes", "numba"}
+
+
+def is_library(module):
+    """Whether a module (by name) belongs to this library, to NumPy or to Python, whose own state does not count."""
+    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+
+
+@functools.lru_cache(4096)
+def _names_in(code):
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            names += _names_in(constant)
+    return tuple(names)
+
+
+@functools.lru_cache(1024)
+def _slots(kind):
+    own = kind.__dict__.get("__slots__", ())
+    names = (own,) if isinstance(own, str) else tuple(own)
+    return tuple(f"_{kind.__name__.lstrip('_')}{n}" if n.startswith("__") and not n.endswith("__") else n
+                 for n in names if n not in ("__dict__", "__weakref__"))

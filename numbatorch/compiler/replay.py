@@ -1,0 +1,78 @@
+"""Running a graph as Python: the launches one after the other, written out as source.
+
+The native program (cpu/program.py) does the same in one call; this one is the reference for it, and runs what it does
+not know.
+"""
+
+import linecache
+from array import array
+
+from ..generator import default_generator
+from . import traced
+from .graph import Number, Place
+
+
+def write(graph, addresses, dynamic, options):
+    """run(bases, readers): bases, a list of addresses of the `dynamic` buffers; returns the step number of a check
+    that failed, or -1.
+
+    addresses: {buffer: address} of all others. options: [(dict, key)] whose numbers expressions name.
+    """
+    scope: dict = {"state_of": lambda: default_generator.state}
+    names = {b: f"b{k}" for k, b in enumerate(dynamic)}
+    lines = ["def run(bases):"]
+    if names:
+        lines.append(f"    {', '.join(names.values())}, = bases")
+    for k, (group, key) in enumerate(options):
+        scope[f"group{k}"] = group
+        lines.append(f"    option{k} = group{k}[{key!r}]")
+
+    def address(place):
+        if place.buffer in names:
+            return f"{names[place.buffer]} + {place.offset}" if place.offset else names[place.buffer]
+        return str(addresses.get(place.buffer, 0) + place.offset)
+    for number, step in enumerate(graph.steps):
+        if step.kind == "read":
+            scope[f"reader{number}"] = _reader(step.values[0].layout)
+            lines.append(f"    read{step.read} = reader{number}({address(step.values[0])})")
+        elif step.kind == "check":
+            lines.append(f"    if {'not ' if step.expected else ''}{traced.text(step.check)}: return {number}")
+        elif step.kind == "join":
+            block = scope[f"addresses{number}"] = array("q", [
+                0 if v.buffer in names else addresses.get(v.buffer, 0) + v.offset for v in step.values[:-1]])
+            for k, v in enumerate(step.values[:-1]):
+                if v.buffer in names:
+                    lines.append(f"    addresses{number}[{k}] = {address(v)}")
+            scope[f"kernel{number}"] = step.kernel
+            lines.append(f"    kernel{number}({block.buffer_info()[0]}, {address(step.values[-1])}, {step.meta}, "
+                         f"{step.units}, {step.grain})")
+        else:
+            scope[f"kernel{number}"] = step.kernel
+            given = []
+            for k, v in enumerate(step.values):
+                if isinstance(v, Place):
+                    given.append(address(v))
+                elif v.expression is not None:
+                    given.append(traced.text(v.expression))
+                elif step.kind == "draw" and v.value == "state":
+                    given.append("state_of()")
+                else:
+                    scope[f"value{number}_{k}"] = v.value
+                    given.append(f"value{number}_{k}")
+            if step.kind == "launch":
+                given += [str(step.meta), str(step.units), str(step.grain)]
+            lines.append(f"    kernel{number}({', '.join(given)})")
+    lines.append("    return -1")
+    source = "\n".join(lines) + "\n"
+    filename = f"<replay of {graph.name} {id(graph):x}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    exec(compile(source, filename, "exec"), scope)
+    return scope["run"]
+
+
+def _reader(layout):
+    from ..tensor_values import _reader, _readers
+    return _readers.get(layout) or _reader(layout)
+
+
+__all__ = ["Number", "write"]

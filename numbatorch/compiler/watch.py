@@ -1,0 +1,206 @@
+"""Seeing what a function does to memory: every launch of a kernel, block of memory, draw and value read.
+
+For as long as a Watch is on, the plans that exist and those that are made carry recorders instead of their kernels, the
+CPU's allocator and random fills are wrapped, and so are the ways from a tensor to a Python number or array. Eager code
+is untouched: when no watch is on, nothing of this exists. What other threads do meanwhile passes through unseen.
+"""
+
+import os
+import sys
+import threading
+
+from .. import calls, interception, plan as planning
+from ..cpu import backend
+from ..ops import join
+from ..ops.declare import OPS
+from ..storage import UntypedStorage, window
+from ..tensor import Tensor
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_ONE = threading.Lock()
+current: list = []  # the Watch that is on
+
+# Which arguments of the random fills are addresses: of what they write, then of what they read.
+FILLS = {"fill": (2, ()), "fill_bernoulli_tensor": (1, (4,)), "fill_randperm": (1, ()), "fill_multinomial": (1, (2,)),
+         "fill_poisson": (1, (4,)), "fill_gamma": (1, (4,)), "fill_binomial": (1, (4, 5))}
+
+
+def inside_library(filename):
+    """Whether a code's file is one of this library (calls are written out under names of their own)."""
+    return filename.startswith(_ROOT) or filename.startswith("<") and not filename.startswith("<stdin")
+
+
+def place(depth=2):
+    """"file:line" of the caller outside this library."""
+    frame = sys._getframe(depth)
+    while frame is not None and inside_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def from_library(depth=2):
+    """Whether the caller of the caller is library code."""
+    return inside_library(sys._getframe(depth).f_code.co_filename)
+
+
+def all_plans():
+    """Every plan of every written call, those of backward ops included."""
+    found, seen = [], set()
+    stack = [f._plans for op in dict.fromkeys(OPS.values()) for f in (op.call, op.call_inplace) if hasattr(f, "_plans")]
+    while stack:
+        plans = stack.pop()
+        if id(plans) in seen:
+            continue
+        seen.add(id(plans))
+        for plan in list(plans.values()):
+            found.append(plan)
+            for rule in list(plan.rules.values()):
+                call = getattr(rule, "call", None) if rule else None
+                if hasattr(call, "_plans"):
+                    stack.append(call._plans)
+    return found
+
+
+class Watch:
+    """`with Watch(observer):` tells the observer, for this thread:
+
+    launched(plan, arguments) and joined(launch, tensors, result), before they run; allocated(block, address, nbytes);
+    drawn(name, function, arguments); number(tensor) for a value that becomes a Python number (what it returns is
+    returned); truth(tensor); seen(what) when memory is looked at in ways that cannot be followed;
+    numbered(op, inplace, values), for calls with traced numbers.
+    """
+
+    def __init__(self, observer):
+        self.observer, self.thread, self._undo = observer, threading.get_ident(), []
+
+    def _set(self, holder, name, value):
+        before = getattr(holder, name) if not isinstance(holder, type) else holder.__dict__[name]
+        self._undo.append((holder, name, before))
+        setattr(holder, name, value)
+        return before
+
+    def __enter__(self):
+        _ONE.acquire()
+        try:
+            self._install()
+        except BaseException:
+            self.__exit__()
+            raise
+        current.append(self)
+        return self
+
+    def __exit__(self, *_):
+        if self in current:
+            current.remove(self)
+        while self._undo:
+            holder, name, value = self._undo.pop()
+            setattr(holder, name, value)
+        _ONE.release()
+
+    def _mine(self):
+        return threading.get_ident() == self.thread
+
+    def _install(self):
+        observer, mine = self.observer, self._mine
+        own_allocate = backend.allocate
+
+        def allocate(nbytes):
+            block = own_allocate(nbytes)
+            if mine():
+                observer.allocated(block, backend.address(block), nbytes)
+            return block
+        self._set(backend, "allocate", allocate)
+
+        def watch(plan):
+            kernel = plan.kernel
+            if kernel is not None:
+                def launch(*arguments):
+                    if mine():
+                        observer.launched(plan, kernel, arguments)
+                    return kernel(*arguments)
+                self._set(plan, "kernel", launch)
+                if plan.allocate is own_allocate:
+                    self._set(plan, "allocate", allocate)
+        for plan in all_plans():
+            watch(plan)
+        make = planning.make
+
+        def make_watched(*arguments):
+            plan = make(*arguments)
+            if plan.kernel is not None and plan.allocate is allocate:
+                plan.allocate = own_allocate
+            watch(plan)
+            return plan
+        self._set(planning, "make", make_watched)
+        self._set(interception.state, "traced", lambda *given: observer.numbered(*given) if mine() else NotImplemented)
+        together = join._together
+
+        def joined(parts, dim):
+            result = together(parts, dim)
+            if result is not None and mine():
+                observer.joined(join._planned(tuple([t._layout for t in parts]), dim)[1], parts, result)
+            return result
+        self._set(join, "_together", joined)
+        self._set(backend, "random", _Fills(backend.random, observer, mine))
+        self._looks()
+
+    def _looks(self):
+        observer, mine = self.observer, self._mine
+        item, truth = Tensor.__dict__["item"], Tensor.__dict__["__bool__"]
+
+        def number(self):
+            return observer.number(self, item, from_library()) if mine() else item(self)
+
+        def as_bool(self):
+            return observer.truth(self, item) if mine() and self._layout.numel == 1 else truth(self)
+        self._set(Tensor, "item", number)
+        self._set(Tensor, "__bool__", as_bool)
+        for holder, name, what in ((Tensor, "__dlpack__", "hands memory to another library"),
+                                   (UntypedStorage, "data_ptr", "asks for an address"),
+                                   *((m, "window", "looks at values as an array or list") for m in _users_of(window)),
+                                   *((backend, n, "copies bytes") for n in _MOVES if hasattr(backend, n))):
+            self._set(holder, name, _noted(
+                holder.__dict__[name] if isinstance(holder, type) else getattr(holder, name), what, observer, mine))
+
+
+_MOVES = ("move", "upload", "download", "fill")
+
+
+def _users_of(function):
+    """The modules of this library that call a function by its own name."""
+    return [m for n, m in list(sys.modules.items()) if n.startswith("numbatorch.") and m is not None
+            and m.__dict__.get(function.__name__) is function]
+
+
+def _noted(function, what, observer, mine):
+    def call(*args, **kwargs):
+        if mine():
+            observer.seen(args[0], what)
+        return function(*args, **kwargs)
+    return call
+
+
+class _Fills:
+    """The backend's random fills, told to the observer."""
+
+    def __init__(self, module, observer, mine):
+        self._module, self._observer, self._mine = module, observer, mine
+
+    def __getattr__(self, name):
+        function = getattr(self._module, name)
+        if name in FILLS:
+            def call(*arguments):
+                if self._mine():
+                    self._observer.drawn(name, function, arguments)
+                return function(*arguments)
+            return call
+        if name in ("dirichlet_slope", "gamma_slope"):
+            def refuse(*arguments):
+                if self._mine():
+                    self._observer.seen(None, f"uses {name}")
+                return function(*arguments)
+            return refuse
+        return function
+
+
+__all__ = ["FILLS", "Watch", "calls", "current", "from_library", "place"]

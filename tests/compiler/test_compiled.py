@@ -1,0 +1,248 @@
+"""What compiled functions promise besides their numbers: guards, fallbacks, reasons, and results that stay."""
+
+import pytest
+
+import numbatorch as torch
+
+nn, F = torch.nn, torch.nn.functional
+
+
+def called(function, *args, times=4):
+    for _ in range(times):
+        result = function(*args)
+    return result
+
+
+def test_pure_functions_become_programs():
+    weight = torch.randn(3, 4)
+
+    @torch.compile
+    def project(x, scale):
+        return {"y": (x @ weight.T).relu() * scale, "n": len(x)}
+    x = torch.randn(2, 4)
+    expected = (x @ weight.T).relu() * 2
+    found = called(project, x, 2.0)
+    assert torch.equal(found["y"], expected) and found["n"] == 2 and project.programs[0].runs == 2
+    assert "mm" in str(project.graph) or "matmul" in str(project.graph)
+    assert "bytes in one arena" in project.memory() and project.kernels()
+
+
+def test_another_shape_number_and_type_get_programs_of_their_own():
+    @torch.compile
+    def f(x, factor):
+        return x * factor + 1
+    for x, factor in ((torch.ones(3), 2.0), (torch.ones(5), 2.0), (torch.ones(3), 3.0), (torch.ones(3).double(), 2.0)):
+        for _ in range(4):
+            assert torch.equal(f(x, factor), x * factor + 1)
+    assert len(f.programs) == 4
+    assert torch.equal(f(torch.ones(3) * 7, 2.0), torch.ones(3) * 15) and len(f.programs) == 4
+
+
+def test_what_the_function_sees_is_guarded():
+    options = {"bias": 1.0}
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
+
+    @torch.compile
+    @torch.no_grad()
+    def f(x):
+        return model(x) + options["bias"]
+    x = torch.randn(2, 3)
+    called(f, x)
+    model.eval()
+    assert torch.equal(called(f, x), model(x) + 1)
+    options["bias"] = 5
+    assert torch.equal(called(f, x), (model(x) + 5).detach())
+    model[0].weight = nn.Parameter(torch.zeros(3, 3))
+    assert torch.equal(called(f, x), (model[0].bias + 5).expand(2, 3))
+    with torch.no_grad():
+        model[0].weight.fill_(1)  # the same memory
+        assert torch.equal(f(x), model(x) + 5)
+    assert len(f.programs) == 4
+
+
+def test_results_and_gradients_that_are_held_stay():
+    weight = torch.ones(3, requires_grad=True)
+
+    @torch.compile
+    def f(x):
+        weight.grad = None
+        loss = (x * weight).sum()
+        loss.backward()
+        return loss.detach()
+    held = []
+    for k in range(8):
+        held.append((f(torch.full((3,), float(k))), weight.grad))
+    assert f.programs[0].runs > 3
+    for k, (loss, grad) in enumerate(held):
+        assert loss.item() == 3 * k and torch.equal(grad, torch.full((3,), float(k)))
+    views = [f(torch.full((3,), 9.0)).numpy() for _ in range(1)]
+    f(torch.zeros(3))
+    assert views[0] == 27
+
+
+def test_changes_in_place_of_arguments_and_globals():
+    count = torch.zeros(1)
+
+    @torch.compile
+    def f(x):
+        x.mul_(2)
+        count.add_(1)
+        return x[1:]
+    x = torch.ones(3)
+    version = x._version
+    for _ in range(6):
+        tail = f(x)
+    assert torch.equal(x, torch.full((3,), 64.0)) and torch.equal(tail, x[1:]) and count.item() == 6
+    assert f.programs[0].runs == 4 and x._version >= version + 6 and tail.data_ptr() == x[1:].data_ptr()
+
+
+@pytest.mark.parametrize("what,reason", [
+    ("item", "two calls differ"), ("number", "changes"), ("list", "changes"), ("numpy", "array or list"),
+    ("random", "two calls differ"), ("iterator", "hold"), ("disabled", "kept from the compiler")])
+def test_what_is_not_supported_runs_eagerly_and_says_why(what, reason):
+    import random
+    state, items = {"count": 0, "losses": []}, iter([torch.full((2,), float(k)) for k in range(20)])
+    keep = torch.compiler.disable(lambda x: x + 1)
+
+    def f(x):
+        if what == "item":
+            return x * x.sum().item()
+        if what == "number":
+            state["count"] += 1
+        if what == "list":
+            state["losses"].append(x.sum())
+        if what == "numpy":
+            return torch.tensor((x * 2).numpy())
+        if what == "random":
+            return x * random.random()
+        if what == "iterator":
+            return x + next(items)
+        return keep(x)
+    run = torch.compile(f)
+    rng = random.getstate()
+    for k in range(9):
+        if what == "random":
+            random.setstate(rng)
+            random.seed(k)
+        x = torch.full((2,), 1.0 + k)
+        got = run(x)
+        if what == "item":
+            assert torch.equal(got, x * x.sum())
+        if what == "iterator":
+            assert torch.equal(got, x + k)
+        if what == "numpy":
+            assert torch.equal(got, x * 2)
+    assert not run.programs and reason in run.explain(), run.explain()
+    if what == "number":
+        assert state["count"] == 9
+    if what == "list":
+        assert [t.item() for t in state["losses"]] == [2.0 * (1 + k) for k in range(9)]
+
+
+def test_branches_on_values_are_checked():
+    calls = []
+
+    @torch.compile
+    def f(x):
+        if (x > 0).all():
+            return x * 2
+        return x - 1
+    up, down = torch.ones(3), -torch.ones(3)
+    assert torch.equal(called(f, up), up * 2) and f.programs[0].runs == 2
+    assert torch.equal(called(f, down), down - 1)
+    assert torch.equal(f(up), up * 2)
+    assert "led elsewhere" in f.explain() and not calls
+
+
+def test_an_exception_leaves_parameters_as_they_were():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    optimizer = torch.optim.Adam(model.parameters())
+
+    @torch.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+    x, y = torch.randn(5, 3), torch.tensor([0, 1, 2, 3, 0])
+    called(step, x, y, times=6)
+    assert step.programs, step.explain()
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises((IndexError, RuntimeError)):
+        step(x, torch.tensor([0, 1, 2, 9, 0]))
+    for a, b in zip(before, model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert step(x, y).requires_grad
+    with pytest.raises(RuntimeError, match="second time"):
+        step(x, y).backward()
+
+
+def test_fullgraph_raises_where_there_is_no_program():
+    @torch.compile(fullgraph=True)
+    def f(x):
+        return x * x.sum().item()
+    with pytest.raises(RuntimeError, match="cannot run as one program"):
+        for k in range(9):
+            f(torch.full((2,), float(k)))
+
+
+def test_modules_and_methods():
+    model = nn.Linear(3, 2)
+    compiled = torch.compile(model)
+    assert list(compiled.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"] and compiled.in_features == 3
+    x = torch.randn(4, 3)
+    with torch.no_grad():
+        assert torch.equal(called(compiled, x), model(x))
+    assert "2 runs" in compiled.explain()
+    compiled(x).sum().backward()
+    assert model.weight.grad is not None
+
+    class Doubler:
+        @torch.compile
+        def double(self, x):
+            return x * 2
+    assert torch.equal(called(Doubler().double, x), x * 2)
+
+
+def test_random_numbers_go_on_where_eager_code_would():
+    @torch.compile
+    def f(n):
+        return torch.randn(4) + n
+    torch.manual_seed(3)
+    found = [f(torch.zeros(1)) for _ in range(5)]
+    found.append(torch.rand(2))
+    torch.manual_seed(3)
+    expected = [torch.randn(4) for _ in range(5)]
+    expected.append(torch.rand(2))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    torch.manual_seed(3)  # a new state of the generator
+    assert torch.equal(f(torch.zeros(1)), expected[0]) and f.programs[0].runs == 4
+
+
+def test_stances_and_reset():
+    @torch.compile
+    def f(x):
+        return x + 1
+    called(f, torch.zeros(2))
+    runs = f.programs[0].runs
+    with torch.compiler.set_stance("force_eager"):
+        f(torch.zeros(2))
+    assert f.programs[0].runs == runs
+    torch.compiler.reset()
+    assert not f.programs
+
+
+def test_objects_among_the_arguments_are_guarded():
+    class Scaler:
+        def __init__(self):
+            self.factor = 2.0
+
+        @torch.compile
+        def scale(self, x):
+            return x * self.factor
+    scaler, x = Scaler(), torch.ones(3)
+    assert torch.equal(called(scaler.scale, x), x * 2)
+    scaler.factor = 3.0
+    assert torch.equal(called(scaler.scale, x), x * 3)
