@@ -75,9 +75,9 @@ def check_fits(what, dtype, value):
 
 
 def by_name(op, given, named):
-    """The spread argument of a call that passes it by name."""
+    """The spread argument of a call that passes it by name, its own or one that a signature has in its place."""
     (name, value), *more = named.items()
-    if given or more or name != op.spread:
+    if given or more or name != op.spread and not any(f"(input, {name}:" in s for s in op.signatures):
         raise TypeError(f"{op.name}() got an unexpected keyword argument '{(more[0][0] if more else name)}'; "
                         f"it takes {op.spread} as separate ints or as one tuple")
     return (value,)

@@ -155,3 +155,9 @@ def test_unravel_index():
         torch.unravel_index(torch.tensor([1.0]), (2, 3))
     with pytest.raises(ValueError, match="negative"):
         torch.unravel_index(torch.tensor([1]), (2, -3))
+
+
+def test_view_takes_a_dtype_by_name():
+    assert torch.ones(2).view(dtype=torch.int32).tolist() == [0x3F800000] * 2
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shape'"):
+        torch.ones(2).view(shape=2)
