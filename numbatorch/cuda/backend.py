@@ -9,7 +9,7 @@ from .memory_pool import Pool
 
 on_host, has_values = False, True
 place = runtime.place
-_MODULES = {kinds.Elementwise: "elementwise"}
+_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows"}
 
 
 class Device:
@@ -79,9 +79,15 @@ _NATIVE: dict[tuple[str, str], str] = {}
 
 
 def plan(request):
-    """The Launch that answers a request; None where no template does."""
+    """The Launch that answers a request; None where no template does, or a function is missing that it calls."""
     found = _template(request)
-    return None if found is None else getattr(found[0], found[1])(request)
+    if found is None:
+        return None
+    from .compile import NoCodeError
+    try:
+        return getattr(found[0], found[1])(request)
+    except NoCodeError:
+        return None
 
 
 def source(request):

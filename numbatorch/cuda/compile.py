@@ -18,7 +18,7 @@ from ..expr.write import storage
 from ..lowering import cache
 from ..lowering.sources import helper_texts, write_source
 
-BLOCK = 256  # threads a block; see target.py
+BLOCK = 256  # threads a block unless a kernel says otherwise: a multiple of the warp that fits eight times on an SM
 _LLVM = {"bool": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
          "uint8": "i8", "uint16": "i16", "uint32": "i32", "uint64": "i64", "float32": "float", "float64": "double"}
 _kernels: dict[tuple, "Kernel"] = {}
@@ -26,6 +26,22 @@ _lock = threading.RLock()
 _counts = {"compiled": 0, "loaded": 0, "compile_seconds": 0.0}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+class NoCodeError(RuntimeError):
+    """A kernel needs a function of the C library, which a GPU has not."""
+
+
+def architecture(capability):
+    """The architecture to compile for on a device of a compute capability: (8, 6) -> "sm_86", (9, 0) -> "sm_90a".
+
+    From 9.0 on the suffix gives the instructions of that generation alone (wgmma, TMA). What llvmlite's LLVM does not
+    know yet gets code for 8.0, which the driver translates.
+    """
+    major, minor = capability
+    if (major, minor) == (9, 0):
+        return "sm_90a"
+    return f"sm_{major}{minor}" if (8, 0) <= (major, minor) < (9, 0) else "sm_80"
 
 
 class Kernel:

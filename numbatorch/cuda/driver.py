@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 
 from . import CudaError
-from .target import architecture
+from .compile import architecture
 
 OLDEST = 12000  # CUDA 12.0: the first whose driver reads PTX 8.0
 _OUT_OF_MEMORY, _NOT_READY = 2, 600

@@ -40,8 +40,8 @@ class Parameters:
 def decode(indent, shape, strides, numbers, counter, kind):
     """Lines that turn a running number of type `kind` into offsets.
 
-    strides: {name of an offset: its stride over each dimension of `shape`}; sizes and strides other than 0 and 1 become
-    parameters.
+    strides: {name of an offset, "at_input": its stride over each dimension of `shape`}; sizes and strides other than 0
+    and 1 become parameters.
     """
     lines, terms = [], {name: [] for name in strides}
     for d in range(len(shape) - 1, -1, -1):
@@ -56,6 +56,6 @@ def decode(indent, shape, strides, numbers, counter, kind):
             if row[d] == 1:
                 terms[name].append(f"at{d}")
             elif row[d]:
-                step = numbers.add(f"step{d}_{name.removeprefix('place_')}", row[d])
+                step = numbers.add(f"step{d}_{name.partition('_')[2]}", row[d])
                 terms[name].append(f"at{d} * {step}")
     return lines + [f"{indent}{name} = {' + '.join(t) if t else 'int64(0)'}" for name, t in terms.items()]

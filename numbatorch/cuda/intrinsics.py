@@ -113,5 +113,6 @@ NAMES = {
     **{name: _special(register) for name, register in _SPECIAL.items()},
     "grid": grid, "barrier": barrier, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
     **{f"shared_{name}": _shared(getattr(types, name)) for name in (
-        "uint8", "int32", "int64", "uint32", "uint64", "float32", "float64", "complex64", "complex128")},
+        "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64",
+        "complex128")},
 }  # fmt: skip

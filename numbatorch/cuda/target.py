@@ -9,27 +9,15 @@ import re
 import llvmlite.binding as llvm
 
 from ..lowering.locking import lock
+from .compile import BLOCK, NoCodeError
 
 TRIPLE = "nvptx64-nvidia-cuda"
-PTX_VERSION = "ptx80"
-BLOCK = 256  # threads a block unless a kernel says otherwise: a multiple of the warp that fits eight times on an SM
+PTX_VERSION = "ptx80"  # what every driver since CUDA 12.0 takes
 
 # What LLVM can only turn into a call of the C library; asked to lower one, the back end ends the process.
 _UNKNOWN = re.compile(r"llvm\.(acos|asin|atan|atan2|cosh|cos|exp|exp10|exp2|ldexp|log|log10|log2|pow|powi|sin|sincos|"
                       r"sinh|tan|tanh)\.f")
 _ENVIRONMENT = re.compile(r'^@"?_ZN08NumbaEnv.*$', re.M)  # Numba's handle for exceptions, which kernels do not raise
-
-
-def architecture(capability):
-    """The architecture to compile for on a device of a compute capability: (8, 6) -> "sm_86", (9, 0) -> "sm_90a".
-
-    From 9.0 on the suffix gives the instructions of that generation alone (wgmma, TMA). What llvmlite's LLVM does not
-    know yet gets code for 8.0, which the driver translates.
-    """
-    major, minor = capability
-    if (major, minor) == (9, 0):
-        return "sm_90a"
-    return f"sm_{major}{minor}" if (8, 0) <= (major, minor) < (9, 0) else "sm_80"
 
 
 def machine(architecture):
@@ -45,7 +33,7 @@ def ptx(text, native, name, kinds, architecture, block=BLOCK):
     """PTX of the kernel `name` that calls the function `native` of an IR text.
 
     kinds: LLVM types of its parameters; block: threads a block at most, which tells how many registers one may have.
-    RuntimeError, naming them, for functions that have no code on the device: LLVM would end the process.
+    NoCodeError, naming them, for functions that have no code on the device: LLVM would end the process.
     """
     with lock:
         target = machine(architecture)
@@ -67,7 +55,7 @@ def ptx(text, native, name, kinds, architecture, block=BLOCK):
 
 def _refuse(name, functions):
     if functions:
-        raise RuntimeError(f"kernel {name}: no code for the GPU in {', '.join(sorted(functions))}")
+        raise NoCodeError(f"kernel {name}: no code for the GPU in {', '.join(sorted(functions))}")
 
 
 def _entry(native, name, kinds, block, layout):

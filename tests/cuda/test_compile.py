@@ -5,8 +5,7 @@ import subprocess
 
 import pytest
 
-from numbatorch.cuda import target
-from numbatorch.cuda.compile import compile_kernel, statistics
+from numbatorch.cuda.compile import architecture, compile_kernel, statistics
 
 SCALE = """
 def scale(a, factor, out, units):
@@ -86,5 +85,5 @@ def test_mistakes_are_named():
 
 
 def test_architectures_of_devices():
-    named = [target.architecture(c) for c in ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0))]
+    named = [architecture(c) for c in ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0))]
     assert named == ["sm_80", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_80"]
