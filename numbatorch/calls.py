@@ -22,6 +22,7 @@ from .ops.declare import OPS, Op
 from .plan import Plan
 from .recording import check_inplace, check_overlap, inplace_by_copy, new_rule, record, record_inplace
 from .results import deliver, result_type
+from .subclassing import stand_in
 from .versions import start
 
 _KERNELS = ("elementwise", "reduction", "rowwise", "scan", "contraction", "window", "gather", "scatter", "sort", "view")
@@ -299,6 +300,9 @@ def miss(op, inplace, plans, values):
                 first = tensor(value).to(max(kinds, key=lambda d: d.category))
                 return call_with(op, False, (first, *values[1:]))
             else:
+                found = stand_in(op, inplace, values)
+                if found is not NotImplemented:
+                    return found
                 raise TypeError(f"{op.name}(): argument '{p.name}' (position {position + 1}) must be Tensor, not "
                                 f"{type(value).__name__}")
         elif p.role in ("number", "neutral"):
@@ -374,7 +378,7 @@ def _widened(body):
 def _composite_source(op):
     """(name, text, names it refers to) of the call function of a composite."""
     head, passed, values = [], [], []
-    scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent}
+    scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent, "stand_in": stand_in}
     star, last_required = False, None
     for p in op.parameters:
         label = p.name
@@ -414,7 +418,11 @@ def _composite_source(op):
     lines = [f"def {op.name}({', '.join(head)}):", *lines,
              f"    result = answer(op, False, {given}) if state.active else missing",
              "    if result is missing:",
-             f"        result = body({', '.join(passed)})",
+             "        try:",
+             f"            result = body({', '.join(passed)})",
+             "        except (TypeError, AttributeError):",
+             f"            result = stand_in(op, False, {given})",
+             "            if result is missing: raise",
              "    return result" + f" if out is None else deliver(op, result, out, {given})" * op.out]
     return op.name, "\n".join(lines) + "\n", scope
 
@@ -444,6 +452,9 @@ def _eager(op):
         for p in parameters:
             v = values[p.name]
             if p.role == "operand" and not isinstance(v, (Tensor, list, tuple)) and not (v is None and p.optional):
+                found = stand_in(op, False, tuple(values.values()))
+                if found is not NotImplemented:
+                    return found
                 raise TypeError(f"{op.name}(): argument '{p.name}' must be Tensor, not {type(v).__name__}")
         if state.active:
             result = answer(op, False, tuple(values.values()))
@@ -455,6 +466,11 @@ def _eager(op):
         except (NotOnHostError, NoValuesError) as error:
             from .transfer import run_on_host
             result = run_on_host(op, values, error)
+        except (TypeError, AttributeError):
+            result = stand_in(op, False, tuple(values.values()))
+            if result is NotImplemented:
+                raise
+            return result
         finally:
             mode.enabled = before
         if before and op.differentiable and op.grads:

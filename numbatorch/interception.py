@@ -14,12 +14,17 @@ from .layout import Layout
 from .ops.declare import OPS
 
 Tensor: Any = None  # set by tensor.py
+stand_in: Any = None  # set by subclassing.py
 
 
 class _State:
-    """`active` once any tensor is not plain or any mode is on; then composite and eager ops ask `answer`."""
+    """`active` once any tensor is not plain or any mode is on; then composite and eager ops ask `answer`.
+
+    `stand_ins` once an object that is no tensor, but has `__torch_function__`, took the place of one.
+    """
 
     active = False
+    stand_ins = False
     traced: Any = None  # what a capture does with calls that have numbers which it follows (compiler/traced.py)
 
 
@@ -27,12 +32,15 @@ state = _State()
 
 
 class Mode:
-    """A mode that is on: the names of the ops it watches (None for all), its handler, a call to let pass once."""
+    """A mode that is on: the names of the ops it watches (None for all), its handler, a call to let pass once.
 
-    __slots__ = ("watched", "handler", "skipped")
+    `answers(func, types, args, kwargs)`, where it is set, also answers functions that are no ops (asking.py).
+    """
+
+    __slots__ = ("watched", "handler", "skipped", "answers")
 
     def __init__(self, watched, handler):
-        self.watched, self.handler, self.skipped = watched, handler, None
+        self.watched, self.handler, self.skipped, self.answers = watched, handler, None, None
 
 
 class _Local(threading.local):
@@ -97,6 +105,10 @@ def answer(op, inplace, values):
                 _local.modes = modes
             if found is not NotImplemented:
                 return found
+    if state.stand_ins:
+        found = stand_in(op, inplace, values)
+        if found is not NotImplemented:
+            return found
     best = None
     for tensor in tensors_of(values):
         custom = tensor._layout

@@ -1,9 +1,10 @@
 """torch.overrides: asking for, and joining in, the `__torch_function__` protocol (see subclassing.py)."""
 
 import functools
+import importlib
 import inspect
 
-from . import interception, subclassing
+from . import asking, interception, subclassing
 from .tensor import Tensor
 
 
@@ -23,8 +24,7 @@ def has_torch_function_variadic(*arguments):
 
 
 def _answers(value):
-    cls = type(value)
-    return not subclassing._local.off and hasattr(cls, "__torch_function__") and subclassing.overrides(cls)
+    return not subclassing._local.off and subclassing.answers(type(value))
 
 
 def handle_torch_function(public_api, relevant_args, *args, **kwargs):
@@ -72,13 +72,16 @@ def resolve_name(func):
     name = getattr(func, "__name__", None)
     if name is None:
         return None
-    return f"torch.Tensor.{name}" if name not in _public() and name in vars(Tensor) else f"torch.{name}"
+    places = [("torch", vars(_module("")))] + [(f"torch.{n}", vars(_module(f".{n}"))) for n in _NAMESPACES]
+    places.insert(1, ("torch.Tensor", vars(Tensor)))
+    return next((f"{place}.{name}" for place, members in places if members.get(name) is func), f"torch.{name}")
 
 
-@functools.cache
-def _public():
-    import numbatorch
-    return frozenset(vars(numbatorch))
+_NAMESPACES = ("nn.functional", "linalg", "fft", "special", "nn.init")
+
+
+def _module(name):
+    return importlib.import_module(f"numbatorch{name}")
 
 
 def get_overridable_functions():
@@ -92,7 +95,8 @@ def get_overridable_functions():
 
 
 class TorchFunctionMode:
-    """A context manager whose `__torch_function__(func, types, args, kwargs)` sees every op called inside it.
+    """A context manager whose `__torch_function__(func, types, args, kwargs)` sees every function of tensors called
+    inside it: ops, functions that make tensors, methods and properties.
 
     Inside the handler the mode is off. Modes nest; the innermost answers first.
     """
@@ -105,9 +109,11 @@ class TorchFunctionMode:
             args, kwargs = subclassing.arguments(op, values)
             types = tuple(dict.fromkeys(type(t) for t in interception.tensors_of(values) if _answers(t)))
             return self.__torch_function__(op.call_inplace if inplace else op.call, types, args, kwargs)
+        asking.watch_members(1)
         self._mode = interception.mode(handler)
-        self._mode.__enter__()
+        self._mode.__enter__().answers = self.__torch_function__
         return self
 
     def __exit__(self, *_):
         self._mode.__exit__(None, None, None)
+        asking.watch_members(-1)

@@ -10,7 +10,8 @@ it. The inherited answer runs `func` on the tensors as they are and gives the re
 that sets `__torch_function__ = torch._C._disabled_torch_function_impl` (as Parameter does) is treated as plain Tensor.
 
 How: an instance's `_layout` reads as an `_Overridden` layout, so ops find no plan for it and come to `dispatch`, until
-a handler switches the protocol off for its own call. Methods that are no ops are wrapped when a class is made.
+a handler switches the protocol off for its own call. Methods that are no ops are wrapped when a class is made, other
+functions ask from then on (asking.py). An object that is no tensor at all is met where a call fails on it.
 """
 
 import functools
@@ -85,11 +86,13 @@ class _Overridden(interception.CustomLayout):
 
     __slots__ = ("plain",)
     priority = -1  # sparse tensors and function transforms first
+    has_values = property(lambda self: self.plain.has_values)
 
     def __init__(self, plain):
         interception.state.active = True
         for name in Layout.__slots__:
-            setattr(self, name, getattr(plain, name))
+            if name != "has_values":
+                setattr(self, name, getattr(plain, name))
         self.plain = plain
 
     def dispatch(self, op, inplace, values):
@@ -130,6 +133,38 @@ def overrides(cls):
     return cls is not Tensor and getattr(own, "__func__", own) is not disabled_torch_function
 
 
+def answers(cls):
+    """Whether the instances of a class, of tensors or not, answer calls themselves."""
+    return hasattr(cls, "__torch_function__") and overrides(cls)
+
+
+def stand_in(op, inplace, values):
+    """What an object that is no tensor, but has `__torch_function__`, makes of a call that it is an argument of.
+
+    NotImplemented where there is none. From the first on, all functions ask before they run.
+    """
+    given = list(_objects(values))
+    if _local.off or not any(answers(type(v)) and not isinstance(v, Tensor) for v in given):
+        return NotImplemented
+    if not interception.state.stand_ins:
+        from .asking import watch
+        interception.state.stand_ins = True
+        watch()
+    args, kwargs = arguments(op, values)
+    return handle(op.call_inplace if inplace else op.call, [v for v in given if answers(type(v))], args, kwargs)
+
+
+interception.stand_in = stand_in
+
+
+def _objects(values):
+    for v in values:
+        if isinstance(v, (list, tuple)):
+            yield from _objects(v)
+        else:
+            yield v
+
+
 def arguments(op, values):
     """(args, kwargs) of a call whose values are in parameter order; what has its default is left out."""
     args, kwargs, open_ = [], {}, True
@@ -153,7 +188,7 @@ def handle(func, tensors, args, kwargs):
     classes: list = []
     for t in tensors:
         cls = type(t)
-        if cls not in classes and overrides(cls):
+        if cls not in classes and answers(cls):
             place = next((k for k, other in enumerate(classes) if issubclass(cls, other)), len(classes))
             classes.insert(place, cls)
     for cls in classes:
@@ -174,6 +209,8 @@ def prepare(cls):
     """Called for every new subclass of Tensor: route what its instances do through `__torch_function__`."""
     if not overrides(cls):
         return
+    from .asking import watch
+    watch()
     cls._layout = property(_read_layout, _write_layout)
     for base in Tensor.__mro__[:-1]:
         for name, member in vars(base).items():

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import (
     arguments,
+    asking,
     calls,
     dtypes,
     interception,
@@ -383,7 +384,7 @@ def tensor(value):
     return make(value)
 
 
-calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
+asking.Tensor = calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
 for _part in (tensor_gradients, tensor_moves, tensor_values):
     _part.Tensor, _part.alias, _part.empty_layout = Tensor, alias, empty_layout
     for _name, _member in vars(_part.Part).items():
