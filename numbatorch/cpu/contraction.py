@@ -102,15 +102,11 @@ class _Product:
 
 
 def _ordered(kernel, swapped, bias, arrays):
-    """The kernel with its pointers in the order of the request's arrays: right before left, or a bias that is unused."""
+    """The kernel with its pointers in the order of the request's arrays: right before left, or an unused bias."""
     if swapped:
-        def run(b_ptr, a_ptr, *rest):
-            kernel(a_ptr, b_ptr, *rest)
-        return run
+        return lambda b_ptr, a_ptr, *rest: kernel(a_ptr, b_ptr, *rest)
     if arrays == 3 and not bias:
-        def run(a_ptr, b_ptr, _, *rest):
-            kernel(a_ptr, b_ptr, *rest)
-        return run
+        return lambda a_ptr, b_ptr, _, *rest: kernel(a_ptr, b_ptr, *rest)
     return kernel
 
 

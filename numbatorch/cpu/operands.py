@@ -18,7 +18,7 @@ from .memory import address, allocate
 
 
 def converted(source: Layout, result: Layout) -> kinds.Launch:
-    """The Launch that writes `source` in the dtype and strides of `result`, of the same shape: kernel(from, to, ...)."""
+    """The Launch that writes `source` in the dtype and strides of `result`, of the same shape: (from, to, ...)."""
     compute = "float64" if "float64" in (source.dtype.name, result.dtype.name) else source.dtype.compute
     request = kinds.Elementwise("convert", (arg("input"),), [kinds.Operand("input", source, compute)], [result],
                                 source.shape, compute)

@@ -5,40 +5,11 @@ After Vaswani et al. 2017, arXiv:1706.03762.
 
 import math
 
+from .attention_core import attention, by_products, causal_mask, in_one_kernel
 from .declare import OPS, composite
 
 _F = "nn.functional"
 _INFINITY = float("inf")
-
-
-def _causal(query, length, sources):
-    """True where position i of the query may see position j: j <= i."""
-    return query.new_ones((length, sources), dtype=_bool()).tril()
-
-
-def _bool():
-    from .. import dtypes
-    return dtypes.bool
-
-
-def _attention(query, key, value, attn_mask, dropout_p, scale):
-    """(result, weights). A row that may see nothing gets zeros."""
-    scores = (query * scale).matmul(key.transpose(-2, -1))
-    blocked = None
-    if attn_mask is not None:
-        if attn_mask.dtype.name == "bool":
-            scores = scores.masked_fill(attn_mask.logical_not(), -_INFINITY)
-        else:
-            scores = scores + attn_mask
-        blocked = (scores.detach() == -_INFINITY).all(-1, keepdim=True)
-        # Rows without any source would be 0 / 0: they become 0, as do their gradients.
-        scores = scores.masked_fill(blocked, 0.0)
-    weights = OPS["softmax"].call(scores, -1)
-    if blocked is not None:
-        weights = weights.masked_fill(blocked, 0.0)
-    if dropout_p > 0:
-        weights = OPS["nn.functional.dropout"].call(weights, dropout_p, True)
-    return weights.matmul(value), weights
 
 
 @composite(namespaces=_F, method=False, wide=True)
@@ -67,11 +38,13 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
         raise ValueError(f"{name}: dropout_p has to be between 0 and 1, but got {dropout_p}")
     if enable_gqa:
         key, value = (_more_heads(name, label, x, query) for label, x in (("key", key), ("value", value)))
-    if is_causal:
-        attn_mask = _causal(query, query.shape[-2], key.shape[-2])
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
-    return _attention(query, key, value, attn_mask, dropout_p, scale)[0]
+    if dropout_p == 0 and in_one_kernel(query, key, value, attn_mask):
+        return attention(query, key, value, attn_mask, is_causal, scale)
+    if is_causal:
+        attn_mask = causal_mask(query, query.shape[-2], key.shape[-2])
+    return by_products(query, key, value, attn_mask, dropout_p, scale)[0]
 
 
 def _more_heads(name, label, x, query):
@@ -226,7 +199,11 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
             weights = OPS["nn.functional.dropout"].call(weights, drop, True)
         result = weights.matmul(v)
     else:
-        result, weights = _attention(q, k, v, mask, drop, scale)[0], None
+        if drop == 0 and in_one_kernel(q, k, v, mask):
+            result = attention(q, k, v, mask, False, scale)
+        else:
+            result = by_products(q, k, v, mask, drop, scale)[0]
+        weights = None
     result = result.permute(2, 0, 1, 3).reshape(length * batch, width)
     result = OPS["nn.functional.linear"].call(result, out_proj_weight, out_proj_bias)
     result = result.reshape(length, batch, result.shape[1])

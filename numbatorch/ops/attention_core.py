@@ -1,0 +1,130 @@
+"""softmax(query @ key.mT * scale + mask) @ value: by one kernel where there is one, else by products."""
+
+from ..expr import kinds
+from ..layout import layout
+from .declare import OPS, contraction
+
+_LARGEST = 256  # size of a head that the kernel takes
+_INFINITY = float("inf")
+
+
+def causal_mask(query, length, sources):
+    """True where position i of the query may see position j: j <= i."""
+    from .. import dtypes
+    return query.new_ones((length, sources), dtype=dtypes.bool).tril()
+
+
+def by_products(query, key, value, attn_mask, dropout_p, scale):
+    """(result, weights). A row that may see nothing gets zeros."""
+    scores = (query * scale).matmul(key.transpose(-2, -1))
+    blocked = None
+    if attn_mask is not None:
+        if attn_mask.dtype.name == "bool":
+            scores = scores.masked_fill(attn_mask.logical_not(), -_INFINITY)
+        else:
+            scores = scores + attn_mask
+        blocked = (scores.detach() == -_INFINITY).all(-1, keepdim=True)
+        # Rows without any source would be 0 / 0: they become 0, as do their gradients.
+        scores = scores.masked_fill(blocked, 0.0)
+    weights = OPS["softmax"].call(scores, -1)
+    if blocked is not None:
+        weights = weights.masked_fill(blocked, 0.0)
+    if dropout_p > 0:
+        weights = OPS["nn.functional.dropout"].call(weights, dropout_p, True)
+    return weights.matmul(value), weights
+
+
+def in_one_kernel(query, key, value, mask):
+    """Whether `attention` takes these: plain float32 tensors on the CPU with the same leading dimensions."""
+    if query.dtype.name != "float32" or query.device.type != "cpu":
+        return False
+    (*lead, length, depth), columns = query.shape, value.shape[-1]
+    sources = key.shape[-2]
+    if tuple(key.shape) != (*lead, sources, depth) or tuple(value.shape) != (*lead, sources, columns):
+        return False
+    if max(depth, columns) > _LARGEST or not (query.numel() and key.numel() and columns):
+        return False
+    if mask is not None:
+        if mask._needs_grad or mask.device.type != "cpu" or mask.ndim > query.ndim:
+            return False
+        sizes = zip(reversed(mask.shape), (sources, length, *reversed(lead)), strict=False)
+        if any(n not in (1, whole) for n, whole in sizes):
+            return False
+    from ..interception import CustomLayout, state
+    return not state.active or not any(isinstance(x._layout, CustomLayout) for x in (query, key, value, mask)
+                                       if x is not None)
+
+
+def attention(query, key, value, mask, causal, scale):
+    """The kernel's result for operands of `in_one_kernel`, with gradients of query, key and value."""
+    shape = query.shape[:-1]
+    query, key, value = map(_heads, (query, key, value))
+    if mask is not None:
+        if mask.dtype.name == "bool":
+            mask = mask.new_zeros(mask.shape, dtype=query.dtype).masked_fill(mask.logical_not(), -_INFINITY)
+        mask = mask.expand(*(mask.shape[:-1] or (1,)), key.shape[2])
+        lead = shape[:-1]
+        mask = _heads(mask.expand(*lead, *mask.shape[-2:]) if len(lead) > 2 else mask)
+        mask = mask.expand(*query.shape[:3], key.shape[2])
+    result, *_ = _attention.call([query, key, value], query, key, value, mask, causal, float(scale))
+    return result if len(shape) == 3 else result.reshape(*shape, value.shape[3])
+
+
+def _heads(x):
+    """(B, H, L, E) with contiguous rows of any (..., L, E)."""
+    if x.stride(-1) != 1:
+        x = x.contiguous()
+    if x.ndim < 4:
+        return x[(None,) * (4 - x.ndim)]
+    return x if x.ndim == 4 else x.reshape(-1, *x.shape[-3:])
+
+
+@contraction(name="_attention_forward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
+def _forward(query, key, value, mask=None, causal: bool = False, scale: tuple = ()):
+    """result (B, H, L, V), and of each row of scores what subtracts from and what multiplies its exponentials."""
+    batch, heads, length, _ = query.shape
+    columns = value.shape[3]
+    row = layout(query.dtype, (batch, heads, length), None, query.device)
+    out = layout(query.dtype, (batch, heads, length, columns), None, query.device)
+    inputs = (query, key, value) if mask is None else (query, key, value, mask)
+    return kinds.Native("attention", "forward", inputs, [out, row, row], {"causal": causal, "scale": scale[0]})
+
+
+@contraction(name="_attention_backward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
+def _backward(query, key, value, out, base, inverse, grad, mask=None, causal: bool = False, scale: tuple = ()):
+    """Gradients of query, key and value."""
+    outputs = [layout(x.dtype, x.shape, None, x.device) for x in (query, key, value)]
+    inputs = (query, key, value, out, base, inverse, grad) if mask is None else (
+        query, key, value, out, base, inverse, grad, mask)
+    return kinds.Native("attention", "backward", inputs, outputs, {"causal": causal, "scale": scale[0]})
+
+
+def _gradients(grads, tensors_wanted, query, key, value, mask, causal, scale, result0, result1, result2):
+    """Gradients of `tensors`: by one kernel, or by products that are recorded."""
+    from ..autograd.modes import mode
+    grad = grads[0]
+    if mode.enabled:
+        return _recorded_gradients(grad, tensors_wanted, (query, key, value), mask, causal, scale)
+    grad = grad if grad.stride(-1) == 1 else grad.contiguous()
+    return list(_backward.call(query, key, value, result0, result1, result2, grad, mask, causal, (scale,)))
+
+
+def _recorded_gradients(grad, wanted, given, mask, causal, scale):
+    from ..autograd import grad as gradient
+    query, key, value = fresh = [x.view(x.shape) for x in given]  # what attention alone does with them
+    if causal:
+        mask = causal_mask(query, query.shape[2], key.shape[2])
+    result = by_products(query, key, value, mask, 0.0, scale)[0]
+    places = [k for k, x in enumerate(fresh) if x._needs_grad and wanted[k]]
+    found = gradient([result], [fresh[k] for k in places], [grad], create_graph=True, allow_unused=True)
+    out = [None] * 3
+    for k, g in zip(places, found, strict=True):
+        out[k] = g
+    return out
+
+
+@contraction(name="_attention", method=False, eager=True, tensors=_gradients,
+             outputs=("result0", "result1", "result2"))
+def _attention(tensors, query, key, value, mask=None, causal: bool = False, scale: object = 1.0):
+    """`tensors` lists query, key, value once more: their gradients come together; the last two results are for them."""
+    return _forward.call(query, key, value, mask, causal, (scale,))
