@@ -9,7 +9,7 @@ from .memory_pool import Pool
 
 on_host, has_values = False, True
 place = runtime.place
-_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows"}
+_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows", kinds.Nest: "nest"}
 
 
 class Device:
@@ -75,7 +75,11 @@ def _template(request):
     return None if name is None else (importlib.import_module(f".{name}", __package__), "plan")
 
 
-_NATIVE: dict[tuple[str, str], str] = {}
+_NATIVE = {  # requests by name: the function that answers, in the module of the request's template
+    ("contraction", "convolution_forward"): "convolution",
+    ("contraction", "convolution_input_gradient"): "convolution",
+    ("contraction", "convolution_weight_gradient"): "convolution",
+}
 
 
 def plan(request):
