@@ -1,14 +1,19 @@
-"""Discrete Fourier transforms through NumPy's pocketfft, with gradients.
+"""Discrete Fourier transforms, with gradients.
 
-Everything is one op: `_fft` along some dimensions, forward or backward, complex to complex, real to half-spectrum or
-half-spectrum to real. The adjoint of a transform is the transform the other way with the same factor.
+Everything is one of three ops: `_fft_c2c`, complex to complex along some dimensions, forward or backward; `_fft_r2c`,
+real to half a spectrum or the whole; `_fft_c2r`, half a spectrum to real. The adjoint of a transform is the transform
+the other way with the same factor.
 """
+
+import functools
+import math
 
 import numpy as np
 
 from .. import dtypes
-from ..layout import wrap_dim
-from .declare import OPS, composite, foreign
+from ..expr.kinds import Native
+from ..layout import layout, wrap_dim
+from .declare import OPS, composite, contraction
 
 _NORMS = (None, "backward", "ortho", "forward")
 
@@ -20,28 +25,26 @@ def _factor(norm, inverse, count):
     return 1 / count if inverse == (norm != "forward") else 1.0
 
 
+def _result(input, dtype, shape, dims, last):
+    """A dense layout: dims vary faster than the others, `last` fastest, and otherwise as the operand's strides say:
+    PyTorch's order."""
+    order = sorted(range(input.ndim), key=lambda d: (d in last, d in dims, -input.strides[d]))
+    strides, step = [0] * input.ndim, 1
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(1, shape[d])
+    return layout(dtype, tuple(shape), tuple(strides), input.device)
+
+
 def _complex_gradient(grad, dims, inverse, factor):
     return complex_transform.call(grad, dims, not inverse, factor)
 
 
-@foreign(name="_fft_c2c", method=False, grad=_complex_gradient)
-def complex_transform(input, dims: tuple, inverse: bool, factor: float, last: tuple = ()):
+@contraction(name="_fft_c2c", method=False, grad=_complex_gradient)
+def complex_transform(input, dims: tuple, inverse: bool, factor: object, last: tuple = ()):
     """sum over n of x[n] exp(-+2 pi i k n / N) along dims, times factor. `last` is a dimension to vary fastest."""
-    values = input.detach().numpy()
-    function = np.fft.ifftn if inverse else np.fft.fftn
-    unscaled = function(values, axes=dims, norm="forward" if inverse else "backward")
-    return _scaled(unscaled, factor, values.dtype, values.strides, (*dims, *last), last)
-
-
-def _scaled(values, factor, dtype, strides, dims, last):
-    """A tensor of values times factor. In memory dims vary faster than the others, `last` fastest, and otherwise as
-    the operand's `strides` say: PyTorch's order."""
-    from ..creation import from_numpy
-    if factor != 1.0:
-        values = values * values.real.dtype.type(factor)
-    order = sorted(range(values.ndim), key=lambda d: (d in last, d in dims, -strides[d]))
-    ordered = from_numpy(np.asarray(values.transpose(order), dtype=dtype, order="C"))
-    return ordered.permute(*(order.index(d) for d in range(values.ndim)))
+    result = _result(input, input.dtype, input.shape, (*dims, *last), last)
+    return Native("fft", "complex_transform", (input,), [result], {"dims": dims, "inverse": inverse, "factor": factor})
 
 
 def _edges_halved(n):
@@ -60,18 +63,21 @@ def _along(values, ndim, dim, like):
     return tensor(values, dtype=like.dtype.to_real()).reshape(tuple(shape))
 
 
-def _real_gradient(grad, input, dim, factor):
+def _real_gradient(grad, input, dim, factor, full):
+    if full:
+        return OPS["real"].call(complex_transform.call(grad, (dim,), True, factor))
     n = input.shape[dim]
     weights = 1 / _edges_halved(n)
     return half_to_real.call(grad * _along(weights, grad.ndim, dim, grad), dim, n, factor)
 
 
-@foreign(name="_fft_r2c", method=False, grad=_real_gradient)
-def real_to_half(input, dim: int, factor: float):
-    """The first N // 2 + 1 frequencies of real input along dim, times factor."""
-    values = input.detach().numpy()
-    dtype = np.complex64 if values.dtype == np.float32 else np.complex128
-    return _scaled(np.fft.rfft(values, axis=dim), factor, dtype, values.strides, (dim,), (dim,))
+@contraction(name="_fft_r2c", method=False, grad=_real_gradient)
+def real_to_half(input, dim: int, factor: object, full: bool = False):
+    """The first N // 2 + 1 frequencies of real input along dim, or all of them when `full`, times factor."""
+    n = input.shape[dim]
+    shape = [size if d != dim or full else n // 2 + 1 for d, size in enumerate(input.shape)]
+    result = _result(input, input.dtype.to_complex(), shape, (dim,), (dim,))
+    return Native("fft", "real_to_spectrum", (input,), [result], {"dim": dim, "factor": factor, "full": full})
 
 
 def _half_gradient(grad, dim, n, factor):
@@ -79,13 +85,12 @@ def _half_gradient(grad, dim, n, factor):
     return spectrum * _along(_edges_halved(n), spectrum.ndim, dim, spectrum)
 
 
-@foreign(name="_fft_c2r", method=False, grad=_half_gradient)
-def half_to_real(input, dim: int, n: int, factor: float, others: tuple = ()):
+@contraction(name="_fft_c2r", method=False, grad=_half_gradient)
+def half_to_real(input, dim: int, n: int, factor: object, others: tuple = ()):
     """The real signal of n points whose half-spectrum the input is, times factor; then `others` vary fastest."""
-    values = input.detach().numpy()
-    dtype = np.float32 if values.dtype == np.complex64 else np.float64
-    real = np.fft.irfft(values, n, axis=dim, norm="forward")
-    return _scaled(real, factor, dtype, values.strides, (*others, dim), (dim,))
+    shape = [n if d == dim else size for d, size in enumerate(input.shape)]
+    result = _result(input, input.dtype.to_real(), shape, (*others, dim), (dim,))
+    return Native("fft", "spectrum_to_real", (input,), [result], {"dim": dim, "factor": factor})
 
 
 # ------------------------------------------------------------------ arguments
@@ -96,7 +101,7 @@ def _floating(name, input, kind):
         raise RuntimeError(f"fft.{name}: expects a real input tensor, but got {input.dtype}")
     if input.dtype.category < dtypes.FLOAT:
         input = input.to(dtypes.get_default_dtype())
-    if input.dtype.itemsize < 4:
+    if input.dtype.itemsize < 4 or input.dtype is dtypes.complex32:
         raise RuntimeError(f"fft.{name}: Unsupported dtype {input.dtype}")
     return input.to(input.dtype.to_complex()) if kind == "complex" else input
 
@@ -115,57 +120,67 @@ def _sized(input, dim, n):
 
 
 def _arguments(name, input, s, dim, norm, last=None):
-    """(dims, sizes): `last(n)` gives the default size of the last dimension."""
+    """(dims, sizes, number of points): `last(n)` gives the default size of the last dimension."""
+    if type(s) is list:
+        s = tuple(s)
+    if type(dim) is list:
+        dim = tuple(dim)
+    return _resolved(name, tuple(input.shape), s, dim, norm, last)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolved(name, shape, s, dim, norm, last):
+    ndim = len(shape)
     if norm not in _NORMS:
         raise RuntimeError(f"fft.{name}: Invalid normalization mode: {norm!r}")
     if dim is None:
-        dims = tuple(range(input.ndim)) if s is None else tuple(range(input.ndim - len(s), input.ndim))
-        if s is not None and len(s) > input.ndim:
-            raise RuntimeError(f"fft.{name}: Got shape with {len(s)} values but input tensor only has {input.ndim} "
+        dims = tuple(range(ndim)) if s is None else tuple(range(ndim - len(s), ndim))
+        if s is not None and len(s) > ndim:
+            raise RuntimeError(f"fft.{name}: Got shape with {len(s)} values but input tensor only has {ndim} "
                                "dimensions.")
     else:
-        if input.ndim == 0:
+        if ndim == 0:
             raise IndexError(f"fft.{name}: Dimension specified as {dim} but tensor has no dimensions")
-        dims = tuple(wrap_dim(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+        dims = tuple(wrap_dim(d, ndim) for d in ((dim,) if isinstance(dim, int) else dim))
     if len(set(dims)) != len(dims):
         raise RuntimeError(f"fft.{name}: FFT dims must be unique, got {dims}")
     if s is not None and len(s) != len(dims):
         raise RuntimeError(f"fft.{name}: When given, dim and shape arguments must have the same length, got "
                            f"{len(dims)} and {len(s)}")
-    sizes = [input.shape[d] if s is None or s[k] in (-1, None) else int(s[k]) for k, d in enumerate(dims)]
+    sizes = [shape[d] if s is None or s[k] in (-1, None) else int(s[k]) for k, d in enumerate(dims)]
     if last is not None and dims and (s is None or s[-1] in (-1, None)):
-        sizes[-1] = last(input.shape[dims[-1]])
+        sizes[-1] = last(shape[dims[-1]])
     if any(n < 1 for n in sizes):
         raise RuntimeError(f"fft.{name}: Invalid number of data points ({min(sizes)}) specified")
-    return dims, sizes
+    return dims, tuple(sizes), math.prod(sizes)
 
 
-def _product(sizes):
-    count = 1
-    for n in sizes:
-        count *= n
-    return count
+def _even(n):
+    return 2 * (n - 1)
 
 
 def _transform(name, input, s, dim, norm, inverse):
-    input = _floating(name, input, "complex")
-    dims, sizes = _arguments(name, input, s, dim, norm)
+    dims, sizes, count = _arguments(name, input, s, dim, norm)
+    real = len(dims) == 1 and not inverse and not input.dtype.is_complex  # half the work
+    input = _floating(name, input, "real" if real else "complex")
     for d, n in zip(dims, sizes, strict=True):
         input = _sized(input, d, n)
     if not dims:
         return input
-    return complex_transform.call(input, dims, inverse, _factor(norm, inverse, _product(sizes)))
+    if real:
+        return real_to_half.call(input, dims[0], _factor(norm, inverse, count), True)
+    return complex_transform.call(input, dims, inverse, _factor(norm, inverse, count))
 
 
 def _forward_real(name, input, s, dim, norm, inverse=False):
     """Half-spectrum of real input; conjugated, with the inverse's factor, for `inverse` (ihfft)."""
     input = _floating(name, input, "real")
-    dims, sizes = _arguments(name, input, s, dim, norm)
+    dims, sizes, count = _arguments(name, input, s, dim, norm)
     if not dims:
         raise RuntimeError(f"fft.{name}: must transform at least one axis")
     for d, n in zip(dims, sizes, strict=True):
         input = _sized(input, d, n)
-    result = real_to_half.call(input, dims[-1], _factor(norm, inverse, _product(sizes)))
+    result = real_to_half.call(input, dims[-1], _factor(norm, inverse, count), False)
     if inverse:
         result = result.conj()
     if len(dims) == 1:
@@ -176,16 +191,16 @@ def _forward_real(name, input, s, dim, norm, inverse=False):
 def _backward_real(name, input, s, dim, norm, inverse=True):
     """Real signal of a half-spectrum; of its conjugate, with the forward's factor, unless `inverse` (hfft)."""
     input = _floating(name, input, "complex")
-    dims, sizes = _arguments(name, input, s, dim, norm, lambda n: 2 * (n - 1))
+    dims, sizes, count = _arguments(name, input, s, dim, norm, _even)
     if not dims:
         raise RuntimeError(f"fft.{name}: must transform at least one axis")
     for d, n in zip(dims, [*sizes[:-1], sizes[-1] // 2 + 1], strict=True):
         input = _sized(input, d, n)
     if len(dims) > 1:
-        input = complex_transform.call(input, dims[:-1], inverse, 1.0)
+        input = complex_transform.call(input, dims[:-1], inverse, 1.0, ())
     if not inverse:
         input = input.conj()
-    return half_to_real.call(input, dims[-1], sizes[-1], _factor(norm, inverse, _product(sizes)), dims[:-1])
+    return half_to_real.call(input, dims[-1], sizes[-1], _factor(norm, inverse, count), dims[:-1])
 
 
 # ------------------------------------------------------------------ public names

@@ -1,0 +1,335 @@
+"""Template of Fourier transforms: which walk of fft_walks.py transforms which lines, over one dimension or several.
+
+Complex numbers are (outer, n, inner) and may be transformed in place; real lines lie along memory. Real lines of even
+length cost half of complex ones. Lengths with a prime above 31 become a convolution of a smooth length (Bluestein
+1970, IEEE Trans. Audio Electroacoust. 18(4)). Everything is computed in the input's precision with twiddles rounded
+from float64. Tables are shared, and kept for some 64 MB of the lengths last made.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..expr import kinds, tree
+from . import elementwise, fft_walks as walks
+from .compile import compile_kernel
+from .fft_tables import LARGEST_PRIME, aligned, prime_factors, unit_roots
+from .geometry import block
+from .memory import address, allocate
+from .microkernel import host_target
+
+TABLE_BYTES = 64 << 20
+BLOCK = 4096  # numbers of a line that a unit of a copy has
+LONG = 1 << 16  # numbers of a line that a thread transforms by itself
+LONG_ALONE = 1 << 15  # where there is only one line
+COLUMN = 8192  # of such a length a group of columns still fits the second-level cache
+GATHERED = 1 << 18  # numbers that are convolved at a time: stay in the last-level cache
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
+
+_made: dict[tuple, Any] = {}
+_lock = threading.Lock()
+
+
+def stage(make: Callable[..., Any], *key) -> Any:
+    """make(*key), an object with `run(source, target)`, remembered while tables are few."""
+    found = _made.get((make, key))
+    if found is None:
+        found = make(*key)
+        with _lock:
+            _made[make, key] = found
+            total = sum(s.table_bytes for s in _made.values())
+            while total > TABLE_BYTES and len(_made) > 1:
+                total -= _made.pop(next(iter(_made))).table_bytes
+    return found
+
+
+class Series:
+    """Stages one after the other, each given where to read and where to write: "source", "target" or "between"."""
+
+    def __init__(self, between_bytes: int, *parts: tuple[Any, str, str]) -> None:
+        self.between_bytes, self.parts = between_bytes, parts
+        self.table_bytes = sum(part.table_bytes for part, _, _ in parts)
+
+    def run(self, source: int, target: int) -> None:
+        between = allocate(self.between_bytes)
+        places = {"source": source, "target": target, "between": address(between)}
+        for part, read, write in self.parts:
+            part.run(places[read], places[write])
+
+
+# Complex lines
+
+
+def transform(dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: float) -> Any:
+    """The stage that transforms (outer, n, inner) along n, in place or not."""
+    if inner > 1 and n == 1:
+        outer, inner = outer * inner, 1
+    if prime_factors(n)[-1:] > [LARGEST_PRIME]:
+        return Convolution(dtype, outer, n, inner, inverse, factor)
+    if inner == 1:
+        return _lines(dtype, outer, n, inverse, factor)
+    if n <= COLUMN:
+        return walks.columns(dtype, outer, n, inner, inverse, factor)
+    return Series(
+        outer * n * inner * 2 * host_target(dtype).bytes,
+        (Copy("enter", "complex", dtype, outer * inner, n, n, inner), "source", "between"),
+        (_lines(dtype, outer * inner, n, inverse, factor), "between", "between"),
+        (Copy("leave", "complex", dtype, outer * inner, n, n, inner), "between", "target"),
+    )
+
+
+def _lines(dtype: str, lines: int, n: int, inverse: bool, factor: float) -> Any:
+    if _is_long(lines, n):
+        return walks.Large(dtype, lines, n, inverse, factor)
+    make = walks.row_walk if _by_rows(dtype, lines, n) else walks.line_walk
+    return make(dtype, lines, n, inverse, factor)
+
+
+def _is_long(lines: int, n: int) -> bool:
+    return n > (LONG_ALONE if lines == 1 else LONG)
+
+
+def _by_rows(dtype: str, lines: int, n: int) -> bool:
+    """Whether lines go side by side in lanes; else each is cut into as many rows as there are lanes."""
+    lanes = host_target(dtype).lanes
+    rows = walks.split_radix(n, lanes)
+    if n >= 16 * lanes and 2 * rows >= lanes:
+        return False
+    by_lines = lines / (-(-lines // lanes) * lanes)
+    return by_lines >= rows / lanes * min(1.0, n / (rows * lanes)) ** 0.5
+
+
+# Real lines, along memory
+
+
+def to_spectrum(dtype: str, lines: int, n: int, factor: float, full: bool) -> Any:
+    """The stage that turns real lines of n points into n // 2 + 1 frequencies, or all n when `full`."""
+    number, half = 2 * host_target(dtype).bytes, n // 2
+    if n % 2:
+        enter = Copy("enter", "real", dtype, lines, n, n, 1)
+        if full:
+            return Series(0, (enter, "source", "target"),
+                          (transform(dtype, lines, n, 1, False, factor), "target", "target"))  # fmt: skip
+        return Series(lines * n * number, (enter, "source", "between"),
+                      (transform(dtype, lines, n, 1, False, factor), "between", "between"),
+                      (Copy("leave", "half", dtype, lines, n, n, 1), "between", "target"))  # fmt: skip
+    if _is_long(lines, half) or prime_factors(half)[-1:] > [LARGEST_PRIME]:
+        parts = [(transform(dtype, lines, half, 1, False, 1.0), "source", "between"),
+                 (walks.untangle_walk(dtype, lines, half, True, factor, full), "between", "target")]
+        if full:
+            parts.append((walks.mirror_walk(dtype, lines, n), "target", "target"))
+        return Series(lines * half * number, *parts)
+    if full or not _by_rows(dtype, lines, half):
+        return walks.real_line_walk(dtype, lines, half, factor, full)
+    return walks.real_row_walk(dtype, lines, half, factor)
+
+
+def to_signal(dtype: str, lines: int, n: int, factor: float) -> Any:
+    """The stage that turns n // 2 + 1 frequencies into real lines of n points."""
+    number, half = 2 * host_target(dtype).bytes, n // 2
+    if n % 2:
+        return Series(lines * n * number, (Copy("enter", "half", dtype, lines, n, n, 1), "source", "between"),
+                      (transform(dtype, lines, n, 1, True, factor), "between", "between"),
+                      (Copy("leave", "real", dtype, lines, n, n, 1), "between", "target"))  # fmt: skip
+    if _is_long(lines, half) or prime_factors(half)[-1:] > [LARGEST_PRIME]:
+        return Series(lines * half * number, (walks.untangle_walk(dtype, lines, half, False, 1.0), "source", "between"),
+                      (transform(dtype, lines, half, 1, True, factor), "between", "target"))  # fmt: skip
+    make = walks.half_row_walk if _by_rows(dtype, lines, half) else walks.half_line_walk
+    return make(dtype, lines, half, factor)
+
+
+# Copies into a buffer of lines of m numbers and back, times numbers of a table where there is one
+
+
+class Copy:
+    """enter: lines of n numbers to lines of m, zeros behind; leave: back, times `factor`; multiply: in place.
+
+    what: "complex" (..., n, inner); "real" lines of n; "half": lines of n // 2 + 1, of Hermitian ones of n.
+    """
+
+    def __init__(self, act: str, what: str, dtype: str, lines: int, n: int, m: int, inner: int,
+                 table: np.ndarray | None = None, factor: float = 1.0) -> None:  # fmt: skip
+        span = m if act == "enter" else n // 2 + 1 if what == "half" and act == "leave" else n
+        blocks = -(-span // BLOCK)
+        self.units, self.grain = lines * blocks, max(1, 32768 // min(span, BLOCK))
+        self.meta, self.at_meta = block(n, m, inner, blocks, span)
+        self.table, self.factor = table, factor
+        self.table_bytes = 0 if table is None else table.nbytes
+        self.at_table = 0 if table is None else table.ctypes.data
+        text, name, signature = _copy_source(act, what, dtype, table is not None)
+        self.kernel = compile_kernel(name, text, signature)
+
+    def run(self, source: int, target: int) -> None:
+        self.kernel(source, target, self.at_table, self.factor, self.at_meta, self.units, self.grain)
+
+
+def _copy_source(act: str, what: str, dtype: str, tabled: bool) -> tuple[str, str, tuple[str, ...]]:
+    number = COMPLEX[dtype]
+    name = f"fft_{act}_{what}_{dtype}{'_times' * tabled}"
+    times = " * table[j]" if tabled else ""
+    here = "lines[line * m + j]"
+    there = "other[(line // inner) * n * inner + j * inner + line % inner]"
+    pad = " " * 12
+    if act == "multiply":
+        loop = [f"{pad}{here} = {here} * table[j]"]
+    elif act == "enter" and what == "half":
+        zero = f"{dtype}(0)"
+        loop = [f"{pad}first = line * (n // 2 + 1)", f"{pad}if 2 * j <= n:", f"{pad}    value = other[first + j]",
+                f"{pad}    if j == 0:", f"{pad}        value = {number}(complex(value.real, {zero}))",
+                f"{pad}else:", f"{pad}    mirrored = other[first + n - j]",
+                f"{pad}    value = {number}(complex(mirrored.real, -mirrored.imag))",
+                f"{pad}{here} = value"]  # fmt: skip
+    elif act == "enter":
+        zero = f"{number}(0)"
+        value = f"{number}({there})" if what == "real" else there
+        loop = [f"{pad}if j < n:", f"{pad}    {here} = {value}{times}", f"{pad}else:", f"{pad}    {here} = {zero}"]
+    elif what == "half":
+        loop = [f"{pad}other[line * (n // 2 + 1) + j] = {here}"]
+    elif what == "real":
+        loop = [f"{pad}{there} = {here}.real"]
+    else:
+        loop = [f"{pad}value = {here}{times}",
+                f"{pad}{there} = {number}(complex(value.real * factor, value.imag * factor))"]  # fmt: skip
+    order = "lines, other" if act == "leave" else "other, lines"
+    text = "\n".join([
+        f"def {name}({order}, table, factor, meta, start, stop):",
+        "    n = meta[0]", "    m = meta[1]", "    inner = meta[2]", "    blocks = meta[3]", "    span = meta[4]",
+        "    for unit in range(start, stop):", "        line = unit // blocks",
+        f"        begin = (unit % blocks) * {BLOCK}",
+        f"        for j in range(begin, min(begin + {BLOCK}, span)):", *loop])  # fmt: skip
+    other = dtype if what == "real" else number
+    pointers = (f"{number}*", f"{other}*") if act == "leave" else (f"{other}*", f"{number}*")
+    return text + "\n", name, (*pointers, f"{number}*", dtype, "int64*")
+
+
+class Convolution:
+    """Transforms of any length n by a convolution with exp(pi i j^2 / n), of a smooth length m >= 2 n - 1."""
+
+    def __init__(self, dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: float) -> None:
+        m = smooth_length(2 * n - 1)
+        self.each = max(1, min(outer, GATHERED // (inner * m)))
+        self.outer, number = outer, 2 * host_target(dtype).bytes
+        self.step = n * inner * number
+        j = np.arange(n)
+        re, im = unit_roots(j * j % (2 * n), 2 * n)
+        im = -im if inverse else im
+        chirp = np.stack([re, im], -1)
+        kernel = np.zeros((m, 2))
+        kernel[:n] = np.stack([re, -im], -1)
+        kernel[m - n + 1:] = kernel[1:n][::-1]
+        transform("float64", 1, m, 1, False, 1.0).run(kernel.ctypes.data, kernel.ctypes.data)
+        table, spectrum = aligned(chirp, dtype), aligned(kernel / m, dtype)
+
+        def series(outer: int) -> Series:
+            lines = outer * inner
+            return Series(
+                lines * m * number,
+                (Copy("enter", "complex", dtype, lines, n, m, inner, table), "source", "between"),
+                (_lines(dtype, lines, m, False, 1.0), "between", "between"),
+                (Copy("multiply", "complex", dtype, lines, m, m, 1, spectrum), "between", "between"),
+                (_lines(dtype, lines, m, True, 1.0), "between", "between"),
+                (Copy("leave", "complex", dtype, lines, n, m, inner, table, factor), "between", "target"),
+            )
+        self.whole = series(self.each)
+        self.rest = series(outer % self.each) if outer % self.each else None
+        self.table_bytes = self.whole.table_bytes
+
+    def run(self, source: int, target: int) -> None:
+        for first in range(0, self.outer - self.each + 1, self.each):
+            self.whole.run(source + first * self.step, target + first * self.step)
+        if self.rest is not None:
+            first = self.outer // self.each * self.each
+            self.rest.run(source + first * self.step, target + first * self.step)
+
+
+def smooth_length(least: int) -> int:
+    """The smallest 2^a 3^b 5^c with a >= 4 (whole vectors) and at most two odd factors that is not below `least`."""
+    odd = (1, 3, 5, 9, 15, 25)
+    return min(16 * q << max(0, math.ceil(math.log2(max(1, least) / (16 * q)))) for q in odd)
+
+
+# Requests
+
+
+def _copied(source, target):
+    """The plan of a copy between layouts of one shape; None where they agree."""
+    if all(n == 1 or a == b for n, a, b in zip(source.shape, source.strides, target.strides, strict=True)):
+        return None
+    operand = kinds.Operand("input", source, source.dtype.compute)
+    return elementwise.plan(kinds.Elementwise("copy", (tree.arg("input"),), [operand], [target], target.shape,
+                                              target.dtype.compute))  # fmt: skip
+
+
+def _launch(request, stages, dense, between=False):
+    """A Launch that runs stages, given as keys: the first reads the operand, the others work in place.
+
+    dense: the layout in which the first stage takes the operand; it is copied where it differs, to the result's memory
+    or, `between`, to memory of its own.
+    """
+    (source,), (target,) = request.inputs, request.outputs
+    copy = _copied(source, dense)
+    nbytes = dense.nbytes
+    (first, *others) = stages
+
+    def kernel(given, result, *_):
+        if copy is not None:
+            held = allocate(nbytes) if between else None
+            here = address(held) if between else result
+            copy.kernel(given, here, copy.meta, copy.units, copy.grain)
+            given = here
+        stage(*first).run(given, result)
+        for key in others:
+            stage(*key).run(result, result)
+
+    def nothing(*_):
+        pass
+    return kinds.Launch(kernel if target.numel else nothing, 0, 0, 1, copy)
+
+
+def complex_transform(request):
+    """Complex to complex along options["dims"], whose result's memory is dense."""
+    (source,), (target,), options = request.inputs, request.outputs, request.options
+    dtype, inverse = source.dtype.to_real().name, options["inverse"]
+    order = sorted(range(target.ndim), key=lambda d: -target.strides[d])
+    stages, inner = [], 1
+    for d in reversed(order):
+        n = target.shape[d]
+        if d in options["dims"]:
+            outer = target.numel // (n * inner) if target.numel else 0
+            stages.append((transform, dtype, outer, n, inner, inverse, 1.0))
+        inner *= n
+    stages[-1] = (*stages[-1][:-1], float(options["factor"]))
+    return _launch(request, stages, target)
+
+
+def real_to_spectrum(request):
+    """Real to complex along options["dim"], which varies fastest in the result's dense memory."""
+    (source,), (target,), options = request.inputs, request.outputs, request.options
+    dim, dtype = options["dim"], source.dtype.name
+    n = source.shape[dim]
+    lines = source.numel // n
+    key = (to_spectrum, dtype, lines, n, float(options["factor"]), options["full"])
+    return _launch(request, [key], _dense(source, target), True)
+
+
+def spectrum_to_real(request):
+    """The real signal along options["dim"], which varies fastest in the result's dense memory."""
+    (source,), (target,), options = request.inputs, request.outputs, request.options
+    n = target.shape[options["dim"]]
+    key = (to_signal, target.dtype.name, target.numel // n, n, float(options["factor"]))
+    return _launch(request, [key], _dense(source, target), True)
+
+
+def _dense(source, target):
+    """A dense layout of the source's shape with dimensions in the target's order."""
+    order = sorted(range(target.ndim), key=lambda d: (-target.strides[d], d))
+    strides, step = [0] * source.ndim, 1
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(1, source.shape[d])
+    return source.with_(strides=tuple(strides))
