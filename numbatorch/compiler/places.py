@@ -26,7 +26,8 @@ MOST = 100_000
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), slice, range,
          dtypes.dtype, device, Layout, Storage, Generator, enum.Enum, types.BuiltinFunctionType,
-         types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, property, weakref.ref)
+         types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+         types.WrapperDescriptorType, property, weakref.ref)
 _TENSOR = ("_layout", "_ptr", "_storage", "_needs_grad", "_hooks", "_post_hooks", "_grad_dtype")
 _LIVE = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
                   "_grad_dtype _generation _seen_generation _viewed".split())

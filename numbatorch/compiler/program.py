@@ -11,7 +11,7 @@ from ..cpu import backend
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
-from . import replay
+from . import native, replay
 from .memory import MemoryPlan
 from .places import ABSENT, look, same
 from .structure import build, equal
@@ -89,7 +89,7 @@ class Program:
         self._inputs = [b for b in graph.buffers if b.kind == "input"]
         self.dynamic = [*self._inputs, *(o.buffer for o in self.owned)]
         self._bound: list = [None] * len(gradients)
-        self._run = replay.write(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options])
+        self.runner, self._run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options])
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         self.written_inputs = {b.storage for b in self._inputs if b in written}
         self._states = {b.storage for b in graph.buffers if b.kind == "state"}
@@ -200,6 +200,15 @@ class Program:
         if view.history == "used":
             made._needs_grad, made._node = True, new_node(_USED, Layouts((view.layout,)), (), (), 1)
         return made
+
+
+def _runner(graph, addresses, dynamic, options):
+    """(the native Runner, its run), or (None, a function in Python) where an expression is beyond native code."""
+    try:
+        runner = native.Runner(graph, addresses, dynamic, options)
+        return runner, runner.run
+    except native.NotNative:
+        return None, replay.write(graph, addresses, dynamic, options)
 
 
 def _used(node, grads):

@@ -1,0 +1,487 @@
+"""Programs: many launches in one native call.
+
+A program is a list of stages, walked by a driver in machine code. A stage is a thunk with a block of 8-byte slots: the
+thunk of a kernel's signature unpacks the block and calls the kernel for a range of units, in the caller where these are
+few, else in chunks that the thread pool claims. Other stages read or compute numbers and put them into the blocks of
+later ones, compare, or call Python. Addresses that change from run to run are written into the blocks when they do.
+"""
+
+import struct
+from functools import cache
+
+import numpy as np
+
+from . import compile, entry, machine, threads
+
+KERNEL, NUMBER, PYTHON = 0, 1, 2
+FAILED, ARITHMETIC = 1, 2  # what a number stage may answer, besides 0: its check, or that Python would raise
+
+_DRIVER = """
+declare i64 @PyLong_AsLongLong(ptr)
+declare ptr @PyLong_FromLongLong(i64)
+declare ptr @PyObject_CallNoArgs(ptr)
+declare void @Py_DecRef(ptr)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare i64 @llvm.smax.i64(i64, i64)
+declare void @numbatorch_region(ptr, ptr, i64, i64)
+
+; self: an int, the address of { stages, stage table, bases, last bases, first patches, patches, lets others run }.
+define ptr @numbatorch_run(ptr %self, ptr %arguments, i64 %n) nounwind {
+entry:
+ %address = call i64 @PyLong_AsLongLong(ptr %self)
+ %program = inttoptr i64 %address to ptr
+ %count = load i64, ptr %program
+ %p1 = getelementptr i64, ptr %program, i64 1
+ %stages = load ptr, ptr %p1
+ %p2 = getelementptr i64, ptr %program, i64 2
+ %bases = load i64, ptr %p2
+ %p3 = getelementptr i64, ptr %program, i64 3
+ %last = load ptr, ptr %p3
+ %p4 = getelementptr i64, ptr %program, i64 4
+ %firsts = load ptr, ptr %p4
+ %p5 = getelementptr i64, ptr %program, i64 5
+ %patches = load ptr, ptr %p5
+ %p6 = getelementptr i64, ptr %program, i64 6
+ %lets = load i64, ptr %p6
+ %free = icmp ne i64 %lets, 0
+ br label %base
+base:
+ %k = phi i64 [0, %entry], [%k1, %next_base]
+ %some = icmp slt i64 %k, %bases
+ br i1 %some, label %look, label %begin
+look:
+ %op = getelementptr ptr, ptr %arguments, i64 %k
+ %o = load ptr, ptr %op
+ %value = call i64 @PyLong_AsLongLong(ptr %o)
+ %lp = getelementptr i64, ptr %last, i64 %k
+ %before = load i64, ptr %lp
+ %same = icmp eq i64 %before, %value
+ %k1 = add i64 %k, 1
+ br i1 %same, label %next_base, label %changed
+changed:
+ store i64 %value, ptr %lp
+ %fp = getelementptr i64, ptr %firsts, i64 %k
+ %first = load i64, ptr %fp
+ %fp1 = getelementptr i64, ptr %firsts, i64 %k1
+ %end = load i64, ptr %fp1
+ br label %patch
+patch:
+ %j = phi i64 [%first, %changed], [%j1, %write]
+ %left = icmp slt i64 %j, %end
+ br i1 %left, label %write, label %next_base
+write:
+ %pp = getelementptr { ptr, i64 }, ptr %patches, i64 %j
+ %slot = load ptr, ptr %pp
+ %qp = getelementptr { ptr, i64 }, ptr %patches, i64 %j, i32 1
+ %offset = load i64, ptr %qp
+ %sum = add i64 %value, %offset
+ store i64 %sum, ptr %slot
+ %j1 = add i64 %j, 1
+ br label %patch
+next_base:
+ br label %base
+begin:
+ br i1 %free, label %leave, label %stage
+leave:
+ %state0 = call ptr @PyEval_SaveThread()
+ br label %stage
+stage:
+ %i = phi i64 [0, %begin], [0, %leave], [%i1, %ran]
+ %state = phi ptr [null, %begin], [%state0, %leave], [%state1, %ran]
+ %more = icmp slt i64 %i, %count
+ br i1 %more, label %fetch, label %finish
+fetch:
+ %sp = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %stages, i64 %i
+ %kind = load i64, ptr %sp
+ %sp1 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %stages, i64 %i, i32 1
+ %function = load ptr, ptr %sp1
+ %sp2 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %stages, i64 %i, i32 2
+ %block = load ptr, ptr %sp2
+ %sp3 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %stages, i64 %i, i32 3
+ %units = load i64, ptr %sp3
+ %sp4 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %stages, i64 %i, i32 4
+ %grain = load i64, ptr %sp4
+ switch i64 %kind, label %python [ i64 0, label %kernel i64 1, label %number ]
+kernel:
+ %small = icmp sle i64 %units, %grain
+ br i1 %small, label %direct, label %region
+direct:
+ call void %function(ptr %block, i64 0, i64 %units)
+ br label %ran
+region:
+ %grain1 = call i64 @llvm.smax.i64(i64 %grain, i64 1)
+ call void @numbatorch_region(ptr %function, ptr %block, i64 %units, i64 %grain1)
+ br label %ran
+number:
+ %status = call i64 %function(ptr %block)
+ %fine = icmp eq i64 %status, 0
+ br i1 %fine, label %ran, label %stop
+python:
+ br i1 %free, label %return, label %ask
+return:
+ call void @PyEval_RestoreThread(ptr %state)
+ br label %ask
+ask:
+ %answer = call ptr @PyObject_CallNoArgs(ptr %block)
+ %raised = icmp eq ptr %answer, null
+ br i1 %raised, label %error, label %drop
+error:
+ ret ptr null
+drop:
+ call void @Py_DecRef(ptr %answer)
+ br i1 %free, label %again, label %ran
+again:
+ %state2 = call ptr @PyEval_SaveThread()
+ br label %ran
+ran:
+ %state1 = phi ptr [%state, %direct], [%state, %region], [%state, %number], [%state, %drop], [%state2, %again]
+ %i1 = add i64 %i, 1
+ br label %stage
+stop:
+ %scaled = mul i64 %i, 4
+ %code = add i64 %scaled, %status
+ br label %finish
+finish:
+ %result = phi i64 [-1, %stage], [%code, %stop]
+ br i1 %free, label %back, label %done
+back:
+ call void @PyEval_RestoreThread(ptr %state)
+ br label %done
+done:
+ %boxed = call ptr @PyLong_FromLongLong(i64 %result)
+ ret ptr %boxed
+}
+"""
+
+
+def _load(name, text, exports):
+    code, needs = compile.compile_object(name, text, exports)
+    imports = {}
+    for key in needs:
+        imports[key] = (threads.region_address() if key == "numbatorch_region" else
+                        machine.python_api(key) if key.startswith("Py") else
+                        machine.symbol(_C_NAMES.get(key, key)))
+    loaded = machine.Loaded(code, exports, imports).keep_for_ever()
+    _kept.append(loaded)
+    return loaded.addresses
+
+
+_kept: list = []
+_C_NAMES = {"numbatorch_pow": "pow"}  # under a name that LLVM does not know, so that it stays the C library's
+
+
+@cache
+def _driver():
+    return _load("driver", _DRIVER, ("numbatorch_run",))["numbatorch_run"]
+
+
+@cache
+def _thunk(signature):
+    """Address of void thunk(block, start, stop) for kernels of a signature: slot 0 is the kernel, then its arguments."""
+    kinds = [entry.llvm_type(text) for text in signature]
+    lines, place = [" %f = load ptr, ptr %block"], 1
+    for k, kind in enumerate(kinds):
+        lines += [f" %p{k} = getelementptr i64, ptr %block, i64 {place}", f" %a{k} = load {kind}, ptr %p{k}"]
+        place += _slots(signature[k])
+    given = "".join(f"{kind} %a{k}, " for k, kind in enumerate(kinds))
+    body = "\n".join(lines)
+    text = (f"define void @thunk(ptr %block, i64 %start, i64 %stop) nounwind {{\n{body}\n"
+            f" call void %f({given}i64 %start, i64 %stop)\n ret void\n}}\n")
+    return _load("thunk", text, ("thunk",))["thunk"]
+
+
+def _slots(text):
+    return 2 if text == "complex128" else 1
+
+
+_PACK = {"int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H", "uint32": "I",
+         "uint64": "Q", "float32": "f", "float64": "d"}
+
+
+def _packed(text, value):
+    """A number as the 8 or 16 bytes of its slots. OverflowError where it does not fit."""
+    if text == "bool":
+        raw = struct.pack("<B", value != 0)
+    elif text in ("complex64", "complex128"):
+        raw = struct.pack("<ff" if text == "complex64" else "<dd", value.real, value.imag)
+    elif text.startswith("float"):
+        raw = struct.pack("<d", value) if text == "float64" else np.float32(value).tobytes()
+    else:
+        size = struct.calcsize(_PACK[text])
+        raw = struct.pack("<Q", int(value) & (1 << 64) - 1)[:size]
+    return raw.ljust(8 * _slots(text), b"\0")
+
+
+class Base:
+    """An address that may be another in each run, plus an offset: base `number` of the run."""
+
+    __slots__ = ("number", "offset")
+
+    def __init__(self, number, offset=0):
+        self.number, self.offset = number, offset
+
+    def __add__(self, more):
+        return Base(self.number, self.offset + more)
+
+
+class Later:
+    """A number that an expression stage will have put there: the expression, in terms of names of number slots."""
+
+    __slots__ = ("expression",)
+
+    def __init__(self, expression):
+        self.expression = expression
+
+
+class NotNative(Exception):
+    """An expression that only Python computes."""
+
+
+class Builder:
+    """Collects stages; `finish` gives the Native. Addresses are ints or Bases.
+
+    Expressions are nested tuples: ("number", value), ("neg", a), ("add" | "sub" | "mul" | "div" | "pow" | a comparison,
+    a, b), and anything else is the name of a slot: `slots` maps names to "float64" or "int64".
+    """
+
+    def __init__(self, bases):
+        self.bases, self.stages, self.blocks, self.slots = bases, [], [], {}
+        self._objects = []
+        self._slot_arrays = {}
+
+    def slot(self, name, kind):
+        """A place for a number, "float64" or "int64", under a name."""
+        self.slots[name] = kind
+        self._slot_arrays[name] = np.zeros(1, kind)
+        return self._slot_arrays[name]
+
+    def kernel(self, function, values, meta, units, grain):
+        """A launch of a kernel (compile.compile_kernel). `values`: addresses, numbers and Laters."""
+        own = function.__self__
+        slots: list = [own.address]
+        later = []
+        for text, value in zip(own.signature, [*values, meta], strict=True):
+            if isinstance(value, Later):
+                later.append((value.expression, len(slots), text))
+                slots += [0] * _slots(text)
+            elif isinstance(value, (Base, Block)):
+                slots.append(value)
+            elif text.endswith("*"):
+                slots.append(int(value))
+            else:
+                raw = _packed(text, value)
+                slots += [int.from_bytes(raw[i:i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
+        block = len(self.blocks) + len(later)
+        for expression, place, text in later:
+            code, names = expression_text(expression, self.slots, text)
+            self._stage(NUMBER, _load_expression(code), [*(self._address(n) for n in names), Block(block, place)])
+        self._objects.append(own)
+        self._stage(KERNEL, _thunk(tuple(own.signature)), slots, units, grain)
+
+    def _stage(self, kind, function, slots, units=0, grain=0):
+        self.stages.append((kind, function, len(self.blocks), units, grain))
+        self.blocks.append(slots)
+
+    def _address(self, name):
+        return int(self._slot_arrays[name].ctypes.data)
+
+    def read(self, dtype, address, name):
+        """Read the number at an address into slot `name`; dtype as in kernels' signatures, floats and integers."""
+        kind = "float64" if dtype.startswith("float") else "int64"
+        self.slot(name, kind)
+        text = _read_text(dtype)
+        self._stage(NUMBER, _load_expression(text), [address, self._address(name)])
+
+    def check(self, expression, expected):
+        """Stop the run, with this stage's number, where a comparison does not give `expected`."""
+        text, names = expression_text(expression, self.slots, "check" if expected else "check not")
+        self._stage(NUMBER, _load_expression(text), [self._address(n) for n in names])
+
+    def python(self, function):
+        """Call a Python function without arguments."""
+        self._objects.append(function)
+        self.stages.append((PYTHON, 0, id(function), 0, 0))
+
+    def addresses(self, values):
+        """A block of addresses, for kernels that take one: its own address."""
+        self.blocks.append(list(values))
+        return Block(len(self.blocks) - 1)
+
+    def finish(self):
+        """The Native."""
+        return Native(self)
+
+
+class Block:
+    """The address of a slot of a block of the program itself."""
+
+    __slots__ = ("number", "slot")
+
+    def __init__(self, number, slot=0):
+        self.number, self.slot = number, slot
+
+
+class Native:
+    """A program ready to run: `run(*bases)` returns -1, or 4 * the number of the stage that stopped it + why."""
+
+    def __init__(self, builder):
+        starts = np.cumsum([0, *(len(b) + 1 for b in builder.blocks)])
+        self._memory = np.zeros(int(starts[-1]) + 1, np.int64)
+        origin = self._memory.ctypes.data
+        where = [origin + 8 * int(s) for s in starts]
+        patches: list = [[] for _ in range(builder.bases)]
+        for number, block in enumerate(builder.blocks):
+            for k, value in enumerate(block):
+                at = int(starts[number]) + k
+                if isinstance(value, Base):
+                    patches[value.number].append((origin + 8 * at, value.offset))
+                elif isinstance(value, Block):
+                    self._memory[at] = where[value.number] + 8 * value.slot
+                else:
+                    self._memory[at] = value
+        stages = [(kind, function, where[block] if kind != PYTHON else block, units, grain)
+                  for kind, function, block, units, grain in builder.stages]
+        self._stages = np.array(stages or [(0,) * 5], np.int64)
+        self._last = np.zeros(max(1, builder.bases), np.int64)
+        self._firsts = np.cumsum([0, *map(len, patches)]).astype(np.int64)
+        self._patches = np.array([p for group in patches for p in group] or [(0, 0)], np.int64)
+        wide = any(kind == KERNEL and units > grain for kind, _, _, units, grain in stages)
+        self._head = np.array([len(stages), self._stages.ctypes.data, builder.bases, self._last.ctypes.data,
+                               self._firsts.ctypes.data, self._patches.ctypes.data, wide], np.int64)
+        self._keep = builder._objects, builder._slot_arrays
+        self.numbers = builder._slot_arrays
+        self.run = entry.builtin("program", _driver(), int(self._head.ctypes.data))
+
+
+# ------------------------------------------------------------ expressions
+
+@cache
+def _load_expression(text):
+    return _load("number", text, ("number",))["number"]
+
+
+_FLOATS = {"float16": "half", "float32": "float", "float64": "double", "bfloat16": "bfloat"}
+
+
+def _read_text(dtype):
+    if dtype in _FLOATS:
+        kind = _FLOATS[dtype]
+        widen = "" if kind == "double" else f" %w = fpext {kind} %v to double\n"
+        value = "double %w" if widen else "double %v"
+    else:
+        if dtype not in entry.TYPES:
+            raise NotNative(f"numbers of {dtype}")
+        kind = entry.TYPES[dtype]
+        signed = "sext" if dtype.startswith("int") else "zext"
+        widen = "" if kind == "i64" else f" %w = {signed} {kind} %v to i64\n"
+        value = "i64 %w" if widen else "i64 %v"
+        if dtype == "uint64":
+            raise NotNative("numbers of uint64")
+    return (f"define i64 @number(ptr %block) nounwind {{\n %source = load ptr, ptr %block\n"
+            f" %p = getelementptr ptr, ptr %block, i64 1\n %target = load ptr, ptr %p\n"
+            f" %v = load {kind}, ptr %source\n{widen} store {value}, ptr %target\n ret i64 0\n}}\n")
+
+
+_OPERATION = {"add": ("add", "fadd"), "sub": ("sub", "fsub"), "mul": ("mul", "fmul")}
+_PREDICATE = {"lt": ("slt", "olt"), "le": ("sle", "ole"), "gt": ("sgt", "ogt"), "ge": ("sge", "oge"),
+              "eq": ("eq", "oeq"), "ne": ("ne", "une")}
+
+
+class _Writer:
+    """IR of an expression as Python computes it, in int64 and float64; `bad` collects what Python would raise for."""
+
+    def __init__(self, slots):
+        self.slots, self.lines, self.names, self.bad, self.count = slots, [], [], [], 0
+
+    def name(self):
+        self.count += 1
+        return f"%t{self.count}"
+
+    def emit(self, text):
+        name = self.name()
+        self.lines.append(f" {name} = {text}")
+        return name
+
+    def value(self, expression):
+        """(type, text) of an expression."""
+        kind = expression[0] if isinstance(expression, tuple) else None
+        if expression in self.slots:
+            own = "double" if self.slots[expression] == "float64" else "i64"
+            if expression not in self.names:
+                self.names.append(expression)
+            k = self.names.index(expression)
+            place = self.emit(f"getelementptr ptr, ptr %block, i64 {k}")
+            source = self.emit(f"load ptr, ptr {place}")
+            return own, self.emit(f"load {own}, ptr {source}")
+        if kind == "number":
+            value = expression[1]
+            if isinstance(value, (bool, int)):
+                if not -2**53 <= value <= 2**53:
+                    raise NotNative(f"the number {value}")
+                return "i64", str(int(value))
+            return "double", f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+        if kind == "neg":
+            own, a = self.value(expression[1])
+            return own, self.emit(f"sub i64 0, {a}" if own == "i64" else f"fneg double {a}")
+        (left, a), (right, b) = self.value(expression[1]), self.value(expression[2])
+        if kind in ("div", "pow") or left != right:
+            if kind == "pow" and (left, right) == ("i64", "i64"):
+                raise NotNative("a power of integers")
+            a, b = self._wide(left, a), self._wide(right, b)
+            left = "double"
+        whole = left == "i64"
+        if kind in _OPERATION:
+            return left, self.emit(f"{_OPERATION[kind][not whole]} {left} {a}, {b}")
+        if kind == "div":
+            self.bad.append(self.emit(f"fcmp oeq double {b}, 0.0"))
+            return "double", self.emit(f"fdiv double {a}, {b}")
+        if kind == "pow":
+            result = self.emit(f"call double @numbatorch_pow(double {a}, double {b})")
+            size = self.emit(f"call double @llvm.fabs.f64(double {result})")
+            infinite = self.emit(f"fcmp oeq double {size}, 0x7FF0000000000000")
+            below = self.emit(f"fcmp olt double {a}, 0.0")
+            self.bad += [infinite, below]
+            return "double", result
+        if kind in _PREDICATE:
+            what = "icmp" if whole else "fcmp"
+            return "i1", self.emit(f"{what} {_PREDICATE[kind][not whole]} {left} {a}, {b}")
+        raise NotNative(f"expressions of {kind}")
+
+    def _wide(self, own, text):
+        return text if own == "double" else self.emit(f"sitofp i64 {text} to double")
+
+
+def expression_text(expression, slots, target):
+    """(IR of a number stage, names of the slots in its block). target: the type in a signature, "check" or
+    "check not". NotNative where only Python computes it."""
+    w = _Writer(slots)
+    own, value = w.value(expression)
+    head = ("declare double @numbatorch_pow(double, double)\ndeclare double @llvm.fabs.f64(double)\n"
+            "define i64 @number(ptr %block) nounwind {\n")
+    lines = w.lines
+    status = "0"
+    if target.startswith("check"):
+        if own != "i1":
+            raise NotNative("a check of what is no comparison")
+        right = value if target == "check" else w.emit(f"xor i1 {value}, true")
+        status = w.emit(f"select i1 {right}, i64 0, i64 {FAILED}")
+    else:
+        if target in ("float64", "float32"):
+            value = w._wide(own, value)
+            if target == "float32":
+                value = w.emit(f"fptrunc double {value} to float")
+            stored = f"{'double' if target == 'float64' else 'float'} {value}"
+        elif target == "int64" and own == "i64":
+            stored = f"i64 {value}"
+        else:
+            raise NotNative(f"a number of {own} for {target}")
+        place = w.emit(f"getelementptr ptr, ptr %block, i64 {len(w.names)}")
+        aim = w.emit(f"load ptr, ptr {place}")
+        lines.append(f" store {stored}, ptr {aim}")
+    for flag in w.bad:
+        status = w.emit(f"select i1 {flag}, i64 {ARITHMETIC}, i64 {status}")
+    return head + "\n".join(lines) + f"\n ret i64 {status}\n}}\n", w.names
+
+
+__all__ = ["ARITHMETIC", "Base", "Block", "Builder", "FAILED", "Later", "Native", "NotNative"]
