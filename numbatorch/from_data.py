@@ -8,6 +8,7 @@ from . import dtypes
 from .device import CPU
 from .filling import _device, _dtype, _empty, _finish, _strided
 from .layout import layout, span
+from .legacy import TypedStorage
 from .storage import BorrowedStorage, Storage, UntypedStorage
 from .tensor import Tensor, empty_layout, tensor_from_storage
 from .versions import start
@@ -23,6 +24,19 @@ def _of_array(array, dtype):
     if result.numel():
         with np.errstate(all="ignore"):
             result._array()[...] = array.astype(result.dtype.numpy) if dtype and dtype is not own else array
+    return result
+
+
+def _over(storage, dtype):
+    """A flat tensor over the memory of a storage, which is not copied: its dtype, or that of a storage without, int64.
+
+    TypeError where the storage has another dtype.
+    """
+    own = getattr(storage, "dtype", None)
+    if own is not None and dtype not in (None, own):
+        raise TypeError(f"tensor(): the elements of the storage are {own}, not {dtype}: view its untyped() as {dtype}")
+    result = _empty((0,), own or dtype or dtypes.int64)
+    result.set_(storage)
     return result
 
 
@@ -55,7 +69,7 @@ def _infer(data):
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, tensors.
+    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, tensors. Storages are shared.
 
     The dtype is inferred where none is given: bool, int64, the default float or complex dtype. ValueError for ragged
     sequences, TypeError for what has no dtype, RuntimeError for values that the dtype cannot hold.
@@ -65,7 +79,9 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         result = data.detach().to(data.device if device is None else _device(device), dtype)
         return _finish(result.clone() if result._storage is data._storage else result, requires_grad)
     place = _device(device)
-    if isinstance(data, (np.ndarray, np.generic)):
+    if isinstance(data, (UntypedStorage, TypedStorage)):
+        result = _over(data, dtype)
+    elif isinstance(data, (np.ndarray, np.generic)):
         result = _of_array(data, dtype)
     elif isinstance(data, (list, tuple)):
         result = _of_sequence(data, dtype)

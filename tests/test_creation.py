@@ -165,3 +165,16 @@ def test_sizes_by_name():
         with pytest.raises(TypeError, match="unexpected keyword"):
             make(2, shape=(2,))
     assert torch.empty(1, 2, 3, 4, memory_format=torch.channels_last).stride() == (24, 1, 8, 2)
+
+
+@pytest.mark.parametrize("make", [torch.tensor, torch.as_tensor, torch.asarray])
+def test_storages_are_shared(make):
+    storage = torch.UntypedStorage([1, 2, 3, 4])
+    flat = make(storage, dtype=torch.int16)
+    assert flat.tolist() == [0x0201, 0x0403] and flat.data_ptr() == storage.data_ptr()
+    part = make(storage[1:3], dtype=torch.uint8)
+    assert part.tolist() == [2, 3] and part.data_ptr() == storage.data_ptr() + 1
+    typed = torch.FloatStorage([1.0, 2.0])
+    assert make(typed).tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="float32, not"):
+        make(typed, dtype=torch.int32)
