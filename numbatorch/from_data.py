@@ -8,7 +8,6 @@ from . import dtypes
 from .device import CPU
 from .filling import _device, _dtype, _empty, _finish, _strided
 from .layout import layout, span
-from .legacy import TypedStorage
 from .storage import BorrowedStorage, Storage, UntypedStorage
 from .tensor import Tensor, empty_layout, tensor_from_storage
 from .versions import start
@@ -79,9 +78,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         result = data.detach().to(data.device if device is None else _device(device), dtype)
         return _finish(result.clone() if result._storage is data._storage else result, requires_grad)
     place = _device(device)
-    if isinstance(data, (UntypedStorage, TypedStorage)):
-        result = _over(data, dtype)
-    elif isinstance(data, (np.ndarray, np.generic)):
+    if isinstance(data, (np.ndarray, np.generic)):
         result = _of_array(data, dtype)
     elif isinstance(data, (list, tuple)):
         result = _of_sequence(data, dtype)
@@ -90,6 +87,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         result = _empty((), own.familiar)
         result._array()[...] = _check_range(data, own)
         result = result.to(own) if own.is_foreign else result
+    elif hasattr(data, "untyped"):  # a storage
+        result = _over(data, dtype)
     elif hasattr(data, "__array__"):
         result = _of_array(np.asarray(data), dtype)
     elif hasattr(data, "__array_interface__") or hasattr(data, "__dlpack__"):
