@@ -9,7 +9,7 @@ from .memory_pool import Pool
 
 on_host, has_values = False, True
 place = runtime.place
-_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows", kinds.Nest: "nest"}
+_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows", kinds.Nest: "nest", kinds.Scan: "scan"}
 
 
 class Device:
@@ -79,6 +79,8 @@ _NATIVE = {  # requests by name: the function that answers, in the module of the
     ("contraction", "convolution_forward"): "convolution",
     ("contraction", "convolution_input_gradient"): "convolution",
     ("contraction", "convolution_weight_gradient"): "convolution",
+    ("gather", "plan"): "plan", ("gather", "nonzero"): "nonzero", ("gather", "unravel"): "unravel",
+    ("gather", "ranges"): "ranges", ("scatter", "plan"): "plan", ("search", "plan"): "plan", ("sort", "plan"): "plan",
 }
 
 
