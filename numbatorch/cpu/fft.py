@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -161,47 +162,47 @@ class Copy:
         self.table, self.factor = table, factor
         self.table_bytes = 0 if table is None else table.nbytes
         self.at_table = 0 if table is None else table.ctypes.data
-        text, name, signature = _copy_source(act, what, dtype, table is not None)
-        self.kernel = compile_kernel(name, text, signature)
+        text, name, signature = _copy_source(act, what, dtype, table is not None, inner == 1)
+        self.kernel = compile_kernel(name, text, signature, independent=True)
 
     def run(self, source: int, target: int) -> None:
         self.kernel(source, target, self.at_table, self.factor, self.at_meta, self.units, self.grain)
 
 
-def _copy_source(act: str, what: str, dtype: str, tabled: bool) -> tuple[str, str, tuple[str, ...]]:
+def _copy_source(act: str, what: str, dtype: str, tabled: bool, flat: bool) -> tuple[str, str, tuple[str, ...]]:
     number = COMPLEX[dtype]
-    name = f"fft_{act}_{what}_{dtype}{'_times' * tabled}"
+    name = f"fft_{act}_{what}_{dtype}{'_times' * tabled}{'_flat' * flat}"
     times = " * table[j]" if tabled else ""
-    here = "lines[line * m + j]"
-    there = "other[(line // inner) * n * inner + j * inner + line % inner]"
-    pad = " " * 12
+    here, there = "lines[at + j]", "other[there + j]" if flat else "other[there + j * inner]"
+    begins = "line * n" if flat else "(line // inner) * n * inner + line % inner"
+    tail: list[str] = []
     if act == "multiply":
-        loop = [f"{pad}{here} = {here} * table[j]"]
+        body = [f"{here} = {here} * table[j]"]
     elif act == "enter" and what == "half":
-        zero = f"{dtype}(0)"
-        loop = [f"{pad}first = line * (n // 2 + 1)", f"{pad}if 2 * j <= n:", f"{pad}    value = other[first + j]",
-                f"{pad}    if j == 0:", f"{pad}        value = {number}(complex(value.real, {zero}))",
-                f"{pad}else:", f"{pad}    mirrored = other[first + n - j]",
-                f"{pad}    value = {number}(complex(mirrored.real, -mirrored.imag))",
-                f"{pad}{here} = value"]  # fmt: skip
+        begins = "line * (n // 2 + 1)"
+        body = ["if 2 * j <= n:", "    value = other[there + j]", "    if j == 0:",
+                f"        value = {number}(complex(value.real, {dtype}(0)))",
+                "else:", "    mirrored = other[there + n - j]",
+                f"    value = {number}(complex(mirrored.real, -mirrored.imag))", f"{here} = value"]  # fmt: skip
     elif act == "enter":
-        zero = f"{number}(0)"
-        value = f"{number}({there})" if what == "real" else there
-        loop = [f"{pad}if j < n:", f"{pad}    {here} = {value}{times}", f"{pad}else:", f"{pad}    {here} = {zero}"]
+        value = f"{number}(complex({there}, {dtype}(0)))" if what == "real" else there
+        body = [f"{here} = {value}{times}"]
+        tail = ["        for j in range(where(begin > n, begin, n), end):", f"            {here} = {number}(0)"]
     elif what == "half":
-        loop = [f"{pad}other[line * (n // 2 + 1) + j] = {here}"]
+        begins = "line * (n // 2 + 1)"
+        body = [f"{there} = {here}"]
     elif what == "real":
-        loop = [f"{pad}{there} = {here}.real"]
+        body = [f"{there} = {here}.real"]
     else:
-        loop = [f"{pad}value = {here}{times}",
-                f"{pad}{there} = {number}(complex(value.real * factor, value.imag * factor))"]  # fmt: skip
+        body = [f"value = {here}{times}", f"{there} = {number}(complex(value.real * factor, value.imag * factor))"]
     order = "lines, other" if act == "leave" else "other, lines"
     text = "\n".join([
         f"def {name}({order}, table, factor, meta, start, stop):",
         "    n = meta[0]", "    m = meta[1]", "    inner = meta[2]", "    blocks = meta[3]", "    span = meta[4]",
-        "    for unit in range(start, stop):", "        line = unit // blocks",
-        f"        begin = (unit % blocks) * {BLOCK}",
-        f"        for j in range(begin, min(begin + {BLOCK}, span)):", *loop])  # fmt: skip
+        "    for unit in range(start, stop):", "        line = unit // blocks", "        at = line * m",
+        f"        there = {begins}", f"        begin = (unit % blocks) * {BLOCK}",
+        f"        end = min(begin + {BLOCK}, span)", "        for j in range(begin, min(end, n)):",
+        *(f"            {line}" for line in body), *tail])  # fmt: skip
     other = dtype if what == "real" else number
     pointers = (f"{number}*", f"{other}*") if act == "leave" else (f"{other}*", f"{number}*")
     return text + "\n", name, (*pointers, f"{number}*", dtype, "int64*")
@@ -272,23 +273,32 @@ def _launch(request, stages, dense, between=False):
     or, `between`, to memory of its own.
     """
     (source,), (target,) = request.inputs, request.outputs
+    if not target.numel:
+        return kinds.Launch(lambda *_: None, 0, 0, 1)
     copy = _copied(source, dense)
     nbytes = dense.nbytes
-    (first, *others) = stages
+    first, *others = stages
+    recall = weakref.ref(stage(*first))
 
-    def kernel(given, result, *_):
+    def single(given, result, *_):
+        nonlocal recall
+        made = recall()
+        if made is None:  # the tables were too many
+            made = stage(*first)
+            recall = weakref.ref(made)
+        made.run(given, result)
+
+    def several(given, result, *_):
+        held = None
         if copy is not None:
             held = allocate(nbytes) if between else None
             here = address(held) if between else result
             copy.kernel(given, here, copy.meta, copy.units, copy.grain)
             given = here
-        stage(*first).run(given, result)
+        single(given, result)
         for key in others:
             stage(*key).run(result, result)
-
-    def nothing(*_):
-        pass
-    return kinds.Launch(kernel if target.numel else nothing, 0, 0, 1, copy)
+    return kinds.Launch(several if copy or others else single, 0, 0, 1, copy)
 
 
 def complex_transform(request):

@@ -60,7 +60,7 @@ def _along(values, ndim, dim, like):
     from ..creation import tensor
     shape = [1] * ndim
     shape[dim] = len(values)
-    return tensor(values, dtype=like.dtype.to_real()).reshape(tuple(shape))
+    return tensor(values, dtype=like.dtype.to_real(), device=like.device).reshape(tuple(shape))
 
 
 def _real_gradient(grad, input, dim, factor, full):
@@ -97,13 +97,15 @@ def half_to_real(input, dim: int, n: int, factor: object, others: tuple = ()):
 
 def _floating(name, input, kind):
     """Integers in the default float; RuntimeError for what no transform takes."""
-    if kind == "real" and input.dtype.is_complex:
-        raise RuntimeError(f"fft.{name}: expects a real input tensor, but got {input.dtype}")
-    if input.dtype.category < dtypes.FLOAT:
-        input = input.to(dtypes.get_default_dtype())
-    if input.dtype.itemsize < 4 or input.dtype is dtypes.complex32:
-        raise RuntimeError(f"fft.{name}: Unsupported dtype {input.dtype}")
-    return input.to(input.dtype.to_complex()) if kind == "complex" else input
+    dtype = input.dtype
+    if kind == "real" and dtype.is_complex:
+        raise RuntimeError(f"fft.{name}: expects a real input tensor, but got {dtype}")
+    if dtype.category < dtypes.FLOAT:
+        dtype = dtypes.get_default_dtype()
+        input = input.to(dtype)
+    if dtype.itemsize < 4 or dtype is dtypes.complex32:
+        raise RuntimeError(f"fft.{name}: Unsupported dtype {dtype}")
+    return input.to(dtype.to_complex()) if kind == "complex" and not dtype.is_complex else input
 
 
 def _sized(input, dim, n):
@@ -116,20 +118,21 @@ def _sized(input, dim, n):
     from ..creation import zeros
     shape = list(input.shape)
     shape[dim] = n - present
-    return OPS["cat"].call([input, zeros(*shape, dtype=input.dtype)], dim)
+    return OPS["cat"].call([input, zeros(*shape, dtype=input.dtype, device=input.device)], dim)
 
 
-def _arguments(name, input, s, dim, norm, last=None):
-    """(dims, sizes, number of points): `last(n)` gives the default size of the last dimension."""
+def _arguments(name, input, s, dim, norm, inverse, last=None):
+    """(dims, sizes, factor, whether the sizes are the input's). `last`: what a size of the last dimension means there,
+    and its default: "half" for n // 2 + 1 frequencies of n points."""
     if type(s) is list:
         s = tuple(s)
     if type(dim) is list:
         dim = tuple(dim)
-    return _resolved(name, tuple(input.shape), s, dim, norm, last)
+    return _resolved(name, input.shape, s, dim, norm, inverse, last)
 
 
 @functools.lru_cache(maxsize=1024)
-def _resolved(name, shape, s, dim, norm, last):
+def _resolved(name, shape, s, dim, norm, inverse, last):
     ndim = len(shape)
     if norm not in _NORMS:
         raise RuntimeError(f"fft.{name}: Invalid normalization mode: {norm!r}")
@@ -149,38 +152,34 @@ def _resolved(name, shape, s, dim, norm, last):
                            f"{len(dims)} and {len(s)}")
     sizes = [shape[d] if s is None or s[k] in (-1, None) else int(s[k]) for k, d in enumerate(dims)]
     if last is not None and dims and (s is None or s[-1] in (-1, None)):
-        sizes[-1] = last(shape[dims[-1]])
+        sizes[-1] = 2 * (shape[dims[-1]] - 1)
     if any(n < 1 for n in sizes):
         raise RuntimeError(f"fft.{name}: Invalid number of data points ({min(sizes)}) specified")
-    return dims, tuple(sizes), math.prod(sizes)
-
-
-def _even(n):
-    return 2 * (n - 1)
+    factor = _factor(norm, inverse, math.prod(sizes))
+    taken = [*sizes[:-1], sizes[-1] // 2 + 1] if last is not None and dims else sizes
+    return dims, tuple(sizes), factor, all(shape[d] == n for d, n in zip(dims, taken, strict=True))
 
 
 def _transform(name, input, s, dim, norm, inverse):
-    dims, sizes, count = _arguments(name, input, s, dim, norm)
+    dims, sizes, factor, fits = _arguments(name, input, s, dim, norm, inverse)
     real = len(dims) == 1 and not inverse and not input.dtype.is_complex  # half the work
     input = _floating(name, input, "real" if real else "complex")
-    for d, n in zip(dims, sizes, strict=True):
-        input = _sized(input, d, n)
-    if not dims:
-        return input
+    if not fits:
+        input = _sized(input, dims, sizes)
     if real:
-        return real_to_half.call(input, dims[0], _factor(norm, inverse, count), True)
-    return complex_transform.call(input, dims, inverse, _factor(norm, inverse, count))
+        return real_to_half.call(input, dims[0], factor, True)
+    return complex_transform.call(input, dims, inverse, factor, ()) if dims else input
 
 
 def _forward_real(name, input, s, dim, norm, inverse=False):
     """Half-spectrum of real input; conjugated, with the inverse's factor, for `inverse` (ihfft)."""
     input = _floating(name, input, "real")
-    dims, sizes, count = _arguments(name, input, s, dim, norm)
+    dims, sizes, factor, fits = _arguments(name, input, s, dim, norm, inverse)
     if not dims:
         raise RuntimeError(f"fft.{name}: must transform at least one axis")
-    for d, n in zip(dims, sizes, strict=True):
-        input = _sized(input, d, n)
-    result = real_to_half.call(input, dims[-1], _factor(norm, inverse, count), False)
+    if not fits:
+        input = _sized(input, dims, sizes)
+    result = real_to_half.call(input, dims[-1], factor, False)
     if inverse:
         result = result.conj()
     if len(dims) == 1:
@@ -191,16 +190,16 @@ def _forward_real(name, input, s, dim, norm, inverse=False):
 def _backward_real(name, input, s, dim, norm, inverse=True):
     """Real signal of a half-spectrum; of its conjugate, with the forward's factor, unless `inverse` (hfft)."""
     input = _floating(name, input, "complex")
-    dims, sizes, count = _arguments(name, input, s, dim, norm, _even)
+    dims, sizes, factor, fits = _arguments(name, input, s, dim, norm, inverse, "half")
     if not dims:
         raise RuntimeError(f"fft.{name}: must transform at least one axis")
-    for d, n in zip(dims, [*sizes[:-1], sizes[-1] // 2 + 1], strict=True):
-        input = _sized(input, d, n)
+    if not fits:
+        input = _sized(input, dims, [*sizes[:-1], sizes[-1] // 2 + 1])
     if len(dims) > 1:
         input = complex_transform.call(input, dims[:-1], inverse, 1.0, ())
     if not inverse:
         input = input.conj()
-    return half_to_real.call(input, dims[-1], sizes[-1], _factor(norm, inverse, count), dims[:-1])
+    return half_to_real.call(input, dims[-1], sizes[-1], factor, dims[:-1])
 
 
 # ------------------------------------------------------------------ public names
