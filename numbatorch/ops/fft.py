@@ -108,17 +108,18 @@ def _floating(name, input, kind):
     return input.to(dtype.to_complex()) if kind == "complex" and not dtype.is_complex else input
 
 
-def _sized(input, dim, n):
-    """Cut or padded with zeros to n along dim."""
-    present = input.shape[dim]
-    if n == present:
-        return input
-    if n < present:
-        return input.narrow(dim, 0, n)
-    from ..creation import zeros
-    shape = list(input.shape)
-    shape[dim] = n - present
-    return OPS["cat"].call([input, zeros(*shape, dtype=input.dtype, device=input.device)], dim)
+def _sized(input, dims, sizes):
+    """Cut or padded with zeros to sizes along dims."""
+    for dim, n in zip(dims, sizes, strict=True):
+        present = input.shape[dim]
+        if n < present:
+            input = input.narrow(dim, 0, n)
+        elif n > present:
+            from ..creation import zeros
+            shape = list(input.shape)
+            shape[dim] = n - present
+            input = OPS["cat"].call([input, zeros(*shape, dtype=input.dtype, device=input.device)], dim)
+    return input
 
 
 def _arguments(name, input, s, dim, norm, inverse, last=None):
