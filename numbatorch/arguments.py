@@ -1,4 +1,4 @@
-"""Arguments of calls: other names for them, numbers that must fit a dtype, and hashable forms of static ones."""
+"""Arguments of calls: other names for them, numbers that must fit a dtype, hashable forms of static ones, widening."""
 
 import inspect
 import math
@@ -105,3 +105,29 @@ def static(op, p, value):
             return value.__index__()
         raise TypeError(f"{op.name}(): argument '{p.name}' must be int, not {type(value).__name__}")
     return value
+
+
+def widened(body):
+    """A body that computes in float32 where every floating-point operand is of one narrower dtype."""
+    def convert(value, dtype, to):
+        if isinstance(value, Tensor):
+            return value.to(to) if value._layout.dtype is dtype else value
+        return type(value)(convert(v, dtype, to) for v in value) if type(value) in (tuple, list) else value
+
+    def found(values):
+        for value in values:
+            if isinstance(value, Tensor):
+                if value._layout.dtype.category >= 2:
+                    yield value._layout.dtype
+            elif type(value) in (tuple, list):
+                yield from found(value)
+
+    def call(*args, **kwargs):
+        given = set(found((*args, *kwargs.values())))
+        own = given.pop() if len(given) == 1 else None
+        if own is None or own.wide is own:
+            return body(*args, **kwargs)
+        result = body(*(convert(a, own, own.wide) for a in args),
+                      **{name: convert(a, own, own.wide) for name, a in kwargs.items()})
+        return convert(result, own.wide, own)
+    return call

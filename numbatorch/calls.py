@@ -12,11 +12,22 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, plan as planning
-from .arguments import absent, by_name, check_fits, number_kind, proper_names, refuse, renamed, required, static
+from .arguments import (
+    absent,
+    by_name,
+    check_fits,
+    number_kind,
+    proper_names,
+    refuse,
+    renamed,
+    required,
+    static,
+    widened,
+)
 from .autograd.eager import record_eager
 from .autograd.modes import check_changeable, mode
 from .errors import NotOnHostError, NoValuesError
-from .interception import answer, call as call_with, state
+from .interception import answer, call as call_with, elsewhere, state
 from .layout import Layout
 from .ops.declare import OPS, Op
 from .plan import Plan
@@ -118,7 +129,7 @@ def _lazily(name, scope, write):
 
 def check_divisor(name, input, other):
     """RuntimeError, with PyTorch's text, where integers are divided by zero."""
-    zero = bool((other == 0).any()) if isinstance(other, Tensor) else other == 0
+    zero = other._layout.has_values and bool((other == 0).any()) if isinstance(other, Tensor) else other == 0
     if zero and not (isinstance(input, Tensor) and input._layout.numel == 0):
         raise RuntimeError(f"ZeroDivisionError: {name}: an integer is divided by zero")
 
@@ -344,41 +355,16 @@ def miss(op, inplace, plans, values):
 
 def _composite(op):
     """A composite is its body, after `answer`; `out=` is added where declared."""
-    scope = {"op": op, "body": _widened(op.body) if op.wide else op.body, "answer": answer, "state": state,
+    scope = {"op": op, "body": widened(op.body) if op.wide else op.body, "answer": answer, "state": state,
              "missing": NotImplemented, "deliver": deliver}
     return _lazily(op.name, scope, lambda: _composite_source(op))
-
-
-def _widened(body):
-    """A body that computes in float32 where every floating-point operand is of one narrower dtype."""
-    def convert(value, dtype, to):
-        if isinstance(value, Tensor):
-            return value.to(to) if value._layout.dtype is dtype else value
-        return type(value)(convert(v, dtype, to) for v in value) if type(value) in (tuple, list) else value
-
-    def found(values):
-        for value in values:
-            if isinstance(value, Tensor):
-                if value._layout.dtype.category >= 2:
-                    yield value._layout.dtype
-            elif type(value) in (tuple, list):
-                yield from found(value)
-
-    def call(*args, **kwargs):
-        given = set(found((*args, *kwargs.values())))
-        own = given.pop() if len(given) == 1 else None
-        if own is None or own.wide is own:
-            return body(*args, **kwargs)
-        result = body(*(convert(a, own, own.wide) for a in args),
-                      **{name: convert(a, own, own.wide) for name, a in kwargs.items()})
-        return convert(result, own.wide, own)
-    return call
 
 
 def _composite_source(op):
     """(name, text, names it refers to) of the call function of a composite."""
     head, passed, values = [], [], []
-    scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent, "stand_in": stand_in}
+    scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent, "stand_in": stand_in,
+                             "NotOnHostError": NotOnHostError, "NoValuesError": NoValuesError, "elsewhere": elsewhere}
     star, last_required = False, None
     for p in op.parameters:
         label = p.name
@@ -414,12 +400,17 @@ def _composite_source(op):
         lines.append(f"    if {last_required} is absent: required(op, {given})")
     named = next((p.name for p in op.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
     if named is not None and not op.out:
-        lines.append(f"    if not (state.active or {named}): return body({', '.join(passed[:-1])})")
+        lines += [f"    if not (state.active or {named}):", "        try:",
+                  f"            return body({', '.join(passed[:-1])})",
+                  "        except (NotOnHostError, NoValuesError) as error:",
+                  f"            return elsewhere(op, {given}, error)"]
     lines = [f"def {op.name}({', '.join(head)}):", *lines,
              f"    result = answer(op, False, {given}) if state.active else missing",
              "    if result is missing:",
              "        try:",
              f"            result = body({', '.join(passed)})",
+             "        except (NotOnHostError, NoValuesError) as error:",
+             f"            result = elsewhere(op, {given}, error)",
              "        except (TypeError, AttributeError):",
              f"            result = stand_in(op, False, {given})",
              "            if result is missing: raise",
@@ -464,8 +455,7 @@ def _eager(op):
         try:
             result = body(**values)
         except (NotOnHostError, NoValuesError) as error:
-            from .transfer import run_on_host
-            result = run_on_host(op, values, error)
+            result = elsewhere(op, tuple(values.values()), error)
         except (TypeError, AttributeError):
             result = stand_in(op, False, tuple(values.values()))
             if result is NotImplemented:

@@ -204,9 +204,9 @@ def _single(i):
         from .creation import tensor
         given = list(i) if isinstance(i, range) else i
         if len(given) == 0 and not isinstance(i, np.ndarray):
-            return tensor([], dtype=dtypes.int64)
+            return tensor([], dtype=dtypes.int64, device=CPU)
         return _single(tensor([g.tolist() if isinstance(g, Tensor) else g for g in given]
-                              if not isinstance(i, np.ndarray) else i))
+                              if not isinstance(i, np.ndarray) else i, device=CPU))
     if isinstance(i, Tensor):
         name = i._layout.dtype.name
         if name not in ("int64", "int32", "int16", "int8", "bool", "uint8"):

@@ -124,6 +124,12 @@ def answer(op, inplace, values):
     return found
 
 
+def elsewhere(op, values, error):
+    """The result of a composite or eager op whose body cannot run where its operands are, which `error` says."""
+    from .transfer import run_on_host
+    return run_on_host(op, values, error)
+
+
 def arguments(op, values):
     """(positional, keywords) to call an op with, from values in the order of its parameters."""
     positional, keywords = [], {}

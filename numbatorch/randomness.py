@@ -174,7 +174,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if isinstance(std, Tensor):
         if std.is_complex():
             raise RuntimeError("normal expects standard deviation to be non-complex")
-        if std.numel() and bool((std.detach() < 0).any()):
+        if std.numel() and std._layout.has_values and bool((std.detach() < 0).any()):
             raise RuntimeError("normal expects all elements of std >= 0.0")
     else:
         _check_std(std)

@@ -25,7 +25,7 @@ from . import (
     tensor_values,
 )
 from .autograd.modes import check_changeable
-from .device import device as device_type
+from .device import CPU, device as device_type
 from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend, storage_class
@@ -373,15 +373,16 @@ def _convert(tensor, dtype, contiguous):
     return OPS["_to"].call(tensor, dtype, contiguous)
 
 
-def arange(n):
-    """0..n-1 as int64."""
+def arange(n, device=CPU):
+    """0..n-1 as int64; on the CPU, whatever the default device is."""
     from .creation import arange as make
-    return make(n)
+    return make(n, device=device)
 
 
-def tensor(value):
+def tensor(value, device=CPU):
+    """A tensor of a number; on the CPU, whatever the default device is."""
     from .creation import tensor as make
-    return make(value)
+    return make(value, device=device)
 
 
 asking.Tensor = calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor

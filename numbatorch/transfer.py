@@ -12,6 +12,7 @@ import numpy as np
 from . import dtypes
 from .device import CPU
 from .errors import NotOnHostError, NoValuesError
+from .interception import arguments
 from .layout import Layout, is_dense, layout
 from .ops.declare import OPS
 from .plan import backend
@@ -112,33 +113,48 @@ def gathered(op, inplace, values, tensors):
 
 
 def run_on_host(op, values, error):
-    """The result of an eager op's body that came upon memory which is not the host's (`error`): on copies of it.
+    """The result of a body that came upon memory which is not the host's, or upon tensors without values (`error`).
 
-    The results come back to the device. Where operands have no values, and the results' shapes do not depend on any,
-    the body gets samples. NotImplementedError where they do.
+    It runs again on copies of its operands, and the results come back to their device; all of it is recorded like any
+    other call. Operands without values are replaced by samples, which tell the layouts of results as well, unless the
+    op is `sized_by_values`: then the NotImplementedError goes on.
     """
-    device = next((t._layout.device for t in _tensors(values.values()) if t._layout.device is not CPU), None)
+    device = next((t._layout.device for t in _tensors(values) if t._layout.device is not CPU), None)
     if device is None or op.crosses:
         raise error
-    known = backend(device).has_values
-    if not known and op.sized_by_values:
-        raise NoValuesError(f"{op.name}: the size of the result depends on the values of the operands, and tensors on "
-                            f"the {device} device have none") from None
+    if op.sized_by_values and not backend(device).has_values:
+        raise NoValuesError(f"{op.name}: what comes out depends on the values of operands, and tensors on the {device} "
+                            "device have none") from error
+    copies: dict[int, Any] = {}
 
     def bring(tensor):
         if tensor._layout.device is CPU:
-            return tensor.detach()
-        return moved(tensor, CPU) if tensor._layout.has_values else _sample(tensor._layout)
-    result = op.body(**{name: _each(value, bring) for name, value in values.items()})
-    return _each(result, lambda t: moved(t, device) if t._layout.device is CPU else t)
+            return tensor
+        if id(tensor) not in copies:
+            make = OPS["_move"] if tensor._layout.has_values else OPS["_sample"]
+            copies[id(tensor)] = tensor, make.call(tensor, CPU)
+        return copies[id(tensor)][1]
+    positional, keywords = arguments(op, [_each(v, bring) for v in values])
+    result = op.body(*positional, **keywords)
+
+    def back(tensor):
+        for own, copy in copies.values():
+            if tensor is copy:  # changed in place, or itself the result
+                return own.copy_(copy) if copy._storage.version else own
+        return OPS["_move"].call(tensor, device) if tensor._layout.device is CPU else tensor
+    return _each(result, back)
 
 
-def _sample(own):
-    """A tensor of the host in place of one without values: chances, positive, of a regular matrix; integers are 0."""
-    count = max(own.nbytes, own.dtype.itemsize)
+def sample(own):
+    """A tensor of the host in place of one without values: chances, positive, of a regular matrix.
+
+    Integers are 0 (an index of anything), pivots (int32) 1.
+    """
     result = empty_layout(layout(own.dtype, own.shape, own.strides, CPU))
-    ctypes.memset(result._ptr, 0, count if own.numel else 0)
-    if own.dtype.category >= dtypes.FLOAT and own.numel:
+    ctypes.memset(result._ptr, 0, own.nbytes)
+    if own.dtype is dtypes.int32:
+        result.fill_(1)
+    elif own.dtype.category >= dtypes.FLOAT and own.numel:
         result.fill_(0.5 / max(own.shape, default=1))
         if own.ndim > 1:
             result.diagonal(dim1=-2, dim2=-1).fill_(1)
@@ -159,7 +175,7 @@ def _each(value, function):
         return function(value)
     if isinstance(value, (list, tuple)):
         items = [_each(v, function) for v in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        return value._make(items) if hasattr(value, "_make") else type(value)(items)
     return value
 
 
@@ -201,4 +217,5 @@ def drawing(device):
     return found
 
 
-__all__ = ["copy_bytes", "drawing", "gathered", "launched_on_host", "moved", "reader", "run_on_host", "sent"]
+__all__ = ["copy_bytes", "drawing", "gathered", "launched_on_host", "moved", "reader", "run_on_host", "sample",
+           "sent"]

@@ -152,7 +152,7 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
 def _rows(output, own, create_graph, strict, vectorize):
     """The blocks (*output.shape, *input.shape) of one output."""
     n = output.numel()
-    basis = zeros(n, n, dtype=output.dtype)
+    basis = zeros(n, n, dtype=output.dtype, device=output.device)
     basis.diagonal().fill_(1)
     seeds = basis.reshape(n, *output.shape)
     if vectorize and n:
@@ -165,7 +165,7 @@ def _rows(output, own, create_graph, strict, vectorize):
     else:
         per_row = [_gradients([output], own, [seeds[k]], create_graph, strict, "jacobian") for k in range(n)]
         blocks = [OPS["stack"].call(list(column), 0) for column in zip(*per_row, strict=True)] if n else [
-            zeros(0, *t.shape, dtype=t.dtype) for t in own]
+            zeros(0, *t.shape, dtype=t.dtype, device=t.device) for t in own]
     return tuple(b.reshape(*output.shape, *t.shape) for b, t in zip(blocks, own, strict=True))
 
 

@@ -340,7 +340,7 @@ def _declared(function):
 def _scalar(number):
     """A number as a 0-d tensor."""
     from ..creation import tensor
-    return tensor(number, dtype=dtypes.float64 if isinstance(number, float) else None)
+    return tensor(number, dtype=dtypes.float64 if isinstance(number, float) else None, device="cpu")
 
 
 def _on_numbers(op, args):
@@ -367,9 +367,9 @@ def _on_numbers(op, args):
 
 def _row_positions(plan):
     from ..tensor import arange
-    shape = next(s for s in plan.specs.values() if isinstance(s, Layout)).shape
-    kept = tuple(n if i in plan.dims else 1 for i, n in enumerate(shape))
-    return arange(plan.length).reshape(kept)
+    own = next(s for s in plan.specs.values() if isinstance(s, Layout))
+    kept = tuple(n if i in plan.dims else 1 for i, n in enumerate(own.shape))
+    return arange(plan.length, own.device).reshape(kept)
 
 
 @functools.cache

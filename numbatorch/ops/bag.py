@@ -12,7 +12,7 @@ def _bag_numbers(input, offsets, include_last_offset):
     bags = offsets.shape[0] - bool(include_last_offset)
     if bags < 0:
         raise RuntimeError("embedding_bag: include_last_offset: number of offsets should be at least 1")
-    if offsets.shape[0]:
+    if offsets.shape[0] and offsets._layout.has_values:
         first, last = int(offsets[0]), int(offsets[-1])
         if first != 0:
             raise RuntimeError("embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has "

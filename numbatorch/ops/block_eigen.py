@@ -185,7 +185,7 @@ def eigenpairs(A, B=None, *, X: Any, iK: Any, parameters: Any, method: Any, trac
             t.reshape(-1, *t.shape[-2:]).unbind(0))
     values, vectors = [], []
     for index, (a, b, x) in enumerate(zip(each(A), each(B), each(X), strict=True)):
-        x = randn(m, n, dtype=A.dtype) if x is None else x
+        x = randn(m, n, dtype=A.dtype, device=A.device) if x is None else x
         if batch:
             integers["batch_index"] = index
         state = Iteration(a, b, x, iK, integers, numbers, flags, method, tracker)

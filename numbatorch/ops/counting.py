@@ -14,7 +14,7 @@ def _edges(name, input, bins, low, high):
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
     if low > high:
         raise RuntimeError(f"{name}: max must be larger than min, but got range [{low}, {high}]")
-    return linspace(low, high, bins + 1, dtype=input.dtype)
+    return linspace(low, high, bins + 1, dtype=input.dtype, device=input.device)
 
 
 def _real(name, input):

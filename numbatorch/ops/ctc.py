@@ -131,10 +131,10 @@ def ctc_backward(grad, log_probs, targets, input_lengths, target_lengths, alphas
 def _lengths(name, given, like):
     from ..creation import tensor
     if isinstance(given, (list, tuple)):
-        return tensor(list(given), dtype=_int64())
+        return tensor(list(given), dtype=_int64(), device=like.device)
     if given.is_floating_point():
         raise RuntimeError(f"ctc_loss: {name} must be integral, got {given.dtype}")
-    return given.long().reshape(-1)
+    return given.long().reshape(-1).to(like.device)
 
 
 def _int64():

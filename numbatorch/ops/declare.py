@@ -82,7 +82,7 @@ class Op:
     several: bool = False  # views as its results, which may not be changed in place
     brings: bool = False  # operands on other devices are moved to that of the first
     crosses: bool = False  # of an eager op: the body itself moves values between devices
-    sized_by_values: bool = False  # the shapes of results depend on the values of operands
+    sized_by_values: bool = False  # results are numbers of Python, or their shapes depend on values
     separate: bool = False  # out= must not share memory with an operand
     divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None

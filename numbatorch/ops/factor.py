@@ -63,7 +63,7 @@ def _permutation_matrix(pivots, rows, dtype):
 
 def _unit_lower(lu, k):
     from ..creation import eye
-    return OPS["tril"].call(lu.narrow(-1, 0, k), -1) + eye(lu.shape[-2], k, dtype=lu.dtype)
+    return OPS["tril"].call(lu.narrow(-1, 0, k), -1) + eye(lu.shape[-2], k, dtype=lu.dtype, device=lu.device)
 
 
 def _lu_gradient(grad_LU, LU, pivots):
@@ -214,7 +214,7 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
 def _reflectors(A, count):
     """The vectors v of `count` reflectors, stored in A (..., m, n): (..., m, count)."""
     from ..creation import eye
-    return OPS["tril"].call(A.narrow(-1, 0, count), -1) + eye(A.shape[-2], count, dtype=A.dtype)
+    return OPS["tril"].call(A.narrow(-1, 0, count), -1) + eye(A.shape[-2], count, dtype=A.dtype, device=A.device)
 
 
 def _apply(A, tau, C, backwards, conjugated):
@@ -246,7 +246,7 @@ def _same_batch(name, A, tau):
 def no_reflectors(A, tau):
     """The first columns of the identity, in the shape of A; recorded, though nothing reaches A or tau."""
     from ..creation import eye
-    return by_columns(eye(A.shape[-2], A.shape[-1], dtype=A.dtype).expand(A.shape))
+    return by_columns(eye(A.shape[-2], A.shape[-1], dtype=A.dtype, device=A.device).expand(A.shape))
 
 
 @composite(namespaces="linalg", out=True)
@@ -294,7 +294,7 @@ def _range_basis(A, q, niter):
     """An orthonormal basis (..., m, q) of nearly the range of A: algorithm 4.4 of Halko et al., arXiv:0909.4061."""
     from ..randomness import randn
     qr = OPS["linalg.qr"].call
-    start = randn(A.shape[-1], q, dtype=A.dtype)
+    start = randn(A.shape[-1], q, dtype=A.dtype, device=A.device)
     basis = qr(A @ start)[0]
     for _ in range(niter):
         basis = qr(adjoint(A) @ basis)[0]

@@ -162,7 +162,7 @@ def embedding_rows(weight, index, padding: int, by_frequency: bool):
     return take_from.body(weight, index, (0,), "address")
 
 
-@composite(method=False, namespaces="nn.functional")
+@composite(method=False, namespaces="nn.functional", sized_by_values=True)
 def one_hot(input, num_classes=-1):
     """int64 zeros with a 1 at each class: shape (*input.shape, num_classes)."""
     if input._layout.dtype is not int64:
@@ -171,16 +171,16 @@ def one_hot(input, num_classes=-1):
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         return input.new_empty((*input._layout.shape, num_classes))
-    low, high = OPS["_bounds"].call(input.contiguous())
-    if low.item() < 0:
-        raise RuntimeError(f"one_hot: Class values must be non-negative, got {low.item()}")
-    if num_classes == -1:
-        num_classes = high.item() + 1
-    elif num_classes < 1:
+    if num_classes != -1 and num_classes < 1:
         raise RuntimeError("one_hot: num_classes should be positive")
-    elif high.item() >= num_classes:
-        raise RuntimeError(f"one_hot: Class values must be smaller than num_classes, got {high.item()} for "
-                           f"{num_classes}")
+    if input._layout.has_values or num_classes == -1:
+        low, high = (bound.item() for bound in OPS["_bounds"].call(input.contiguous()))
+        if low < 0:
+            raise RuntimeError(f"one_hot: Class values must be non-negative, got {low}")
+        if num_classes == -1:
+            num_classes = high + 1
+        elif high >= num_classes:
+            raise RuntimeError(f"one_hot: Class values must be smaller than num_classes, got {high} for {num_classes}")
     return (input.unsqueeze(-1) == OPS["_positions"].call(input, num_classes)).to(int64)
 
 
@@ -208,7 +208,7 @@ def flat_nonzero(input):
     return places.narrow(0, 0, count.item())
 
 
-@composite(out=True, separate=True)
+@composite(out=True, separate=True, sized_by_values=True)
 def nonzero(input, *, as_tuple=False):
     """The coordinates of nonzero elements: (count, rank), or a tuple of one tensor for each dimension."""
     shape = input._layout.shape
@@ -238,13 +238,13 @@ def nonzero_static(input, *, size, fill_value=-1):
     return result
 
 
-@composite
+@composite(sized_by_values=True)
 def argwhere(input):
     """The coordinates of nonzero elements, in row-major order: int64 (count, rank)."""
     return nonzero.call(input)
 
 
-@composite(method=False, out=True, signatures=(
+@composite(method=False, out=True, sized_by_values=True, signatures=(
     "(condition) -> tuple[Tensor, ...]",
     "(condition, input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor"))
 def where(condition, input=None, other=None):
@@ -265,7 +265,7 @@ def where_method(input, condition, other):
     return where.call(condition, input, other)
 
 
-@composite(out=True, separate=True)
+@composite(out=True, separate=True, sized_by_values=True)
 def masked_select(input, mask):
     """The elements of `input` where `mask` (bool), both broadcast, in row-major order: (count,)."""
     if mask._layout.dtype.name not in ("bool", "uint8"):

@@ -46,7 +46,7 @@ def by_columns(t):
 
 def eye_like(t):
     from ..creation import eye
-    return eye(t.shape[-1], dtype=t.dtype)
+    return eye(t.shape[-1], dtype=t.dtype, device=t.device)
 
 
 def failing(matrices, function):
@@ -398,7 +398,7 @@ def top_svd(input, some=True, compute_uv=True):
     from ..results import named_results
     pack = named_results("svd", ("U", "S", "V"))
     if not compute_uv:
-        u, v = (zeros(*input.shape[:-2], n, n, dtype=input.dtype) for n in input.shape[-2:])
+        u, v = (zeros(*input.shape[:-2], n, n, dtype=input.dtype, device=input.device) for n in input.shape[-2:])
         return pack((u, svdvals.call(input), v))
     u, s, vh = svd_matrices.call(input, not some)
     return pack((u, s, adjoint(vh)))

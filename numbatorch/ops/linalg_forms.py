@@ -151,7 +151,7 @@ def _tolerance(A, value, default):
     own = A.dtype.to_real()
     if hasattr(value, "_layout"):
         return value.detach().to(own)
-    return full((), default if value is None else float(value), dtype=own)
+    return full((), default if value is None else float(value), dtype=own, device=A.device)
 
 
 def _tolerances(A, atol, rtol):
@@ -217,12 +217,13 @@ def lstsq(A, B, rcond=None, *, driver=None):
                            f"{tuple(B.shape)}")
     x = _in_rows(pinv.call(A, rcond) @ right, max(A.shape[-2:]))
     from ..creation import empty
-    rank = matrix_rank.call(A, rtol=rcond) if driver != "gels" else empty(0, dtype=dtypes.int64)
+    rank = matrix_rank.call(A, rtol=rcond) if driver != "gels" else empty(0, dtype=dtypes.int64, device=A.device)
     residuals = x.abs().reshape(-1).narrow(0, 0, 0)
     if A.shape[-2] > A.shape[-1] and (driver == "gels" or bool((rank == A.shape[-1]).all())) and driver != "gelsy":
         difference = (A @ x - right).abs()
         residuals = (difference * difference).sum(-2)
-    values = singular_values.call(A.detach()) if driver in ("gelsd", "gelss") else empty(0, dtype=A.dtype.to_real())
+    values = singular_values.call(A.detach()) if driver in ("gelsd", "gelss") else empty(
+        0, dtype=A.dtype.to_real(), device=A.device)
     return _named("linalg_lstsq", ("solution", "residuals", "rank", "singular_values"),
                   (x.squeeze(-1) if vector else x, residuals, rank, values))
 
@@ -245,7 +246,7 @@ def _reported(name, fields, A, function, check_errors):
         if check_errors:
             raise
         value, info = A.detach() * float("nan"), 1
-    return _named(name, fields, (value, full(tuple(A.shape[:-2]), info, dtype=dtypes.int32)))
+    return _named(name, fields, (value, full(tuple(A.shape[:-2]), info, dtype=dtypes.int32, device=A.device)))
 
 
 @composite(outputs=("L", "info"), namespaces="linalg", out=True)
@@ -385,7 +386,7 @@ def cross(input, other, dim=None):
 def _powers(x, n, increasing):
     from ..creation import ones
     column = x.unsqueeze(-1)
-    first = ones(*column.shape, dtype=x.dtype)
+    first = ones(*column.shape, dtype=x.dtype, device=x.device)
     parts = [first] if n else []
     if n > 1:
         parts.append(OPS["cumprod"].call(column.expand(*x.shape, n - 1), -1))

@@ -142,7 +142,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if input.shape != target.shape:
         raise ValueError(f"binary_cross_entropy: using a target size ({tuple(target.shape)}) that is different to the "
                          f"input size ({tuple(input.shape)}) is deprecated. Please ensure they have the same size.")
-    if input.numel():
+    if input.numel() and input._layout.has_values:
         detached = input.detach()
         if bool((detached < 0).any()) or bool((detached > 1).any()):
             raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
@@ -195,7 +195,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     target = target.long()
     counted = target != ignore_index
     safe = OPS["where"].call(counted, target, 0)
-    if safe.numel():
+    if safe.numel() and safe._layout.has_values:
         low, high = int(safe.min()), int(safe.max())
         if low < 0 or high >= classes:
             raise IndexError(f"nll_loss: Target {low if low < 0 else high} is out of bounds for {classes} classes.")
@@ -222,8 +222,7 @@ def _fits_rows(input, target, dim):
 
 def _surprise(input, target, dim, ignore_index):
     """-log_softmax(input)[target] in one walk over the rows; None where some targets are to be ignored, or wrong."""
-    low, high = bounds.call(target)
-    low, high = low.item(), high.item()
+    low, high = (bound.item() for bound in bounds.call(target)) if target._layout.has_values else (0, 0)
     if low < 0 or high >= input._layout.shape[dim] or low <= ignore_index <= high:
         return None
     return surprise_rows.call(input, target.unsqueeze(dim), dim).squeeze(dim)
@@ -321,7 +320,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = input * 0 + var
-    elif bool((var < 0).any()):
+    elif var._layout.has_values and bool((var < 0).any()):
         raise ValueError("var has negative entry/entries")
     if tuple(var.shape) != tuple(input.shape):
         if tuple(input.shape[:-1]) == tuple(var.shape):

@@ -82,7 +82,7 @@ def _starts(samples, size, kernel, count):
         return last
     step = (size - kernel) / (count - 1)
     u = samples.unsqueeze(-1)
-    inner = ((arange(count - 1).to(u.dtype) + u) * step).long() - (u * step).long()
+    inner = ((arange(count - 1, device=u.device).to(u.dtype) + u) * step).long() - (u * step).long()
     return OPS["cat"].call([inner, last], -1)
 
 
@@ -106,7 +106,7 @@ def _fractional(name, rank, input, kernel_size, output_size, output_ratio, sampl
     batch, channels = planes.shape[:2]
     if samples is None:
         from ..randomness import rand
-        samples = rand(batch, channels, rank, dtype=input.dtype)
+        samples = rand(batch, channels, rank, dtype=input.dtype, device=input.device)
     if samples.ndim != 3 or samples.shape[0] < batch or tuple(samples.shape[1:]) != (channels, rank):
         raise RuntimeError(f"{name}: expected _random_samples of shape {(batch, channels, rank)}, got "
                            f"{tuple(samples.shape)}")
@@ -115,7 +115,7 @@ def _fractional(name, rank, input, kernel_size, output_size, output_ratio, sampl
     index = None  # (batch, channels, out 0, kernel 0, out 1, kernel 1, ...): flat places in a plane
     for d in range(rank):
         own = samples[:, :, rank - 1 - d if rank == 2 else d]  # two dimensions: width first
-        place = _starts(own, sizes[d], kernel[d], out[d]).unsqueeze(-1) + arange(kernel[d])
+        place = _starts(own, sizes[d], kernel[d], out[d]).unsqueeze(-1) + arange(kernel[d], device=input.device)
         if index is None:
             index = place
         else:

@@ -89,7 +89,7 @@ def _from_planes(input, pad, count, mode):
     """The same for narrow floats that need a gradient: it is rounded after each sum, so their order is PyTorch's."""
     from ..tensor import arange
     size = tuple(input._layout.shape[-count:])
-    places = arange(math.prod(size)).reshape(size)
+    places = arange(math.prod(size), input.device).reshape(size)
     for k in range(count):
         places = _border(places, count - 1 - k, pad[2 * k], pad[2 * k + 1], mode)
     return padded_planes.call(input, places, size)

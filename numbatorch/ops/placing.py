@@ -56,7 +56,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 def positions(like, count):
     """0..count-1 as int64, on the device of `like`."""
     from ..tensor import arange
-    return arange(count)
+    return arange(count, like.device)
 
 
 def _strided_gradient(grad, input_layout, size, stride, offset):

@@ -15,7 +15,7 @@ def _is_number(x):
 
 def _tensor(value, like):
     from ..tensor import tensor
-    return tensor(value)
+    return tensor(value, like.device)
 
 
 @composite(out=True, inplace=True, namespaces=("",))
@@ -65,7 +65,8 @@ def check_divisor(name, input, other):
     integer = all((isinstance(x, (int, bool)) if _is_number(x) else x._layout.dtype.category < 2)
                   for x in (input, other))
     if integer:
-        zero = other == 0 if _is_number(other) else (other.numel() > 0 and bool((other == 0).any()))
+        zero = other == 0 if _is_number(other) else (
+            other.numel() > 0 and other._layout.has_values and bool((other == 0).any()))
         if zero:
             raise RuntimeError(f"ZeroDivisionError: {name}: an integer is divided by zero")
 
@@ -125,7 +126,7 @@ def mvlgamma(input, p):
     """The logarithm of the multivariate gamma function of dimension p: p (p - 1) / 4 log(pi) + the sum of
     lgamma(input - k / 2) over k < p. RuntimeError where `input` does not exceed (p - 1) / 2.
     """
-    if input.numel() and bool((input <= (p - 1) / 2).any()):
+    if input.numel() and input._layout.has_values and bool((input <= (p - 1) / 2).any()):
         raise RuntimeError(f"mvlgamma: all elements must be greater than (p-1)/2 = {(p - 1) / 2}")
     total = p * (p - 1) / 4 * math.log(math.pi)
     result = OPS["lgamma"].call(input)
@@ -166,13 +167,13 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     return close | (OPS["isfinite"].call(difference) & (difference <= allowed))
 
 
-@composite()
+@composite(sized_by_values=True)
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
     """Whether `isclose` holds for all elements, as a bool."""
     return bool(isclose.call(input, other, rtol, atol, equal_nan).all())
 
 
-@composite()
+@composite(sized_by_values=True)
 def equal(input, other) -> bool:
     """Whether both have one shape and equal elements, as a bool; NaN equals nothing."""
     if not hasattr(other, "_layout"):

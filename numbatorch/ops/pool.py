@@ -289,7 +289,7 @@ def _unpooled_size(rank, input, indices, kernel_size, stride, padding, output_si
             if not n - s < asked < n + s:
                 raise ValueError(f"{name}: invalid output_size {list(size)} (dim {d} must be between {n - s} and "
                                  f"{n + s})")
-    if input.numel() and int(indices.max()) >= math.prod(size):
+    if input.numel() and indices._layout.has_values and int(indices.max()) >= math.prod(size):
         raise RuntimeError(f"{name}: found an invalid max index: {int(indices.max())} (output volumes are of size "
                            f"{' x '.join(map(str, size))})")
     return size

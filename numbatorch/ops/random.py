@@ -23,7 +23,7 @@ def bernoulli(input, p=None, *, generator: object = None):
         return _like(input, generator, "bernoulli_scalar", float(p))
     if input.dtype.category < 2:
         raise RuntimeError(f"bernoulli: expected a floating point tensor of probabilities, got {input.dtype}")
-    if input.numel() and not bool(((input >= 0) & (input <= 1)).all()):
+    if input.numel() and input._layout.has_values and not bool(((input >= 0) & (input <= 1)).all()):
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     from ..creation import empty_like
     return _draw("bernoulli_tensor", empty_like(input), generator, input)
@@ -177,8 +177,9 @@ def _random_slopes(input, lower, upper):
     from ..creation import empty, ones_like, tensor
     from ..dtypes import float64
     falling = input <= 0
-    low, high = (tensor(bound, dtype=input.dtype).item() for bound in (lower, upper))
-    drawn = _draw("uniform", empty(int(falling.sum()), dtype=float64), None, 0.0, 1.0) * (high - low) + low
+    low, high = (tensor(bound, dtype=input.dtype, device="cpu").item() for bound in (lower, upper))
+    drawn = empty(int(falling.sum()), dtype=float64, device=input.device)
+    drawn = _draw("uniform", drawn, None, 0.0, 1.0) * (high - low) + low
     return ones_like(input).masked_scatter(falling, drawn.to(input.dtype))
 
 

@@ -127,6 +127,8 @@ def _repeat_index(repeats, output_size):
         raise RuntimeError(f"repeat_interleave: repeats has to be Long or Int tensor, got {repeats._layout.dtype}")
     if repeats._layout.ndim > 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if output_size is not None and not repeats._layout.has_values:
+        return run_numbers.call(repeats, output_size)
     if repeats._layout.numel and repeats.min().item() < 0:
         raise RuntimeError("repeat_interleave: repeats can not be negative")
     ends = repeats.to(int64).cumsum(0)
@@ -149,7 +151,7 @@ def run_places(ends, starts, count: int):
     return Native("gather", "ranges", (ends, starts), [layout(int64, (count,), None, ends.device)])
 
 
-@composite
+@composite(sized_by_values=True)
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each part of `input` along `dim` (or each element) repeated, `repeats` times or as often as that tensor says."""
     if repeats is None:
@@ -202,24 +204,26 @@ def triu(input, diagonal=0):
     return input.masked_fill(_outside(input, "triu", diagonal, True), 0)
 
 
-def _triangle_indices(row, col, offset, dtype, upper):
+def _triangle_indices(row, col, offset, dtype, device, upper):
     from ..creation import ones
+    from ..device import usable
     if row < 0 or col < 0:
         raise RuntimeError(f"row and col must be non-negative, got {row} and {col}")
-    inside = (triu if upper else tril).call(ones(row, col, dtype=int64), offset)
-    return OPS["nonzero"].call(inside).t().contiguous().to(dtype or int64)
+    inside = (triu if upper else tril).call(ones(row, col, dtype=int64, device="cpu"), offset)
+    found = OPS["nonzero"].call(inside).t().contiguous().to(dtype or int64)
+    return found.to(usable("", device))
 
 
 @composite(method=False)
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=None):
     """Coordinates (2, count) of the lower triangle of a (row, col) matrix."""
-    return _triangle_indices(row, col, offset, dtype, False)
+    return _triangle_indices(row, col, offset, dtype, device, False)
 
 
 @composite(method=False)
 def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=None):
     """Coordinates (2, count) of the upper triangle of a (row, col) matrix."""
-    return _triangle_indices(row, col, offset, dtype, True)
+    return _triangle_indices(row, col, offset, dtype, device, True)
 
 
 @composite(out=True)

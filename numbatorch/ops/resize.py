@@ -104,7 +104,7 @@ def _nearest(input, dim, out, scale, exact):
         shape = list(input.shape)
         shape.insert(dim + 1, whole)
         return input.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1)
-    return input.index_select(dim, tensor(places))
+    return input.index_select(dim, tensor(places, device=input.device))
 
 
 def _weighted(input, dim, out, scale, align_corners, cubic):
@@ -114,7 +114,7 @@ def _weighted(input, dim, out, scale, align_corners, cubic):
         return input
     total = None
     for places, weights in _taps(size, out, scale, bool(align_corners), cubic):
-        part = input.index_select(dim, tensor(places)) * _along(input, dim, weights)
+        part = input.index_select(dim, tensor(places, device=input.device)) * _along(input, dim, weights)
         total = part if total is None else total + part
     return total
 

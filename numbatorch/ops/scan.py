@@ -41,7 +41,7 @@ def cumsum(input, dim, *, dtype=None):
 def _filled(t, value):
     """A tensor of t's shape and dtype, all one value."""
     from ..creation import full
-    return full(tuple(t.shape), value, dtype=t.dtype)
+    return full(tuple(t.shape), value, dtype=t.dtype, device=t.device)
 
 
 def _shifted(x, dim, by):

@@ -11,7 +11,7 @@ def _owners(places, n):
     """Which segment each of n elements lies in, (batch, n); the number of segments where it lies in none."""
     from ..creation import arange
     batch, count = places.shape[0], places.shape[1] - 1
-    at = arange(n).expand(batch, n).contiguous()
+    at = arange(n, device=places.device).expand(batch, n).contiguous()
     ends = places.narrow(1, 1, count).contiguous()
     owner = OPS["searchsorted"].call(ends, at, right=True)
     return owner.masked_fill(at < places.narrow(1, 0, 1), count)
@@ -101,16 +101,17 @@ def segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, ax
         raise RuntimeError(f"{name}: segments {list(given.shape)} do not fit data {list(data.shape)} with axis {axis}")
     places = given.detach().long().reshape(-1, given.shape[-1])
     if offsets is None:
-        if bool((places < 0).any()):
+        if places._layout.has_values and bool((places < 0).any()):
             raise RuntimeError(f"{name}: lengths contains negative value!")
-        if not unsafe and bool((places.sum(1) != n).any()):
+        if not unsafe and places._layout.has_values and bool((places.sum(1) != n).any()):
             raise RuntimeError(f"{name}: Expected all rows of lengths along axis to sum to data.size(lengths.dim()-1), "
                                f"{n}, when !unsafe.")
         places = OPS["cat"].call([places.new_zeros((places.shape[0], 1)), places.cumsum(1)], 1)
     count = places.shape[1] - 1
     if count < 0:
         raise RuntimeError(f"{name}: offsets need at least one element, got shape {list(given.shape)}")
-    if count and (bool((places < 0).any()) or bool((places > n).any()) or bool((places.diff(dim=1) < 0).any())):
+    if count and places._layout.has_values and (
+            bool((places < 0).any()) or bool((places > n).any()) or bool((places.diff(dim=1) < 0).any())):
         raise RuntimeError(f"{name}: segments must lie one after another in 0..{n}, the size of dimension {axis}")
     batch, last = places.shape[0], 1
     for size in inner:

@@ -71,7 +71,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     return searchsorted.call(boundaries, input, out_int32=out_int32, right=right)
 
 
-@composite
+@composite(sized_by_values=True)
 def bincount(input, weights=None, minlength=0):
     """How often each non-negative int occurs, or the sum of its weights; at least `minlength` entries."""
     own = input._layout
@@ -170,7 +170,7 @@ def _ordered(name, input):
     return input
 
 
-@composite
+@composite(sized_by_values=True)
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct values (or parts along `dim`), sorted; where each element is among them; how often each occurs."""
     input = _ordered("unique", input.detach())
@@ -182,7 +182,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
                    return_counts)
 
 
-@composite
+@composite(sized_by_values=True)
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Runs of equal neighbours as one each; which run each element is in; how long each run is."""
     input = _ordered("unique", input.detach())

@@ -13,7 +13,7 @@ from .declare import OPS, composite, foreign, sort as sorting
 
 def _filled(t, value, dtype=None):
     from ..creation import full
-    return full(tuple(t.shape), value, dtype=dtype or t.dtype)
+    return full(tuple(t.shape), value, dtype=dtype or t.dtype, device=t.device)
 
 
 @functools.cache
@@ -198,7 +198,7 @@ def mode(input, dim=-1, keepdim=False):
     first = _filled(own.narrow(dim, 0, 1), True, dtypes.bool)
     begins = OPS["cat"].call([first, begins], dim)
     from ..creation import arange
-    place = arange(n).reshape(tuple(-1 if d == dim else 1 for d in range(input.ndim)))
+    place = arange(n, device=input.device).reshape(tuple(-1 if d == dim else 1 for d in range(input.ndim)))
     start = OPS["cummax"].call(OPS["where"].call(begins, place, 0), dim)[0]
     at = OPS["argmax"].call(place - start, dim, True)  # the last element of the longest run
     return _named("mode", *_pick_at(values, indices, at, dim, keepdim))
@@ -221,7 +221,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
     if not hasattr(q, "_layout"):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}(): q must be in the range [0, 1] but got {q}")
-        q = tensor(q, dtype=input.dtype)
+        q = tensor(q, dtype=input.dtype, device=input.device)
     if q.ndim > 1:
         raise RuntimeError(f"{name}(): q must be a scalar or 1D tensor, got {q.ndim} dimensions")
     if q.dtype is not input.dtype:
@@ -301,5 +301,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     `invert`: where they are not. `assume_unique` is taken, and changes nothing.
     """
     from ..creation import tensor
-    elements, test_elements = (t if hasattr(t, "_layout") else tensor(t) for t in (elements, test_elements))
+    place = next((t.device for t in (elements, test_elements) if hasattr(t, "_layout")), None)
+    elements, test_elements = (t if hasattr(t, "_layout") else tensor(t, device=place)
+                               for t in (elements, test_elements))
     return isin_tensors.call(elements, test_elements, bool(invert))

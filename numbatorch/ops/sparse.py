@@ -20,7 +20,7 @@ def to_dense(input, dtype=None, *, masked_grad=None):
     return input if dtype is None else input.to(dtype)
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(namespaces="Tensor", method=True, sized_by_values=True)
 def to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=None):
     """In coordinate format over the first `sparse_dim` dimensions (all), or in `layout`; elements that are 0 go.
 
@@ -32,14 +32,14 @@ def to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, dense_dim=
     return target("dense_to_sparse", input, sparse_dim, layout, blocksize, dense_dim)
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(namespaces="Tensor", method=True, sized_by_values=True)
 def to_sparse_coo(input):
     """In coordinate format over all dimensions."""
     from ..sparse.targets import target
     return target("dense_to_sparse", input)
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(namespaces="Tensor", method=True, sized_by_values=True)
 def to_sparse_csr(input, dense_dim=None):
     """In compressed rows: (*batch, rows, columns, *dense), the last `dense_dim` dimensions dense."""
     from ..creation import sparse_csr
@@ -47,7 +47,7 @@ def to_sparse_csr(input, dense_dim=None):
     return target("dense_to_sparse_csr", input, None, sparse_csr, None, dense_dim)
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(namespaces="Tensor", method=True, sized_by_values=True)
 def to_sparse_csc(input, dense_dim=None):
     """In compressed columns: (*batch, rows, columns, *dense), the last `dense_dim` dimensions dense."""
     from ..creation import sparse_csc
@@ -55,7 +55,7 @@ def to_sparse_csc(input, dense_dim=None):
     return target("dense_to_sparse_csc", input, None, sparse_csc, None, dense_dim)
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(namespaces="Tensor", method=True, sized_by_values=True)
 def to_sparse_bsr(input, blocksize, dense_dim=None):
     """In compressed rows of blocks of `blocksize` (height, width), which must divide the matrix."""
     from ..creation import sparse_bsr
@@ -63,7 +63,7 @@ def to_sparse_bsr(input, blocksize, dense_dim=None):
     return target("dense_to_sparse_bsr", input, None, sparse_bsr, blocksize, dense_dim)
 
 
-@composite(namespaces="Tensor", method=True)
+@composite(namespaces="Tensor", method=True, sized_by_values=True)
 def to_sparse_bsc(input, blocksize, dense_dim=None):
     """In compressed columns of blocks of `blocksize` (height, width), which must divide the matrix."""
     from ..creation import sparse_bsc

@@ -118,6 +118,6 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
 def _overlap(frames, total, hop):
     """Frames (B, count, n) added up at multiples of hop: (B, total)."""
     batch, count, n = frames.shape
-    from ..creation import arange
-    index = (arange(count).unsqueeze(1) * hop + arange(n)).reshape(-1)
+    from ..tensor import arange
+    index = (arange(count, frames.device).unsqueeze(1) * hop + arange(n, frames.device)).reshape(-1)
     return frames.new_zeros((batch, total)).index_add(1, index, frames.reshape(batch, count * n))

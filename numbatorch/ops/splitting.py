@@ -135,7 +135,7 @@ def unsafe_chunk(input, chunks, dim=0) -> tuple:
     return _apart(chunk.call(input, chunks, dim))
 
 
-@composite
+@composite(sized_by_values=True)
 def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None) -> tuple:
     """Views of `sections` nearly equal parts along `dim`, or of the parts between `indices`."""
     given: Any = next((g for g in (indices_or_sections, indices, sections) if g is not None), None)

@@ -288,8 +288,8 @@ def _embedding(level, op, values):
         return NotImplemented
     size, (rows, width) = size_of(level, values), weight.shape
     places = whole(input, level, size)
-    from ..creation import arange
-    offsets = (arange(size) * rows).reshape(size, *(1,) * (places.ndim - 1))
+    from ..tensor import arange
+    offsets = (arange(size, places.device) * rows).reshape(size, *(1,) * (places.ndim - 1))
     return _call(op, places + offsets, weight._value.reshape(size * rows, width), None, None, *rest)
 
 
