@@ -57,6 +57,21 @@ def barrier(context):
     return types.none(), generate
 
 
+@intrinsic
+def larger(context, a, b):
+    """The larger of two signed integers, as int64: what `max` means in a kernel."""
+    for operand in (a, b):
+        kind = types.unliteral(operand)
+        if not isinstance(kind, types.Integer) or not kind.signed:
+            return None
+
+    def generate(context, builder, signature, arguments):
+        a, b = arguments
+        return builder.select(builder.icmp_signed(">", a, b), a, b)
+
+    return types.int64(types.int64, types.int64), generate
+
+
 def _shared(element):
     """A function that gives a kernel the block's array of SHARED elements of a type."""
 
@@ -111,7 +126,7 @@ def _shuffle(mode):
 
 NAMES = {
     **{name: _special(register) for name, register in _SPECIAL.items()},
-    "grid": grid, "barrier": barrier, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
+    "grid": grid, "barrier": barrier, "max": larger, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
     **{f"shared_{name}": _shared(getattr(types, name)) for name in (
         "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64",
         "complex128")},
