@@ -27,6 +27,11 @@ CASES = {
     "one dimension, long window": (1, 1, 1, 700, 2, 1, 400, 1, 0, 1, 1),
     "depthwise": (2, 8, 7, 7, 8, 3, 3, 1, 1, 1, 8),
     "depthwise wide": (2, 5, 20, 33, 5, 3, 3, 1, 1, 1, 5),
+    "depthwise tiny planes": (3, 5, 4, 3, 5, 3, 3, 1, 1, 1, 5),
+    "depthwise stride 3, dilated": (2, 3, 20, 25, 3, 3, 5, 3, (1, 2), (1, 2), 3),
+    "depthwise large window": (1, 3, 30, 31, 3, 7, 7, 2, 3, 1, 3),
+    "depthwise, blocks of rows and columns": (1, 2, 90, 700, 2, 3, 3, 1, 1, 1, 2),
+    "two channels a group": (2, 6, 9, 20, 6, 3, 3, 2, 1, 1, 3),
     "depthwise strided, two outputs each": (2, 6, 15, 33, 12, 5, 3, 2, 1, 1, 6),
     "tall": (1, 2, 300, 3, 2, 3, 3, 1, 1, 1, 1),
     "wide": (1, 2, 3, 300, 2, 3, 3, 1, 1, 1, 1),
@@ -114,7 +119,9 @@ def test_no_images():
 
 
 @pytest.mark.parametrize(
-    "name", ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels"]
+    "name",
+    ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
+     "depthwise, blocks of rows and columns"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     case = (8, *CASES[name][1:])
@@ -128,13 +135,21 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 
 
 @pytest.mark.parametrize("feature", ["avx2", "neon", ""])
-@pytest.mark.parametrize("name", ["padded wide", "strided", "depthwise wide", "grouped"])
+@pytest.mark.parametrize("name", ["padded wide", "strided", "depthwise wide", "two channels a group", "grouped"])
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
-    from numbatorch.cpu import convolution as module
-
-    target = module.host_target("float32", feature)
-    monkeypatch.setattr(module, "host_target", lambda dtype: target)
-    monkeypatch.setattr(module, "_kernel", module._kernel.__wrapped__)
+    from numbatorch.cpu import (
+        convolution,
+        convolution_flat,
+        convolution_packed,
+        convolution_planes,
+        convolution_weights,
+    )
+    module, target = convolution, convolution.host_target("float32", feature)
+    for part in (convolution, convolution_flat, convolution_packed, convolution_planes, convolution_weights):
+        monkeypatch.setattr(part, "host_target", lambda dtype: target)
+        for made in ("_kernel", "_turning"):
+            if hasattr(part, made):
+                monkeypatch.setattr(part, made, getattr(part, made).__wrapped__)
     for plan in ("forward_plan", "input_gradient_plan", "weight_gradient_plan"):
         monkeypatch.setattr(sys.modules[__name__], plan, getattr(module, plan).__wrapped__)
     (x, w, gy), results = all_three(CASES[name], "float32")

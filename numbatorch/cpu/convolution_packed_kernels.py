@@ -1,0 +1,217 @@
+"""The kernel of convolution that packs the columns of a panel of positions, as LLVM IR, and that which turns weights.
+
+Parameter blocks are int64, named by the *_META lists and followed by a table. All strides are in bytes.
+"""
+
+from __future__ import annotations
+
+from numbatorch.cpu.irwriter import Function, Module, Value
+from numbatorch.cpu.microkernel import Target, write_rows, zero
+
+K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
+TURN_CHANNELS = 16
+STAGE_ROWS = 252  # channels of a strided store that are staged at once
+
+FORWARD_META = (
+    "channels outputs height width positions columns step_rows step_columns x_image x_group x_channel "
+    "w_output w_group y_image y_group y_channel y_row y_column groups panels_per_unit units_per_group "
+    "channel_block tap_block taps tile staged tiles pack"
+).split()
+TAP = "first_row end_row first_column end_column offset".split()
+
+
+ADDRESSES = ("tiles", "pack", "transpose")  # of tables and functions
+
+
+def fields(f: Function, names: list[str], at: Value) -> dict[str, Value]:
+    return {name: f.load("ptr" if name in ADDRESSES else "i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
+
+
+def write_pack_taps(module: Module, name: str, target: Target, step: int) -> None:
+    """to[channel * taps + tap, lane] = x at (output position + lane) shifted by the tap, 0 outside the input.
+
+    step: of columns from one position to the next; `ANY_STEP` stands for that and all larger ones.
+    """
+    f = module.function(
+        name,
+        [("x", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("channels", "i64")]
+        + [("tap", "i64"), ("taps", "i64"), ("position", "i64"), ("width", "i64")],
+    )
+    x, to, meta, channels, first_tap, taps, position, width = f.parameters
+    p = fields(f, FORWARD_META, meta)
+    size, row_bytes = target.bytes, target.panel * target.bytes
+    table = f.offset(meta, 8 * len(FORWARD_META))
+    lane_step = p["step_columns"] * size
+    to_step = taps * row_bytes
+    for j in range(target.vectors):
+        here = position + j * target.lanes
+        lanes = f.minimum(width - j * target.lanes, target.lanes)
+        first = here // p["columns"]
+        ends = (here + lanes - 1) // p["columns"] + 1
+        # A segment is the part of the vector in one output row; they are loaded in pairs, chained through their masks,
+        # and the first pair stores the whole vector (masked stores are slow on Zen).
+        with f.when(lanes > 0), f.loop(first, ends, 2) as segments:
+            rows = (segments.index, segments.index + 1)
+            places = []  # per row: the lane of its column 0, the lanes it owns, the address of lane 0
+            for row in rows:
+                start = row * p["columns"] - here
+                low, high = f.maximum(start, 0), f.minimum(start + p["columns"], lanes)
+                places.append((start, low, high, row * p["step_rows"] * p["width"] * size - start * lane_step))
+            owned = f.lanes_between(target.lanes, places[0][1], places[1][2])
+            paired, later = rows[1] < ends, segments.index > first
+            form = f.select(paired, 1, 0) + f.select(later, 2, 0)
+            with f.loop(first_tap, first_tap + taps) as each:
+                t = fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
+                limits = []
+                for row, (start, low, high, _) in zip(rows, places, strict=True):
+                    outside = f.emit("i1", f"or i1 {(row < t['first_row']).text}, {(row >= t['end_row']).text}")
+                    begin = f.maximum(low, start + t["first_column"])
+                    limits.append((begin, f.select(outside, 0, f.minimum(high, start + t["end_column"]))))
+                source = f.offset(x, places[0][3] + t["offset"])
+                apart = places[1][3] - places[0][3]
+                there = f.offset(to, (each.index - first_tap) * row_bytes + j * target.vector_bytes)
+                with f.cases(form, range(4)) as case:
+                    for number in range(4):
+                        with case(number):
+                            used = limits if number & 1 else limits[:1]
+                            masks = [_step_masks(f, target, step, *limit) for limit in used]
+                            with f.loop(0, channels, carry=[source, there]) as loop:
+                                at, target_row = loop.carried
+                                pointers = (at, f.offset(at, apart))[: len(used)]
+                                value = _load_step(f, target, step, lane_step, pointers, masks)
+                                if number & 2:
+                                    f.masked_store(value, target_row, size, owned)
+                                else:
+                                    f.store(value, target_row, size)
+                                loop.carry([f.offset(at, p["x_channel"]), f.offset(target_row, to_step)])
+
+
+ANY_STEP = 3  # column steps of 1 and 2 have loads of their own, larger ones gather
+
+
+def _step_masks(f: Function, target: Target, step: int, begin: Value, end: Value) -> list[Value]:
+    """Masks for the loads that fill the lanes begin <= l < end."""
+    if step != 2:
+        return [f.lanes_between(target.lanes, begin, end)]
+    low, high = begin * 2, end * 2 - 1  # elements of two vectors, of which the even ones are wanted
+    some = end > begin
+    low, high = f.select(some, low, 0), f.select(some, high, 0)
+    return [f.lanes_between(target.lanes, low - shift, high - shift) for shift in (0, target.lanes)]
+
+
+def _load_step(
+    f: Function, target: Target, step: int, lane_step: Value, pointers: tuple[Value, ...], masks: list[list[Value]]
+) -> Value:
+    """A vector of elements `step` apart, from one pointer per segment, each for the lanes of its mask."""
+    size = target.bytes
+    halves = [zero(f, target.vector)] * len(masks[0])
+    for pointer, parts in zip(pointers, masks, strict=True):
+        for i, mask in enumerate(parts):
+            if step == ANY_STEP:
+                halves[i] = f.gather(target.vector, pointer, lane_step, size, mask, halves[i])
+            else:
+                place = f.offset(pointer, i * target.vector_bytes)
+                halves[i] = f.masked_load(target.vector, place, size, mask, halves[i])
+    return f.shuffle(halves[0], halves[1], range(0, 2 * target.lanes, 2)) if step == 2 else halves[0]
+
+
+def write_forward(name: str, target: Target, with_bias: bool) -> str:
+    """(x, weight, [bias,] y, meta, start, stop): a unit is a run of panels of one group of one image."""
+    module = Module()
+    write_rows(module, "rows", target)
+    middle = [("bias", "ptr noalias")] if with_bias else []
+    f = module.function(
+        name,
+        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", "ptr"), ("meta", "ptr noalias")]
+        + [("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    x, w, *rest = f.parameters
+    bias = rest.pop(0) if with_bias else None
+    y, meta, start, stop = rest
+    p = fields(f, FORWARD_META, meta)
+    size, row_bytes = target.bytes, target.panel * target.bytes
+    panel, stage = f.stack(K_BLOCK * row_bytes), f.stack(STAGE_ROWS * row_bytes)
+    staged = p["staged"].differs(0)
+    with f.loop(start, stop) as units:
+        image_group, run = units.index // p["units_per_group"], units.index % p["units_per_group"]
+        image, group = image_group // p["groups"], image_group % p["groups"]
+        x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
+        y_group = f.offset(y, p["y_image"] * image + p["y_group"] * group)
+        w_group = f.offset(w, p["w_group"] * group)
+        first = run * p["panels_per_unit"] * target.panel
+        last = f.minimum(first + p["panels_per_unit"] * target.panel, p["positions"])
+        output_block = f.select(staged, STAGE_ROWS, p["outputs"])
+        with f.loop(first, last, target.panel) as panels, f.loop(0, p["outputs"], output_block) as blocks:
+            position, output = panels.index, blocks.index
+            width = f.minimum(target.panel, last - position)
+            count = f.minimum(output_block, p["outputs"] - output)
+            y_here = f.offset(y_group, p["y_channel"] * output + position * size)
+            c, c_row = f.select(staged, stage, y_here), f.select(staged, row_bytes, p["y_channel"])
+            with (
+                f.loop(0, f.maximum(p["channels"], 1), p["channel_block"]) as channels,
+                f.loop(0, f.maximum(p["taps"], 1), p["tap_block"]) as taps,
+            ):
+                channel, tap = channels.index, taps.index
+                channel_count = f.minimum(p["channel_block"], p["channels"] - channel)
+                tap_count = f.minimum(p["tap_block"], p["taps"] - tap)
+                x_here = f.offset(x_group, p["x_channel"] * channel)
+                f.call_at(p["pack"], [x_here, panel, meta, channel_count, tap, tap_count, position, width])
+                again = (channel + tap) > 0
+                addend, addend_row = f.value(0, "ptr"), f.value(0)
+                if bias is not None:
+                    addend, addend_row = f.offset(bias, (p["outputs"] * group + output) * size), f.value(size)
+                addend, addend_row = f.select(again, c, addend), f.select(again, c_row, addend_row)
+                w_here = f.offset(w_group, p["w_output"] * output + (channel * p["taps"] + tap) * size)
+                arguments = [w_here, p["w_output"], f.value(size), panel, f.value(row_bytes), c, c_row]
+                arguments += [addend, addend_row, channel_count * tap_count, width]
+                arguments += [p["w_output"] * p["tile"], count, p["tile"]]
+                f.call("rows", [p["tiles"], *arguments])
+            with f.when(staged), f.loop(0, count) as outputs, f.loop(0, width) as lanes:
+                at = position + lanes.index
+                place = (at // p["columns"]) * p["y_row"] + (at % p["columns"]) * p["y_column"]
+                value = f.load(target.element, f.offset(stage, outputs.index * row_bytes + lanes.index * size), size)
+                to = f.offset(y_group, p["y_channel"] * (output + outputs.index) + place)
+                f.store(value, to, size)
+    return module.text()
+
+
+TURN_META = "channels outputs taps all_taps all_in_order".split()
+
+
+def write_turn(name: str, target: Target) -> str:
+    """(weight, turned, meta, start, stop): turned[group, c, o, j] = weight[group, o, c, taps[j]].
+
+    A unit is a run of channels of a group: long enough to read whole cache lines, short enough to write few streams.
+    """
+    module = Module()
+    f = module.function(
+        name,
+        [("w", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    w, to, meta, start, stop = f.parameters
+    p = fields(f, TURN_META, meta)
+    size, table = target.bytes, f.offset(meta, 8 * len(TURN_META))
+    row = p["outputs"] * p["taps"] * size
+    blocks = (p["channels"] + (TURN_CHANNELS - 1)) // TURN_CHANNELS
+    with f.loop(start, stop) as units:
+        group, first = units.index // blocks, (units.index % blocks) * TURN_CHANNELS
+        count = f.minimum(TURN_CHANNELS, p["channels"] - first)
+        with f.loop(0, p["outputs"]) as outputs:
+            output = group * p["outputs"] + outputs.index
+            source = f.offset(w, (output * p["channels"] + first) * p["all_taps"] * size)
+            target_row = f.offset(to, (group * p["channels"] + first) * row + outputs.index * p["taps"] * size)
+            with f.loop(0, count, carry=[source, target_row]) as channels:
+                here, there = channels.carried
+                with f.cases(p["all_in_order"], (0, 1)) as case:
+                    with case(0), f.loop(0, p["taps"]) as taps:
+                        tap = f.load("i64", f.offset(table, taps.index * 8), 8)
+                        value = f.load(target.element, f.offset(here, tap * size), size)
+                        f.store(value, f.offset(there, taps.index * size), size)
+                    with case(1), f.loop(0, p["taps"], target.lanes) as taps:
+                        mask = f.lanes_between(target.lanes, None, p["taps"] - taps.index)
+                        value = f.masked_load(target.vector, f.offset(here, taps.index * size), size, mask)
+                        f.masked_store(value, f.offset(there, taps.index * size), size, mask)
+                channels.carry([f.offset(here, p["all_taps"] * size), f.offset(there, row)])
+    return module.text()

@@ -1,0 +1,172 @@
+"""Convolution plane by plane, for groups of few channels: depthwise convolution, its input and its weight gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from math import ceil
+
+from numbatorch.cpu.convolution_geometry import Geometry, Launch, grain
+from numbatorch.cpu.convolution_planes_kernels import BLOCK_BYTES, META, write_planes, write_planes_weight
+from numbatorch.cpu.gemm import balanced
+from numbatorch.cpu.microkernel import host_target
+
+FEW_PAIRS = 4  # channels x outputs of a group that are computed plane by plane
+
+
+@cache
+def _kernel(weight: bool, dtype: str, with_bias: bool) -> Callable[..., None]:
+    from numbatorch.cpu.compile import compile_ir
+
+    target, name = host_target(dtype), f"convolution_planes_{'weight_' * weight}{'bias_' * with_bias}{dtype}"
+    text = write_planes_weight(name, target) if weight else write_planes(name, target, with_bias)
+    return compile_ir(name, text, (f"{dtype}*",) * (4 if weight or with_bias else 3) + ("int64*",))
+
+
+def _blocks(
+    g: Geometry,
+    channels: int,
+    plane: tuple[int, int],
+    grid: tuple[int, int],
+    step: tuple[int, int],
+    shifts: list[tuple[int, int]],
+) -> tuple[dict[str, int], list[int]] | None:
+    """Sizes of the copied blocks and the table of taps; None where not even one row of a few vectors fits."""
+    target = host_target(g.dtype)
+    size, (rows, columns) = target.bytes, grid
+    top, left = min(row for row, _ in shifts), min(column for _, column in shifts)
+    apart = [(row - top, column - left) for row, column in shifts]
+    phases = (min(step[0], max(row for row, _ in apart) + 1), min(step[1], max(column for _, column in apart) + 1))
+    reach = (max(row for row, _ in apart) // step[0], max(column for _, column in apart) // step[1])
+    elements = (BLOCK_BYTES // (channels * phases[0] * phases[1]) - target.vector_bytes) // size
+    most = elements // (reach[0] + 1) - reach[1]
+    if most < min(columns, 4 * target.lanes):
+        return None
+    column_block = balanced(columns, most)
+    pitch = column_block + reach[1]
+    row_block = balanced(rows, elements // pitch - reach[0])
+    plane_bytes = (row_block + reach[0]) * pitch * size + target.vector_bytes
+    sizes = dict(
+        phase_rows=phases[0],
+        phase_columns=phases[1],
+        top=top,
+        left=left,
+        row_block=row_block,
+        column_block=column_block,
+        row_blocks=ceil(rows / row_block),
+        column_blocks=ceil(columns / column_block),
+        reach_rows=reach[0],
+        pitch=pitch,
+        plane=plane_bytes,
+    )
+    table = []
+    for channel in range(channels):
+        for row, column in apart:
+            phase = (row % step[0]) * phases[1] + column % step[1]
+            place = (row // step[0]) * pitch + column // step[1]
+            table.append((channel * phases[0] * phases[1] + phase) * plane_bytes + place * size)
+    return sizes, table
+
+
+def planes_launch(
+    g: Geometry,
+    bias: bool,
+    channels: int,
+    outputs: int,
+    plane: tuple[int, int],
+    grid: tuple[int, int],
+    step: tuple[int, int],
+    shifts: list[tuple[int, int]],
+    result_plane: tuple[int, int],
+    result_step: tuple[int, int],
+) -> Launch | None:
+    """The kernel (x, weight, [bias,] y) for one phase of results (convolution._forward_launch); None: no block fits."""
+    found = _blocks(g, channels, plane, grid, step, shifts)
+    if found is None:
+        return None
+    blocks, table = found
+    size, area, result = host_target(g.dtype).bytes, plane[0] * plane[1], result_plane[0] * result_plane[1]
+    taps = len(table)
+    meta = blocks | dict(
+        images=g.n,
+        groups=g.groups,
+        channels=channels,
+        outputs=outputs,
+        height=plane[0],
+        width=plane[1],
+        rows=grid[0],
+        columns=grid[1],
+        step_rows=step[0],
+        step_columns=step[1],
+        x_image=g.groups * channels * area * size,
+        x_group=channels * area * size,
+        x_channel=area * size,
+        w_output=taps * size,
+        w_group=outputs * taps * size,
+        y_image=g.groups * outputs * result * size,
+        y_group=outputs * result * size,
+        y_channel=result * size,
+        y_row=result_step[0] * result_plane[1] * size,
+        y_column=result_step[1] * size,
+        taps=taps,
+    )
+    units = g.n * g.groups * blocks["row_blocks"] * blocks["column_blocks"]
+    # A sum of a vector costs about as much as 28 of a tile: one output a load instead of 14, and no second vector.
+    flops = 16.0 * g.n * g.groups * outputs * grid[0] * grid[1] * (taps + 4)
+    return Launch(_kernel(False, g.dtype, bias), [meta[name] for name in META] + table, units, grain(units, flops))
+
+
+class PlanesWeightPlan:
+    """gw (O, C/groups, KH, KW) from x and gy: each tap the dot product of a plane of gy with a shifted plane of x."""
+
+    def __init__(self, g: Geometry, meta: dict[str, int], table: list[int]) -> None:
+        target = host_target(g.dtype)
+        self.total_bytes = g.o * len(table) * target.vector_bytes
+        flops = 16.0 * g.n * g.o * g.oh * g.ow * (len(table) + 4)
+        self.launch = Launch(
+            _kernel(True, g.dtype, False), [meta[name] for name in META] + table, g.o, grain(g.o, flops)
+        )
+
+    def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
+        from numbatorch.cpu.memory import address, allocate
+
+        workspace = allocate(max(64, self.total_bytes))
+        self.launch.run(x_ptr, gy_ptr, gw_ptr, address(workspace))
+
+
+def planes_weight_plan(g: Geometry) -> PlanesWeightPlan | None:
+    """The plan for groups of few channels; None for others, and where no block fits."""
+    channels, outputs = g.c // g.groups, g.o // g.groups
+    (ph, pw), (dh, dw) = g.padding, g.dilation
+    shifts = [(i * dh - ph, j * dw - pw) for i in range(g.kh) for j in range(g.kw)]
+    if channels * outputs > FEW_PAIRS or not shifts:
+        return None
+    found = _blocks(g, channels, (g.h, g.w), (g.oh, g.ow), g.stride, shifts)
+    if found is None:
+        return None
+    blocks, table = found
+    size, area, result = host_target(g.dtype).bytes, g.h * g.w, g.oh * g.ow
+    meta = blocks | dict(
+        images=g.n,
+        groups=g.groups,
+        channels=channels,
+        outputs=outputs,
+        height=g.h,
+        width=g.w,
+        rows=g.oh,
+        columns=g.ow,
+        step_rows=g.stride[0],
+        step_columns=g.stride[1],
+        x_image=g.c * area * size,
+        x_group=channels * area * size,
+        x_channel=area * size,
+        w_output=0,
+        w_group=0,
+        y_image=g.o * result * size,
+        y_group=outputs * result * size,
+        y_channel=result * size,
+        y_row=g.ow * size,
+        y_column=size,
+        taps=len(table),
+    )
+    return PlanesWeightPlan(g, meta, table)
