@@ -7,6 +7,9 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from .fft_tables import unit_roots
 from .irwriter import Module, Value
 from .microkernel import Target
 
@@ -87,8 +90,8 @@ class Writer:
                       5: (self.negated(total), self.negated(difference)),
                       7: (self.negated(difference), total)}[eighth]  # fmt: skip
             return Complex(self.times(re, half), self.times(im, half))
-        angle = -2 * math.pi * k / n
-        return self.multiply(x, Complex(self.constant(math.cos(angle)), self.constant(math.sin(angle))))
+        re, im = (float(part) for part in unit_roots(np.array(k), n))
+        return self.multiply(x, Complex(self.constant(re), self.constant(im)))
 
     def transform(self, x: list[Complex]) -> list[Complex]:
         """The Fourier transform of a list of vectors, in order."""
@@ -126,8 +129,8 @@ class Writer:
         for k in range(1, half + 1):
             even, odd = x[0], None
             for j, (s, d) in enumerate(zip(sums, differences, strict=True), 1):
-                cosine = self.constant(math.cos(2 * math.pi * (j * k % p) / p))
-                sine = self.constant(math.sin(2 * math.pi * (j * k % p) / p))
+                re, im = (float(part) for part in unit_roots(np.array(-j * k), p))
+                cosine, sine = self.constant(re), self.constant(im)
                 even = Complex(self.fused(s.re, cosine, even.re), self.fused(s.im, cosine, even.im))
                 if odd is None:
                     odd = Complex(self.times(d.re, sine), self.times(d.im, sine))

@@ -43,3 +43,23 @@ def test_gradient_of_the_energy(name):
 def test_frequencies():
     assert nt.fft.fftfreq(4).tolist() == [0, 0.25, -0.5, -0.25]
     assert nt.fft.rfftfreq(4, 0.5).tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
+@pytest.mark.parametrize("n", [None, 5, 9])
+def test_gradients_of_both_orders(name, n):
+    real = name in ("rfft", "ihfft")
+    given = [X[:, :4, 0].copy()] if real else [X[:, :4, 0] + 1j * X[:, 4:, 1], X[:, :4, 0].copy()]
+    for values in given:  # real input of a complex transform is a path of its own
+        x = nt.from_numpy(values).requires_grad_()
+
+        def function(t):
+            return getattr(nt.fft, name)(t, n, 1, "ortho")
+        assert nt.autograd.gradcheck(function, (x,))
+        assert nt.autograd.gradgradcheck(function, (x,))
+
+
+@pytest.mark.parametrize("name", ["fftn", "rfftn", "irfftn", "hfft2", "ihfft2"])
+def test_gradients_over_two_dimensions(name):
+    x = nt.from_numpy(X[:2, :3, :4] if name in ("rfftn", "ihfft2") else X[:2, :3, :4] + 1j * X[1:, 3:6, :4])
+    assert nt.autograd.gradcheck(lambda t: getattr(nt.fft, name)(t, dim=(0, 2)), (x.clone().requires_grad_(),))
