@@ -116,7 +116,8 @@ def once(call, seconds: float) -> float:
     start = time.perf_counter()
     call()
     count = max(1, int(2e-4 / max(time.perf_counter() - start, 1e-7)))
-    blocks, end = [], time.perf_counter() + seconds
+    blocks: list[float] = []
+    end = time.perf_counter() + seconds
     while not blocks or time.perf_counter() < end:
         start = time.perf_counter()
         for _ in range(count):
