@@ -11,6 +11,7 @@ from ..autograd.node import RELEASED, Node
 from ..generator import default_generator
 from ..tensor import Tensor
 from . import watch
+from .calling import MISS, Stopped
 from .capture import Capture, unexplained
 from .graph import Number, Place
 from .places import Places, Unsupported
@@ -49,24 +50,33 @@ class Compiled:
         if not self._lock.acquire(blocking=False):  # another thread runs it
             return self._plainly("another thread was running it", args, kwargs)
         try:
+            for program in self.programs:
+                result = program.call((args, kwargs))
+                if result is not MISS:
+                    if result.__class__ is Stopped:
+                        where = program.graph.steps[result.step].where
+                        return self._plainly(f"a value led elsewhere: {where}", args, kwargs)
+                    return result
             return self._call(args, kwargs)
         finally:
             self._lock.release()
 
     def _call(self, args, kwargs):
+        """A call that no program takes: one that needs another look, a capture, or a run as it is."""
         tensors: list = []
         template = flatten((args, kwargs), tensors, "the arguments")
         why = ""
-        for k, program in enumerate(self.programs):
-            if len(program.inputs) == len(tensors):
-                why = program.mismatch(template, tensors)
-                if not why:
-                    if k:
-                        self.programs.insert(0, self.programs.pop(k))
-                    good, result = program.run(tensors)
-                    if good:
-                        return result
-                    return self._plainly(f"a value led elsewhere: {result.where}", args, kwargs)
+        for program in self.programs:
+            why = program.mismatch(template, tensors)
+            if not why:  # other objects, but the same values
+                program.look_again()
+                result = program.call((args, kwargs))
+                if result is not MISS and result.__class__ is not Stopped:
+                    self.programs.remove(program)
+                    self.programs.insert(0, program)
+                    return result
+                return self._plainly("a guard that fails again and again" if result is MISS else
+                                     f"a value led elsewhere: {program.graph.steps[result.step].where}", args, kwargs)
         if self._failures >= ATTEMPTS:
             self._eager += 1
             return self.function(*args, **kwargs)

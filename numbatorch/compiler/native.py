@@ -15,7 +15,7 @@ class Runner:
     def __init__(self, graph, addresses, dynamic, options):
         self._graph, self._addresses = graph, addresses
         self._bases = {b: k for k, b in enumerate(dynamic)}
-        self._options, self._option_slots, self.python = options, [], []
+        self._option_slots, self.python = [], []
         self._builder, self._where, self._keep, self._current = Builder(len(dynamic)), [], [], []
         for k, _ in enumerate(options):
             self._option_slots.append(self._builder.slot(("option", k), "float64"))
@@ -23,14 +23,22 @@ class Runner:
             getattr(self, f"_{step.kind}")(step)
             self._where += [number] * (len(self._builder.stages) - len(self._where))
         self._native = self._builder.finish()
-        self._needs_bases = bool(self.python)
+
+    def option_address(self, k):
+        """Where option k is put before a run, as a double."""
+        return self._option_slots[k].ctypes.data
+
+    def move(self, base, address):
+        """Put another address for a base, for runs that do not give it."""
+        self._native.move(base, address)
 
     def run(self, bases):
         """Run; the number of the step whose check failed, or -1. ZeroDivisionError as in Python's arithmetic."""
-        for (group, key), slot in zip(self._options, self._option_slots, strict=True):
-            slot[0] = group[key]
-        if self._needs_bases:
-            self._current[:] = bases
+        self._current[:] = bases
+        return self.run_few(bases)
+
+    def run_few(self, bases):
+        """`run` with the first bases only, no step being in Python; the others are as before."""
         code = self._native.run(*bases)
         if code < 0:
             return -1

@@ -8,13 +8,14 @@ from .. import dtypes, interception
 from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, new_node, saved_hooks, watching
 from ..cpu import backend
+from ..cpu.guard import Counter, Guard, counts_references
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
-from . import native, replay
+from . import calling, native, replay
 from .memory import MemoryPlan
 from .places import ABSENT, look, same
-from .structure import build, equal
+from .structure import equal
 
 _new = object.__new__
 
@@ -25,31 +26,30 @@ class Owned:
     __slots__ = ("buffer", "storage")
 
     def __init__(self, buffer):
-        self.buffer, self.storage = buffer, _storage(buffer.nbytes)
+        self.buffer, self.storage = buffer, Storage.allocate(buffer.nbytes)
+
+    def renewed(self):
+        """New memory in place of what something still looks at."""
+        self.storage = Storage.allocate(self.buffer.nbytes)
+        return self.storage
 
     def fresh(self):
-        """Take new memory where something still looks at the old; the address."""
+        """The storage, or a new one where something still looks at it."""
         if sys.getrefcount(self.storage) > 2 or sys.getrefcount(self.storage.block) > 2:
-            self.storage = _storage(self.buffer.nbytes)
-        return self.storage.ptr
-
-
-def _storage(nbytes):
-    made = Storage.allocate(nbytes)
-    return made
+            return self.renewed()
+        return self.storage
 
 
 class View:
-    """How to make a tensor over a buffer: its layout and offset; `history` where eager code gives it one."""
+    """How to make a tensor over a buffer: its layout and offset; or the tensor itself, where it was there before.
+
+    history: "used" where eager code gives it one that was gone through; "same" for an argument itself.
+    """
 
     __slots__ = ("buffer", "offset", "layout", "tensor", "history")
 
     def __init__(self, buffer, offset, layout, tensor=None, history=None):
         self.buffer, self.offset, self.layout, self.tensor, self.history = buffer, offset, layout, tensor, history
-
-    def key(self):
-        """What has to be the same in two captures of one program."""
-        return self.buffer.number, self.offset, self.layout, id(self.tensor), self.history
 
 
 def modes():
@@ -59,18 +59,27 @@ def modes():
 
 
 class Program:
-    """One captured call.
+    """One captured call: `call((args, kwargs))` runs it (calling.py).
 
-    graph; template and layouts of the arguments; places (guards); options [(dict, key, path)]; returns: a template
-    whose tensors are `views`; gradients: [(tensor, path, View, None or "same")] after the call; bumps: [(Storage, how
-    many changes)]; present: [(tensor, whether it has a gradient)] before it.
+    graph; template and layouts of the arguments; places (guards); returns: a template whose tensors are `views`;
+    gradients: [(tensor, View or None)] after the call; bumps: [(Storage, how many changes)]; present: [(tensor, whether
+    it has a gradient, in which storage if that matters, path)] before it.
     """
 
     def __init__(self, graph, template, inputs, places, returns, views, gradients, bumps, present):
         self.graph, self.template, self.inputs, self.places = graph, template, inputs, places
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
-        self.modes, self.runs, self.busy = modes(), 0, False
-        self.entries = [e for e in places.entries if e[0] != "size" or not isinstance(e[1], tuple)]
+        self.modes, self.runs = modes(), 0
+        self.slow = [e for e in places.entries if e[0] in ("slot", "set", "class")]
+        self._memory()
+        self.guard = self.quiet = None
+        self.counter = Counter([(s, "version", n) for s, n in bumps])
+        self._bound: list = [None] * len(gradients)
+        self.look_again()
+        self.call = calling.write(self)
+
+    def _memory(self):
+        graph = self.graph
         self.plan = MemoryPlan(graph)
         self._arena = backend.allocate(self.plan.nbytes)
         start = backend.address(self._arena)
@@ -84,22 +93,92 @@ class Program:
                 block = np.frombuffer(b.content, np.uint8).copy()
                 self._constants.append(block)
                 self.addresses[b] = block.ctypes.data
-        self.owned = [Owned(b) for b in graph.buffers if b.kind == "result"]
-        self._owner = {o.buffer: o for o in self.owned}
-        self._inputs = [b for b in graph.buffers if b.kind == "input"]
-        self.dynamic = [*self._inputs, *(o.buffer for o in self.owned)]
-        self._bound: list = [None] * len(gradients)
-        self.runner, self._run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options])
+        self._owner = {b: Owned(b) for b in graph.buffers if b.kind == "result"}
+        returned = {v.buffer for v in self.views}
+        self.dynamic_inputs = [b for b in graph.buffers if b.kind == "input"]
+        self.results = [o for b, o in self._owner.items() if b in returned]
+        self._kept = [o for b, o in self._owner.items() if b not in returned]
+        self.dynamic = [*self.dynamic_inputs, *(o.buffer for o in self.results), *(o.buffer for o in self._kept)]
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
-        self.written_inputs = {b.storage for b in self._inputs if b in written}
+        self.written_inputs = {b.storage for b in self.dynamic_inputs if b in written}
         self._states = {b.storage for b in graph.buffers if b.kind == "state"}
-        self._shared_matters = any(b.kind in ("state", "input") for b in written)
+        self.shared_matters = any(b.kind in ("state", "input") for b in written)
+        self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options])
+        self._places = [o.storage.ptr for o in self._kept]
+        if self.runner is None or self.runner.python:
+            self.run_native = lambda bases: run([*bases, *self._places])
+        else:
+            self._settle()
+            self.run_native = self.runner.run_few
+
+    def _settle(self):
+        """Tell the native program where the memory of gradients is; it changes rarely."""
+        if self.runner is not None and not self.runner.python:
+            first = len(self.dynamic) - len(self._kept)
+            for k, place in enumerate(self._places):
+                self.runner.move(first + k, place)
+
+    def owner(self, buffer):
+        """The Owned of a result's buffer."""
+        return self._owner[buffer]
+
+    # ------------------------------------------------------------ guards
+
+    def look_again(self):
+        """Make the guard from what is in the places now: after a look found other objects that mean the same."""
+        guard, dicts, lists = Guard(), {}, {}
+        for kind, container, key, value, _ in self.places.entries:
+            if kind == "dict":
+                dicts.setdefault(id(container), (container, []))[1].append((key, value))
+            elif kind == "list" or kind == "size" and isinstance(container, list):
+                lists[id(container)] = container
+            elif kind == "size":
+                dicts.setdefault(id(container), (container, []))
+            elif kind == "cell":
+                now = look((kind, container, key))
+                guard.cell(container, now, now is ABSENT)
+        for container, entries in dicts.values():
+            known = {k for k, _ in entries}
+            if len(entries) * 4 >= len(container):
+                guard.whole(container, list(container.items()), {k for k in container if k not in known})
+            else:
+                for key in known:
+                    guard.item(container, key, container.get(key), key not in container)
+        for container in lists.values():
+            guard.list(container, container)
+        for k, (group, key, _, _) in enumerate(self.places.options):
+            guard.float(group, key, self._option(k))
+        bound = {id(t) for t, _ in self.gradients}
+        for tensor, has, storage, _ in self.present:
+            own = tensor.__dict__
+            if id(tensor) not in bound and (not has or storage is not None):
+                guard.item(own, "_grad", own.get("_grad"), "_grad" not in own)
+        finished = guard.finish()
+        if self.guard is None:
+            self.guard = finished
+        else:  # the written call knows the one that is there
+            self.guard.__dict__.update(finished.__dict__)
+
+    def _option(self, k):
+        if self.runner is not None:
+            return self.runner.option_address(k)
+        self._unused = np.zeros(1)
+        return self._unused.ctypes.data
+
+    def unlike(self):
+        """Whether one of the places that Python looks at has changed."""
+        return any(now is not e[3] and not same(now, e[3]) for e in self.slow for now in (look(e),))
+
+    def absent(self):
+        """Whether gradients are there, or not, other than before the captured call."""
+        return any((t._grad is not None) is not has or storage is not None and t._grad._storage is not storage
+                   for t, has, storage, _ in self.present)
 
     def mismatch(self, template, tensors):
         """Why a call is not this program's; "" where it is."""
         if modes() != self.modes:
             return "a mode is another (gradients, autocast, default dtype, hooks)"
-        if not equal(template, self.template):
+        if len(tensors) != len(self.inputs) or not equal(template, self.template):
             return "the arguments other than tensors differ"
         for k, (tensor, (own, needs_grad, kind, known)) in enumerate(zip(tensors, self.inputs, strict=True)):
             if tensor._layout is not own:
@@ -108,7 +187,7 @@ class Program:
                 return f"argument {k} is of another kind, or differs in requires_grad"
             if known is not None and tensor is not known:
                 return f"argument {k} was a tensor that the function holds"
-        for entry in self.entries:
+        for entry in self.places.entries:
             now = look(entry)
             if now is not entry[3] and not same(now, entry[3]):
                 return f"{entry[4]} is {_shown(now)}, and was {_shown(entry[3])}"
@@ -121,42 +200,23 @@ class Program:
                 return f"{path}.grad is {'there' if grad is not None else 'None'}"
             if storage is not None and grad._storage is not storage:
                 return f"{path}.grad is in other memory"
-        return self._overlap(tensors)
+        return "an argument shares memory with what is written" if self.overlap(tensors) else ""
 
-    def _overlap(self, tensors):
-        """Tensors among the arguments may share memory only if nothing writes to it."""
-        if not self._shared_matters:
-            return ""
+    def overlap(self, tensors):
+        """Whether tensors among the arguments share memory that something writes to."""
+        if not self.shared_matters:
+            return False
         for k, t in enumerate(tensors):
-            known = self.inputs[k][3]
-            if known is None and (t._storage in self._states or k in self.written_inputs and any(
+            if self.inputs[k][3] is None and (t._storage in self._states or k in self.written_inputs and any(
                     o is not t and o._storage is t._storage for o in tensors)):
-                return f"argument {k} shares memory with what is written"
-        return ""
+                return True
+        return False
 
-    def run(self, tensors):
-        """(whether all went as when captured, the result): a check that fails ends the run before anything changed."""
-        bases = [t._ptr for t, own in zip(tensors, self.inputs, strict=True) if own[3] is None]
-        reused = self._release_gradients()
-        bases += [o.fresh() for o in self.owned]
-        failed = self._run(bases)
-        if failed >= 0:
-            for (tensor, view), grad in zip(self.gradients, reused, strict=True):
-                if grad is not None:
-                    grad._storage, tensor._grad = self._owner[view.buffer].storage, grad
-            return False, self.graph.steps[failed]
-        self.runs += 1
-        for storage, count in self.bumps:
-            storage.version += count
-        for k in self.written_inputs:
-            tensors[k]._storage.version += 1
-        self._bind(reused)
-        views = [self._tensor(v, tensors) for v in self.views]
-        return True, build(self.returns, views)
+    # ------------------------------------------------------------ gradients
 
-    def _release_gradients(self):
+    def release(self):
         """Gradients of the last run that only their tensors hold: their memory is free when they are replaced."""
-        reused = []
+        self.quiet, reused = None, []
         for k, (tensor, view) in enumerate(self.gradients):
             held, self._bound[k] = self._bound[k], None
             if (held is not None and view.buffer in self._owner and tensor._grad is held
@@ -167,39 +227,68 @@ class Program:
             else:
                 reused.append(None)
             held = None
+        places = [o.fresh().ptr for o in self._kept]
+        if places != self._places:
+            self._places = places
+            self._settle()
         return reused
 
-    def _bind(self, reused):
+    def undo(self, reused):
+        """Give tensors back the gradients that `release` took."""
+        for (tensor, view), grad in zip(self.gradients, reused, strict=True):
+            if grad is not None:
+                grad._storage, tensor._grad = self._owner[view.buffer].storage, grad
+
+    def bind(self, reused):
+        """Give tensors their gradients; from then on nothing is to do while nobody else holds these."""
         for k, (tensor, view) in enumerate(self.gradients):
             if view is None:
                 tensor._grad = None
                 continue
             grad = reused[k]
             if grad is None or view.buffer not in self._owner:
-                grad = self._tensor(view, ())
-            else:
-                storage = self._owner[view.buffer].storage
-                grad._storage, grad._ptr = storage, storage.ptr + view.offset
+                grad = _new(Tensor)
+                grad._layout = view.layout
+            reused[k] = None
+            storage = self._owner[view.buffer].storage if view.buffer in self._owner else view.buffer.storage
+            grad._storage, grad._ptr = storage, storage.ptr + view.offset
             tensor._grad = self._bound[k] = grad
+            grad = storage = None
+        self._quieten()
 
-    def _tensor(self, view, tensors):
-        if view.tensor is not None:
-            return view.tensor
-        if view.buffer.kind == "input":
-            source = tensors[view.buffer.storage]
-            if view.layout is source._layout and not view.offset and view.history == "same":
-                return source
-            storage, ptr = source._storage, source._ptr
-        elif view.buffer.kind == "state":
-            storage, ptr = view.buffer.storage, view.buffer.address
-        else:
-            storage = self._owner[view.buffer].storage
-            ptr = storage.ptr
-        made = _new(Tensor)
-        made._layout, made._storage, made._ptr = view.layout, storage, ptr + view.offset
-        if view.history == "used":
-            made._needs_grad, made._node = True, new_node(_USED, Layouts((view.layout,)), (), (), 1)
-        return made
+    def _quieten(self):
+        if not counts_references() or any(v is None or v.buffer not in self._owner or self._owner[v.buffer] not in
+                                          self._kept for _, v in self.gradients):
+            return
+        bound = {id(t) for t, _ in self.gradients}
+        if any(id(t) in bound and not has for t, has, *_ in self.present):
+            return  # without a gradient before each call
+        quiet = Guard()
+        for k, (tensor, _) in enumerate(self.gradients):
+            grad = self._bound[k]
+            quiet.item(tensor.__dict__, "_grad", grad, False)
+            quiet.whole(grad.__dict__, list(grad.__dict__.items()), ())
+        grad = None
+        for k in range(len(self._bound)):
+            most = (_references(self._bound[k]), _references(self._bound[k]._storage),
+                    _references(self._bound[k]._storage.block))
+            quiet.count(self._bound[k], most[0])
+            quiet.count(self._bound[k]._storage, most[1])
+            quiet.count(self._bound[k]._storage.block, most[2])
+        self.quiet = quiet.finish()
+
+    def mark_used(self, tensor):
+        """Make a result one whose history was gone through."""
+        tensor._needs_grad, tensor._node = True, new_node(_USED, Layouts((tensor._layout,)), (), (), 1)
+
+
+def _references(value):
+    """How many references there are to an object, without those of this call."""
+    return sys.getrefcount(value) - _OWN
+
+
+_OWN = 0
+_OWN = (lambda held: _references(held[0]) - 1)([object()])
 
 
 def _runner(graph, addresses, dynamic, options):

@@ -6,6 +6,7 @@ few, else in chunks that the thread pool claims. Other stages read or compute nu
 later ones, compare, or call Python. Addresses that change from run to run are written into the blocks when they do.
 """
 
+import ctypes
 import struct
 from functools import cache
 
@@ -26,7 +27,7 @@ declare void @PyEval_RestoreThread(ptr)
 declare i64 @llvm.smax.i64(i64, i64)
 declare void @numbatorch_region(ptr, ptr, i64, i64)
 
-; self: an int, the address of { stages, stage table, bases, last bases, first patches, patches, lets others run }.
+; self: an int, the address of { stages, stage table, _, last bases, first patches, patches, lets others run }.
 define ptr @numbatorch_run(ptr %self, ptr %arguments, i64 %n) nounwind {
 entry:
  %address = call i64 @PyLong_AsLongLong(ptr %self)
@@ -34,8 +35,6 @@ entry:
  %count = load i64, ptr %program
  %p1 = getelementptr i64, ptr %program, i64 1
  %stages = load ptr, ptr %p1
- %p2 = getelementptr i64, ptr %program, i64 2
- %bases = load i64, ptr %p2
  %p3 = getelementptr i64, ptr %program, i64 3
  %last = load ptr, ptr %p3
  %p4 = getelementptr i64, ptr %program, i64 4
@@ -48,7 +47,7 @@ entry:
  br label %base
 base:
  %k = phi i64 [0, %entry], [%k1, %next_base]
- %some = icmp slt i64 %k, %bases
+ %some = icmp slt i64 %k, %n
  br i1 %some, label %look, label %begin
 look:
  %op = getelementptr ptr, ptr %arguments, i64 %k
@@ -178,7 +177,7 @@ def _driver():
 
 @cache
 def _thunk(signature):
-    """Address of void thunk(block, start, stop) for kernels of a signature: slot 0 is the kernel, then its arguments."""
+    """Address of void thunk(block, start, stop) for kernels of a signature: slot 0 is the kernel, then arguments."""
     kinds = [entry.llvm_type(text) for text in signature]
     lines, place = [" %f = load ptr, ptr %block"], 1
     for k, kind in enumerate(kinds):
@@ -323,7 +322,10 @@ class Block:
 
 
 class Native:
-    """A program ready to run: `run(*bases)` returns -1, or 4 * the number of the stage that stopped it + why."""
+    """A program ready to run: `run(*bases)` returns -1, or 4 * the number of the stage that stopped it + why.
+
+    Bases that are left out at the end are where they were.
+    """
 
     def __init__(self, builder):
         starts = np.cumsum([0, *(len(b) + 1 for b in builder.blocks)])
@@ -351,7 +353,14 @@ class Native:
                                self._firsts.ctypes.data, self._patches.ctypes.data, wide], np.int64)
         self._keep = builder._objects, builder._slot_arrays
         self.numbers = builder._slot_arrays
+        self._slots = patches
         self.run = entry.builtin("program", _driver(), int(self._head.ctypes.data))
+
+    def move(self, base, address):
+        """Another address for a base, for runs that are not given it."""
+        self._last[base] = address
+        for place, offset in self._slots[base]:
+            ctypes.c_int64.from_address(place).value = address + offset
 
 
 # ------------------------------------------------------------ expressions

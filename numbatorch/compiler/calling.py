@@ -1,0 +1,161 @@
+"""The call of a program, written out as source for its arguments and results: look, run, give results.
+
+`write(program)` gives call(args, kwargs): the result, or MISS where something is not as it was when captured (then
+`Program.mismatch` says what), or Stopped where a check failed.
+"""
+
+import linecache
+import sys
+
+from .. import dtypes, interception
+from ..autograd import modes as recording
+from ..autograd.node import saved_hooks, watching
+from ..tensor import Tensor
+from .places import same
+from .structure import Leaf
+
+MISS = object()
+
+
+class Stopped:
+    """A run that a check ended, before anything had changed: the number of the check's step."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step):
+        self.step = step
+
+
+class _Source:
+    """Lines and the names that they refer to."""
+
+    def __init__(self):
+        self.lines, self.scope = [], {}
+
+    def name(self, value, stem):
+        """A name for a value."""
+        name = f"{stem}{len(self.scope)}"
+        self.scope[name] = value
+        return name
+
+    def add(self, text):
+        self.lines.append("    " + text)
+
+
+def _arguments(s, template, value):
+    """Lines that take the arguments apart: tensors go to t0, t1, ..."""
+    if type(template) is Leaf:
+        s.add(f"t{template.number} = {value}")
+        return
+    kind, parts = template
+    if kind == "value":
+        known = s.name(parts, "v")
+        s.add(f"if {value} is not {known} and not same({value}, {known}): return MISS")
+        return
+    at = f"p{len(s.lines)}"
+    s.add(f"{at} = {value}")
+    s.add(f"if {at}.__class__ is not {s.name(kind, 'kind')} or len({at}) != {len(parts)}: return MISS")
+    if kind is dict:
+        for n, (key, part) in enumerate(parts):
+            s.add(f"if {s.name(key, 'key')} not in {at}: return MISS")
+            _arguments(s, part, f"{at}[{s.name(key, 'key')}]")
+            del n
+    else:
+        for n, part in enumerate(parts):
+            _arguments(s, part, f"{at}[{n}]")
+
+
+def _result(template, s):
+    """The result as an expression over r0, r1, ..."""
+    if type(template) is Leaf:
+        return f"r{template.number}"
+    kind, parts = template
+    if kind == "value":
+        return s.name(parts, "v")
+    if kind is dict:
+        return "{" + ", ".join(f"{s.name(k, 'key')}: {_result(v, s)}" for k, v in parts) + "}"
+    made = [_result(v, s) for v in parts]
+    if kind is list:
+        return f"[{', '.join(made)}]"
+    text = f"({', '.join(made)}{',' * (len(made) == 1)})"
+    return text if kind is tuple else f"{s.name(kind, 'kind')}(*{text})"
+
+
+def write(program):
+    """call(args, kwargs) of a program."""
+    s = _Source()
+    s.scope.update(MISS=MISS, Stopped=Stopped, same=same, Tensor=Tensor, mode=recording.mode, dtypes=dtypes,
+                   saved_hooks=saved_hooks, watching=watching, local=interception._local, program=program,
+                   new=object.__new__, references=sys.getrefcount, guard=program.guard)
+    enabled, inference, default = program.modes[:3]
+    default_name = s.name(default, "default")
+    s.add(f"if (mode.enabled is not {enabled} or mode.inference is not {inference} or local.modes or watching.on "
+          f"or saved_hooks.pairs or dtypes._default is not {default_name}): return MISS")
+    _arguments(s, program.template, "given")
+    for k, (own, needs_grad, kind, known) in enumerate(program.inputs):
+        if known is not None:
+            s.add(f"if t{k} is not {s.name(known, 'known')}: return MISS")
+        else:
+            s.add(f"if t{k}.__class__ is not {s.name(kind, 'kind')} or t{k}._layout is not {s.name(own, 'layout')} "
+                  f"or t{k}._needs_grad is not {needs_grad}: return MISS")
+    s.add("if guard.look() >= 0 or program.slow and program.unlike(): return MISS")
+    if program.gradients or program.present:
+        s.add("quiet = program.quiet is not None and program.quiet.look() < 0")
+        s.add("if not quiet and program.absent(): return MISS")
+    if program.shared_matters and program.dynamic_inputs:
+        s.add(f"if program.overlap([{', '.join(f't{k}' for k in range(len(program.inputs)))}]): return MISS")
+    bases = [f"t{b.storage}._ptr" for b in program.dynamic_inputs]
+    for k, _ in enumerate(program.results):
+        s.add(f"o{k} = program.results[{k}]; s{k} = o{k}.storage")
+        s.add(f"if references(s{k}) > 3 or references(s{k}.block) > 2: s{k} = o{k}.renewed()")
+        bases.append(f"s{k}.ptr")
+    if program.gradients:
+        s.add("if not quiet: reused = program.release()")
+    s.scope["run"] = program.run_native
+    s.add(f"failed = run(({', '.join(bases)}{',' * (len(bases) == 1)}))")
+    s.add("if failed >= 0:")
+    if program.gradients:
+        s.add("    if not quiet: program.undo(reused)")
+    s.add("    return Stopped(failed)")
+    if program.bumps:
+        s.scope["counter"] = program.counter
+        s.add("counter.move()")
+    for k in sorted(program.written_inputs):
+        s.add(f"t{k}._storage.version += 1")
+    if program.gradients:
+        s.add("if not quiet: program.bind(reused)")
+    s.add("program.runs += 1")
+    for k, view in enumerate(program.views):
+        _view(s, program, k, view)
+    s.add(f"return {_result(program.returns, s)}")
+    source = "def call(given):\n" + "\n".join(s.lines) + "\n"
+    filename = f"<call of program {program.graph.name} {id(program):x}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    exec(compile(source, filename, "exec"), s.scope)
+    return s.scope["call"]
+
+
+def _view(s, program, k, view):
+    """Lines that make result tensor k."""
+    if view.tensor is not None:
+        s.add(f"r{k} = {s.name(view.tensor, 'tensor')}")
+        return
+    kind = view.buffer.kind
+    if kind == "input" and view.history == "same":
+        s.add(f"r{k} = t{view.buffer.storage}")
+        return
+    if kind == "input":
+        storage, ptr = f"t{view.buffer.storage}._storage", f"t{view.buffer.storage}._ptr"
+    elif kind == "state":
+        storage, ptr = s.name(view.buffer.storage, "storage"), str(view.buffer.address)
+    elif program.owner(view.buffer) in program.results:
+        at = program.results.index(program.owner(view.buffer))
+        storage, ptr = f"s{at}", f"s{at}.ptr"
+    else:
+        storage = f"{s.name(program.owner(view.buffer), 'owned')}.storage"
+        ptr = f"{storage}.ptr"
+    offset = f" + {view.offset}" if view.offset else ""
+    s.add(f"r{k} = new(Tensor); r{k}._layout = {s.name(view.layout, 'layout')}; r{k}._storage = {storage}; "
+          f"r{k}._ptr = {ptr}{offset}")
+    if view.history == "used":
+        s.add(f"program.mark_used(r{k})")

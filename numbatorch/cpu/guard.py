@@ -1,0 +1,265 @@
+"""Looking at Python objects from machine code: whether dictionaries, lists and cells still hold what they held.
+
+A table of rows is walked in one call, some 3 ns for each place. Everything is compared by identity; who sees a
+difference asks again in Python. The rows keep what they compare with alive.
+"""
+
+import ctypes
+import sys
+import sysconfig
+from functools import cache
+
+import numpy as np
+
+from . import compile, entry, machine
+
+WHOLE, ITEM, LIST, CELL, FLOAT, COUNT = range(6)
+
+_TEXT = """
+declare i64 @PyLong_AsLongLong(ptr)
+declare ptr @PyLong_FromLongLong(i64)
+declare i64 @PyDict_Size(ptr)
+declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
+declare ptr @PyDict_GetItem(ptr, ptr)
+declare i64 @PyList_Size(ptr)
+declare ptr @PyList_GetItem(ptr, i64)
+declare ptr @PyCell_Get(ptr)
+declare void @Py_DecRef(ptr)
+declare ptr @PyObject_Type(ptr)
+declare double @PyFloat_AsDouble(ptr)
+@PyFloat_Type = external global i8
+
+; self: an int, the address of { rows, table of { kind, object, what, value } }. The first row that differs, or -1.
+define ptr @numbatorch_guard(ptr %self, ptr %unused) nounwind {
+entry:
+ %position = alloca i64
+ %keyplace = alloca ptr
+ %valueplace = alloca ptr
+ %address = call i64 @PyLong_AsLongLong(ptr %self)
+ %head = inttoptr i64 %address to ptr
+ %count = load i64, ptr %head
+ %p1 = getelementptr i64, ptr %head, i64 1
+ %rows = load ptr, ptr %p1
+ br label %row
+row:
+ %i = phi i64 [0, %entry], [%i1, %good]
+ %more = icmp slt i64 %i, %count
+ br i1 %more, label %fetch, label %finish
+fetch:
+ %r0 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i
+ %kind = load i64, ptr %r0
+ %r1 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 1
+ %object = load ptr, ptr %r1
+ %r2 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 2
+ %what = load ptr, ptr %r2
+ %r3 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 3
+ %value = load i64, ptr %r3
+ %expected = inttoptr i64 %value to ptr
+ switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
+                                    i64 3, label %cell i64 4, label %float ]
+whole:
+ %size = call i64 @PyDict_Size(ptr %object)
+ %fits = icmp eq i64 %size, %value
+ store i64 0, ptr %position
+ br i1 %fits, label %pair, label %finish
+pair:
+ %j = phi i64 [0, %whole], [%j1, %paired]
+ %any = call i32 @PyDict_Next(ptr %object, ptr %position, ptr %keyplace, ptr %valueplace)
+ %some = icmp ne i32 %any, 0
+ br i1 %some, label %compare, label %good
+compare:
+ %kp = getelementptr { ptr, ptr }, ptr %what, i64 %j
+ %wanted_key = load ptr, ptr %kp
+ %key = load ptr, ptr %keyplace
+ %same_key = icmp eq ptr %key, %wanted_key
+ br i1 %same_key, label %compare_value, label %finish
+compare_value:
+ %vp = getelementptr { ptr, ptr }, ptr %what, i64 %j, i32 1
+ %wanted = load ptr, ptr %vp
+ %found = load ptr, ptr %valueplace
+ %same_value = icmp eq ptr %found, %wanted
+ %free = icmp eq ptr %wanted, null
+ %passes = or i1 %same_value, %free
+ br i1 %passes, label %paired, label %finish
+paired:
+ %j1 = add i64 %j, 1
+ br label %pair
+item:
+ %got = call ptr @PyDict_GetItem(ptr %object, ptr %what)
+ %held = icmp eq ptr %got, %expected
+ br i1 %held, label %good, label %finish
+list:
+ %length = call i64 @PyList_Size(ptr %object)
+ %long = icmp eq i64 %length, %value
+ br i1 %long, label %element, label %finish
+element:
+ %e = phi i64 [0, %list], [%e1, %next]
+ %left = icmp slt i64 %e, %value
+ br i1 %left, label %ask, label %good
+ask:
+ %member = call ptr @PyList_GetItem(ptr %object, i64 %e)
+ %mp = getelementptr ptr, ptr %what, i64 %e
+ %wished = load ptr, ptr %mp
+ %equal = icmp eq ptr %member, %wished
+ br i1 %equal, label %next, label %finish
+next:
+ %e1 = add i64 %e, 1
+ br label %element
+cell:
+ %content = call ptr @PyCell_Get(ptr %object)
+ %holds = icmp eq ptr %content, %expected
+ %filled = icmp ne ptr %content, null
+ br i1 %filled, label %drop, label %judge
+drop:
+ call void @Py_DecRef(ptr %content)
+ br label %judge
+judge:
+ br i1 %holds, label %good, label %finish
+float:
+ %number = call ptr @PyDict_GetItem(ptr %object, ptr %what)
+ %there = icmp ne ptr %number, null
+ br i1 %there, label %typed, label %finish
+typed:
+ %type = call ptr @PyObject_Type(ptr %number)
+ call void @Py_DecRef(ptr %type)
+ %is_float = icmp eq ptr %type, @PyFloat_Type
+ br i1 %is_float, label %take, label %finish
+take:
+ %double = call double @PyFloat_AsDouble(ptr %number)
+ store double %double, ptr %expected
+ br label %good
+counted:
+ %references = load i64, ptr %object
+ %few = icmp sle i64 %references, %value
+ br i1 %few, label %good, label %finish
+good:
+ %i1 = add i64 %i, 1
+ br label %row
+finish:
+ %result = phi i64 [-1, %row], [%i, %whole], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
+                   [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted]
+ %boxed = call ptr @PyLong_FromLongLong(i64 %result)
+ ret ptr %boxed
+}
+
+; self: an int, the address of { rows, table of { place of an int, how much to add } }.
+define ptr @numbatorch_count(ptr %self, ptr %unused) nounwind {
+entry:
+ %address = call i64 @PyLong_AsLongLong(ptr %self)
+ %head = inttoptr i64 %address to ptr
+ %count = load i64, ptr %head
+ %p1 = getelementptr i64, ptr %head, i64 1
+ %rows = load ptr, ptr %p1
+ br label %row
+row:
+ %i = phi i64 [0, %entry], [%i1, %add]
+ %more = icmp slt i64 %i, %count
+ br i1 %more, label %add, label %finish
+add:
+ %r0 = getelementptr { ptr, i64 }, ptr %rows, i64 %i
+ %place = load ptr, ptr %r0
+ %r1 = getelementptr { ptr, i64 }, ptr %rows, i64 %i, i32 1
+ %by = load i64, ptr %r1
+ %before = load ptr, ptr %place
+ %number = call i64 @PyLong_AsLongLong(ptr %before)
+ %sum = add i64 %number, %by
+ %after = call ptr @PyLong_FromLongLong(i64 %sum)
+ store ptr %after, ptr %place
+ call void @Py_DecRef(ptr %before)
+ %i1 = add i64 %i, 1
+ br label %row
+finish:
+ %boxed = call ptr @PyLong_FromLongLong(i64 %i)
+ ret ptr %boxed
+}
+"""
+
+
+@cache
+def _loaded():
+    exports = ("numbatorch_guard", "numbatorch_count")
+    code, needs = compile.compile_object("guard", _TEXT, exports)
+    loaded = machine.Loaded(code, exports, {name: machine.python_api(name) for name in needs}).keep_for_ever()
+    _kept.append(loaded)
+    return loaded.addresses
+
+
+_kept: list = []
+
+
+@cache
+def counts_references():
+    """Whether an object begins with its count of references, as in the usual builds of CPython."""
+    return (sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+            and not hasattr(sys, "gettotalrefcount") and ctypes.sizeof(ctypes.c_void_p) == 8)
+
+
+class Guard:
+    """Rows that are compared in one call: `look()` gives the number of the first that differs, or -1."""
+
+    def __init__(self):
+        self._rows, self._keep = [], []
+        self.look = None
+
+    def whole(self, holder, values, free):
+        """All keys and values of a dict in order, but for the values of keys in `free`."""
+        pairs = np.array([(id(k), 0 if k in free else id(v)) for k, v in values] or [(0, 0)], np.int64)
+        self._row(WHOLE, holder, pairs.ctypes.data, len(values), pairs, [(k, None if k in free else v)
+                                                                         for k, v in values])
+
+    def item(self, holder, key, value, absent):
+        """One value of a dict; nothing under the key where `absent`."""
+        self._row(ITEM, holder, id(key), 0 if absent else id(value), key, value)
+
+    def list(self, holder, values):
+        """All items of a list."""
+        items = np.array([id(v) for v in values] or [0], np.int64)
+        self._row(LIST, holder, items.ctypes.data, len(values), items, list(values))
+
+    def cell(self, holder, value, absent):
+        """What a closure's variable holds."""
+        self._row(CELL, holder, 0, 0 if absent else id(value), value)
+
+    def float(self, holder, key, address):
+        """A float in a dict, whichever: it is written to an address as a double."""
+        self._row(FLOAT, holder, id(key), address, key)
+
+    def count(self, holder, most):
+        """At most so many references to an object, that of its own `__dict__` or list included; not kept alive."""
+        self._rows.append((COUNT, id(holder), 0, most))
+
+    def _row(self, kind, holder, what, value, *keep):
+        self._rows.append((kind, id(holder), what, value))
+        self._keep += [holder, *keep]
+
+    def finish(self):
+        """This, ready to look."""
+        self._table = np.array(self._rows or [(0,) * 4], np.int64)
+        self._head = np.array([len(self._rows), self._table.ctypes.data], np.int64)
+        self.look = entry.builtin("guard", _loaded()["numbatorch_guard"], int(self._head.ctypes.data),
+                                  entry.METH_NOARGS)
+        return self
+
+
+class Counter:
+    """Ints in slots of objects, each moved on by its own amount in one call: `move()`."""
+
+    def __init__(self, slots):
+        """slots: [(object, name of its slot, amount)]; the objects are kept alive."""
+        rows = [(id(holder) + _offset(type(holder), name), by) for holder, name, by in slots]
+        self._keep, self._table = [s[0] for s in slots], np.array(rows or [(0, 0)], np.int64)
+        self._head = np.array([len(rows), self._table.ctypes.data], np.int64)
+        self.move = entry.builtin("count", _loaded()["numbatorch_count"], int(self._head.ctypes.data),
+                                  entry.METH_NOARGS)
+
+
+@cache
+def _offset(kind, name):
+    """Bytes from the start of an object to a slot."""
+    mark, probe = object(), kind.__new__(kind)
+    setattr(probe, name, mark)
+    words = (ctypes.c_size_t * (kind.__basicsize__ // 8)).from_address(id(probe))
+    return 8 * list(words).index(id(mark))
+
+
+__all__ = ["Counter", "Guard", "counts_references"]
