@@ -3,6 +3,7 @@
 NUMBATORCH_CUDA=emulate makes the emulator the driver; without it that is NVIDIA's, where there is one.
 """
 
+import contextlib
 import os
 import threading
 
@@ -99,3 +100,14 @@ def place(index):
 def stream(index):
     """The handle of this thread's current stream on a device."""
     return thread.streams.get(index, 0)
+
+
+@contextlib.contextmanager
+def using(other):
+    """`with using(driver):` makes another driver the one in use, for tests and tools; None stands for none at all."""
+    before = dict(_state)
+    _state.update(driver=other, reason=None if other is not None else "no driver was asked for", forked=False)
+    try:
+        yield other
+    finally:
+        _state.update(before)

@@ -1,0 +1,208 @@
+"""Every template of the GPU, in the emulator, against the CPU."""
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+from numbatorch.nn import functional as F
+
+pytestmark = pytest.mark.usefixtures("gpu")
+
+
+def numbers(*shape, seed=0):
+    return torch.tensor(np.random.default_rng(seed).normal(size=shape).astype("f"))
+
+
+def whole(high, *shape):
+    return torch.tensor(np.random.default_rng(1).integers(0, high, shape))
+
+
+def results(found):
+    return [found] if isinstance(found, torch.Tensor) else list(found)
+
+
+def check(host_work, function, *tensors, tolerance=1e-6):
+    """function gives on the GPU, by kernels of its own, what it gives on the CPU."""
+    expected = results(function(*tensors))
+    found = results(function(*(t.to("cuda") for t in tensors)))
+    for a, b in zip(found, expected, strict=True):
+        assert a.device.type == "cuda" and a.dtype is b.dtype and a.shape == b.shape
+        a, b = (t.to(torch.complex128 if t.is_complex() else torch.float64).numpy() for t in (a.cpu(), b))
+        assert np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True), np.abs(a - b).max()
+    assert not host_work, host_work
+
+
+ELEMENTWISE = [
+    lambda x, y: x + y, lambda x, y: x[:, :1] * y[0], lambda x, y: (x.t() / y.t()).t(), lambda x, y: x[::2, 1::3] - 1,
+    lambda x, y: torch.where(x > y, x, 0.5), lambda x, y: torch.sigmoid(x), lambda x, y: F.gelu(x),
+    lambda x, y: x.pow(2).clamp(0.1, 2), lambda x, y: torch.exp(x).log1p(), lambda x, y: x.atan2(y),
+    lambda x, y: x[0, 0] * 2, lambda x, y: x[:0] + 1,
+    lambda x, y: torch.lerp(x, y, 0.3)]
+
+
+@pytest.mark.parametrize("function", ELEMENTWISE)
+def test_elementwise(host_work, function):
+    check(host_work, function, numbers(5, 7), numbers(5, 7, seed=1))
+
+
+DTYPES = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
+          torch.float64, torch.complex64, torch.complex128]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_dtype_is_computed_with_and_converted(host_work, dtype):
+    x, y = (numbers(4, 5) * 3).to(dtype), (numbers(4, 5, seed=1) * 2).to(dtype)
+    check(host_work, lambda x, y: (x * y, x == y, x.to(torch.float32), x.sum(1)), x, y)
+    if not dtype.is_complex:
+        check(host_work, lambda x: (x.amax(1), x.any(0), (x * 1.0).argmin()), x)
+
+
+ROWS = [
+    lambda x: x.sum(1), lambda x: x.sum(0), lambda x: x.sum(), lambda x: x.mean(1, keepdim=True), lambda x: x.prod(1),
+    lambda x: x.amax(0), lambda x: x.max(1), lambda x: x.argmax(1), lambda x: x.argmin(), lambda x: (x > 0).any(1),
+    lambda x: (x > -9).all(), lambda x: (x > 0).sum(1), lambda x: torch.softmax(x, 1),
+    lambda x: torch.log_softmax(x, 0), lambda x: torch.var_mean(x, 1), lambda x: x.logsumexp(1),
+    lambda x: F.layer_norm(x, (x.shape[-1],)), lambda x: x.norm(), lambda x: x[:, :0].sum(1), lambda x: x[:0].sum(1)]
+
+
+@pytest.mark.parametrize("function", ROWS)
+@pytest.mark.parametrize("length", [7, 100], ids=["short rows", "long rows"])
+def test_rows(host_work, function, length):
+    x = numbers(3, length)
+    check(host_work, function, x)
+    x[1, 5] = float("nan")
+    check(host_work, function, x.t().contiguous().t())
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x.sum((1, 3)), lambda x: x.permute(0, 2, 3, 1).sum((0, 3)), lambda x: x[:, ::2].amax((1, 2)),
+    lambda x: F.batch_norm(x, None, None, training=True), lambda x: x.permute(3, 2, 1, 0).argmax(),
+    lambda x: F.group_norm(x[:, :4], 2), lambda x: F.normalize(x, dim=1)])
+def test_rows_of_several_dimensions(host_work, function):
+    check(host_work, function, numbers(2, 5, 7, 9))
+
+
+def test_the_same_sum_in_every_run(gpu):
+    x = numbers(3000).to("cuda") * 1e4
+    assert len({float(x.sum()) for _ in range(3)}) == 1
+
+
+PRODUCTS = [
+    lambda x, w, b: x @ w.t(), lambda x, w, b: F.linear(x, w, b), lambda x, w, b: x.t().contiguous().t() @ w.t(),
+    lambda x, w, b: torch.bmm(x[None].expand(3, 5, 7), w.t()[None].expand(3, 7, 4)),
+    lambda x, w, b: torch.einsum("ik,jk->ji", x, w), lambda x, w, b: (x * 9).long() @ (w.t() * 9).long(),
+    lambda x, w, b: (x.double() @ w.t().double(), x.to(torch.bfloat16) @ w.t().to(torch.bfloat16)),
+    lambda x, w, b: x.to(torch.complex64) @ w.t().to(torch.complex64)]
+
+
+@pytest.mark.parametrize("function", PRODUCTS)
+def test_products(host_work, function):
+    check(host_work, function, numbers(5, 7), numbers(4, 7, seed=1), numbers(4, seed=2), tolerance=1e-5)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1), lambda x, w, b: F.conv2d(x, w[:, :2], groups=2, dilation=2),
+    lambda x, w, b: F.conv1d(x[:, :, 0], w[:, :, 0]),
+    lambda x, w, b: F.conv3d(x[:, None], w[:, None, :2], padding=(1, 1, 1)),
+    lambda x, w, b: F.conv_transpose2d(x, w.transpose(0, 1).contiguous(), stride=2)])
+def test_convolutions(host_work, function):
+    check(host_work, function, numbers(2, 4, 9, 8), numbers(6, 4, 3, 3, seed=1), numbers(6, seed=2), tolerance=1e-5)
+
+
+def gradients(function):
+    """function of leaves, as the gradients of a sum of its squares."""
+    def taken(*tensors):
+        leaves = [t.detach().clone().requires_grad_() for t in tensors]
+        found = results(function(*leaves))[0]
+        torch.nan_to_num(found).pow(2).sum().backward()
+        return [leaf.grad for leaf in leaves]
+    return taken
+
+
+@pytest.mark.parametrize("function", [
+    lambda x, w: F.conv2d(x, w, stride=2, padding=1), lambda x, w: torch.softmax(x, 1) * w[0, 0, 0, 0],
+    lambda x, w: F.max_pool2d(x, 3, 2, 1) * w[0, 0, 0, 0], lambda x, w: F.avg_pool2d(x, 2) * w[0, 0, 0, 0],
+    lambda x, w: F.layer_norm(x, (8,)) @ w[0, 0].repeat(3, 1)[:8]])
+def test_gradients(host_work, function):
+    check(host_work, gradients(function), numbers(2, 4, 9, 8), numbers(6, 4, 3, 3, seed=1), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x.cumsum(1), lambda x: x.cumsum(0), lambda x: x.cumprod(1), lambda x: x.cummax(1), lambda x: x.cummin(0),
+    lambda x: x.logcumsumexp(1), lambda x: x.to(torch.complex64).cumsum(1), lambda x: (x > 0).cumsum(1)])
+def test_scans(host_work, function):
+    x = numbers(3, 50)
+    x[1, 3] = float("nan")
+    check(host_work, function, x)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x, i, s: x.gather(0, i), lambda x, i, s: x[i[:, 0]], lambda x, i, s: x.index_select(1, i[0]),
+    lambda x, i, s: x.take(i - 3), lambda x, i, s: x.double().gather(0, i), lambda x, i, s: (x > 0).nonzero(),
+    lambda x, i, s: x[x > 0], lambda x, i, s: i.unique(), lambda x, i, s: F.embedding(i, x)])
+def test_gathers(host_work, function):
+    check(host_work, function, numbers(3, 50), whole(3, 4, 50), numbers(4, 50, seed=1))
+
+
+def put(x, i, s):
+    x = x.clone()
+    x[i[:, 0]] = 0
+    x[:, 2:5] += 1
+    x[x > 1] = 9
+    return x
+
+
+@pytest.mark.parametrize("function", [
+    lambda x, i, s: x.scatter_add(0, i, s), lambda x, i, s: x.scatter(0, i, s), put,
+    lambda x, i, s: x.index_add(0, i[:, 0], s), lambda x, i, s: x.scatter_reduce(0, i, s, "amax"),
+    lambda x, i, s: x.scatter_reduce(0, i, s, "prod"), lambda x, i, s: gradients(lambda x: F.embedding(i, x))(x),
+    lambda x, i, s: (x * 9).long().scatter_add(1, i[:3], (s[:3] * 9).long())])
+def test_scatters(host_work, function):
+    check(host_work, function, numbers(3, 50), whole(3, 4, 50), numbers(4, 50, seed=1))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x.sort(1), lambda x: x.sort(0, descending=True), lambda x: x.topk(5), lambda x: x.median(1),
+    lambda x: (x * 3).int().sort(stable=True), lambda x: x.double().sort(), lambda x: x.to(torch.bfloat16).sort(),
+    lambda x: torch.searchsorted(x[:1].sort(1)[0], x[1:2]), lambda x: torch.bucketize(x, x[0].sort()[0], right=True)])
+def test_sorts_and_searches(host_work, function):
+    x = numbers(3, 50)
+    x[0, 5] = x[0, 9]
+    x[1, 3] = float("nan")
+    check(host_work, function, x)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True), lambda x: F.max_pool2d(x, 3, 1, 1, dilation=2),
+    lambda x: F.avg_pool2d(x, 3, 2, 1), lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False, ceil_mode=True),
+    lambda x: F.avg_pool2d(x, 2, divisor_override=3), lambda x: F.adaptive_avg_pool2d(x, (4, 3)),
+    lambda x: F.adaptive_max_pool2d(x, (4, 3)), lambda x: F.max_pool1d(x[0], 3),
+    lambda x: F.avg_pool3d(x, 2, padding=1),
+    lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
+    gradients(lambda x: F.max_pool2d(x, 3, 2, 1, dilation=1)), gradients(lambda x: F.adaptive_avg_pool2d(x, (4, 3))),
+    lambda x: F.max_pool2d(x.to(memory_format=torch.channels_last), 2)])
+def test_windows(host_work, function):
+    check(host_work, function, numbers(2, 3, 9, 8))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: torch.cat([x, x[:, :1], x], 1), lambda x: torch.stack([x, x]), lambda x: torch.cat([x.half(), x.half()]),
+    lambda x: (x * (x > 0)).to_sparse() @ x.t()])
+def test_joins_and_sparse_products(host_work, function):
+    check(host_work, function, numbers(5, 6))
+
+
+def test_what_has_no_kernel_runs_on_the_host():
+    x = numbers(4, 4).to("cuda")
+    assert torch.allclose(torch.linalg.inv(x).cpu(), torch.linalg.inv(x.cpu()))
+    assert torch.fft.fft(x).device.type == "cuda"
+
+
+def test_memory_outside_of_tensors_is_never_touched(gpu):
+    """The emulator's memory has no slack between tensors: kernels of odd sizes would be caught."""
+    x = numbers(257).to("cuda")
+    before = gpu.arena.used
+    assert ((x + 1).cpu() == x.cpu() + 1).all() and x.cumsum(0).shape == (257,) and x.sort()[0].shape == (257,)
+    del x
+    torch.ones(1, device="cuda")
+    assert gpu.arena.used <= before
