@@ -60,10 +60,10 @@ __version__ = "0.1.0"
 
 # Imported when first named: submodules, and names by the submodule that defines them.
 _SUBMODULES = frozenset("""
-    __config__ __future__ _C _dynamo accelerator amp backends compiler cpu cuda datasets distributed distributions
-    export fft func functional futures fx hub jit library linalg masked mps multiprocessing nested nn optim overrides
-    profiler random safetensors serialization signal sparse special testing torch_version types utils
-    version xpu
+    __config__ __future__ _C _custom_ops _dynamo accelerator amp ao backends compiler cpu cuda datasets
+    distributed distributions export fft func functional futures fx hub jit library linalg masked mps
+    multiprocessing nested nn onnx optim overrides profiler random safetensors serialization signal sparse
+    special testing torch_version types utils version xpu
 """.split())
 _DEFINED_IN = {
     "amp": "GradScaler",

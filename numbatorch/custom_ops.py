@@ -16,6 +16,7 @@ from .autograd import Function, no_grad
 from .tensor import Tensor
 
 _DEFINED: dict[str, "CustomOpDef"] = {}
+_EARLY_FAKES: dict[str, Callable] = {}  # of ops that are not defined yet, or whose C++ library is not here
 
 
 class CustomOpDef:
@@ -27,7 +28,7 @@ class CustomOpDef:
             raise ValueError(f"custom_op: the name must be 'namespace::name', got {name!r}")
         self._namespace, self._name, self._qualname = namespace, opname, name
         self._kernel = fn
-        self._fake: Callable | None = None
+        self._fake: Callable | None = _EARLY_FAKES.get(name)
         self._backward: Callable | None = None
         self._setup: Callable | None = None
         self._signature, self._schema = inspect.signature(fn), schema
@@ -116,9 +117,25 @@ def _found(act: str, op: Any) -> CustomOpDef:
 
 
 def register_fake(op: Any, func: Callable | None = None, /, **_: Any) -> Any:
-    """CustomOpDef.register_fake by the op's name; without a function, a decorator."""
+    """CustomOpDef.register_fake by the op's name; without a function, a decorator.
+
+    A function for an op that is not defined yet waits for it: packages register those of their C++ ops, too.
+    """
+    if isinstance(op, str) and op not in _DEFINED:
+        if "::" not in op:
+            raise ValueError(f"register_fake: the name must be 'namespace::name', got {op!r}")
+
+        def wait(function: Callable) -> Callable:
+            return _EARLY_FAKES.setdefault(op, function)
+        return wait if func is None else wait(func)
     found = _found("register_fake", op)
     return found.register_fake if func is None else found.register_fake(func)
+
+
+def load_library(path: str) -> None:
+    """OSError: a library of C++ ops needs PyTorch's own runtime. Packages that can do without it catch this."""
+    raise OSError(f"Could not load this library: {path} holds C++ operators for PyTorch; numbatorch runs Python "
+                  "functions as ops (library.custom_op), or formulas (library.elementwise)")
 
 
 def register_kernel(op: Any, device_types: Any, func: Callable | None = None, /, **_: Any) -> Any:
@@ -139,4 +156,4 @@ def namespace(name: str) -> Any:
     return types.SimpleNamespace(**ops) if ops else None
 
 
-__all__ = ["CustomOpDef", "custom_op", "register_autograd", "register_fake", "register_kernel"]
+__all__ = ["CustomOpDef", "custom_op", "load_library", "register_autograd", "register_fake", "register_kernel"]

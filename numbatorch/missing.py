@@ -4,15 +4,13 @@ see no such name."""
 from .errors import MissingError
 
 _QUANTIZED = "tensors of quantized integers (a scale and a zero point beside the values) are not there"
-_ONNX = "export to ONNX is not there"
 _REASONS = {  # owner -> {reason: names}
     "torch": {
         _QUANTIZED: """
             dequantize per_channel_affine per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine
             per_tensor_symmetric q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
             qint32 qint8 qscheme quantization quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic
-            quint2x4 quint4x2 quint8 ao""",
-        _ONNX: "onnx",
+            quint2x4 quint4x2 quint8""",
         "the compiled module of PyTorch has no counterpart": "classes",
     },
     "torch.Tensor": {
@@ -32,6 +30,13 @@ def refuse(owner, name):
         raise AttributeError(f"module {owner!r} has no attribute {name!r}" if owner == "torch" else
                              f"type object {owner!r} has no attribute {name!r}")
     raise MissingError(f"{owner}.{name}: {reason} (numbatorch/README.md lists what is missing)")
+
+
+def lacking(module, name, reason):
+    """MissingError for whatever is asked of a module that is a face only; AttributeError for what Python asks."""
+    if name.startswith("__"):
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    raise MissingError(f"{module}.{name}: {reason} (numbatorch/README.md lists what is missing)")
 
 
 class Missing:

@@ -12,7 +12,7 @@ from typing import Any
 import numbatorch
 from numbatorch import sharing
 from numbatorch.storage import Storage, UntypedStorage
-from numbatorch.tensor import _OWN as OWN_ATTRIBUTES
+from numbatorch.tensor_moves import _OWN as OWN_ATTRIBUTES
 
 WAIT_SECONDS = 5.0  # for receivers, when a process ends that has sent descriptors
 

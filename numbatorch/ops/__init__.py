@@ -21,10 +21,12 @@ def load():
 
 
 def __getattr__(name):
-    """`aten`, imported when first named, and namespaces of ops that programs define."""
+    """`aten`, imported when first named, `load_library`, and namespaces of ops that programs define."""
     import importlib
     if name == "aten":
         return importlib.import_module(".aten", __name__)
+    if name == "load_library":
+        return importlib.import_module("numbatorch.custom_ops").load_library
     if not name.startswith("__"):
         found = importlib.import_module("numbatorch.custom_ops").namespace(name)
         if found is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 _SUBMODULES = frozenset("""
     _pytree benchmark bottleneck checkpoint collect_env cpp_extension data deterministic dlpack flop_counter hooks
-    module_tracker tensorboard
+    model_zoo module_tracker tensorboard
 """.split())
 
 

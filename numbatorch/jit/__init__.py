@@ -7,7 +7,7 @@ import typing
 from collections import namedtuple
 from typing import Any, Final
 
-from . import nn
+from .. import nn
 
 _isinstance = isinstance  # this module has one of its own
 _fusion: list = [("STATIC", 2), ("DYNAMIC", 10)]
@@ -73,6 +73,9 @@ def trace_module(mod, inputs, optimize=None, check_trace=True, **options):
 def script_if_tracing(fn):
     """The function itself."""
     return fn
+
+
+_script_if_tracing = script_if_tracing  # torchvision decorates with the private name
 
 
 def freeze(mod, preserved_attrs=None, optimize_numerics=True):
