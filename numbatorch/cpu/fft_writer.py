@@ -90,8 +90,11 @@ class Writer:
                       5: (self.negated(total), self.negated(difference)),
                       7: (self.negated(difference), total)}[eighth]  # fmt: skip
             return Complex(self.times(re, half), self.times(im, half))
-        re, im = (float(part) for part in unit_roots(np.array(k), n))
-        return self.multiply(x, Complex(self.constant(re), self.constant(im)))
+        return self.multiply(x, self.root(k, n))
+
+    def root(self, k: int, n: int) -> Complex:
+        """exp(-2 pi i k / n) in all lanes."""
+        return Complex(*(self.constant(float(part)) for part in unit_roots(np.array(k), n)))
 
     def transform(self, x: list[Complex]) -> list[Complex]:
         """The Fourier transform of a list of vectors, in order."""
@@ -129,8 +132,7 @@ class Writer:
         for k in range(1, half + 1):
             even, odd = x[0], None
             for j, (s, d) in enumerate(zip(sums, differences, strict=True), 1):
-                re, im = (float(part) for part in unit_roots(np.array(-j * k), p))
-                cosine, sine = self.constant(re), self.constant(im)
+                cosine, sine = self.root(-j * k, p)
                 even = Complex(self.fused(s.re, cosine, even.re), self.fused(s.im, cosine, even.im))
                 if odd is None:
                     odd = Complex(self.times(d.re, sine), self.times(d.im, sine))
