@@ -82,7 +82,8 @@ class Capture:
                 values.append(self._place(value, own, False, True, plan.op.name))
             elif isinstance(specs[k], Layout):
                 reads = used is None or names[k] in used
-                values.append(self._place(value, specs[k], reads, False, plan.op.name))
+                writes = plan.op.kind == "scatter" and k == 0  # which combines into its first operand
+                values.append(self._place(value, specs[k], reads, writes, plan.op.name))
             else:
                 values.append(Number(value, pending.get(k)))
         if len(arguments) - 3 != count + len(plan.layouts):
@@ -90,6 +91,16 @@ class Capture:
         meta, units, grain = arguments[-3:]
         self.steps.append(Step("launch", plan.op.name, values, kernel, meta, units, grain, plan, where=place(3),
                                keep=plan.keep))
+        if used is not None:
+            return ()
+        operands = [v for v in values[:count] if isinstance(v, Place) and not v.writes and v.layout.nbytes]
+        return [(v.buffer.address + v.offset, ctypes.string_at(v.buffer.address + v.offset, v.layout.nbytes))
+                for v in operands if v.buffer.number >= 0]
+
+    def looked(self, plan, before):
+        """After a launch: operands must be as they were, for kernels whose formulas do not say so."""
+        if any(ctypes.string_at(address, len(content)) != content for address, content in before):
+            self.refuse(f"{plan.op.name} changes an operand")
 
     def joined(self, launch, parts, result):
         values = [self._place(t._ptr, t._layout, True, False, "cat") for t in parts]

@@ -10,7 +10,7 @@ from ..autograd import engine
 from ..autograd.node import RELEASED, Node
 from ..generator import default_generator
 from ..tensor import Tensor
-from . import watch
+from . import passes, watch
 from .calling import MISS, Stopped
 from .capture import Capture, unexplained
 from .graph import Number, Place
@@ -418,7 +418,8 @@ class Candidate:
 
     def program(self):
         """The Program."""
-        graph, own = self.graph, self.attempt
+        own = self.attempt
+        graph = passes.run(self.graph)
         graph.buffers = self.buffers
         return Program(graph, own.template, own._inputs, own.places, self.returns, self.views, self.gradients,
                        self.bumps, self.present)

@@ -64,7 +64,8 @@ def all_plans():
 class Watch:
     """`with Watch(observer):` tells the observer, for this thread:
 
-    launched(plan, arguments) and joined(launch, tensors, result), before they run; allocated(block, address, nbytes);
+    launched(plan, kernel, arguments) before a launch and looked(plan, what launched returned) after it;
+    joined(launch, tensors, result), when they are; allocated(block, address, nbytes);
     drawn(name, function, arguments); number(tensor) for a value that becomes a Python number (what it returns is
     returned); truth(tensor); seen(what) when memory is looked at in ways that cannot be followed;
     numbered(op, inplace, values), for calls with traced numbers.
@@ -115,9 +116,11 @@ class Watch:
             kernel = plan.kernel
             if kernel is not None:
                 def launch(*arguments):
-                    if mine():
-                        observer.launched(plan, kernel, arguments)
-                    return kernel(*arguments)
+                    if not mine():
+                        return kernel(*arguments)
+                    before = observer.launched(plan, kernel, arguments)
+                    kernel(*arguments)
+                    observer.looked(plan, before)
                 self._set(plan, "kernel", launch)
                 if plan.allocate is own_allocate:
                     self._set(plan, "allocate", allocate)
