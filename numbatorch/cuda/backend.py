@@ -1,6 +1,5 @@
 """The GPU as plans see it (device.Backend): requests in, launches out; memory and copies."""
 
-import functools
 import importlib
 
 from ..expr import kinds
@@ -60,10 +59,20 @@ class Device:
             self.driver.fill(self.index, target, value, nbytes, runtime.stream(self.index))
 
 
-@functools.cache
+_devices: dict[tuple, Device] = {}
+
+
 def on(index):
     """The Device of a number."""
-    return Device(runtime.place(index))
+    key = runtime.driver(), runtime.place(index)
+    if key not in _devices:
+        _devices[key] = Device(key[1])
+    return _devices[key]
+
+
+def used():
+    """Every Device of the driver that was used so far."""
+    return [device for (driver, _), device in _devices.items() if driver is runtime.found()]
 
 
 def _template(request):

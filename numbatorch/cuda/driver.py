@@ -5,6 +5,7 @@ refuses raises CudaError with its name and the driver's own words. Function name
 Driver API reference. `emulator/device.py` has the same interface without a GPU.
 """
 
+import contextlib
 import ctypes
 import struct
 import sys
@@ -166,6 +167,16 @@ class Driver:
         self._call("cuCtxSetCurrent", self._contexts[index])
         self._thread.index = index
 
+    @contextlib.contextmanager
+    def _while_recording(self):
+        """Calls that a stream which records a graph forbids to its thread, though they are no part of the graph."""
+        mode = ctypes.c_int(2)  # CU_STREAM_CAPTURE_MODE_RELAXED
+        self._call("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+        try:
+            yield
+        finally:
+            self._call("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+
     # Devices.
 
     def properties(self, index):
@@ -204,7 +215,8 @@ class Driver:
         """The address of new memory of a device; None where there is not enough."""
         self.enter(index)
         address = ctypes.c_uint64()
-        status = self._library.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(nbytes))
+        with self._while_recording():
+            status = self._library.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(nbytes))
         if status == _OUT_OF_MEMORY:
             return None
         if status:
@@ -268,7 +280,8 @@ class Driver:
         values = (ctypes.c_void_p * 2)(ctypes.addressof(log), len(log))
         module, handle = ctypes.c_void_p(), ctypes.c_void_p()
         image = ctypes.c_char_p(kernel.ptx(architecture(capability)).encode())
-        status = self._library.cuModuleLoadDataEx(ctypes.byref(module), image, 2, options, values)
+        with self._while_recording():
+            status = self._library.cuModuleLoadDataEx(ctypes.byref(module), image, 2, options, values)
         if status:
             self.refuse("cuModuleLoadDataEx", status, f" for {kernel!r}: {log.value.decode(errors='replace')}")
         self._call("cuModuleGetFunction", ctypes.byref(handle), module, kernel.name.encode())

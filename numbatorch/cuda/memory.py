@@ -1,4 +1,4 @@
-"""Memory of the GPU, of which there is none: what `numbatorch.cuda` has of it."""
+"""Memory of the GPU: what `numbatorch.cuda` has of it."""
 
 from ..absent import part
 

@@ -52,6 +52,7 @@ class Pool:
         self._segments: dict[int, int] = {}  # address asked of the driver: bytes
         self._slab_of: dict[int, int] = {}
         self._lock = threading.RLock()
+        self._kept: list | None = None
         self.limit = None
         self.statistics = dict.fromkeys((
             "allocated", "allocated_peak", "allocated_total", "freed_total", "reserved", "reserved_peak",
@@ -74,7 +75,14 @@ class Pool:
             s["allocated"] += size
             s["allocated_total"] += size
             s["allocated_peak"] = max(s["allocated_peak"], s["allocated"])
-            return Block(self, address, size, stream)
+            block = Block(self, address, size, stream)
+            if self._kept is not None:
+                self._kept.append(block)
+            return block
+
+    def keep_into(self, blocks):
+        """Let a list keep every Block from now on, for work that is recorded and done later; None: no more."""
+        self._kept = blocks
 
     def _fresh(self, nbytes, size, stream):
         if self.driver.exact or size > SMALL:

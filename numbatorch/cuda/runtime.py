@@ -67,12 +67,17 @@ def driver():
     """The driver. NoAcceleratorError, with the reason, where there is none; RuntimeError in a forked child."""
     chosen = _state["driver"] or _open()
     if chosen is None:
-        raise NoAcceleratorError(f"device cuda is not available: {_state['reason']}. NUMBATORCH_CUDA=emulate runs its "
-                                 "kernels in an emulator")
+        raise absent("device cuda")
     if _state["forked"]:
         raise RuntimeError("cuda: a process that was forked cannot use the GPU that its parent used; start processes "
                            "with multiprocessing.set_start_method('spawn')")
     return chosen
+
+
+def absent(name):
+    """The error of what asks for a device where there is none."""
+    return NoAcceleratorError(f"{name}: no cuda device is available: {_state['reason']}. NUMBATORCH_CUDA=emulate runs "
+                              "kernels in an emulator")
 
 
 def is_initialized():

@@ -1,0 +1,97 @@
+"""Recorded work: what a stream is asked for, kept as a graph and launched as a whole.
+
+Tensors made while recording live as long as the graph, so that a replay finds its memory.
+"""
+
+from . import runtime
+from .queues import Stream, current_stream
+
+_MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
+
+
+class CUDAGraph:
+    """A graph of kernels and copies; see `graph` for recording one. NoAcceleratorError where there is no device."""
+
+    def __init__(self, keep_graph=False):
+        self._driver, self._graph, self._stream, self._pool = runtime.driver(), None, None, None
+        self._blocks: list = []
+
+    def capture_begin(self, pool=None, capture_error_mode="global"):
+        """Record what the current stream is asked for from now on. RuntimeError on the default stream."""
+        if capture_error_mode not in _MODES:
+            raise RuntimeError(f"CUDAGraph.capture_begin: unknown capture_error_mode {capture_error_mode!r}, expected "
+                               f"one of {', '.join(_MODES)}")
+        stream = current_stream()
+        if not stream.cuda_stream:
+            raise RuntimeError("CUDA graphs must be captured on a non-default stream: `with torch.cuda.graph(g):` "
+                               "chooses one")
+        from .backend import on
+        self.reset()
+        index = stream.device.index
+        self._pool = on(index).pool
+        self._driver.begin_capture(index, stream.cuda_stream, _MODES[capture_error_mode])
+        self._pool.keep_into(self._blocks)
+        self._stream = stream
+
+    def capture_end(self):
+        """Stop recording."""
+        if self._stream is None:
+            raise RuntimeError("CUDAGraph.capture_end: capture_begin was not called")
+        stream, self._stream = self._stream, None
+        self._pool.keep_into(None)
+        self._graph = self._driver.end_capture(stream.device.index, stream.cuda_stream)
+
+    def replay(self):
+        """Do what was recorded, on the current stream."""
+        if self._graph is None:
+            raise RuntimeError("CUDAGraph.replay: called without a preceding successful capture")
+        stream = current_stream()
+        self._driver.launch_graph(stream.device.index, self._graph, stream.cuda_stream)
+
+    def reset(self):
+        """Forget what was recorded, and give its memory up."""
+        if self._graph is not None:
+            self._driver.destroy_graph(self._graph)
+        self._graph, self._blocks = None, []
+
+    def pool(self):
+        """A name for the memory that the graph keeps."""
+        return 0, id(self)
+
+    def __del__(self):
+        if getattr(self, "_graph", None) is not None:
+            self._driver.destroy_graph(self._graph)
+
+
+class graph:
+    """`with graph(g):` records what is done into the CUDAGraph `g`, on a stream of its own or the one given."""
+
+    def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
+        self.cuda_graph, self._pool, self._mode = cuda_graph, pool, capture_error_mode
+        self._stream = Stream() if stream is None else stream
+
+    def __enter__(self):
+        from .devices import synchronize
+        synchronize()
+        self._stream.__enter__()
+        try:
+            self.cuda_graph.capture_begin(self._pool, self._mode)
+        except BaseException:
+            self._stream.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        try:
+            self.cuda_graph.capture_end()
+        finally:
+            self._stream.__exit__()
+
+
+def is_current_stream_capturing():
+    """Whether the current stream's work is being recorded."""
+    return current_stream().is_capturing()
+
+
+def graph_pool_handle():
+    """A name for memory that graphs may share; every graph keeps its own here."""
+    return 0, 0
