@@ -317,9 +317,10 @@ def rows_request(op, plan, specs, statics):
     return kinds.Rows(op.name, roots, _formula_operands(op, specs, d), written, is_row, shape, dims, d.compute)
 
 
-def show(op_name, dtype="float32", layout_name="contiguous"):
+def show(op_name, dtype="float32", layout_name="contiguous", device="cpu", ptx=None):
     """The generated source of the kernel that runs op `op_name` on operands of a dtype and layout.
 
+    device: "cpu" or "cuda", which need not be there; ptx: an architecture ("sm_80") for the PTX of CUDA's kernel.
     KeyError for an unknown op; ValueError for ops without a generated formula kernel, and unknown layouts.
     """
     op = OPS[op_name]
@@ -344,7 +345,7 @@ def show(op_name, dtype="float32", layout_name="contiguous"):
             statics[name] = 1 if name == "dim" else None
     plan = Plan()
     request = _request(op, plan, specs, statics, None)
-    return backend("cpu").source(request)
+    return backend("cuda").ptx(request, ptx) if ptx else backend(device).source(request)
 
 
 __all__ = ["Plan", "backend", "broadcast_strides", "contiguous_strides", "make", "show"]

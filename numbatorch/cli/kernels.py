@@ -17,6 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--dtype", default="float32", help="element type of the inputs (default: %(default)s)")
     show.add_argument("--layout", default="contiguous", choices=LAYOUTS,
                       help="how the inputs lie in memory (default: %(default)s)")
+    show.add_argument("--device", default="cpu", choices=("cpu", "cuda"),
+                      help="for which device; it need not be there (default: %(default)s)")
+    show.add_argument("--ptx", nargs="?", const="sm_80", metavar="ARCH",
+                      help="with --device cuda: what it is compiled to, for an architecture (sm_80)")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -57,8 +61,10 @@ def show_kernel(options: argparse.Namespace) -> int:
     dtype = getattr(numbatorch, options.dtype, None)
     if not isinstance(dtype, numbatorch.dtype):
         return fail(f"there is no dtype {options.dtype!r}; try float32, float64, int64 or bool")
+    if options.ptx and options.device != "cuda":
+        return fail("--ptx shows what kernels of the GPU are compiled to: add --device cuda")
     try:
-        source = plan.show(name, options.dtype, options.layout)
+        source = plan.show(name, options.dtype, options.layout, options.device, options.ptx)
     except (TypeError, RuntimeError, ValueError, NotImplementedError) as error:
         print(f"numbatorch kernels: {options.op}: {error}", file=sys.stderr)
         return 1

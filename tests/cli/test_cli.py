@@ -122,6 +122,12 @@ def test_info_kernels_and_cache(capsys):
     assert "exp_float64" in capsys.readouterr().out
     assert run("kernels", "show", "softmax") == 0
     assert "def softmax_rows" in capsys.readouterr().out
+    assert run("kernels", "show", "softmax", "--device", "cuda") == 0
+    assert "row = grid()" in capsys.readouterr().out
+    assert run("kernels", "show", "sigmoid", "--device", "cuda", "--ptx", "sm_90a") == 0
+    assert ".target sm_90a" in capsys.readouterr().out
+    assert run("kernels", "show", "sigmoid", "--ptx") != 0
+    assert "--device cuda" in capsys.readouterr().err
     assert run("kernels", "show", "no_such_op") != 0
     assert "no_such_op" in capsys.readouterr().err
     assert run("cache", "info") == 0
