@@ -186,27 +186,38 @@ def launched_on_host(request, specs, outputs, device):
     """
     host, there = backend(CPU), backend(device)
     launch = host.plan(request)
-    inputs = [spec if isinstance(spec, Layout) else None for spec in specs.values()]
-    count, run = len(inputs), launch.kernel
+    parts = [_extent(spec) if isinstance(spec, Layout) else None for spec in (*specs.values(), *outputs)]
+    run = launch.kernel
 
     def kernel(*args):
         copies: dict[Any, Any] = {}  # (address, size) -> (the host's array, what it was)
         passed = []
-        for spec, place in zip([*inputs, *outputs], args, strict=False):
-            if spec is None:
+        for part, place in zip(parts, args, strict=False):
+            if part is None:
                 passed.append(place)
                 continue
-            if (place, spec.nbytes) not in copies:
-                array = np.empty(max(spec.nbytes, 1), np.uint8)
-                there.download(array.ctypes.data, place, spec.nbytes)
-                copies[place, spec.nbytes] = array, array.copy()
-            passed.append(copies[place, spec.nbytes][0].ctypes.data)
-        run(*passed, *args[count + len(outputs):])
-        for (place, nbytes), (array, before) in copies.items():
-            if not np.array_equal(array, before):
-                there.upload(place, array.ctypes.data, nbytes)
+            before, size = part
+            key = place - before, size
+            if key not in copies:
+                array = np.empty(max(size, 1), np.uint8)
+                there.download(array.ctypes.data, *key)
+                copies[key] = array, array.copy()
+            passed.append(copies[key][0].ctypes.data + before)
+        run(*passed, *args[len(parts):])
+        for (place, size), (array, old) in copies.items():
+            if not np.array_equal(array, old):
+                there.upload(place, array.ctypes.data, size)
     launch.kernel = kernel
     return launch
+
+
+def _extent(own):
+    """(bytes before element 0, all bytes) of the memory that a layout reaches; strides may be negative here."""
+    if not own.numel:
+        return 0, 0
+    ends = [(n - 1) * s for n, s in zip(own.shape, own.strides, strict=True)]
+    low, high = sum(e for e in ends if e < 0), sum(e for e in ends if e > 0)
+    return -low * own.dtype.itemsize, (high - low + 1) * own.dtype.itemsize
 
 
 def drawing(device):
