@@ -164,8 +164,7 @@ def _convolution(request, make, output, order):
         from . import nest
         return nest.plain(options["plain"])
     from . import convolution
-    made = getattr(convolution, make)(compute, *options["sizes"], options["stride"], options["padding"],
-                                      options["dilation"], options["groups"], *options.get("more", ()))
+    made = getattr(convolution, make)(compute, *options["sizes"], **options.get("more", {}))
     run, before, after = order(made), {}, {}
     for i, x in enumerate(layouts):
         if x.dtype.name != compute or not x.is_contiguous:

@@ -1,20 +1,21 @@
-"""Convolution of NCHW tensors, float32 and float64: forward, input gradient, weight gradient.
+"""Convolution of NC* tensors in one to three dimensions, float32 and float64: forward and both gradients.
 
-Forward is an implicit product weight (O, C*KH*KW) @ columns (C*KH*KW, positions): the columns of one panel of output
-positions are packed into a buffer that stays in the first-level cache, padding as masked lanes, and go through the
-tile kernel of GEMM. The input gradient is the same kernel over grad_output, one run per phase of the stride, with the
-weight turned round. The weight gradient sums outer products of input (broadcast, read in place) and grad_output
-(positions x channels, transposed block by block); images are summed in fixed chunks, the chunks in order.
+Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of three templates:
+convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place, and
+convolution_planes goes plane by plane where a group has few channels. The input gradient is the same over grad_output,
+one run per phase of the stride, with the weights turned round. convolution_weights sums the weight gradient.
 No result depends on the number of threads.
 """
 
 from __future__ import annotations
 
+from ctypes import memset
 from functools import lru_cache
-from math import ceil
+from itertools import product
+from math import ceil, prod
 
 from numbatorch.cpu.convolution_flat import flat_launch
-from numbatorch.cpu.convolution_geometry import Geometry, Launch, pair
+from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, triple
 from numbatorch.cpu.convolution_packed import packed_launch, turn_launch
 from numbatorch.cpu.convolution_planes import FEW_PAIRS, PlanesWeightPlan, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import WeightGradientPlan
@@ -24,59 +25,36 @@ from numbatorch.cpu.microkernel import host_target
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64
 
 
-def _forward_launch(
-    g: Geometry,
-    bias: bool,
-    channels: int,
-    outputs: int,
-    plane: tuple[int, int],
-    grid: tuple[int, int],
-    step: tuple[int, int],
-    shifts: list[tuple[int, int]],
-    result_plane: tuple[int, int],
-    result_step: tuple[int, int],
-) -> Launch:
-    """The forward kernel from `channels` planes to `outputs` planes, each per group; `shifts` are the taps' places.
-
-    Output (i, j) of the grid reads input (i, j) * step + shift and lies at (i, j) * result_step of the result plane.
-    """
-    if shifts and 0 not in grid and channels * outputs <= FEW_PAIRS:
-        launch = planes_launch(g, bias, channels, outputs, plane, grid, step, shifts, result_plane, result_step)
-        if launch is not None:
-            return launch
-    wide = shifts and grid[1] >= host_target(g.dtype).lanes
-    if wide and step == (1, 1) and result_step == (1, 1) and outputs <= FLAT_OUTPUTS:
-        launch = flat_launch(g, bias, channels, outputs, plane, grid, shifts)
-        if launch is not None:
-            return launch
-    return packed_launch(g, bias, channels, outputs, plane, grid, step, shifts, result_plane, result_step)
+def _forward_launch(task: Correlation) -> Launch:
+    """The template for a correlation, by its shape."""
+    target = host_target(task.geometry.dtype)
+    if task.is_flat and task.shifts and 0 not in task.grid:
+        if task.channels * task.outputs <= FEW_PAIRS:
+            launch = planes_launch(task)
+            if launch is not None:
+                return launch
+        in_order = task.step == task.result_step == (1, 1, 1)
+        if in_order and task.grid[2] >= target.lanes and task.outputs <= FLAT_OUTPUTS:
+            launch = flat_launch(task)
+            if launch is not None:
+                return launch
+    return packed_launch(task)
 
 
 class ForwardPlan:
-    """y (N, O, OH, OW) = convolution of x (N, C, H, W) with w (O, C/groups, KH, KW), plus bias (O,)."""
+    """y (N, O, *result) = convolution of x (N, C, *size) with w (O, C/groups, *kernel), plus bias (O,)."""
 
     def __init__(self, g: Geometry, bias: bool) -> None:
         self.geometry, self.bias = g, bias
-        (ph, pw), (dh, dw) = g.padding, g.dilation
-        shifts = [(i * dh - ph, j * dw - pw) for i in range(g.kh) for j in range(g.kw)]
         self.pointwise = g.is_pointwise and not bias
         if self.pointwise:
-            area = g.h * g.w
+            area = prod(g.size)
             plan = gemm(g.dtype).plan(g.o, area, g.c, g.c, area, area, False, False, g.n, 0, g.c * area, g.o * area)
             self.kernel, self.meta, self.units, self.grain = plan
         else:
-            self.launch = _forward_launch(
-                g,
-                bias,
-                g.c // g.groups,
-                g.o // g.groups,
-                (g.h, g.w),
-                (g.oh, g.ow),
-                g.stride,
-                shifts,
-                (g.oh, g.ow),
-                (1, 1),
-            )
+            self.launch = _forward_launch(Correlation(
+                g, bias, g.c // g.groups, g.o // g.groups, g.size, g.result, g.stride, tuple(g.shifts), g.result,
+                (1, 1, 1)))
 
     def run(self, x_ptr: int, w_ptr: int, bias_ptr: int, y_ptr: int) -> None:
         if self.pointwise:
@@ -88,49 +66,41 @@ class ForwardPlan:
 
 
 class InputGradientPlan:
-    """gx (N, C, H, W) from gy (N, O, OH, OW) and w (O, C/groups, KH, KW).
+    """gx (N, C, *size) from gy (N, O, *result) and w (O, C/groups, *kernel).
 
-    Input rows i = phase + stride * t meet only the taps of their phase, at output row t + a constant: each phase is a
-    stride-1 convolution of gy with those taps.
+    Inputs i = phase + stride * t meet only the taps of their phase, at output t + a constant: each phase is a stride-1
+    convolution of gy with those taps.
     """
 
     def __init__(self, g: Geometry) -> None:
-        self.geometry, self.phases = g, []
+        self.geometry = g
+        self.phases: list[tuple[Launch, Launch, int, int]] = []
         channels, outputs = g.c // g.groups, g.o // g.groups
         self.pointwise = g.is_pointwise
         if self.pointwise:
-            area = g.h * g.w
+            area = prod(g.size)
             plan = gemm(g.dtype).plan(g.c, area, g.o, g.c, area, area, True, False, g.n, 0, g.o * area, g.c * area)
             self.kernel, self.meta, self.units, self.grain = plan
             return
         size = host_target(g.dtype).bytes
-        (sh, sw), (ph, pw), (dh, dw) = g.stride, g.padding, g.dilation
-        self.turned_bytes = 0
-        for row in range(min(sh, g.h)):
-            for column in range(min(sw, g.w)):
-                taps, shifts = [], []
-                for i in range(g.kh):
-                    for j in range(g.kw):
-                        up, left = row + ph - i * dh, column + pw - j * dw
-                        if up % sh == 0 and left % sw == 0:
-                            taps.append(i * g.kw + j)
-                            shifts.append((up // sh, left // sw))
-                grid = (ceil((g.h - row) / sh), ceil((g.w - column) / sw))
-                forward = _forward_launch(
-                    g,
-                    False,
-                    outputs,
-                    channels,
-                    (g.oh, g.ow),
-                    grid,
-                    (1, 1),
-                    shifts,
-                    (g.h, g.w),
-                    g.stride,
-                )
-                turn = turn_launch(g.dtype, g.groups, channels, outputs, taps, g.kh * g.kw)
-                self.phases.append((turn, forward, self.turned_bytes, (row * g.w + column) * size))
-                self.turned_bytes += g.o * channels * len(taps) * size
+        self.turned_bytes = self.cleared = 0
+        for phase in product(*(range(min(s, n)) for s, n in zip(g.stride, g.size, strict=True))):
+            taps, shifts = [], []
+            for tap, shift in enumerate(g.shifts):
+                apart = [(p - d, s) for p, d, s in zip(phase, shift, g.stride, strict=True)]
+                if all(a % s == 0 for a, s in apart):
+                    taps.append(tap)
+                    shifts.append(tuple(a // s for a, s in apart))
+            if not taps:  # inputs that no window meets
+                self.cleared = g.n * g.c * prod(g.size) * size
+                continue
+            grid = tuple(ceil((n - p) / s) for n, p, s in zip(g.size, phase, g.stride, strict=True))
+            forward = _forward_launch(Correlation(
+                g, False, outputs, channels, g.result, grid, (1, 1, 1), tuple(shifts), g.size, g.stride))
+            turn = turn_launch(g.dtype, g.groups, channels, outputs, taps, g.taps)
+            place = (phase[0] * g.size[1] + phase[1]) * g.size[2] + phase[2]
+            self.phases.append((turn, forward, self.turned_bytes, place * size))
+            self.turned_bytes += g.o * channels * len(taps) * size
 
     def run(self, gy_ptr: int, w_ptr: int, gx_ptr: int) -> None:
         if self.pointwise:
@@ -140,68 +110,38 @@ class InputGradientPlan:
 
         workspace = allocate(max(64, self.turned_bytes))
         base = address(workspace)
+        if self.cleared:
+            memset(gx_ptr, 0, self.cleared)
         for turn, forward, turned, place in self.phases:
             turn.run(w_ptr, base + turned)
             forward.run(gy_ptr, base + turned, gx_ptr + place)
 
 
-@lru_cache(maxsize=1024)
-def forward_plan(
-    dtype: str,
-    n: int,
-    c: int,
-    h: int,
-    w: int,
-    o: int,
-    kh: int,
-    kw: int,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
-    groups: int = 1,
-    bias: bool = False,
-) -> ForwardPlan:
-    """Plan of y = convolution(x, w) + bias; run(x_ptr, w_ptr, bias_ptr or 0, y_ptr), all contiguous NCHW."""
-    geometry = Geometry(dtype, n, c, h, w, o, kh, kw, pair(stride), pair(padding), pair(dilation), groups)
-    return ForwardPlan(geometry, bias)
+def _geometry(dtype, n, c, size, o, kernel, stride, padding, dilation, groups) -> Geometry:
+    rank = len(kernel)
+    sizes = (triple(size, rank, 1), triple(kernel, rank, 1), triple(stride, rank, 1), triple(padding, rank, 0),
+             triple(dilation, rank, 1))
+    return Geometry(dtype, n, c, sizes[0], o, *sizes[1:], groups)
+
+
+# Plans by dtype, n, c, size, o, kernel, stride, padding, dilation, groups: tuples of one to three numbers, or one
+# number for all dimensions. All tensors are contiguous.
 
 
 @lru_cache(maxsize=1024)
-def input_gradient_plan(
-    dtype: str,
-    n: int,
-    c: int,
-    h: int,
-    w: int,
-    o: int,
-    kh: int,
-    kw: int,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
-    groups: int = 1,
-) -> InputGradientPlan:
+def forward_plan(dtype: str, *sizes, bias: bool = False) -> ForwardPlan:
+    """Plan of y = convolution(x, w) + bias; run(x_ptr, w_ptr, bias_ptr or 0, y_ptr)."""
+    return ForwardPlan(_geometry(dtype, *sizes), bias)
+
+
+@lru_cache(maxsize=1024)
+def input_gradient_plan(dtype: str, *sizes) -> InputGradientPlan:
     """Plan of the gradient by x, from the sizes of the forward convolution; run(gy_ptr, w_ptr, gx_ptr)."""
-    return InputGradientPlan(
-        Geometry(dtype, n, c, h, w, o, kh, kw, pair(stride), pair(padding), pair(dilation), groups)
-    )
+    return InputGradientPlan(_geometry(dtype, *sizes))
 
 
 @lru_cache(maxsize=1024)
-def weight_gradient_plan(
-    dtype: str,
-    n: int,
-    c: int,
-    h: int,
-    w: int,
-    o: int,
-    kh: int,
-    kw: int,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
-    groups: int = 1,
-) -> WeightGradientPlan | PlanesWeightPlan:
+def weight_gradient_plan(dtype: str, *sizes) -> WeightGradientPlan | PlanesWeightPlan:
     """Plan of the gradient by w, from the sizes of the forward convolution; run(x_ptr, gy_ptr, gw_ptr)."""
-    geometry = Geometry(dtype, n, c, h, w, o, kh, kw, pair(stride), pair(padding), pair(dilation), groups)
+    geometry = _geometry(dtype, *sizes)
     return planes_weight_plan(geometry) or WeightGradientPlan(geometry)

@@ -8,7 +8,7 @@ from math import ceil
 
 from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_flat_kernels import FLAT_BYTES, FLAT_K_BLOCK, FLAT_META, write_flat
-from numbatorch.cpu.convolution_geometry import Geometry, Launch, grain
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import FLAT, PREFETCH_OFFSETS, host_target
 
@@ -22,23 +22,17 @@ def _kernel(dtype: str, with_bias: bool) -> Callable[..., None]:
     return compile_ir(name, text, (f"{dtype}*",) * (4 if with_bias else 3) + ("int64*",))
 
 
-def flat_launch(
-    g: Geometry,
-    bias: bool,
-    channels: int,
-    outputs: int,
-    plane: tuple[int, int],
-    grid: tuple[int, int],
-    shifts: list[tuple[int, int]],
-) -> Launch | None:
+def flat_launch(task: Correlation) -> Launch | None:
     """The kernel that reads the input in place; None when a padded row of all channels is too much to copy."""
+    g, channels, outputs, bias = task.geometry, task.channels, task.outputs, task.bias
+    plane, grid, shifts = task.plane[1:], task.grid[1:], [shift[1:] for shift in task.shifts]
     target = host_target(g.dtype)
     size, (height, width), (rows, columns), taps = target.bytes, plane, grid, len(shifts)
     top, left = min(row for row, _ in shifts), min(column for _, column in shifts)
     reach, reach_columns = max(row for row, _ in shifts) - top, max(column for _, column in shifts) - left
     copies = not (top >= 0 and left >= 0 and top + rows + reach <= height and left + columns + reach_columns <= width)
     pitch = columns + reach_columns if copies else width
-    flops = 2.0 * g.n * g.groups * outputs * rows * columns * channels * taps
+    flops = task.flops
     wanted = max(1, ceil(flops / (g.n * g.groups * max(UNIT_FLOPS, flops / 32)))) if flops else 1
     rows_per_unit = balanced(rows, ceil(rows / min(rows, wanted)))
     row_block = rows_per_unit

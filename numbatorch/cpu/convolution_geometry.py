@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import ceil
+from itertools import product
+from math import ceil, prod
 
 import numpy as np
 
@@ -25,41 +26,78 @@ class Launch:
         self.kernel(*pointers, self.address, self.units, self.grain)
 
 
+Sizes = tuple[int, ...]  # along depth, rows and columns; fewer dimensions have leading sizes of 1
+
+
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of one convolution: images n, input (c, h, w), outputs o, windows (kh, kw)."""
+    """Sizes of one convolution: n images of c channels of `size`, o outputs, windows of `kernel`."""
 
     dtype: str
     n: int
     c: int
-    h: int
-    w: int
+    size: Sizes
     o: int
-    kh: int
-    kw: int
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
+    kernel: Sizes
+    stride: Sizes
+    padding: Sizes
+    dilation: Sizes
     groups: int
-    oh: int = field(init=False)
-    ow: int = field(init=False)
+    result: Sizes = field(init=False)
 
     def __post_init__(self) -> None:
-        sizes = zip((self.h, self.w), (self.kh, self.kw), self.stride, self.padding, self.dilation, strict=True)
-        rows, columns = (
-            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
-            for size, kernel, stride, pad, dilation in sizes
-        )
-        object.__setattr__(self, "oh", max(0, rows))
-        object.__setattr__(self, "ow", max(0, columns))
+        sizes = zip(self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        result = [max(0, (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1)
+                  for size, kernel, stride, pad, dilation in sizes]
+        object.__setattr__(self, "result", tuple(result))
+
+    @property
+    def taps(self) -> int:
+        return prod(self.kernel)
+
+    @property
+    def shifts(self) -> list[Sizes]:
+        """Where each tap reads, from the place of its result times the stride."""
+        starts = [[i * d - p for i in range(k)] for k, d, p in zip(self.kernel, self.dilation, self.padding,
+                                                                   strict=True)]
+        return list(product(*starts))
 
     @property
     def flops(self) -> float:
-        return 2.0 * self.n * self.o * self.oh * self.ow * (self.c // self.groups) * self.kh * self.kw
+        return 2.0 * self.n * self.o * prod(self.result) * (self.c // self.groups) * self.taps
 
     @property
     def is_pointwise(self) -> bool:
-        return (self.kh, self.kw, self.stride, self.padding) == (1, 1, (1, 1), (0, 0)) and self.groups == 1
+        return self.taps == 1 and self.groups == 1 and (self.stride, self.padding) == ((1, 1, 1), (0, 0, 0))
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """From `channels` planes to `outputs` planes of each group: what the forward templates compute.
+
+    Result i of the grid reads input i * step + shift, one shift a tap, and lies at i * result_step of the result plane.
+    """
+
+    geometry: Geometry
+    bias: bool
+    channels: int
+    outputs: int
+    plane: Sizes
+    grid: Sizes
+    step: Sizes
+    shifts: tuple[Sizes, ...]
+    result_plane: Sizes
+    result_step: Sizes
+
+    @property
+    def flops(self) -> float:
+        g = self.geometry
+        return 2.0 * g.n * g.groups * self.outputs * prod(self.grid) * self.channels * len(self.shifts)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether there is no depth."""
+        return self.plane[0] == self.grid[0] == self.result_plane[0] == 1 and all(not d for d, *_ in self.shifts)
 
 
 def inside(step: int, shift: int, outputs: int, inputs: int) -> tuple[int, int]:
@@ -73,5 +111,7 @@ def grain(units: int, flops: float) -> int:
     return units if flops <= UNIT_FLOPS else max(1, int(UNIT_FLOPS / 4 * units / flops))
 
 
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+def triple(values: int | tuple[int, ...], rank: int, missing: int) -> Sizes:
+    """Numbers of the last `rank` dimensions, `missing` for those before."""
+    given = (values,) * rank if isinstance(values, int) else tuple(int(v) for v in values)
+    return (missing,) * (3 - len(given)) + given

@@ -7,11 +7,12 @@ from functools import cache
 from math import ceil
 
 from numbatorch.cpu import tiles
-from numbatorch.cpu.convolution_geometry import Geometry, Launch, grain, inside
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside
 from numbatorch.cpu.convolution_packed_kernels import (
     ANY_STEP,
     FORWARD_META,
     K_BLOCK,
+    PANELS,
     STAGE_ROWS,
     TURN_CHANNELS,
     write_forward,
@@ -20,6 +21,8 @@ from numbatorch.cpu.convolution_packed_kernels import (
 )
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import Target, host_target
+
+WEIGHTS_BYTES = 256 << 10  # of a block of weights: more stay in the second-level cache for several panels
 
 
 @cache
@@ -52,69 +55,68 @@ def _pack_taps(target: Target, step: int) -> int:
     return tiles.routine(name, lambda module: write_pack_taps(module, name, target, step))
 
 
-def packed_launch(
-    g: Geometry,
-    bias: bool,
-    channels: int,
-    outputs: int,
-    plane: tuple[int, int],
-    grid: tuple[int, int],
-    step: tuple[int, int],
-    shifts: list[tuple[int, int]],
-    result_plane: tuple[int, int],
-    result_step: tuple[int, int],
-) -> Launch:
+def packed_launch(task: Correlation) -> Launch:
     """The kernel that packs the columns of each panel: for all shapes."""
+    g, channels, outputs = task.geometry, task.channels, task.outputs
     target = host_target(g.dtype)
-    size, (height, width), (rows, columns) = target.bytes, plane, grid
-    taps, positions = len(shifts), rows * columns
-    flops = 2.0 * g.n * g.groups * outputs * positions * channels * taps
+    size, (depth, height, width), (depths, rows, columns) = target.bytes, task.plane, task.grid
+    taps, own = len(task.shifts), depths * rows * columns
+    positions, flops = g.n * own, task.flops
     panels = max(1, ceil(positions / target.panel))
-    wanted = max(1, ceil(flops / (g.n * g.groups * max(UNIT_FLOPS, flops / 32)))) if g.n else 1
+    wanted = max(1, ceil(flops / (g.groups * max(UNIT_FLOPS, flops / 32))))
     per_unit = ceil(panels / min(panels, wanted))
     units_per_group = ceil(panels / per_unit)
     if taps > K_BLOCK:
         channel_block, tap_block = 1, balanced(taps, K_BLOCK)
     else:
         channel_block, tap_block = balanced(channels, max(1, K_BLOCK // max(1, taps))), max(1, taps)
-    result_height, result_width = result_plane
-    result = result_height * result_width * size
+    strided = task.result_step != (1, 1, 1)
+    stages = strided or own % target.panel != 0
     tile = balanced(outputs, target.rows)
-    runs = [outputs] if result_step == (1, 1) else [min(outputs, STAGE_ROWS), outputs % STAGE_ROWS]
+    output_block = min(outputs, STAGE_ROWS // tile * tile) if stages else outputs
+    area, (result_depth, result_height, result_width) = height * width * size, task.result_plane
+    result = result_depth * result_height * result_width * size
+    runs = [output_block, outputs % max(1, output_block)]
     meta = dict(
         channels=channels,
         outputs=outputs,
-        height=height,
-        width=width,
         positions=positions,
+        own=own,
+        rows=rows,
         columns=columns,
-        step_rows=step[0],
-        step_columns=step[1],
-        x_image=g.groups * channels * height * width * size,
-        x_group=channels * height * width * size,
-        x_channel=height * width * size,
+        width=width,
+        depths=depths,
+        step_depth=task.step[0] * area,
+        step_rows=task.step[1],
+        step_columns=task.step[2],
+        x_image=g.groups * channels * depth * area,
+        x_group=channels * depth * area,
+        x_channel=depth * area,
         w_output=channels * taps * size,
         w_group=outputs * channels * taps * size,
         y_image=g.groups * outputs * result,
         y_group=outputs * result,
         y_channel=result,
-        y_row=result_step[0] * result_width * size,
-        y_column=result_step[1] * size,
-        groups=g.groups,
+        y_depth=task.result_step[0] * result_height * result_width * size,
+        y_row=task.result_step[1] * result_width * size,
+        y_column=task.result_step[2] * size,
         panels_per_unit=per_unit,
         units_per_group=units_per_group,
+        panels_at_once=PANELS if outputs * K_BLOCK * size > WEIGHTS_BYTES else 1,
+        output_block=output_block,
         channel_block=channel_block,
         tap_block=tap_block,
         taps=taps,
         tile=tile,
-        staged=int(result_step != (1, 1)),
+        strided=int(strided),
         tiles=tiles.address(target, runs, tile, tiles.panels(positions, target.panel), row_numbers=True),
-        pack=_pack_taps(target, min(step[1], ANY_STEP)),
+        pack=_pack_taps(target, min(task.step[2], ANY_STEP)),
     )
-    table = []
-    for row, column in shifts:
-        table += [*inside(step[0], row, rows, height), *inside(step[1], column, columns, width)]
-        table.append((row * width + column) * size)
-    units = g.n * g.groups * units_per_group if positions and outputs else 0
-    kernel = _kernel(g.dtype, bias)
+    table: list[int] = []
+    for shift in task.shifts:
+        for step, start, outs, ins in zip(task.step, shift, task.grid, task.plane, strict=True):
+            table += inside(step, start, outs, ins)
+        table.append(((shift[0] * height + shift[1]) * width + shift[2]) * size)
+    units = g.groups * units_per_group if positions and outputs else 0
+    kernel = _kernel(g.dtype, task.bias)
     return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, grain(units, flops))

@@ -10,14 +10,15 @@ from numbatorch.cpu.microkernel import Target, write_rows, zero
 
 K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
 TURN_CHANNELS = 16
-STAGE_ROWS = 252  # channels of a strided store that are staged at once
+PANELS = 4  # that meet a block of weights one after the other
+STAGE_ROWS = 518  # channels of results that are staged at once
 
 FORWARD_META = (
-    "channels outputs height width positions columns step_rows step_columns x_image x_group x_channel "
-    "w_output w_group y_image y_group y_channel y_row y_column groups panels_per_unit units_per_group "
-    "channel_block tap_block taps tile staged tiles pack"
+    "channels outputs positions own rows columns width depths step_depth step_rows step_columns x_image x_group "
+    "x_channel w_output w_group y_image y_group y_channel y_depth y_row y_column panels_per_unit units_per_group "
+    "panels_at_once output_block channel_block tap_block taps tile strided tiles pack"
 ).split()
-TAP = "first_row end_row first_column end_column offset".split()
+TAP = "first_depth end_depth first_row end_row first_column end_column offset".split()
 
 
 ADDRESSES = ("tiles", "pack", "transpose")  # of tables and functions
@@ -52,19 +53,25 @@ def write_pack_taps(module: Module, name: str, target: Target, step: int) -> Non
         # and the first pair stores the whole vector (masked stores are slow on Zen).
         with f.when(lanes > 0), f.loop(first, ends, 2) as segments:
             rows = (segments.index, segments.index + 1)
-            places = []  # per row: the lane of its column 0, the lanes it owns, the address of lane 0
+            places = []  # per row: lane of its column 0, lanes it owns, address of lane 0, its depth and row
             for row in rows:
                 start = row * p["columns"] - here
                 low, high = f.maximum(start, 0), f.minimum(start + p["columns"], lanes)
-                places.append((start, low, high, row * p["step_rows"] * p["width"] * size - start * lane_step))
+                level, inner = row // p["rows"], row % p["rows"]  # rows count through the depths of all images
+                image, depth = level // p["depths"], level % p["depths"]
+                place = p["x_image"] * image + p["step_depth"] * depth
+                place = place + inner * p["step_rows"] * p["width"] * size - start * lane_step
+                places.append((start, low, high, place, depth, inner))
             owned = f.lanes_between(target.lanes, places[0][1], places[1][2])
             paired, later = rows[1] < ends, segments.index > first
             form = f.select(paired, 1, 0) + f.select(later, 2, 0)
             with f.loop(first_tap, first_tap + taps) as each:
                 t = fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
                 limits = []
-                for row, (start, low, high, _) in zip(rows, places, strict=True):
-                    outside = f.emit("i1", f"or i1 {(row < t['first_row']).text}, {(row >= t['end_row']).text}")
+                for start, low, high, _, depth, inner in places:
+                    outside = f.emit("i1", f"or i1 {(inner < t['first_row']).text}, {(inner >= t['end_row']).text}")
+                    for test in (depth < t["first_depth"], depth >= t["end_depth"]):
+                        outside = f.emit("i1", f"or i1 {outside.text}, {test.text}")
                     begin = f.maximum(low, start + t["first_column"])
                     limits.append((begin, f.select(outside, 0, f.minimum(high, start + t["end_column"]))))
                 source = f.offset(x, places[0][3] + t["offset"])
@@ -116,9 +123,13 @@ def _load_step(
 
 
 def write_forward(name: str, target: Target, with_bias: bool) -> str:
-    """(x, weight, [bias,] y, meta, start, stop): a unit is a run of panels of one group of one image."""
+    """(x, weight, [bias,] y, meta, start, stop): a unit is a run of panels of one group.
+
+    Positions run through all images. A panel that lies in two images is computed in a buffer, as are strided results.
+    """
     module = Module()
     write_rows(module, "rows", target)
+    _write_spread(module, target)
     middle = [("bias", "ptr noalias")] if with_bias else []
     f = module.function(
         name,
@@ -131,28 +142,36 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
     y, meta, start, stop = rest
     p = fields(f, FORWARD_META, meta)
     size, row_bytes = target.bytes, target.panel * target.bytes
-    panel, stage = f.stack(K_BLOCK * row_bytes), f.stack(STAGE_ROWS * row_bytes)
-    staged = p["staged"].differs(0)
+    panel, stage = f.stack(K_BLOCK * row_bytes), f.stack(PANELS * STAGE_ROWS * row_bytes)
+    places = f.stack(8 * target.panel)
+    strided, at_once = p["strided"].differs(0), p["panels_at_once"] * target.panel
+
+    def images(position: Value, width: Value) -> tuple[Value, Value]:
+        """The image of a panel's first position, and whether its results need a buffer."""
+        first, last = position // p["own"], (position + width - 1) // p["own"]
+        return first, f.emit("i1", f"or i1 {strided.text}, {first.differs(last).text}")
+
     with f.loop(start, stop) as units:
-        image_group, run = units.index // p["units_per_group"], units.index % p["units_per_group"]
-        image, group = image_group // p["groups"], image_group % p["groups"]
-        x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
-        y_group = f.offset(y, p["y_image"] * image + p["y_group"] * group)
+        group, run = units.index // p["units_per_group"], units.index % p["units_per_group"]
+        x_group, y_group = f.offset(x, p["x_group"] * group), f.offset(y, p["y_group"] * group)
         w_group = f.offset(w, p["w_group"] * group)
         first = run * p["panels_per_unit"] * target.panel
         last = f.minimum(first + p["panels_per_unit"] * target.panel, p["positions"])
-        output_block = f.select(staged, STAGE_ROWS, p["outputs"])
-        with f.loop(first, last, target.panel) as panels, f.loop(0, p["outputs"], output_block) as blocks:
-            position, output = panels.index, blocks.index
-            width = f.minimum(target.panel, last - position)
-            count = f.minimum(output_block, p["outputs"] - output)
-            y_here = f.offset(y_group, p["y_channel"] * output + position * size)
-            c, c_row = f.select(staged, stage, y_here), f.select(staged, row_bytes, p["y_channel"])
+        with f.loop(first, last, at_once) as bunches, f.loop(0, p["outputs"], p["output_block"]) as blocks:
+            output, begin, end = blocks.index, bunches.index, f.minimum(bunches.index + at_once, last)
+            count = f.minimum(p["output_block"], p["outputs"] - output)
+            y_block = f.offset(y_group, p["y_channel"] * output)
             with (
                 f.loop(0, f.maximum(p["channels"], 1), p["channel_block"]) as channels,
                 f.loop(0, f.maximum(p["taps"], 1), p["tap_block"]) as taps,
+                f.loop(begin, end, target.panel) as panels,
             ):
-                channel, tap = channels.index, taps.index
+                channel, tap, position = channels.index, taps.index, panels.index
+                width = f.minimum(target.panel, last - position)
+                image, staged = images(position, width)
+                buffer = f.offset(stage, (position - begin) // target.panel * (STAGE_ROWS * row_bytes))
+                own = f.offset(y_block, p["y_image"] * image + (position - image * p["own"]) * size)
+                c, c_row = f.select(staged, buffer, own), f.select(staged, row_bytes, p["y_channel"])
                 channel_count = f.minimum(p["channel_block"], p["channels"] - channel)
                 tap_count = f.minimum(p["tap_block"], p["taps"] - tap)
                 x_here = f.offset(x_group, p["x_channel"] * channel)
@@ -167,13 +186,46 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
                 arguments += [addend, addend_row, channel_count * tap_count, width]
                 arguments += [p["w_output"] * p["tile"], count, p["tile"]]
                 f.call("rows", [p["tiles"], *arguments])
-            with f.when(staged), f.loop(0, count) as outputs, f.loop(0, width) as lanes:
-                at = position + lanes.index
-                place = (at // p["columns"]) * p["y_row"] + (at % p["columns"]) * p["y_column"]
-                value = f.load(target.element, f.offset(stage, outputs.index * row_bytes + lanes.index * size), size)
-                to = f.offset(y_group, p["y_channel"] * (output + outputs.index) + place)
-                f.store(value, to, size)
+            with f.loop(begin, end, target.panel) as panels:
+                width = f.minimum(target.panel, last - panels.index)
+                _, staged = images(panels.index, width)
+                with f.when(staged):
+                    with f.loop(0, width) as lanes:
+                        at = panels.index + lanes.index
+                        image, within = at // p["own"], at % p["own"]
+                        row, column = within // p["columns"], within % p["columns"]
+                        place = p["y_image"] * image + p["y_depth"] * (row // p["rows"])
+                        place = place + p["y_row"] * (row % p["rows"]) + p["y_column"] * column
+                        f.store(place, f.offset(places, lanes.index * 8), 8)
+                    buffer = f.offset(stage, (panels.index - begin) // target.panel * (STAGE_ROWS * row_bytes))
+                    f.call("spread", [buffer, y_block, p["y_channel"], places, count, width])
     return module.text()
+
+
+def _write_spread(module: Module, target: Target) -> None:
+    """to[row][places[lane]] = source[row, lane], for `count` rows of a panel of results."""
+    f = module.function(
+        "spread",
+        [("source", "ptr noalias"), ("to", "ptr noalias"), ("to_row", "i64"), ("places", "ptr noalias")]
+        + [("count", "i64"), ("width", "i64")],
+    )
+    source, to, to_row, places, count, width = f.parameters
+    size, at_once = target.bytes, 8
+    whole = width - width % at_once
+
+    def move(lane: Value, number: int) -> None:
+        wanted = [f.load("i64", f.offset(places, (lane + i) * 8), 8) for i in range(number)]
+        with f.loop(0, count, carry=[f.offset(source, lane * size), to]) as rows:
+            here, there = rows.carried
+            for i, place in enumerate(wanted):
+                value = f.load(target.element, f.offset(here, i * size), size)
+                f.store(value, f.offset(there, place), size)
+            rows.carry([f.offset(here, target.panel * size), f.offset(there, to_row)])
+
+    with f.loop(0, whole, at_once) as lanes:
+        move(lanes.index, at_once)
+    with f.loop(whole, width) as lanes:
+        move(lanes.index, 1)
 
 
 TURN_META = "channels outputs taps all_taps all_in_order".split()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import ceil
+from math import ceil, prod
 
-from numbatorch.cpu.convolution_geometry import Geometry, Launch, grain
+from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, grain
 from numbatorch.cpu.convolution_planes_kernels import BLOCK_BYTES, META, write_planes, write_planes_weight
 from numbatorch.cpu.gemm import balanced
 from numbatorch.cpu.microkernel import host_target
@@ -26,10 +26,10 @@ def _kernel(weight: bool, dtype: str, with_bias: bool) -> Callable[..., None]:
 def _blocks(
     g: Geometry,
     channels: int,
-    plane: tuple[int, int],
-    grid: tuple[int, int],
-    step: tuple[int, int],
-    shifts: list[tuple[int, int]],
+    plane: tuple[int, ...],
+    grid: tuple[int, ...],
+    step: tuple[int, ...],
+    shifts: list[tuple[int, ...]],
 ) -> tuple[dict[str, int], list[int]] | None:
     """Sizes of the copied blocks and the table of taps; None where not even one row of a few vectors fits."""
     target = host_target(g.dtype)
@@ -68,20 +68,13 @@ def _blocks(
     return sizes, table
 
 
-def planes_launch(
-    g: Geometry,
-    bias: bool,
-    channels: int,
-    outputs: int,
-    plane: tuple[int, int],
-    grid: tuple[int, int],
-    step: tuple[int, int],
-    shifts: list[tuple[int, int]],
-    result_plane: tuple[int, int],
-    result_step: tuple[int, int],
-) -> Launch | None:
-    """The kernel (x, weight, [bias,] y) for one phase of results (convolution._forward_launch); None: no block fits."""
-    found = _blocks(g, channels, plane, grid, step, shifts)
+def planes_launch(task: Correlation) -> Launch | None:
+    """The kernel (x, weight, [bias,] y); None where no block fits."""
+    g, channels, outputs = task.geometry, task.channels, task.outputs
+    plane, grid, step, result_plane, result_step = (
+        sizes[1:] for sizes in (task.plane, task.grid, task.step, task.result_plane, task.result_step)
+    )
+    found = _blocks(g, channels, plane, grid, step, [shift[1:] for shift in task.shifts])
     if found is None:
         return None
     blocks, table = found
@@ -113,7 +106,7 @@ def planes_launch(
     units = g.n * g.groups * blocks["row_blocks"] * blocks["column_blocks"]
     # A sum of a vector costs about as much as 28 of a tile: one output a load instead of 14, and no second vector.
     flops = 16.0 * g.n * g.groups * outputs * grid[0] * grid[1] * (taps + 4)
-    return Launch(_kernel(False, g.dtype, bias), [meta[name] for name in META] + table, units, grain(units, flops))
+    return Launch(_kernel(False, g.dtype, task.bias), [meta[name] for name in META] + table, units, grain(units, flops))
 
 
 class PlanesWeightPlan:
@@ -122,7 +115,7 @@ class PlanesWeightPlan:
     def __init__(self, g: Geometry, meta: dict[str, int], table: list[int]) -> None:
         target = host_target(g.dtype)
         self.total_bytes = g.o * len(table) * target.vector_bytes
-        flops = 16.0 * g.n * g.o * g.oh * g.ow * (len(table) + 4)
+        flops = 16.0 * g.n * g.o * prod(g.result) * (len(table) + 4)
         self.launch = Launch(
             _kernel(True, g.dtype, False), [meta[name] for name in META] + table, g.o, grain(g.o, flops)
         )
@@ -137,26 +130,25 @@ class PlanesWeightPlan:
 def planes_weight_plan(g: Geometry) -> PlanesWeightPlan | None:
     """The plan for groups of few channels; None for others, and where no block fits."""
     channels, outputs = g.c // g.groups, g.o // g.groups
-    (ph, pw), (dh, dw) = g.padding, g.dilation
-    shifts = [(i * dh - ph, j * dw - pw) for i in range(g.kh) for j in range(g.kw)]
-    if channels * outputs > FEW_PAIRS or not shifts:
+    if channels * outputs > FEW_PAIRS or not g.taps or g.kernel[0] != 1 or g.size[0] != 1 or g.padding[0]:
         return None
-    found = _blocks(g, channels, (g.h, g.w), (g.oh, g.ow), g.stride, shifts)
+    (_, height, width), (_, rows, columns) = g.size, g.result
+    found = _blocks(g, channels, (height, width), (rows, columns), g.stride[1:], [shift[1:] for shift in g.shifts])
     if found is None:
         return None
     blocks, table = found
-    size, area, result = host_target(g.dtype).bytes, g.h * g.w, g.oh * g.ow
+    size, area, result = host_target(g.dtype).bytes, height * width, rows * columns
     meta = blocks | dict(
         images=g.n,
         groups=g.groups,
         channels=channels,
         outputs=outputs,
-        height=g.h,
-        width=g.w,
-        rows=g.oh,
-        columns=g.ow,
-        step_rows=g.stride[0],
-        step_columns=g.stride[1],
+        height=height,
+        width=width,
+        rows=rows,
+        columns=columns,
+        step_rows=g.stride[1],
+        step_columns=g.stride[2],
         x_image=g.c * area * size,
         x_group=channels * area * size,
         x_channel=area * size,
@@ -165,7 +157,7 @@ def planes_weight_plan(g: Geometry) -> PlanesWeightPlan | None:
         y_image=g.o * result * size,
         y_group=outputs * result * size,
         y_channel=result * size,
-        y_row=g.ow * size,
+        y_row=columns * size,
         y_column=size,
         taps=len(table),
     )

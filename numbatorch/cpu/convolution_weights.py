@@ -35,59 +35,60 @@ def _kernel(kind: str, dtype: str) -> Callable[..., None]:
 
 
 class WeightGradientPlan:
-    """gw (O, C/groups, KH, KW) from x (N, C, H, W) and gy (N, O, OH, OW)."""
+    """gw (O, C/groups, *kernel) from x (N, C, *size) and gy (N, O, *result)."""
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         target = host_target(g.dtype)
         size, row_bytes = target.bytes, target.panel * target.bytes
-        channels, outputs, taps = g.c // g.groups, g.o // g.groups, g.kh * g.kw
-        (sh, sw), (ph, pw), (dh, dw) = g.stride, g.padding, g.dilation
-        ranges_h = [inside(sh, i * dh - ph, g.oh, g.h) for i in range(g.kh)]
-        ranges_w = [inside(sw, j * dw - pw, g.ow, g.w) for j in range(g.kw)]
-        calls: list[int] = []
+        channels, outputs, taps = g.c // g.groups, g.o // g.groups, g.taps
+        (depth, height, width), (depths, rows, columns), kw = g.size, g.result, g.kernel[2]
+        area = height * width
         # The rows of a tile are channels, or the taps of one window row where there are more of them and none is cut.
-        by_column = channels < g.kw and all(r == (0, g.ow) for r in ranges_w)
-        if by_column:
-            inner, outer, count = 1, channels * taps, g.kw
-            for c in range(channels):
-                for i in range(g.kh):
-                    place = (c * g.h * g.w + (i * dh - ph) * g.w - pw) * size
-                    calls += [*ranges_h[i], 0, g.ow, place, dw * size, (c * g.kh + i) * g.kw, g.kw]
-        else:
-            inner, outer, count = channels, taps, channels
-            for i in range(g.kh):
-                for j in range(g.kw):
-                    place = ((i * dh - ph) * g.w + j * dw - pw) * size
-                    area = g.h * g.w * size
-                    calls += [*ranges_h[i], *ranges_w[j], place, area, (i * g.kw + j) * channels, channels]
+        across = [inside(g.stride[2], shift, columns, width) for _, _, shift in g.shifts[:kw]]
+        by_column = channels < kw and all(r == (0, columns) for r in across)
+        calls: list[int] = []
+        for channel in range(channels if by_column else 1):
+            for tap, shift in enumerate(g.shifts):
+                if by_column and tap % kw:
+                    continue
+                for step, start, outs, ins in zip(g.stride, shift, g.result, g.size, strict=True):
+                    calls += inside(step, start, outs, ins)
+                place = ((channel * depth + shift[0]) * height + shift[1]) * width + shift[2]
+                apart = g.dilation[2] if by_column else depth * area
+                calls += [place * size, apart * size, channel * taps + tap, kw if by_column else channels]
+        count = kw if by_column else channels
         blocks, tile = ceil(outputs / target.panel), balanced(count, target.rows)
         unit_bytes = channels * taps * row_bytes
-        per_chunk = g.groups * blocks
+        per_chunk, planes = g.groups * blocks, g.n * depths
         most = max(1, PARTIAL_BYTES // max(1, unit_bytes * per_chunk))
-        images_per_chunk = ceil(g.n / max(1, min(g.n, most, ceil(WEIGHT_UNITS / max(1, per_chunk)))))
-        chunks = ceil(g.n / max(1, images_per_chunk))
+        planes_per_chunk = ceil(planes / max(1, min(planes, most, ceil(WEIGHT_UNITS / max(1, per_chunk)))))
+        chunks = ceil(planes / max(1, planes_per_chunk))
+        result = rows * columns * size
         meta = dict(
-            images=g.n,
+            planes=planes,
             groups=g.groups,
             outputs=outputs,
-            height=g.h,
-            width=g.w,
-            rows=g.oh,
-            columns=g.ow,
-            row_block=max(1, POSITION_BLOCK // max(1, g.ow)),
-            column_block=max(1, min(g.ow, POSITION_BLOCK)),
-            step_rows=sh,
-            step_columns=sw,
-            x_image=g.c * g.h * g.w * size,
-            x_group=channels * g.h * g.w * size,
-            gy_image=g.o * g.oh * g.ow * size,
-            gy_group=outputs * g.oh * g.ow * size,
-            gy_channel=g.oh * g.ow * size,
-            images_per_chunk=images_per_chunk,
+            width=width,
+            depths=depths,
+            step_depth=g.stride[0] * area * size,
+            rows=rows,
+            columns=columns,
+            row_block=max(1, POSITION_BLOCK // max(1, columns)),
+            column_block=max(1, min(columns, POSITION_BLOCK)),
+            step_rows=g.stride[1],
+            step_columns=g.stride[2],
+            x_image=g.c * depth * area * size,
+            x_group=channels * depth * area * size,
+            gy_image=g.o * depths * result,
+            gy_group=outputs * depths * result,
+            gy_channel=depths * result,
+            gy_depth=result,
+            planes_per_chunk=planes_per_chunk,
             blocks_per_group=blocks,
             units_per_chunk=per_chunk,
             unit_bytes=unit_bytes,
+            c_row=row_bytes if by_column else taps * row_bytes,
             tile=tile,
             calls=len(calls) // len(CALL),
             tiles=tiles.address(target, [count], tile, tiles.panels(outputs, target.panel), NEST),
@@ -97,9 +98,9 @@ class WeightGradientPlan:
         self.partial_bytes = units * unit_bytes
         weight = _kernel("weight", g.dtype)
         self.launch = Launch(weight, [meta[name] for name in WEIGHT_META] + calls, units, grain(units, g.flops))
-        rows = per_chunk * channels * taps
-        sums = [outputs, inner, outer, chunks, blocks, unit_bytes, per_chunk * unit_bytes]
-        self.sum = Launch(_kernel("weight_sum", g.dtype), sums, rows, max(1, 8192 // max(1, chunks)))
+        sums = [outputs, channels * taps, chunks, blocks, unit_bytes, per_chunk * unit_bytes]
+        squares = per_chunk * ceil(channels * taps / target.lanes) * target.vectors
+        self.sum = Launch(_kernel("weight_sum", g.dtype), sums, squares, max(1, 1024 // max(1, chunks)))
 
     def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
         from numbatorch.cpu.memory import address, allocate

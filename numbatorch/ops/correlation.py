@@ -34,18 +34,9 @@ def _forward_nest(input, weight, bias, stride, padding, dilation, groups, out):
                       [layout(input.dtype, out, None, input.device)], input.dtype.compute, finish=finish)
 
 
-def _as_2d(values):
-    """Spatial numbers of a 1-d or 2-d convolution as pairs; None for 3-d."""
-    return (1, values[0]) if len(values) == 1 else tuple(values) if len(values) == 2 else None
-
-
-def _fast_options(n, c, spatial, weight, stride, padding, dilation, groups):
-    """Arguments of the 2-d convolution templates; 1-d is 2-d with height 1."""
-    h, w = _as_2d(spatial)
-    kh, kw = _as_2d(weight[2:])
-    pad = (0, padding[0]) if len(padding) == 1 else tuple(padding)
-    return {"sizes": (n, c, h, w, weight[0], kh, kw), "stride": _as_2d(stride), "padding": pad,
-            "dilation": _as_2d(dilation), "groups": groups}
+def _sizes(input, weight, stride, padding, dilation, groups):
+    """What tells convolutions apart, for the templates: n, c, spatial sizes, o, windows and how they move."""
+    return *input[:2], tuple(input[2:]), weight[0], tuple(weight[2:]), *map(tuple, (stride, padding, dilation)), groups
 
 
 def _conjugate(x):
@@ -75,11 +66,10 @@ def conv_forward(input, weight, bias=None, stride: tuple = (), padding: tuple = 
     out = (input.shape[0], weight.shape[0], *(_out_size(input.shape[2 + d], weight.shape[2 + d], stride[d], padding[d],
                                                        dilation[d]) for d in range(rank)))
     plain = _forward_nest(input, weight, bias, stride, padding, dilation, groups, out)
-    if rank > 2:
+    if rank > 3:
         return plain
-    options = _fast_options(input.shape[0], input.shape[1], input.shape[2:], weight.shape, stride, padding, dilation,
-                            groups)
-    options.update(plain=plain, more=(bias is not None,))
+    sizes = _sizes(input.shape, weight.shape, stride, padding, dilation, groups)
+    options = {"sizes": sizes, "plain": plain, "more": {"bias": bias is not None}}
     inputs = tuple(x for x in (input, weight, bias) if isinstance(x, Layout))
     return kinds.Native("contraction", "convolution_forward", inputs, plain.outputs, options)
 
@@ -112,10 +102,9 @@ def conv_input_gradient(gradient, weight, shape: tuple, stride: tuple, padding: 
     plain = kinds.Nest(f"conv{rank}d_input_gradient", element, ("n", "c", *_FREE[:rank]), ("o", *_INNER[:rank]),
                        extents, {"gradient": gradient, "weight": weight},
                        [layout(gradient.dtype, shape, None, gradient.device)], gradient.dtype.compute)
-    if rank > 2:
+    if rank > 3:
         return plain
-    options = _fast_options(shape[0], shape[1], shape[2:], weight.shape, stride, padding, dilation, groups)
-    options["plain"] = plain
+    options = {"sizes": _sizes(shape, weight.shape, stride, padding, dilation, groups), "plain": plain}
     return kinds.Native("contraction", "convolution_input_gradient", (gradient, weight), plain.outputs, options)
 
 
@@ -137,8 +126,8 @@ def conv_weight_gradient(input, gradient, shape: tuple, stride: tuple, padding: 
     plain = kinds.Nest(f"conv{rank}d_weight_gradient", element, ("o", "c", *_INNER[:rank]), ("n", *_FREE[:rank]),
                        extents, {"input": input, "gradient": gradient},
                        [layout(input.dtype, shape, None, input.device)], input.dtype.compute)
-    if rank > 2:
+    if rank > 3:
         return plain
-    options = _fast_options(input.shape[0], input.shape[1], input.shape[2:], shape, stride, padding, dilation, groups)
-    options["plain"] = plain
+    sizes = _sizes(input.shape, shape, stride, padding, dilation, groups)
+    options = {"sizes": sizes, "plain": plain}
     return kinds.Native("contraction", "convolution_weight_gradient", (input, gradient), plain.outputs, options)

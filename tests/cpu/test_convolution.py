@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from numbatorch.cpu.convolution import Geometry, forward_plan, input_gradient_plan, weight_gradient_plan
+from numbatorch.cpu import convolution
+from numbatorch.cpu.convolution import forward_plan, input_gradient_plan, weight_gradient_plan
 
 TOLERANCE = {"float32": 4e-6, "float64": 1e-14}
 
@@ -39,6 +40,9 @@ CASES = {
     "more padding than window": (1, 2, 8, 8, 2, 3, 3, 1, 4, 1, 1),
     "many channels": (2, 300, 3, 3, 270, 3, 3, 2, 1, 1, 1),
     "stem": (3, 3, 16, 16, 33, 7, 7, 2, 3, 1, 1),
+    "small maps of several images": (5, 20, 4, 4, 30, 3, 3, 1, 1, 1, 1),
+    "small maps, more outputs than are staged": (3, 2, 3, 3, 600, 3, 3, 1, 1, 1, 1),
+    "panels across images": (3, 4, 7, 7, 6, 3, 3, 2, 1, 1, 1),
     "grouped": (2, 34, 18, 18, 36, 3, 3, 1, 1, 1, 2),
 }
 
@@ -47,27 +51,34 @@ def address(array: np.ndarray) -> int:
     return array.ctypes.data
 
 
+def sizes(case):
+    """n, c, h, w, o, kh, kw, ... as plans take them: spatial numbers together."""
+    n, c, h, w, o, kh, kw, *rest = case
+    return n, c, (h, w), o, (kh, kw), *rest
+
+
 def reference(case, x, w, gy=None):
     """(y, gx, gw) in float64, tap by tap."""
-    g = Geometry("float64", *case[:7], *(v if isinstance(v, tuple) else (v, v) for v in case[7:10]), case[10])
-    (sh, sw), (ph, pw), (dh, dw), groups = g.stride, g.padding, g.dilation, g.groups
+    g = convolution._geometry("float64", *sizes(case))
+    (sh, sw), (ph, pw), (dh, dw), groups = g.stride[1:], g.padding[1:], g.dilation[1:], g.groups
+    (_, height, width), (_, oh, ow), (_, kh, kw) = g.size, g.result, g.kernel
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (ph, ph), (pw, pw)))
     split = padded.reshape(g.n, groups, g.c // groups, *padded.shape[2:])
-    weight = w.astype(np.float64).reshape(groups, g.o // groups, g.c // groups, g.kh, g.kw)
-    y = np.zeros((g.n, groups, g.o // groups, g.oh, g.ow))
+    weight = w.astype(np.float64).reshape(groups, g.o // groups, g.c // groups, kh, kw)
+    y = np.zeros((g.n, groups, g.o // groups, oh, ow))
     gx, gw = np.zeros_like(split), np.zeros_like(weight)
     grad = None if gy is None else gy.astype(np.float64).reshape(y.shape)
-    for i in range(g.kh):
-        for j in range(g.kw):
-            rows = slice(i * dh, i * dh + (g.oh - 1) * sh + 1, sh)
-            columns = slice(j * dw, j * dw + (g.ow - 1) * sw + 1, sw)
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i * dh, i * dh + (oh - 1) * sh + 1, sh)
+            columns = slice(j * dw, j * dw + (ow - 1) * sw + 1, sw)
             seen = split[:, :, :, rows, columns]
             y += np.einsum("ngchw,goc->ngohw", seen, weight[..., i, j], optimize=True)
             if grad is not None:
                 gx[:, :, :, rows, columns] += np.einsum("ngohw,goc->ngchw", grad, weight[..., i, j], optimize=True)
                 gw[..., i, j] += np.einsum("ngohw,ngchw->goc", grad, seen, optimize=True)
-    gx = gx.reshape(padded.shape)[:, :, ph : ph + g.h, pw : pw + g.w]
-    return y.reshape(g.n, g.o, g.oh, g.ow), gx, gw.reshape(w.shape)
+    gx = gx.reshape(padded.shape)[:, :, ph : ph + height, pw : pw + width]
+    return y.reshape(g.n, g.o, oh, ow), gx, gw.reshape(w.shape)
 
 
 def inputs(case, dtype, seed=0):
@@ -80,12 +91,12 @@ def inputs(case, dtype, seed=0):
 
 def all_three(case, dtype):
     rng, x, w = inputs(case, dtype)
-    g = forward_plan(dtype, *case).geometry
-    gy = rng.standard_normal((g.n, g.o, g.oh, g.ow)).astype(dtype)
+    g = forward_plan(dtype, *sizes(case)).geometry
+    gy = rng.standard_normal((g.n, g.o, *g.result[1:])).astype(dtype)
     y, gx, gw = np.full_like(gy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
-    forward_plan(dtype, *case).run(address(x), address(w), 0, address(y))
-    input_gradient_plan(dtype, *case).run(address(gy), address(w), address(gx))
-    weight_gradient_plan(dtype, *case).run(address(x), address(gy), address(gw))
+    forward_plan(dtype, *sizes(case)).run(address(x), address(w), 0, address(y))
+    input_gradient_plan(dtype, *sizes(case)).run(address(gy), address(w), address(gx))
+    weight_gradient_plan(dtype, *sizes(case)).run(address(x), address(gy), address(gw))
     return (x, w, gy), (y, gx, gw)
 
 
@@ -105,16 +116,16 @@ def test_bias_is_added_once_to_each_output_channel(name):
     bias = rng.standard_normal(case[4]).astype(np.float32)
     expected = reference(case, x, w)[0] + bias[:, None, None]
     y = np.full(expected.shape, np.nan, np.float32)
-    forward_plan("float32", *case, True).run(address(x), address(w), address(bias), address(y))
+    forward_plan("float32", *sizes(case), bias=True).run(address(x), address(w), address(bias), address(y))
     assert abs(y - expected).max() <= TOLERANCE["float32"] * max(1.0, abs(expected).max())
 
 
 def test_no_images():
     case = (0, 3, 8, 8, 4, 3, 3, 1, 0, 1, 1)
     gw = np.full((4, 3, 3, 3), np.nan, np.float32)
-    forward_plan("float32", *case).run(64, 64, 0, 64)
-    input_gradient_plan("float32", *case).run(64, address(gw), 64)
-    weight_gradient_plan("float32", *case).run(64, 64, address(gw))
+    forward_plan("float32", *sizes(case)).run(64, 64, 0, 64)
+    input_gradient_plan("float32", *sizes(case)).run(64, address(gw), 64)
+    weight_gradient_plan("float32", *sizes(case)).run(64, 64, address(gw))
     assert not gw.any()
 
 
@@ -137,13 +148,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 @pytest.mark.parametrize("feature", ["avx2", "neon", ""])
 @pytest.mark.parametrize("name", ["padded wide", "strided", "depthwise wide", "two channels a group", "grouped"])
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
-    from numbatorch.cpu import (
-        convolution,
-        convolution_flat,
-        convolution_packed,
-        convolution_planes,
-        convolution_weights,
-    )
+    from numbatorch.cpu import convolution_flat, convolution_packed, convolution_planes, convolution_weights
     module, target = convolution, convolution.host_target("float32", feature)
     for part in (convolution, convolution_flat, convolution_packed, convolution_planes, convolution_weights):
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
@@ -155,3 +160,31 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     (x, w, gy), results = all_three(CASES[name], "float32")
     for label, result, expected in zip(("y", "gx", "gw"), results, reference(CASES[name], x, w, gy), strict=True):
         assert abs(result - expected).max() <= TOLERANCE["float32"] * max(1.0, abs(expected).max()), label
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_three_dimensions(stride, groups):
+    """Against a sum of convolutions in two dimensions, one for each depth of the window."""
+    rng = np.random.default_rng(7)
+    n, c, o, (d, h, w), (kd, kh, kw), padding, dilation = 2, 4, 6, (5, 7, 18), (3, 2, 3), (1, 0, 2), (2, 1, 1)
+    case = (n, c, (d, h, w), o, (kd, kh, kw), stride, padding, dilation, groups)
+    x, weight = (rng.standard_normal(s).astype(np.float32) for s in ((n, c, d, h, w), (o, c // groups, kd, kh, kw)))
+    g = forward_plan("float32", *case).geometry
+    gy = rng.standard_normal((n, o, *g.result)).astype(np.float32)
+    results = [np.full_like(a, np.nan) for a in (gy, x, weight)]
+    forward_plan("float32", *case).run(address(x), address(weight), 0, address(results[0]))
+    input_gradient_plan("float32", *case).run(address(gy), address(weight), address(results[1]))
+    weight_gradient_plan("float32", *case).run(address(x), address(gy), address(results[2]))
+    expected = [np.zeros(a.shape) for a in (gy, x, weight)]
+    flat = (n, c, h, w, o, kh, kw, stride, padding[1:], dilation[1:], groups)
+    for depth in range(g.result[0]):
+        for i in range(kd):
+            at = depth * stride + i * dilation[0] - padding[0]
+            if 0 <= at < d:
+                y, gx, gw = reference(flat, x[:, :, at], weight[:, :, i], gy[:, :, depth])
+                expected[0][:, :, depth] += y
+                expected[1][:, :, at] += gx
+                expected[2][:, :, i] += gw
+    for label, result, wanted in zip(("y", "gx", "gw"), results, expected, strict=True):
+        assert abs(result - wanted).max() <= TOLERANCE["float32"] * max(1.0, abs(wanted).max()), label
