@@ -90,6 +90,12 @@ class Function:
             self._driver.refuse("cuLaunchKernel", status, f" for {self.kernel!r}")
 
 
+def _libraries():
+    """libcuda twice: with calls that give the GIL up, and with calls that keep it. OSError where it is not found."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    return ctypes.CDLL(name), ctypes.PyDLL(name)
+
+
 class Driver:
     """libcuda and its devices. Unavailable, with the reason, where it cannot be used.
 
@@ -99,9 +105,8 @@ class Driver:
     exact = False  # whether memory is better asked for tensor by tensor than in segments
 
     def __init__(self):
-        name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
         try:
-            self._library, launching = ctypes.CDLL(name), ctypes.PyDLL(name)
+            self._library, launching = _libraries()
         except OSError as error:
             raise Unavailable(f"NVIDIA's driver was not found ({error})") from None
         status = self._library.cuInit(0)

@@ -5,13 +5,14 @@ the lanes of a mask. Section 6 of the manual.
 """
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from .text import TYPES, PTXError
 
 SHARED_WINDOW, LOCAL_WINDOW = 1 << 56, 1 << 57  # where generic addresses of these spaces lie
-INSTRUCTIONS = {}
+INSTRUCTIONS: dict[str, Callable] = {}
 
 
 def instruction(*names):

@@ -1,0 +1,114 @@
+"""driver.py against a library that takes its calls as libcuda does."""
+
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+from numbatorch.cuda import CudaError, backend, driver, runtime
+from numbatorch.cuda.compile import Kernel, compile_kernel
+from tests.cuda.fake_library import Library
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """Makes the fake library what the driver opens."""
+    def install(**options):
+        fake = Library(**options)
+        monkeypatch.setattr(driver, "_libraries", lambda: (fake, fake))
+        return fake
+    return install
+
+
+def test_drivers_that_cannot_be_used_say_why(library):
+    for options, text in (({"status": 100}, r"cannot be used: CUDA_ERROR_NO_DEVICE \(in words\)"),
+                          ({"version": 11080}, "is for CUDA 11.8; kernels need 12.0 or newer"),
+                          ({"devices": 0}, "has no device")):
+        library(**options)
+        with pytest.raises(driver.Unavailable, match=text):
+            driver.Driver()
+
+
+def test_devices_are_described(library):
+    library(devices=2)
+    found = driver.Driver()
+    properties = found.properties(1)
+    assert (found.count, properties.name, properties.major, properties.minor) == (2, "device 11", 8, 6)
+    assert properties.uuid == "00010203-0405-0607-0809-0a0b0c0d0e0f" and properties.multi_processor_count == 16
+    assert found.memory(0) == (1 << 22, 1 << 22)
+
+
+def test_kernels_get_their_values(library):
+    fake = library()
+    found = driver.Driver()
+    text = """
+def values(a, b, c, d, e, out):
+    out[0] = float64(a)
+    out[1] = float64(b)
+    out[2] = float64(c)
+    out[3] = float64(d)
+    out[4] = float64(e[0])
+"""
+    kernel = compile_kernel("values", text, ("float64", "int32", "float32", "uint8", "int64*", "float64*"), 32)
+    function = found.function(0, kernel)
+    assert found.function(0, kernel) is function
+    e, out = found.allocate(0, 8), found.allocate(0, 40)
+    host = np.array([2**40], "i8")
+    found.upload(0, e, host.ctypes.data, 8, 0)
+    function.launch(1, (0.1, -5, 0.5, 200, e, out), 0)
+    back = np.zeros(5)
+    found.download(0, back.ctypes.data, out, 40, 0)
+    found.synchronize_stream(0, 0)
+    assert back.tolist() == [0.1, -5, 0.5, 200, 2**40]
+    found.move(0, out, e, 8, 0)
+    found.fill(0, out + 8, 255, 8, 0)
+    assert fake.arena.window(out, 16).view("i8").tolist() == [2**40, -1]
+    found.free(0, e)
+    assert found.allocate(0, 1 << 30) is None
+
+
+def test_refusals_name_the_call(library):
+    library()
+    found = driver.Driver()
+    broken = Kernel("broken", "", (), 32)
+    broken._texts["sm_86"] = "no such text"
+    with pytest.raises(CudaError, match=r"cuModuleLoadDataEx: CUDA_ERROR_UNKNOWN \(in words\) .*ptxas: no entry"):
+        found.function(0, broken)
+
+
+def test_streams_events_and_graphs(library):
+    fake = library()
+    found = driver.Driver()
+    stream, start, end = found.create_stream(0, -1), found.create_event(0, True), found.create_event(0, False, True)
+    assert fake.events[start][0] == 0 and fake.events[end][0] == 3 and found.priorities(0) == (0, -5)
+    assert not found.query_event(start) and found.query_stream(0, 0) and not found.query_stream(0, stream)
+    found.record_event(0, start, stream)
+    found.record_event(0, end, stream)
+    found.wait_event(0, stream, end)
+    assert found.elapsed(start, end) > 0 and found.query_event(end)
+    found.begin_capture(0, stream, 1)
+    assert found.is_capturing(stream)
+    graph = found.end_capture(0, stream)
+    found.launch_graph(0, graph, stream)
+    found.destroy_graph(graph)
+    found.destroy_event(start)
+    found.destroy_stream(stream)
+    found.synchronize(0)
+
+
+def test_tensors_live_on_it(library, monkeypatch):
+    from numbatorch import plan
+    fake = library()
+    monkeypatch.setattr(plan, "_backends", {})
+    with runtime.using(driver.Driver()):
+        x = torch.arange(6.0, device="cuda").reshape(2, 3)
+        assert (x * 2 + 1).sum(1).tolist() == [9, 27] and (x @ x.t()).tolist() == [[5, 14], [14, 50]]
+        stream = torch.cuda.Stream()
+        fake.calls.clear()
+        with torch.cuda.stream(stream):
+            y = torch.exp(x)
+        assert f"launch on {stream.cuda_stream}" in fake.calls
+        assert np.allclose(y.cpu(), np.exp(np.arange(6)).reshape(2, 3))
+        pool = backend.on(0).pool
+        assert pool.statistics["reserved"] == 4 << 20 and torch.cuda.memory_allocated() > 0
+        assert torch.cuda.memory_reserved() % (2 << 20) == 0
