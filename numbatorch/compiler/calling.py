@@ -112,10 +112,14 @@ def write(program):
     if program.gradients:
         s.add("if not quiet: reused = program.release()")
     s.scope["run"] = program.run_native
+    if program.draws_first:
+        s.add("before = program.generator()")
     s.add(f"failed = run(({', '.join(bases)}{',' * (len(bases) == 1)}))")
     s.add("if failed >= 0:")
     if program.gradients:
         s.add("    if not quiet: program.undo(reused)")
+    if program.draws_first:
+        s.add("    program.draw_again(before)")
     s.add("    return Stopped(failed)")
     if program.bumps:
         s.scope["counter"] = program.counter

@@ -251,9 +251,13 @@ def _checks_first(steps):
     needed: set = set()
     for k in checks:
         needed |= _cone(steps, k)
+    drawn = max((k for k in needed if steps[k].kind == "draw"), default=-1)
+    for k in range(drawn):  # numbers are drawn in the order of the function
+        if steps[k].kind == "draw":
+            needed |= _cone(steps, k)
     for k in needed:
         step = steps[k]
-        if step.kind == "draw" or any(b.kind in ("state", "input") for b in step.writes()):
+        if any(b.kind in ("state", "input") for b in step.writes()):
             raise Unsupported(f"a value that Python asks for depends on a change of memory that outlives the call, by "
                               f"{step.name} ({step.where}): {_what(steps, checks)}")
         for j in range(k):
@@ -271,6 +275,7 @@ def _cone(steps, last):
     found, numbers, buffers = {last}, set(), set()
     own = steps[last]
     numbers |= {k for kind, k in traced.sources(own.check) if kind == "read"} if own.check else set()
+    buffers |= own.reads() | own.writes()
     for k in range(last - 1, -1, -1):
         step = steps[k]
         if step.kind == "read" and step.read in numbers or step.writes() & buffers:

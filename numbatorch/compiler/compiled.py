@@ -289,9 +289,7 @@ class _Snapshot:
         for tensor, grad in self._gradients:
             tensor._grad = grad
         state, copy = self._generator
-        for name in state.__slots__:
-            if name not in ("lock", "__weakref__"):
-                setattr(state, name, getattr(copy, name))
+        state.become(copy)
 
 
 class Candidate:

@@ -56,7 +56,8 @@ class Step:
     "join": kernel(address of the values' addresses, result, meta, units, grain); the last value is the result.
     "draw": kernel(generator's state, *values) with a Place at each address.
     "read": the first value's element becomes number `read`.
-    "check": the expression `check` has to give `expected`; every check comes before the first change of a state.
+    "check": the expression `check` has to give `expected`; every check comes before the first change of a state. (A
+    generator that was drawn from can be put back.)
     """
 
     kind: str
@@ -130,7 +131,7 @@ class Graph:
                 reads.add(step.read)
             if step.kind == "check" and changed is not None:
                 raise RuntimeError(f"step {number}: a check after {changed} has changed memory that outlives the call")
-            if step.kind == "draw" or any(b.kind in ("state", "input") for b in step.writes()):
+            if any(b.kind in ("state", "input") for b in step.writes()):
                 changed = changed or step.name
             if any(b.kind == "constant" for b in step.writes()):
                 raise RuntimeError(f"step {number}, {step.name}: writes a constant")

@@ -9,6 +9,7 @@ from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, new_node, saved_hooks, watching
 from ..cpu import backend
 from ..cpu.guard import Counter, Guard, counts_references
+from ..generator import default_generator
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
@@ -102,6 +103,9 @@ class Program:
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         self.written_inputs = {b.storage for b in self.dynamic_inputs if b in written}
         self._states = {b.storage for b in graph.buffers if b.kind == "state"}
+        kinds = [s.kind for s in graph.steps]
+        self.draws_first = "check" in kinds and "draw" in kinds and kinds.index("draw") < (
+            len(kinds) - kinds[::-1].index("check"))
         self.shared_matters = any(b.kind in ("state", "input") for b in written)
         self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options])
         self._places = [o.storage.ptr for o in self._kept]
@@ -276,6 +280,16 @@ class Program:
             quiet.count(self._bound[k]._storage, most[1])
             quiet.count(self._bound[k]._storage.block, most[2])
         self.quiet = quiet.finish()
+
+    @staticmethod
+    def generator():
+        """A copy of the default generator's state."""
+        return default_generator.state.copy()
+
+    @staticmethod
+    def draw_again(copy):
+        """Put the default generator back to where a copy of its state is."""
+        default_generator.state.become(copy)
 
     def mark_used(self, tensor):
         """Make a result one whose history was gone through."""

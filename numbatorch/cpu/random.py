@@ -165,6 +165,12 @@ class MersenneState:
         _states.add(other)
         return other
 
+    def become(self, other):
+        """Take over the state of a copy, which is not to be used any more."""
+        for name in self.__slots__:
+            if name not in ("lock", "__weakref__"):
+                setattr(self, name, getattr(other, name))
+
 
 _states: weakref.WeakSet[MersenneState] = weakref.WeakSet()
 _held: list[MersenneState] = []

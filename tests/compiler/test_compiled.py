@@ -246,3 +246,21 @@ def test_objects_among_the_arguments_are_guarded():
     assert torch.equal(called(scaler.scale, x), x * 2)
     scaler.factor = 3.0
     assert torch.equal(called(scaler.scale, x), x * 3)
+
+
+def test_a_check_that_fails_after_draws_draws_again():
+    def f(x):
+        y = F.dropout(x, 0.5)
+        z = torch.randn(3)
+        if (y + z > 100).any():
+            return y + 1
+        return y + z
+    found, expected = [], []
+    for run, values in ((torch.compile(f), found), (f, expected)):
+        torch.manual_seed(5)
+        for k in range(9):
+            values.append(run(torch.full((3,), 1000.0 if k in (6, 8) else 1.0)))
+        values.append(torch.rand(2))
+        if values is found:
+            assert run.programs and "led elsewhere" in run.explain(), run.explain()
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
