@@ -66,28 +66,44 @@ class Properties:
 
 
 class Function:
-    """A kernel loaded on a device: `launch(blocks, values, stream)`, values as its signature lists them."""
+    """A kernel loaded on a device: `launch(blocks, values, stream)`, values as its signature lists them.
+
+    The driver gets one block of bytes, CUlaunchConfig and the values behind it, which a single `pack_into` writes.
+    """
+
+    _CONFIG = "@7IPPI4x"  # grid, block, shared memory; stream, attributes and how many of those
 
     def __init__(self, driver, index, kernel, handle, module):
-        self.kernel, self._driver, self._index, self._handle, self._module = kernel, driver, index, handle, module
+        self.kernel, self._driver, self._index, self._module = kernel, driver, index, module
         codes = ["Q" if text.endswith("*") else _CODES[text] for text in kernel.signature]
-        self._pack = struct.Struct("@" + "".join(codes))
+        self._pack = struct.Struct(self._CONFIG + "".join(codes))
         self._block = ctypes.create_string_buffer(self._pack.size + 8)
         first = ctypes.addressof(self._block)
-        ends = [struct.calcsize("@" + "".join(codes[: k + 1])) for k in range(len(codes))]
+        ends = [struct.calcsize(self._CONFIG + "".join(codes[: k + 1])) for k in range(len(codes))]
         places = [first + end - struct.calcsize(code) for end, code in zip(ends, codes, strict=True)]
-        self._pointers = (ctypes.c_void_p * len(places))(*places)
-        self._lock = threading.Lock()  # the block of values is one for all threads; the driver copies it
-        self._call = driver.launching
+        pointers = (ctypes.c_void_p * len(places))(*places)
+        self._lock = threading.Lock()  # the block is one for all threads; the driver copies it before it returns
+        call, block, lock, pack, threads = driver.launching, self._block, self._lock, self._pack.pack_into, kernel.block
+        # Objects of ctypes, made once: converting numbers would take longer than the call.
+        config, function, none = ctypes.c_void_p(first), ctypes.c_void_p(handle.value), ctypes.c_void_p(0)
+        thread, enter = driver.thread, driver.enter
 
-    def launch(self, blocks, values, stream):
-        """Run `blocks` blocks of threads on a stream; without waiting."""
-        self._driver.enter(self._index)
-        with self._lock:
-            self._pack.pack_into(self._block, 0, *values)
-            status = self._call(self._handle, blocks, 1, 1, self.kernel.block, 1, 1, 0, stream, self._pointers, None)
-        if status:
-            self._driver.refuse("cuLaunchKernel", status, f" for {self.kernel!r}")
+        def launch(blocks, values, stream):
+            """Run `blocks` blocks of threads on a stream; without waiting."""
+            if thread.index != index:
+                enter(index)
+            with lock:
+                pack(block, 0, blocks, 1, 1, threads, 1, 1, 0, stream, 0, 0, *values)
+                status = call(config, function, pointers, none)
+            if status:
+                driver.refuse("cuLaunchKernelEx", status, f" for {kernel!r}")
+        self.launch = launch
+
+
+class _Thread(threading.local):
+    """The device that a thread's calls are for; None at first."""
+
+    index: int | None = None
 
 
 def _libraries():
@@ -120,12 +136,10 @@ class Driver:
         if not self.count:
             raise Unavailable("NVIDIA's driver has no device")
         # A launch takes less than giving the GIL up and taking it again, and copies its values before it returns.
-        self.launching = launching.cuLaunchKernel
-        self.launching.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_void_p, ctypes.c_void_p,
-                                   ctypes.c_void_p]
+        self.launching = launching.cuLaunchKernelEx
         self._contexts: dict[int, ctypes.c_void_p] = {}
         self._functions: dict[tuple, Function] = {}
-        self._thread = threading.local()
+        self.thread = _Thread()
         self._lock = threading.RLock()
 
     @staticmethod
@@ -162,7 +176,7 @@ class Driver:
 
     def enter(self, index):
         """Make a device the one that this thread's calls are for."""
-        if getattr(self._thread, "index", None) == index:
+        if self.thread.index == index:
             return
         with self._lock:
             if index not in self._contexts:
@@ -170,7 +184,7 @@ class Driver:
                 self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device(index))
                 self._contexts[index] = context
         self._call("cuCtxSetCurrent", self._contexts[index])
-        self._thread.index = index
+        self.thread.index = index
 
     @contextlib.contextmanager
     def _while_recording(self):
@@ -235,7 +249,7 @@ class Driver:
 
     def allocate_host(self, nbytes):
         """The address of memory of the host that devices read and write directly; CudaError where there is none."""
-        self.enter(0 if getattr(self._thread, "index", None) is None else self._thread.index)
+        self.enter(self.thread.index or 0)
         return self._handle("cuMemHostAlloc", ctypes.c_size_t(nbytes), ctypes.c_uint(1))  # for all devices
 
     def free_host(self, address):

@@ -53,6 +53,7 @@ class Pool:
         self._slab_of: dict[int, int] = {}
         self._lock = threading.RLock()
         self._kept: list | None = None
+        self._sizes: dict[int, int] = {}  # bytes asked for: bytes of the block
         self.limit = None
         self.statistics = dict.fromkeys((
             "allocated", "allocated_peak", "allocated_total", "freed_total", "reserved", "reserved_peak",
@@ -67,18 +68,26 @@ class Pool:
             if self.returned or self._pending:
                 self.settle()
             stream = self._current_stream(self.index)
-            size = nbytes if self.driver.exact else class_size(nbytes)
+            size = self._sizes.get(nbytes) or self._size(nbytes)
             kept = self._free.get((stream, size))
             address = kept.pop() if kept else self._fresh(nbytes, size, stream)
             s = self.statistics
             s["allocations"] += 1
-            s["allocated"] += size
             s["allocated_total"] += size
-            s["allocated_peak"] = max(s["allocated_peak"], s["allocated"])
+            s["allocated"] = held = s["allocated"] + size
+            if held > s["allocated_peak"]:
+                s["allocated_peak"] = held
             block = Block(self, address, size, stream)
             if self._kept is not None:
                 self._kept.append(block)
             return block
+
+    def _size(self, nbytes):
+        """The size of the block for so many bytes, kept for the next time."""
+        if len(self._sizes) > 10_000:
+            self._sizes.clear()
+        size = self._sizes[nbytes] = nbytes if self.driver.exact else class_size(nbytes)
+        return size
 
     def keep_into(self, blocks):
         """Let a list keep every Block from now on, for work that is recorded and done later; None: no more."""
@@ -126,11 +135,12 @@ class Pool:
     def settle(self):
         """Put blocks that are no longer in use where the next tensors find them."""
         with self._lock:
-            while self.returned:
-                address, size, stream, streams = self.returned.popleft()
-                self.statistics["frees"] += 1
-                self.statistics["allocated"] -= size
-                self.statistics["freed_total"] += size
+            s, returned = self.statistics, self.returned
+            while returned:
+                address, size, stream, streams = returned.popleft()
+                s["frees"] += 1
+                s["allocated"] -= size
+                s["freed_total"] += size
                 if streams:
                     events = [self._event(other) for other in streams]
                     self._pending.append((events, address, size, stream))
@@ -138,6 +148,8 @@ class Pool:
                     self._release(address)
                 else:
                     self._free[stream, size].append(address)
+            if not self._pending:
+                return
             waiting, self._pending = self._pending, []
             for events, address, size, stream in waiting:
                 if all(self.driver.query_event(event) for event in events):

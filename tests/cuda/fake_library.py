@@ -8,8 +8,15 @@ import numpy as np
 from numbatorch.cuda.emulator.arena import Arena
 from numbatorch.cuda.emulator.schedule import Program
 
-LAUNCH = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_void_p, ctypes.c_void_p,
-                           ctypes.c_void_p)
+LAUNCH = ctypes.PYFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
+
+
+class Config(ctypes.Structure):
+    """CUlaunchConfig."""
+
+    _fields_ = [*((f"{part}{axis}", ctypes.c_uint) for part in ("grid", "block") for axis in "xyz"),
+                ("shared", ctypes.c_uint), ("stream", ctypes.c_void_p), ("attributes", ctypes.c_void_p),
+                ("count", ctypes.c_uint)]
 
 
 def number(value):
@@ -29,7 +36,7 @@ class Library:
         self.arena, self.version, self.devices, self.status = Arena(memory), version, devices, status
         self.calls, self.modules, self.functions, self.current = [], {}, {}, None
         self.handles, self.mode, self.events = itertools.count(1000), 0, {}
-        self.cuLaunchKernel = LAUNCH(self._launch)
+        self.cuLaunchKernelEx = LAUNCH(self._launch)
 
     def __getattr__(self, name):
         if not name.startswith("cu"):
@@ -128,14 +135,15 @@ class Library:
         self.functions[handle := next(self.handles)] = program
         put(function, handle)
 
-    def _launch(self, function, x, y, z, threads, height, depth, shared, stream, parameters, extra):
-        program = self.functions[function]
+    def _launch(self, config, function, parameters, extra):
+        config, program = Config.from_address(config), self.functions[function]
         pointers = ctypes.cast(parameters, ctypes.POINTER(ctypes.c_void_p))
         values = [ctypes.string_at(pointers[k], dtype.itemsize)
                   for k, (_, dtype) in enumerate(program.entry.parameters)]
-        assert self.current and not extra
-        self.calls.append(f"launch on {stream or 0}")
-        program.launch(self.arena, (x, y, z), (threads, height, depth), values, shared)
+        assert self.current and not extra and not config.attributes and not config.count
+        self.calls.append(f"launch on {config.stream or 0}")
+        program.launch(self.arena, (config.gridx, config.gridy, config.gridz),
+                       (config.blockx, config.blocky, config.blockz), values, config.shared)
         return 0
 
     def do_StreamCreateWithPriority(self, stream, flags, priority):
