@@ -70,18 +70,17 @@ def transform(dtype: str, outer: int, n: int, inner: int, inverse: bool, factor:
     """The stage that transforms (outer, n, inner) along n, in place or not."""
     if inner > 1 and n == 1:
         outer, inner = outer * inner, 1
-    if prime_factors(n)[-1:] > [LARGEST_PRIME]:
-        return Convolution(dtype, outer, n, inner, inverse, factor)
+    if _is_rough(n):
+        return convolution(dtype, outer, n, inner, inverse, factor)
     if inner == 1:
         return _lines(dtype, outer, n, inverse, factor)
     if n <= COLUMN:
         return walks.columns(dtype, outer, n, inner, inverse, factor)
-    return Series(
-        outer * n * inner * 2 * host_target(dtype).bytes,
-        (Copy("enter", "complex", dtype, outer * inner, n, n, inner), "source", "between"),
-        (_lines(dtype, outer * inner, n, inverse, factor), "between", "between"),
-        (Copy("leave", "complex", dtype, outer * inner, n, n, inner), "between", "target"),
-    )
+    return Gathered(dtype, outer, n, n, inner, [(n, inverse)], factor=factor)
+
+
+def _is_rough(n: int) -> bool:
+    return prime_factors(n)[-1:] > [LARGEST_PRIME]
 
 
 def _lines(dtype: str, lines: int, n: int, inverse: bool, factor: float) -> Any:
@@ -112,14 +111,8 @@ def to_spectrum(dtype: str, lines: int, n: int, factor: float, full: bool) -> An
     """The stage that turns real lines of n points into n // 2 + 1 frequencies, or all n when `full`."""
     number, half = 2 * host_target(dtype).bytes, n // 2
     if n % 2:
-        enter = Copy("enter", "real", dtype, lines, n, n, 1)
-        if full:
-            return Series(0, (enter, "source", "target"),
-                          (transform(dtype, lines, n, 1, False, factor), "target", "target"))  # fmt: skip
-        return Series(lines * n * number, (enter, "source", "between"),
-                      (transform(dtype, lines, n, 1, False, factor), "between", "between"),
-                      (Copy("leave", "half", dtype, lines, n, n, 1), "between", "target"))  # fmt: skip
-    if _is_long(lines, half) or prime_factors(half)[-1:] > [LARGEST_PRIME]:
+        return _odd(dtype, lines, n, False, factor, "real", "complex" if full else "half")
+    if _is_long(lines, half) or _is_rough(half):
         parts = [(transform(dtype, lines, half, 1, False, 1.0), "source", "between"),
                  (walks.untangle_walk(dtype, lines, half, True, factor, full), "between", "target")]
         if full:
@@ -134,14 +127,19 @@ def to_signal(dtype: str, lines: int, n: int, factor: float) -> Any:
     """The stage that turns n // 2 + 1 frequencies into real lines of n points."""
     number, half = 2 * host_target(dtype).bytes, n // 2
     if n % 2:
-        return Series(lines * n * number, (Copy("enter", "half", dtype, lines, n, n, 1), "source", "between"),
-                      (transform(dtype, lines, n, 1, True, factor), "between", "between"),
-                      (Copy("leave", "real", dtype, lines, n, n, 1), "between", "target"))  # fmt: skip
-    if _is_long(lines, half) or prime_factors(half)[-1:] > [LARGEST_PRIME]:
+        return _odd(dtype, lines, n, True, factor, "half", "real")
+    if _is_long(lines, half) or _is_rough(half):
         return Series(lines * half * number, (walks.untangle_walk(dtype, lines, half, False, 1.0), "source", "between"),
                       (transform(dtype, lines, half, 1, True, factor), "between", "target"))  # fmt: skip
     make = walks.half_row_walk if _by_rows(dtype, lines, half) else walks.half_line_walk
     return make(dtype, lines, half, factor)
+
+
+def _odd(dtype: str, lines: int, n: int, inverse: bool, factor: float, given: str, wanted: str) -> Any:
+    """Real lines of odd length, which do not fold: as complex ones."""
+    if _is_rough(n):
+        return convolution(dtype, lines, n, 1, inverse, factor, given, wanted)
+    return Gathered(dtype, lines, n, n, 1, [(n, inverse)], given, wanted, factor=factor)
 
 
 # Copies into a buffer of lines of m numbers and back, times numbers of a table where there is one
@@ -183,18 +181,19 @@ def _copy_source(act: str, what: str, dtype: str, tabled: bool, flat: bool) -> t
         body = ["if 2 * j <= n:", "    value = other[there + j]", "    if j == 0:",
                 f"        value = {number}(complex(value.real, {dtype}(0)))",
                 "else:", "    mirrored = other[there + n - j]",
-                f"    value = {number}(complex(mirrored.real, -mirrored.imag))", f"{here} = value"]  # fmt: skip
+                f"    value = {number}(complex(mirrored.real, -mirrored.imag))",
+                f"{here} = value{times}"]  # fmt: skip
     elif act == "enter":
         value = f"{number}(complex({there}, {dtype}(0)))" if what == "real" else there
         body = [f"{here} = {value}{times}"]
-        tail = ["        for j in range(where(begin > n, begin, n), end):", f"            {here} = {number}(0)"]
-    elif what == "half":
-        begins = "line * (n // 2 + 1)"
-        body = [f"{there} = {here}"]
     elif what == "real":
-        body = [f"{there} = {here}.real"]
+        body = [f"value = {here}{times}", f"{there} = value.real * factor"]
     else:
+        if what == "half":
+            begins = "line * (n // 2 + 1)"
         body = [f"value = {here}{times}", f"{there} = {number}(complex(value.real * factor, value.imag * factor))"]
+    if act == "enter":
+        tail = ["        for j in range(where(begin > n, begin, n), end):", f"            {here} = {number}(0)"]
     order = "lines, other" if act == "leave" else "other, lines"
     text = "\n".join([
         f"def {name}({order}, table, factor, meta, start, stop):",
@@ -208,44 +207,47 @@ def _copy_source(act: str, what: str, dtype: str, tabled: bool, flat: bool) -> t
     return text + "\n", name, (*pointers, f"{number}*", dtype, "int64*")
 
 
-class Convolution:
-    """Transforms of any length n by a convolution with exp(pi i j^2 / n), of a smooth length m >= 2 n - 1."""
+class Gathered:
+    """Lines copied to a buffer of lines of m numbers, transformed there, and copied back: so many at a time that the
+    buffer stays in the cache. middle: (m, inverse) of transforms in place, or a table to multiply by."""
 
-    def __init__(self, dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: float) -> None:
-        m = smooth_length(2 * n - 1)
-        self.each = max(1, min(outer, GATHERED // (inner * m)))
-        self.outer, number = outer, 2 * host_target(dtype).bytes
-        self.step = n * inner * number
-        j = np.arange(n)
-        re, im = unit_roots(j * j % (2 * n), 2 * n)
-        im = -im if inverse else im
-        chirp = np.stack([re, im], -1)
-        kernel = np.zeros((m, 2))
-        kernel[:n] = np.stack([re, -im], -1)
-        kernel[m - n + 1:] = kernel[1:n][::-1]
-        transform("float64", 1, m, 1, False, 1.0).run(kernel.ctypes.data, kernel.ctypes.data)
-        table, spectrum = aligned(chirp, dtype), aligned(kernel / m, dtype)
+    def __init__(self, dtype: str, outer: int, n: int, m: int, inner: int, middle: list, given: str = "complex",
+                 wanted: str = "complex", table: np.ndarray | None = None, factor: float = 1.0) -> None:  # fmt: skip
+        number = 2 * host_target(dtype).bytes
+        sizes = {"complex": n * inner * number, "real": n * number // 2, "half": (n // 2 + 1) * number}
+        self.steps = sizes[given], sizes[wanted]
+        self.outer, self.each = outer, max(1, min(outer, GATHERED // (inner * m)))
 
         def series(outer: int) -> Series:
             lines = outer * inner
-            return Series(
-                lines * m * number,
-                (Copy("enter", "complex", dtype, lines, n, m, inner, table), "source", "between"),
-                (_lines(dtype, lines, m, False, 1.0), "between", "between"),
-                (Copy("multiply", "complex", dtype, lines, m, m, 1, spectrum), "between", "between"),
-                (_lines(dtype, lines, m, True, 1.0), "between", "between"),
-                (Copy("leave", "complex", dtype, lines, n, m, inner, table, factor), "between", "target"),
-            )
+            parts = [(Copy("multiply", "complex", dtype, lines, m, m, 1, step) if isinstance(step, np.ndarray) else
+                      _lines(dtype, lines, step[0], step[1], 1.0), "between", "between") for step in middle]  # fmt: skip
+            return Series(lines * m * number,
+                          (Copy("enter", given, dtype, lines, n, m, inner, table), "source", "between"), *parts,
+                          (Copy("leave", wanted, dtype, lines, n, m, inner, table, factor), "between", "target"))
         self.whole = series(self.each)
-        self.rest = series(outer % self.each) if outer % self.each else None
+        self.rest = series(outer % self.each) if outer % self.each else self.whole
         self.table_bytes = self.whole.table_bytes
 
     def run(self, source: int, target: int) -> None:
-        for first in range(0, self.outer - self.each + 1, self.each):
-            self.whole.run(source + first * self.step, target + first * self.step)
-        if self.rest is not None:
-            first = self.outer // self.each * self.each
-            self.rest.run(source + first * self.step, target + first * self.step)
+        for first in range(0, self.outer, self.each):
+            part = self.whole if first + self.each <= self.outer else self.rest
+            part.run(source + first * self.steps[0], target + first * self.steps[1])
+
+
+def convolution(dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: float, given: str = "complex",
+                wanted: str = "complex") -> Gathered:  # fmt: skip
+    """Transforms of any length n by a convolution with exp(pi i j^2 / n), of a smooth length m >= 2 n - 1."""
+    m, j = smooth_length(2 * n - 1), np.arange(n)
+    re, im = unit_roots(j * j % (2 * n), 2 * n)
+    im = -im if inverse else im
+    kernel = np.zeros((m, 2))
+    kernel[:n] = np.stack([re, -im], -1)
+    kernel[m - n + 1:] = kernel[1:n][::-1]
+    transform("float64", 1, m, 1, False, 1.0).run(kernel.ctypes.data, kernel.ctypes.data)
+    spectrum = aligned(kernel / m, dtype)
+    return Gathered(dtype, outer, n, m, inner, [(m, False), spectrum, (m, True)], given, wanted,
+                    aligned(np.stack([re, im], -1), dtype), factor)  # fmt: skip
 
 
 def smooth_length(least: int) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from .fft_writer import Complex, Writer
 from .irwriter import Module, Value
-from .microkernel import Target, transpose
+from .microkernel import Target
 
 
 def write_pass(module: Module, name: str, target: Target, radix: int, twiddles: bool) -> None:
@@ -92,7 +92,7 @@ def write_split(module: Module, name: str, target: Target, radix: int, swapped: 
         y[1:] = [w.multiply(y[k], w.load_point(f.offset(row, (k - 1) * w.point_bytes))) for k in range(1, radix)]
         empty = Value(f, t.vector, "zeroinitializer")
         y += [Complex(empty, empty)] * (t.lanes - radix)
-        re, im = transpose(f, [v.re for v in y]), transpose(f, [v.im for v in y])
+        re, im = w.transpose([v.re for v in y]), w.transpose([v.im for v in y])
         there = f.offset(write, at * w.point_bytes)
         for i in range(t.lanes):
             w.store_point(Complex(re[i], im[i]), f.offset(there, i * w.point_bytes))
@@ -111,7 +111,7 @@ def write_load_rows(module: Module, name: str, target: Target, swapped: bool, ma
         places = [f.offset(start, at * number) for start in starts]
         rows = [f.load(t.vector, p, t.bytes) if mask is None else f.masked_load(t.vector, p, t.bytes, mask)
                 for p in places]  # fmt: skip
-        columns = transpose(f, rows)
+        columns = w.transpose(rows)
         there = f.offset(f.offset(w.work, w.field["write"]), at * w.point_bytes)
         for i in range(half):
             pair = columns[2 * i:2 * i + 2]
@@ -133,7 +133,7 @@ def write_store_rows(module: Module, name: str, target: Target, swapped: bool, m
             pair = [w.times(part, factor) for part in w.load_point(f.offset(read, place))]
             columns += reversed(pair) if swapped else pair
         there = f.offset(w.result, at * number)
-        for i, row in enumerate(transpose(f, columns)):
+        for i, row in enumerate(w.transpose(columns)):
             with f.when(w.lanes > i):
                 place = f.offset(there, w.field["pitch"] * i)
                 if mask is None:
@@ -163,7 +163,7 @@ def write_tile(module: Module, name: str, target: Target, masked: bool) -> None:
             turn = w.load_scalar(f.offset(coarse, k * number))
             turn = w.multiply(w.load_point(f.offset(fine, k * w.point_bytes)), turn)
             values.append(w.multiply(x, turn))
-        re, im = transpose(f, [v.re for v in values]), transpose(f, [v.im for v in values])
+        re, im = w.transpose([v.re for v in values]), w.transpose([v.im for v in values])
         there = f.offset(first, (blocks.index // t.lanes) * w.field["apart"])
         for i in range(t.lanes):
             if masked:

@@ -32,6 +32,7 @@ from .threads import get_num_threads
 CLOSE_BYTES = 24576  # a block of points that stays in the first-level cache: passes over it run one after the other
 UNIT_NS = 20000  # a chunk: far above the cost of claiming it
 WHOLE = 1 << 60
+PAD = 6272  # bytes between blocks of a matrix: a power of two would put all of them into the same sets of a cache
 
 
 @cache
@@ -330,6 +331,7 @@ class Large:
         lanes, number, point = s.lanes, s.number, s.point
         self.lines, self.n, self.number = lines, n, number
         blocks, units = -(-a // lanes), -(-b // lanes)
+        apart = b * point + PAD
         k = np.arange(blocks * lanes)
         coarse = number_roots((np.arange(units) * lanes)[:, None] * k, n, dtype)
         fine = point_roots(k[:, None] * np.arange(lanes), n, dtype)
@@ -340,7 +342,7 @@ class Large:
             s.add("first", (chain[0], inverse, masked), at, a // chain[0], s.twiddles(a, chain[0]), b * number)
             s.after(chain, at, a, 1)
             order = s.order(chain, blocks * lanes - a)
-            s.add("tile", (masked,), at, a, order, s.table(coarse), s.table(fine), b * point)
+            s.add("tile", (masked,), at, a, order, s.table(coarse), s.table(fine), apart)
             return s
 
         def second(masked: bool) -> Steps:
@@ -349,11 +351,11 @@ class Large:
             finish = s.last(chain, at, TARGET, 0, a * number, factor, inverse, masked)
             s.passes(chain, at, b, 1, True, finish)
             return s
-        self.between_bytes = blocks * b * point
+        self.between_bytes = blocks * apart
         self.first = Walk(first(False), first(True) if b % lanes else None, _cost(a, lanes), outer=1, across=units,
                           source_group=lanes * number, width=b, group_width=lanes)  # fmt: skip
         self.second = Walk(second(False), second(True) if a % lanes else None, _cost(b, lanes), outer=1, across=blocks,
-                           source_group=b * point, target_group=lanes * number, width=a, group_width=lanes)  # fmt: skip
+                           source_group=apart, target_group=lanes * number, width=a, group_width=lanes)  # fmt: skip
 
         self.table_bytes = self.first.table_bytes + self.second.table_bytes
 

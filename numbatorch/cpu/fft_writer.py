@@ -205,3 +205,55 @@ class Writer:
                 f.store(part, there, t.bytes)
             else:
                 f.masked_store(part, there, t.bytes, masks[i])
+
+    def transpose(self, rows: list[Value]) -> list[Value]:
+        """The square transpose of as many vectors as they have lanes: first within 16-byte pieces, then of the pieces.
+
+        Such shuffles stay within pieces or move whole ones: twice the rate of any others on x86.
+        """
+        f, lanes = self.f, self.target.lanes
+        piece = min(lanes, 16 // self.target.bytes)
+        current, stage = list(rows), 1
+        while stage < piece:  # neighbours' units of `stage` elements, interleaved
+            following = list(current)
+            for i in (i for i in range(lanes) if not i & stage):
+                first, second = current[i], current[i | stage]
+                low, high = self._interleaved(piece, stage)
+                following[i], following[i | stage] = f.shuffle(first, second, low), f.shuffle(first, second, high)
+            current, stage = following, 2 * stage
+        # Row `piece` * g + j now holds column m * piece + j of the rows of group g in its piece m, bits of j reversed.
+        bits = piece.bit_length() - 1
+        result: list[Value] = [rows[0]] * lanes
+        for j in range(piece):
+            place = int(f"{j:0{bits}b}"[::-1], 2) if bits else 0
+            group = [current[piece * g + j] for g in range(lanes // piece)]
+            for m, row in enumerate(self._turned_pieces(group, piece)):
+                result[m * piece + place] = row
+        return result
+
+    def _interleaved(self, piece: int, stage: int) -> tuple[list[int], list[int]]:
+        """Within each piece the units of the first halves of two vectors alternate; of the second halves."""
+        lanes, both = self.target.lanes, []
+        for start in (0, piece // 2):
+            order = []
+            for base in range(0, lanes, piece):
+                for unit in range(base + start, base + start + piece // 2, stage):
+                    order += [x + shift for shift in (0, lanes) for x in range(unit, unit + stage)]
+            both.append(order)
+        return both[0], both[1]
+
+    def _turned_pieces(self, group: list[Value], piece: int) -> list[Value]:
+        """The square transpose of whole pieces of 1, 2 or 4 vectors."""
+        f, count = self.f, len(group)
+        if count == 1:
+            return group
+
+        def picked(first: Value, second: Value, *pieces: int) -> Value:
+            chosen = [*pieces, *(count + p for p in pieces)]
+            return f.shuffle(first, second, [p * piece + x for p in chosen for x in range(piece)])
+        if count == 2:
+            first, second = group
+            return [picked(first, second, 0), picked(first, second, 1)]
+        a, b, c, d = group
+        fronts, backs = (picked(a, b, 0, 1), picked(c, d, 0, 1)), (picked(a, b, 2, 3), picked(c, d, 2, 3))
+        return [picked(*pair, *pieces) for pair in (fronts, backs) for pieces in ((0, 2), (1, 3))]

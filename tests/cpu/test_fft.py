@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import numbatorch as nt
-from numbatorch.cpu import fft
+from numbatorch.cpu import fft, fft_walks as walks
 from numbatorch.cpu.fft_tables import prime_factors, radices, reversed_order, unit_roots
+from numbatorch.cpu.microkernel import host_target
 
 COMPLEX = {"float32": np.complex64, "float64": np.complex128}
 UNIT = {"float32": 6e-8, "float64": 1.2e-16}
@@ -147,6 +148,32 @@ def test_the_way_back_ignores_what_a_real_signal_cannot_have(n):
     if n % 2 == 0:
         half[:, -1] += 7j
     assert np.array_equal(nt.fft.irfft(nt.from_numpy(half), n).numpy(), plain)
+
+
+@pytest.mark.parametrize("feature", ["avx2", "neon"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_vectors_of_other_machines(monkeypatch, feature, dtype):
+    target = host_target(dtype, feature)
+    monkeypatch.setattr(walks, "host_target", lambda dtype: target)
+    for n in (3, 8, 20, 64):
+        x = numbers(11, n, dtype=dtype)
+        for make in (walks.row_walk, walks.line_walk):
+            y = np.zeros_like(x)
+            make(dtype, 11, n, False, 1.0).run(x.ctypes.data, y.ctypes.data)
+            check(nt.from_numpy(y), np.fft.fft(wide(x)), dtype, n)
+        y = np.zeros_like(x)
+        walks.columns(dtype, 1, 11, n, True, 1.0).run(x.ctypes.data, y.ctypes.data)
+        check(nt.from_numpy(y), np.fft.ifft(wide(x), axis=0, norm="forward"), dtype, n)
+        spectrum = np.zeros((11, n // 2 + 1), x.dtype)
+        if n % 2 == 0:
+            for make, way in ((walks.real_row_walk, walks.half_row_walk), (walks.real_line_walk, walks.half_line_walk)):
+                real = np.ascontiguousarray(x.real)
+                make(dtype, 11, n // 2, 1.0, *([False] * (make is walks.real_line_walk))).run(
+                    real.ctypes.data, spectrum.ctypes.data)
+                check(nt.from_numpy(spectrum), np.fft.rfft(wide(real)), dtype, n)
+                back = np.zeros_like(real)
+                way(dtype, 11, n // 2, 1 / n).run(spectrum.ctypes.data, back.ctypes.data)
+                check(nt.from_numpy(back), wide(real), dtype, n * n)
 
 
 def test_tables_are_bounded(monkeypatch):
