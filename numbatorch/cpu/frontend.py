@@ -2,15 +2,40 @@
 
 import re
 
+from llvmlite import ir
+from numba.core import cgutils, types
+
 from ..lowering import frontend
+from ..lowering.contexts import intrinsic
+from ..lowering.intrinsics import SCALED
 from . import entry, machine
+
+
+@intrinsic
+def in_lanes(context, lanes):
+    """Says in the body of an independent loop that all its iterations are to run in vectors of so many elements, the
+    last one with lanes switched off; where the CPU has no such masks it says nothing."""
+    if not isinstance(lanes, types.IntegerLiteral):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        function_type = ir.FunctionType(ir.VoidType(), [])
+        mark = cgutils.get_or_insert_function(builder.module, function_type, f"{_LANES}{lanes.literal_value}")
+        builder.call(mark, [])
+        return context.get_dummy_value()
+
+    return types.void(lanes), generate
 
 
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
-    text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"))
+    text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), {"in_lanes": in_lanes})
+    if machine.has_feature("avx512f"):  # has an instruction for it; others would call the C library
+        called = text.replace(f"call float @{SCALED}(", f"call float @{_LDEXP}(")
+        text = called if called == text else f"{called}\ndeclare float @{_LDEXP}(float, i32)\n"
     if independent:
         text = _mark_independent(text, native)
+    text = re.sub(rf"^.*@{_LANES}\d+\(.*\n", "", text, flags=re.M)
     return text + _wrapper(name, native, signature)
 
 
@@ -46,6 +71,9 @@ _ACCESS = re.compile(r"^(  (?:%\S+ = load|store) .*)$", re.M)
 _LABEL = re.compile(r'^("[^"]+"|[\w.$]+):', re.M)
 _TARGET = re.compile(r'label %("[^"]+"|[\w.$]+)')
 _GROUP, _FIRST_LOOP = 900000, 900001
+_LDEXP = "llvm.ldexp.f32.i32"
+_LANES = "numbatorch_lanes_"  # calls of functions of this name mark loops, and are removed
+_MARK = re.compile(rf"call void @{_LANES}(\d+)\(")
 
 
 def _mark_independent(text, native):
@@ -64,8 +92,16 @@ def _mark_independent(text, native):
             block = re.sub(r"^(  (?:br|switch) [^\n]*)$", rf"\1, !llvm.loop !{numbers[back[0]]}", block, flags=re.M)
         out.append(block)
     metadata = f"\n!{_GROUP} = distinct !{{}}\n!{_GROUP + 100000} = !{{!\"llvm.loop.parallel_accesses\", !{_GROUP}}}\n"
-    for number in numbers.values():
-        metadata += f"!{number} = distinct !{{!{number}, !{_GROUP + 100000}}}\n"
+    lanes = _lanes(blocks, follows, heads) if machine.has_feature("avx512bw") else {}
+    for head, number in numbers.items():
+        more = ""
+        if head in lanes:
+            for k, (name, value) in enumerate((("predicate.enable", "i1 1"), ("width", f"i32 {lanes[head]}"))):
+                more += f", !{number + (k + 2) * 100000}"
+                metadata += f'!{number + (k + 2) * 100000} = !{{!"llvm.loop.vectorize.{name}", {value}}}\n'
+            more += f", !{_GROUP + 500000}"
+        metadata += f"!{number} = distinct !{{!{number}, !{_GROUP + 100000}{more}}}\n"
+    metadata += f'!{_GROUP + 500000} = !{{!"llvm.loop.interleave.count", i32 1}}\n'
     return text[: body.start()] + "".join(out) + text[body.end() :] + metadata
 
 
@@ -86,3 +122,27 @@ def _loop_heads(follows, first):
             stack.pop()
             on_path.discard(label)
     return edges
+
+
+def _lanes(blocks, follows, heads):
+    """{head: lanes} of the innermost loops around the blocks that say so."""
+    before: dict[str, list[str]] = {}
+    for label, targets in follows.items():
+        for target in targets:
+            before.setdefault(target, []).append(label)
+    loops = []
+    for latch, head in heads:
+        inside, stack = {head}, [latch]
+        while stack:
+            label = stack.pop()
+            if label not in inside:
+                inside.add(label)
+                stack += before.get(label, ())
+        loops.append((len(inside), head, inside))
+    loops.sort(key=lambda loop: loop[0])
+    found = {}
+    for label, block in blocks.items():
+        mark = _MARK.search(block)
+        if mark:
+            found[next(head for _, head, inside in loops if label in inside)] = mark[1]
+    return found

@@ -1,10 +1,13 @@
 """Template of row formulas: softmax, norms, sums, extremes; everything that looks at a row before it answers.
 
 Units are rows. A row is walked once for each level of row functions that depend on each other (softmax: maximum, then
-sum), and once more where the result has one value an element. Sums of float32 run in float64 with a fixed order of
-lanes, so that they neither lose accuracy nor depend on the number of threads. A float32 value that costs a call (an
-exponential) and is summed is written to the result first and summed from there: the loop that computes it then has
-float32 lanes alone, twice as many, and the last walk finds it there.
+sum), and once more where the result has one value an element. A float32 value that costs a call (an exponential) and is
+summed is kept in the result, where the last walk finds it.
+
+A walk takes four vectors at a time, then what is left with lanes switched off: no element is left to scalar code, which
+is what rows of 10 or 100 elements would mostly be. Sums of float32 add eight elements to each lane, and the lanes, in
+float32, and these totals in float64, all in a fixed order: they neither lose accuracy nor depend on the number of
+threads. Where operands are strided, which LLVM may not turn into lanes, all of the sum is made in float64.
 """
 
 import math
@@ -21,6 +24,11 @@ _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 _CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {
     "neg", "abs", "sgn", "fma", "where", "maximum", "minimum", "fmax", "fmin", "floor", "ceil", "trunc", "rint", "sqrt",
     "rsqrt", "copysign", "conj", "real", "imag", "make_complex", "isnan", "isinf", "signbit"}
+_JOINED = {"row_sum": "{t} = {t} + {wide}({t}p)", "row_max": "{t} = larger_of({t}, {t}p)",
+           "row_min": "{t} = smaller_of({t}, {t}p)"}
+LANES = {"float32": 16, "float64": 8}  # of a vector of 512 bits
+WHOLE = 6  # rows are walked in 2^6 elements, four vectors of float32, then what is left vector by vector
+PIECE = 512  # elements whose float32 sum is made in float32: eight to each lane of four vectors
 _TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uint8": "int64", "int8": "int64",
           "int16": "int64", "int32": "int64"}
 
@@ -82,6 +90,7 @@ class _Kernel:
         self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
         self.names = [o.name for o in tensors] + self.outputs
         self.classes = dict(zip(self.names, classes, strict=True))
+        self.lanes = LANES.get(request.compute) if {*classes} <= {*"01r"} else None
         width = outer_rank + inner_rank
         self.stride_at = {n: width * (k + 1) for k, n in enumerate(self.names)}
         self.lines: list[str] = []
@@ -162,7 +171,7 @@ class _Kernel:
         return [levels[k] for k in sorted(levels)]
 
     def _kept(self):
-        """(row sum, output) where the values that the sum adds up go into that output first; None where none do."""
+        """(row sum, output) where the values that the sum adds up are kept in that output; None where none are."""
         if self.inner != 1 or self.request.compute != "float32":
             return None
         for out, o, is_row in zip(self.outputs, self.request.outputs, self.request.is_row, strict=True):
@@ -199,8 +208,7 @@ class _Kernel:
                 self.lines.append(f"{pad}at{d}_{n} = {at[n]} + j{d} * step_{n}_{d}")
                 at[n] = f"at{d}_{n}"
         last = self.inner - 1
-        self.lines.append(f"{pad}for i in range(n{last}):")
-        pad += "    "
+        outside, pad = pad, pad + "    "
         position = {}
         for n in at:
             step = {"0": "", "1": "i", "n": f"i * step_{n}_{last}"}[self.classes[n]]
@@ -220,11 +228,31 @@ class _Kernel:
             bound[node] = (f"{out}_", "float32")
             loads[out] = f"{pad}{out}_ = {out}[{position[out]}]"
         writer = write.Writer(self.request.compute, bound, pad, "e")
-        used, tail = write_body(writer, pad, position)
+        used, tail, begin, end, in_pieces = write_body(writer, pad, position)
         below = _below(used, self.found)
         needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
-        self.lines += [line for name, line in loads.items() if name in needed]
-        self.lines += writer.lines + tail
+        body = [line for name, line in loads.items() if name in needed] + writer.lines + tail
+        self.lines += self._walks(outside, f"n{last}", body, begin, end, in_pieces)
+
+    def _walks(self, pad, length, body, begin, end, in_pieces):
+        """The innermost loop: whole vectors, then what is left of the row, each between `begin` and `end`.
+
+        in_pieces: that there is a float32 sum, of a limited number of elements each time.
+        """
+        lines, stop = [], length
+        if self.lanes:
+            lines, stop = [f"{pad}main = {length} >> {WHOLE} << {WHOLE}"], "main"
+        begin, end = [f"{pad}{line}" for line in begin], [f"{pad}{line}" for line in end]
+        if in_pieces:
+            lines += [f"{pad}for piece_ in range(({stop} + {PIECE - 1}) // {PIECE}):",
+                      f"{pad}    first_ = piece_ * {PIECE}", *(f"    {line}" for line in begin),
+                      f"{pad}    for i in range(first_, min(first_ + {PIECE}, {stop})):",
+                      *(f"    {line}" for line in body), *(f"    {line}" for line in end)]
+        else:
+            lines += [*begin, f"{pad}for i in range({stop}):", *body, *end]
+        if self.lanes:
+            lines += [*begin, f"{pad}for i in range(main, {length}):", f"{pad}    in_lanes({self.lanes})", *body, *end]
+        return lines
 
     def _flat_index(self):
         text = "j0"
@@ -236,21 +264,27 @@ class _Kernel:
         """One walk over the row that computes every row function of a level."""
         self._row_parts([n.args[0] for n in level])
         kept, out = self.kept or (None, "")
-        if any(n is kept for n in level):
-            def fill(writer, pad, position):
-                text, type_ = writer.typed(kept.args[0])
-                return [kept.args[0]], [f"{pad}{out}[{position[out]}] = {write.store(text, type_, 'float32')}"]
-            self._loop(fill)
-            self.found[id(kept.args[0])] = out
         start = len(self.lines)
         finish = []
 
         def body(writer, pad, position):
-            tail = []
+            tail, begin, after, in_pieces = [], [], [], False
             for n in level:
                 text, type_ = writer.typed(n.args[0])
+                if n is kept:
+                    tail.append(f"{pad}{out}[{position[out]}] = {text}")
                 total = f"{n.op[4:]}{len(self.writer.bound)}_{len(finish)}"
                 head, step, end, result = _row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
+                if self.lanes and n.op in ("row_sum", "row_max", "row_min") and type_.startswith("float"):
+                    # A total of its own for each loop: none waits for the lanes of another to be joined.
+                    if n.op == "row_sum" and type_ == "float32":
+                        in_pieces = True
+                        begin.append(f"{total}p = float32(0)")
+                        step = [f"{pad}{total}p = add_reassoc({total}p, {text})"]
+                    else:
+                        begin.append(head[0].replace(total, f"{total}p"))
+                        step = [line.replace(total, f"{total}p") for line in step]
+                    after.append(_JOINED[n.op].format(t=total, wide=_TOTAL.get(type_, type_)))
                 self.lines[start:start] = [f"        {line}" for line in head]
                 if self.parts:
                     value_type = result[1]
@@ -259,8 +293,10 @@ class _Kernel:
                     self.part_types.append((result[1], value_type))
                 tail += step
                 finish.append((n, end, result))
-            return [n.args[0] for n in level], tail
+            return [n.args[0] for n in level], tail, begin, after, in_pieces
         self._loop(body)
+        if any(n is kept for n in level):
+            self.found[id(kept.args[0])] = out
         for n, end, result in finish:
             self.lines += [f"        {line}" for line in end]
             self.writer.bound[id(n)] = result
@@ -282,7 +318,7 @@ class _Kernel:
                 for root, out, o in elements:
                     text, type_ = writer.typed(root)
                     tail.append(f"{pad}{out}[{position[out]}] = {write.store(text, type_, o.dtype.name)}")
-                return [root for root, _, _ in elements], tail
+                return [root for root, _, _ in elements], tail, [], [], False
             self._loop(body)
 
 
@@ -336,7 +372,7 @@ def _row_function(op, total, text, type_, pad, index):
         info = np.iinfo(type_)
         start = write.literal(info.min if largest else info.max, type_)
     if type_.startswith("float"):
-        step = [f"{pad}{total} = {'maximum' if largest else 'minimum'}({total}, {text})"]
+        step = [f"{pad}{total} = {'larger' if largest else 'smaller'}_of({total}, {text})"]
     else:
         step = [f"{pad}{total} = {text} if {text} {'>' if largest else '<'} {total} else {total}"]
     return [f"{total} = {start}"], step, [], (total, type_)

@@ -14,7 +14,7 @@ from math import inf, nan
 from numpy import float32, int32
 
 from numbatorch.expr.accuracy import accurate
-from numbatorch.expr.primitives import as_float32, as_int32, copysign, fabs, fma, where
+from numbatorch.expr.primitives import as_float32, as_int32, copysign, fabs, fma, scaled, where
 
 # Exponentials. A float32 plus 1.5 * 2^23 holds the nearest integer in its lowest bits: rounding and conversion in one.
 
@@ -25,13 +25,8 @@ def _nearest_float32(shifted):
 
 
 def _scale_float32(value, shifted):
-    """value * 2^n for the n held in `shifted`, |n| <= 252, in two steps: subnormal results round once."""
-    n = int32(as_int32(shifted) - int32(1262485504))
-    half = int32(n >> int32(1))
-    rest = int32(n - half)
-    first = as_float32(int32(int32(half + int32(127)) << int32(23)))
-    second = as_float32(int32(int32(rest + int32(127)) << int32(23)))
-    return value * first * second
+    """value * 2^n for the n held in `shifted`, |n| <= 252; subnormal results round once."""
+    return scaled(value, int32(as_int32(shifted) - int32(1262485504)))
 
 
 def _shifted_log2_float32(x):

@@ -9,7 +9,7 @@ from numpy import ceil, copysign, fabs, floor, fmax as maxnum, fmin as minnum, m
 
 __all__ = [
     "fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign",
-    "minimum", "maximum", "minnum", "maxnum", "where",
+    "minimum", "maximum", "minnum", "maxnum", "where", "scaled",
     "as_int32", "as_float32", "as_int64", "as_float64",
 ]  # fmt: skip
 
@@ -50,6 +50,11 @@ def _high_half(value):
 def where(condition, a, b):
     """`a` where the condition holds, else `b`; both are evaluated."""
     return np.where(condition, a, b)[()]
+
+
+def scaled(value, exponent):
+    """value * 2^exponent of a float32 and an int32 between -252 and 252, rounded once."""
+    return np.ldexp(value, exponent)
 
 
 def as_int32(value):

@@ -19,9 +19,10 @@ from .narrow import CONVERSIONS
 _TYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
           "complex64", "complex128")  # fmt: skip
 _FLOATS = (types.float32, types.float64)
+SCALED = "numbatorch_scaled"
 
 
-def _instruction(name, arity):
+def _instruction(name, arity, flags=()):
     """An operation on floats of one type by the LLVM intrinsic llvm.<name>."""
 
     def typed(*operands):
@@ -33,6 +34,7 @@ def _instruction(name, arity):
             return builder.call(
                 builder.module.declare_intrinsic(f"llvm.{name}", [arguments[0].type], _function_type(arguments)),
                 arguments,
+                fastmath=flags,
             )
 
         return operands[0](*operands), generate
@@ -58,6 +60,8 @@ fabs = _instruction("fabs", 1)
 copysign = _instruction("copysign", 2)
 minimum = _instruction("minimum", 2)  # NaN when either operand is
 maximum = _instruction("maximum", 2)
+larger_of = _instruction("maximum", 2, ("nsz",))  # of 0 and -0 either
+smaller_of = _instruction("minimum", 2, ("nsz",))
 minnum = _instruction("minnum", 2)  # the other operand when one is NaN
 maxnum = _instruction("maxnum", 2)
 
@@ -92,6 +96,31 @@ def add_reassoc(context, a, b):
         return builder.fadd(*arguments, flags=("reassoc", "nsz"))
 
     return a(a, a), generate
+
+
+@intrinsic
+def scaled(context, value, exponent):
+    """A float32 times 2^exponent, |exponent| <= 252, rounded once: by two factors, or what a backend puts in for
+    SCALED."""
+    if types.unliteral(value) != types.float32 or types.unliteral(exponent) != types.int32:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        number, integer = (argument.type for argument in arguments)
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [number, integer]), SCALED)
+        if not function.blocks:
+            function.linkage = "linkonce_odr"
+            function.attributes.add("alwaysinline")
+            body = ir.IRBuilder(function.append_basic_block())
+            value, exponent = function.args
+            half = body.ashr(exponent, integer(1))
+            for part in (half, body.sub(exponent, half)):
+                factor = body.shl(body.add(part, integer(127)), integer(23))
+                value = body.fmul(value, body.bitcast(factor, number))
+            body.ret(value)
+        return builder.call(function, arguments)
+
+    return types.float32(types.float32, types.int32), generate
 
 
 @intrinsic
@@ -147,9 +176,8 @@ local_float32, local_float64, local_int64 = (_local(t) for t in (types.float32, 
 PRIMITIVES = {
     name: globals()[name]
     for name in ("fma", "rint", "floor", "ceil", "trunc", "sqrt", "fabs", "copysign", "minimum", "maximum", "minnum",
-                 "maxnum", "where", "add_reassoc", "local_float32", "local_float64", "local_int64",
-                 "as_int32", "as_float32",
-                 "as_int64", "as_float64")
+                 "maxnum", "larger_of", "smaller_of", "scaled", "where", "add_reassoc", "local_float32",
+                 "local_float64", "local_int64", "as_int32", "as_float32", "as_int64", "as_float64")
 } | CONVERSIONS  # fmt: skip
 _NAMES = {**PRIMITIVES, **{name: getattr(types, name) for name in _TYPES},
           "min": smaller, "nan": math.nan, "inf": math.inf}  # fmt: skip
