@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -11,9 +12,12 @@ from typing import Any, Generic, TypeVar
 
 from numbatorch.utils.data import progress
 from numbatorch.utils.data.collate import default_collate, default_convert
+from numbatorch.utils.data.datapipes.datapipe import IterDataPipe, MapDataPipe
+from numbatorch.utils.data.datapipes.iter.sharding import SHARDING_PRIORITIES
 from numbatorch.utils.data.dataset import Dataset, IterableDataset
+from numbatorch.utils.data.graph_settings import apply_sharding, apply_shuffle_settings
 from numbatorch.utils.data.iterators import LocalIterator, WorkerIterator
-from numbatorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from numbatorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from numbatorch.utils.data.worker import Job, MapFetcher, StreamFetcher, get_worker_info as get_worker_info
 
 Batch = TypeVar("Batch", covariant=True)
@@ -85,6 +89,9 @@ class DataLoader(Generic[Batch]):
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
         self._is_stream = isinstance(dataset, IterableDataset)
+        if isinstance(dataset, IterDataPipe):
+            dataset = apply_shuffle_settings(dataset, shuffle)
+            shuffle = None
         if self._is_stream:
             for name, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
                 if value is not None and value is not False:
@@ -242,7 +249,11 @@ class DataLoader(Generic[Batch]):
             length = length // self.batch_size if self.drop_last else -(-length // self.batch_size)
         return length
 
-    def _job(self, worker_id: int, base_seed: int) -> Job:
+    def _shared_seed(self) -> int | None:
+        """The seed of the pipes of an epoch, the same in all workers; None for what is no stream of pipes."""
+        return draw_seed(self.generator) if isinstance(self.dataset, IterDataPipe) else None
+
+    def _job(self, worker_id: int, base_seed: int, shared_seed: int | None = None) -> Job:
         return Job(
             worker_id,
             self.num_workers,
@@ -253,8 +264,18 @@ class DataLoader(Generic[Batch]):
             self.collate_fn,
             self.drop_last,
             self.batch_size or 1,
-            self.worker_init_fn,
+            functools.partial(_divide, self.worker_init_fn)
+            if isinstance(self.dataset, (IterDataPipe, MapDataPipe)) else self.worker_init_fn,
+            shared_seed=shared_seed,
         )
+
+
+def _divide(init_fn: Callable | None, worker_id: int) -> None:
+    """In a worker: let the pipes read its share, then call the program's function."""
+    info: Any = get_worker_info()
+    apply_sharding(info.dataset, info.num_workers, worker_id, SHARDING_PRIORITIES.MULTIPROCESSING)
+    if init_fn is not None:
+        init_fn(worker_id)
 
 
 def _warn_of_many_workers(num_workers: int) -> None:

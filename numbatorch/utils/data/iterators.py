@@ -8,6 +8,7 @@ import warnings
 import weakref
 from typing import Any
 
+from numbatorch.utils.data.graph_settings import seed_pipes
 from numbatorch.utils.data.pool import WorkerPool
 from numbatorch.utils.data.progress import Indices, Progress, WorkerProgress, aside, set_generator_states
 from numbatorch.utils.data.sampler import draw_seed
@@ -35,13 +36,15 @@ class LocalIterator:
     def __init__(self, loader: Any, state: dict | None = None):
         self._loader = loader
         underway = state is not None and state["underway"]
+        shared_seed = state.get("shared_seed") if state and underway else loader._shared_seed()
         base_seed = state["base_seed"] if state and underway else draw_seed(loader.generator)
         with aside() if underway else contextlib.nullcontext():
             indices = Indices(loader, state["order"] if state and underway else None)
-            self.progress = Progress(base_seed, indices)
+            self.progress = Progress(base_seed, indices, shared_seed=shared_seed)
             if state and state["dataset"] is not None:
                 loader.dataset.load_state_dict(state["dataset"])
             job = loader._job(0, base_seed)
+            seed_pipes(job.dataset, shared_seed)
             self._fetcher = job.make_fetcher(job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
             if state and underway:
                 replays = loader._is_stream and state["dataset"] is None
@@ -81,22 +84,26 @@ class WorkerIterator:
         if state and not state["underway"]:
             workers = [progress.next_epoch() for progress in workers]
         goes_on = bool(workers)  # in the middle of an epoch, or with persistent workers between two
+        shared_seed = state.get("shared_seed") if state and state["underway"] else loader._shared_seed()
         base_seed = state["base_seed"] if state and goes_on else draw_seed(loader.generator)
+        if not (state and state["underway"]):
+            loader._shared_seed()  # PyTorch draws one here that nobody uses: what is drawn later stays the same
         context = loader.multiprocessing_context or multiprocessing.get_context()
-        jobs = [loader._job(number, base_seed) for number in range(loader.num_workers)]
+        jobs = [loader._job(number, base_seed, shared_seed) for number in range(loader.num_workers)]
         for job, progress in zip(jobs, workers, strict=False):
             job.past = progress
         self._pool = WorkerPool(context, jobs)
         self._close = weakref.finalize(self, self._pool.close)
         self._epoch = -1
-        self._begin(base_seed, workers or [WorkerProgress() for _ in jobs], state)
+        self._begin(base_seed, shared_seed, workers or [WorkerProgress() for _ in jobs], state)
 
     def restart(self, loader: Any) -> None:
         """Another epoch with the same workers."""
         self._loader = loader
-        self._begin(self.progress.base_seed, [w.next_epoch() for w in self.progress.workers])
+        self._begin(self.progress.base_seed, loader._shared_seed(), [w.next_epoch() for w in self.progress.workers])
 
-    def _begin(self, base_seed: int, workers: list[WorkerProgress], state: dict | None = None) -> None:
+    def _begin(self, base_seed: int, shared_seed: int | None, workers: list[WorkerProgress],
+               state: dict | None = None) -> None:
         loader = self._loader
         self._epoch += 1
         self._active = [True] * loader.num_workers
@@ -107,7 +114,7 @@ class WorkerIterator:
         underway = state is not None and state["underway"]
         with aside() if underway else contextlib.nullcontext():
             indices = Indices(loader, state["order"] if state and underway else None)
-            self.progress = Progress(base_seed, indices, workers=workers)
+            self.progress = Progress(base_seed, indices, workers=workers, shared_seed=shared_seed)
             if state and underway:
                 self.progress.batches, self.progress.turn = state["batches"], state["turn"]
                 for _ in range(0 if loader._is_stream else state["batches"]):
@@ -139,7 +146,7 @@ class WorkerIterator:
         except StopIteration:
             return
         self._turn = worker + 1
-        self._pool.send(worker, (self._epoch, self._asked, index))
+        self._pool.send(worker, (self._epoch, self._asked, index, self.progress.shared_seed))
         self._owner[self._asked] = worker
         self._asked += 1
 

@@ -198,6 +198,7 @@ class Progress:
     turn: int = 0
     is_finished: bool = False
     workers: list[WorkerProgress] = field(default_factory=list)
+    shared_seed: int | None = None  # of pipes that shuffle, in all workers
 
     def state(self, loader: Any, dataset: Any) -> dict:
         """The state of a loader in tensors, numbers and containers."""
@@ -209,6 +210,7 @@ class Progress:
             "batches": self.batches,
             "num_workers": loader.num_workers,
             "base_seed": self.base_seed,
+            "shared_seed": self.shared_seed,
             "turn": self.turn,
             "order": order,
             "workers": [

@@ -21,6 +21,7 @@ import numbatorch
 from numbatorch.utils.data import progress, transport
 from numbatorch.utils.data.collate import default_collate
 from numbatorch.utils.data.dataset import gather_batch
+from numbatorch.utils.data.graph_settings import seed_pipes
 
 PARENT_CHECK_SECONDS = 5.0
 
@@ -137,11 +138,12 @@ class Job:
     batch_size: int
     init_fn: Callable | None
     past: progress.WorkerProgress | None = None  # where it goes on
+    shared_seed: int | None = None  # of the first epoch's pipes
 
 
 def run_worker(tasks: connection.Connection, parents_ends: list, job: Job) -> None:
-    """The life of a worker: answer (epoch, number, index) with (epoch, number, batch, error, snapshot) until the pipe
-    closes.
+    """The life of a worker: answer (epoch, number, index, seed of the epoch's data pipes) with (epoch, number, batch,
+    error, snapshot) until the pipe closes.
 
     snapshot: the randomness and the dataset's state after the batch, None where neither changed. The pipe is read by a
     thread of its own, so that the main process never waits for a worker that waits for it.
@@ -172,13 +174,14 @@ def run_worker(tasks: connection.Connection, parents_ends: list, job: Job) -> No
     epoch = 0
     last: tuple = (None, None) if job.past is None else (job.past.now, job.past.dataset)
     while (task := inbox.get()) is not None:
-        task_epoch, number, index = task
+        task_epoch, number, index, shared_seed = task
         if task_epoch < reader.newest_epoch:  # the main process has gone on to another epoch
             continue
         batch, failure = None, initial_error
         if failure is None:
             try:
                 if task_epoch != epoch:
+                    seed_pipes(job.dataset, shared_seed)
                     fetcher = job.make_fetcher(job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
                     epoch = task_epoch
                 batch = fetcher.fetch(index)
@@ -206,6 +209,7 @@ def _first_fetcher(job: Job) -> Any:
         job.dataset.load_state_dict(past.dataset)
     if past is not None and past.start is not None:
         progress.restore_randomness(past.start)
+    seed_pipes(job.dataset, job.shared_seed)
     fetcher = job.make_fetcher(job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
     if past is not None:
         if job.make_fetcher is StreamFetcher and past.dataset is None:
