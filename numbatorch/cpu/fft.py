@@ -220,11 +220,13 @@ class Gathered:
 
         def series(outer: int) -> Series:
             lines = outer * inner
-            parts = [(Copy("multiply", "complex", dtype, lines, m, m, 1, step) if isinstance(step, np.ndarray) else
-                      _lines(dtype, lines, step[0], step[1], 1.0), "between", "between") for step in middle]  # fmt: skip
-            return Series(lines * m * number,
-                          (Copy("enter", given, dtype, lines, n, m, inner, table), "source", "between"), *parts,
-                          (Copy("leave", wanted, dtype, lines, n, m, inner, table, factor), "between", "target"))
+            parts = [(Copy("enter", given, dtype, lines, n, m, inner, table), "source", "between")]
+            for step in middle:
+                made = (Copy("multiply", "complex", dtype, lines, m, m, 1, step) if isinstance(step, np.ndarray) else
+                        _lines(dtype, lines, step[0], step[1], 1.0))  # fmt: skip
+                parts.append((made, "between", "between"))
+            parts.append((Copy("leave", wanted, dtype, lines, n, m, inner, table, factor), "between", "target"))
+            return Series(lines * m * number, *parts)
         self.whole = series(self.each)
         self.rest = series(outer % self.each) if outer % self.each else self.whole
         self.table_bytes = self.whole.table_bytes

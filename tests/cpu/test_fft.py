@@ -1,4 +1,4 @@
-"""Fourier transforms against NumPy in extended precision: short lengths, the ways of cutting long ones, threads, layouts."""
+"""Fourier transforms against NumPy in extended precision: lengths, the ways of cutting long ones, threads, layouts."""
 
 import numpy as np
 import pytest
