@@ -57,7 +57,7 @@ def _is_mask(self, index):
 
 def _general(self, index):
     if _is_mask(self, index) and index._layout.ndim == self._layout.ndim:
-        return OPS["masked_select"].call(self, index)
+        return OPS["masked_select"].call(self, _brought(index, self._layout.device))
     part, dims, tensors = _basic_part(self, index)
     if not dims:
         return part
@@ -73,6 +73,7 @@ def setitem(self, index, value):
     if number and not isinstance(value, (int, float, complex, np.generic)):
         raise TypeError(f"can't assign a {type(value).__name__} to a {self.type()}; make it a tensor first")
     if number and _is_mask(self, index):
+        index = _brought(index, self._layout.device)
         rest = self._layout.ndim - index._layout.ndim
         self.masked_fill_(index.reshape((*index._layout.shape, *(1,) * rest)) if rest else index, value)
         return
@@ -125,6 +126,8 @@ def _listed(index):
 def _basic_part(self, index):
     """(view by the basic indices, dimensions of it that tensors index, those tensors)."""
     items = [_single(i) for i in _listed(index)]
+    device = self._layout.device
+    items = [_brought(i, device) if isinstance(i, Tensor) and i._layout.device is not device else i for i in items]
     used = 0
     for i in items:
         if isinstance(i, Tensor):
@@ -164,7 +167,7 @@ def _basic_part(self, index):
         else:
             key.append(_EVERYTHING)
             dims.append(place)
-            tensors.append(i if i._layout.device is self._layout.device else _brought(i, self._layout.device))
+            tensors.append(i)
             place, axis = place + 1, axis + 1
     if all(k == _EVERYTHING for k in key):
         part = self if dims else OPS["_index"].call(self, ())
@@ -175,6 +178,8 @@ def _basic_part(self, index):
 
 def _brought(index, device):
     """An index of the CPU on the device of what it indexes. RuntimeError for one of yet another device."""
+    if index._layout.device is device:
+        return index
     if index._layout.device is not CPU:
         raise RuntimeError(f"index: indices should be either on cpu or on the same device as the indexed tensor "
                            f"({device}), but one is on {index._layout.device}")

@@ -18,7 +18,7 @@ def _filled(input, mask, value):
     if shape != input.shape:
         raise ValueError(f"masked: mask of shape {tuple(mask.shape)} must broadcast to the shape of input, "
                          f"{tuple(input.shape)}")
-    return torch.where(mask.bool(), input, torch.full((), value, dtype=input.dtype))
+    return torch.where(mask.bool(), input, torch.full((), value, dtype=input.dtype, device=input.device))
 
 
 def _converted(input, dtype):

@@ -12,7 +12,7 @@ LAYERS = [
     {"errors", "missing", "config", "dtypes", "layout", "device", "absent", "leases", "versions"},
     {"expr"},
     {"lowering"},
-    {"ops", "cpu", "cuda"},
+    {"ops", "cpu", "cuda", "meta"},
     {"plan", "fuse"},
     {"autograd", "tensor", "tensor_gradients", "tensor_moves", "tensor_values", "methods", "legacy", "storage",
      "sharing", "calls", "arguments", "results", "interception", "sparse", "subclassing", "asking", "recording",

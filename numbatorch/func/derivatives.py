@@ -200,8 +200,8 @@ def _basis(leaves):
     found, start = [], 0
     for t in leaves:
         n = t.numel()
-        block = torch.zeros(total, n, dtype=t.dtype)
-        block[start:start + n] = torch.eye(n, dtype=t.dtype)
+        block = torch.zeros(total, n, dtype=t.dtype, device=t.device)
+        block[start:start + n] = torch.eye(n, dtype=t.dtype, device=t.device)
         found.append(block.reshape(total, *t.shape))
         start += n
     return found

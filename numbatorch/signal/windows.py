@@ -72,7 +72,7 @@ def kaiser(M, *, beta=12.0, sym=True, dtype=None, layout=None, device=None, requ
         x = k * (2 / (n - 1)) - 1
         # e^(root - beta) keeps large beta from overflowing
         root = beta * torch.sqrt((1 - x * x).clamp(min=0))
-        scale = torch.special.i0e(torch.tensor(float(beta), dtype=torch.float64))
+        scale = torch.special.i0e(torch.tensor(float(beta), dtype=torch.float64, device=k.device))
         return torch.special.i0e(root) * torch.exp(root - beta) / scale
     return _window("kaiser", values, M, sym, dtype, layout, device, requires_grad)
 
