@@ -131,6 +131,11 @@ def write(program):
     s.add("program.runs += 1")
     for k, view in enumerate(program.views):
         _view(s, program, k, view)
+    if program.backward is not None:
+        tensors, found = (f"({', '.join(f'{stem}{k}' for k in range(n))}{',' * (n == 1)})"
+                          for stem, n in (("t", len(program.inputs)), ("r", len(program.views))))
+        s.scope["backward"] = program.backward
+        s.add(f"backward.attach(program, {tensors}, {found})")
     s.add(f"return {_result(program.returns, s)}")
     source = "def call(given):\n" + "\n".join(s.lines) + "\n"
     filename = f"<call of program {program.graph.name} {id(program):x}>"

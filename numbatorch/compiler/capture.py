@@ -12,7 +12,7 @@ import sys
 from ..generator import default_generator
 from ..layout import Layout, layout as layout_of
 from . import requests, traced
-from .graph import Buffer, Graph, Number, Place, Step
+from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
 from .traced import Traced
 from .watch import FILLS, place
@@ -207,15 +207,14 @@ class Capture:
                 if sys.getrefcount(block) > 4:  # here: self.blocks, the buffer, `block` and the argument
                     yield buffer
 
-    def graph(self):
-        """The Graph. Unsupported where the call cannot be repeated from it."""
+    def parts(self, boundary=None):
+        """The steps before and after `boundary`. Unsupported where the call cannot be repeated from them."""
         if self.refusals:
             raise Unsupported(self.refusals[0])
-        steps = _used(self.steps)
-        steps = _checks_first(steps)
-        self._constants(steps)
-        graph = Graph(self.name, self.buffers, steps, self.options)
-        return graph
+        boundary = len(self.steps) if boundary is None else boundary
+        first, second = _checks_first(_used(self.steps[:boundary])), _used(self.steps[boundary:])
+        self._constants([*first, *second])
+        return first, second
 
     def _constants(self, steps):
         written: set = set()

@@ -67,10 +67,11 @@ class Program:
     it has a gradient, in which storage if that matters, path)] before it.
     """
 
-    def __init__(self, graph, template, inputs, places, returns, views, gradients, bumps, present):
+    def __init__(self, graph, template, inputs, places, returns, views, gradients, bumps, present,
+                 backward=None):
         self.graph, self.template, self.inputs, self.places = graph, template, inputs, places
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
-        self.modes, self.runs = modes(), 0
+        self.modes, self.runs, self.backward = modes(), 0, backward
         self.slow = [e for e in places.entries if e[0] in ("slot", "set", "class")]
         self._memory()
         self.guard = self.quiet = None
@@ -95,7 +96,7 @@ class Program:
                 self._constants.append(block)
                 self.addresses[b] = block.ctypes.data
         self._owner = {b: Owned(b) for b in graph.buffers if b.kind == "result"}
-        returned = {v.buffer for v in self.views}
+        returned = {v.buffer for v in self.views} | ({self.backward._kept} if self.backward else set())
         self.dynamic_inputs = [b for b in graph.buffers if b.kind == "input"]
         self.results = [o for b, o in self._owner.items() if b in returned]
         self._kept = [o for b, o in self._owner.items() if b not in returned]

@@ -1,0 +1,123 @@
+"""One capture of a call: the function runs as ever, is watched, and what was seen is judged."""
+
+import ctypes
+
+from ..generator import default_generator
+from . import watch
+from .backward import Captured, stand_in
+from .candidate import Candidate, attempt_tensors, used
+from .capture import Capture
+from .places import Places, Unsupported
+from .program import modes
+from .structure import build, flatten, others
+from .traced import Traced
+
+
+class Attempt:
+    """One capture of a function with given arguments."""
+
+    def __init__(self, function, name, template, tensors):
+        self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
+        if self.modes[3] or self.modes[4] or self.modes[5]:
+            raise Unsupported("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast outside "
+                              "the function, function modes)")
+        self.places = Places()
+        self.places.walk((function, name), *others(template))
+        self.capture = Capture(name)
+        self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
+        self._memory()
+
+    def _memory(self):
+        capture = self.capture
+        for tensor, path in self.places.tensors.values():
+            capture.know("state", tensor._storage.ptr, tensor._storage.nbytes, path, tensor._storage)
+        for _, grad, path in self.places.gradients:
+            if grad is not None:
+                capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage)
+        ranges = [(b.address, b.address + b.nbytes) for b in capture.buffers]
+        for k, tensor in enumerate(self.tensors):
+            if tensor._layout.device.type != "cpu":
+                raise Unsupported(f"argument {k} is on {tensor._layout.device}")
+            held = id(tensor) in self.places.tensors
+            start, nbytes = tensor._ptr, tensor._layout.nbytes
+            if not held:
+                if any(a < start + nbytes and start < b for a, b in ranges):
+                    raise Unsupported(f"argument {k} shares memory with another, or with what the function holds")
+                capture.know("input", start, nbytes, f"argument {k}", k)
+                if nbytes:
+                    ranges.append((start, start + nbytes))
+            self._inputs.append((tensor._layout, tensor._needs_grad, type(tensor), tensor if held else None))
+            self.given.append(stand_in(tensor) if tensor._node is not None and self.modes[0] and not held else tensor)
+            self.gradients.append(tensor._grad)
+
+    def run(self, args, kwargs):
+        """(the result, a Candidate or None, why there is none)."""
+        capture, versions = self.capture, {}
+        for b in capture.buffers:
+            if b.kind == "state":
+                versions[b.storage] = b.storage.version
+        saved = _Snapshot(capture.buffers, self.places, self.tensors)
+        groups = []
+        for group, key, value, path in self.places.options:
+            groups.append((group, key, value))
+            capture.options.append((group, key, path))
+            group[key] = Traced(value, ("option", len(groups) - 1), capture)
+        try:
+            try:
+                with watch.Watch(capture):
+                    inside = build(self.template, self.given)
+                    result = self.call(*inside)
+                    reason = self._go_backward(result)
+            finally:
+                for group, key, value in groups:
+                    if group.get(key).__class__ is Traced:
+                        group[key] = value
+        except Exception as error:
+            if not (groups or capture.reads):
+                raise
+            saved.restore()  # it may come from the numbers that stand in for floats: what the function itself does
+            return self.call(args, kwargs), None, f"{type(error).__name__} while capturing: {error}"
+        for own, given in zip(self.tensors, self.given, strict=True):
+            if result is given:
+                result = own
+        if reason:
+            return result, None, reason
+        try:
+            return result, Candidate(self, result, versions), ""
+        except Unsupported as unsupported:
+            return result, None, str(unsupported)
+
+    def _go_backward(self, result):
+        """Capture the backward pass of results that are to be differentiated outside; why that cannot be, or ""."""
+        found: list = []
+        flatten(result, found, "the result")
+        known = attempt_tensors(self)
+        live = [(k, t) for k, t in enumerate(found) if t._needs_grad and id(t) not in known and not used(t.grad_fn)]
+        if not live or not self.modes[0]:
+            return ""
+        try:
+            self.backward = Captured(self.capture, live, self.tensors, self.given, self.places.tensors)
+        except Unsupported as unsupported:
+            return str(unsupported)
+        return ""
+
+    def call(self, args, kwargs):
+        """The function itself."""
+        return self.function(*args, **kwargs)
+
+
+class _Snapshot:
+    """The contents of all memory that a call could change, its generator's state and gradients, to go back to."""
+
+    def __init__(self, buffers, places, tensors):
+        self._bytes = [(b.address, ctypes.string_at(b.address, b.nbytes)) for b in buffers]
+        self._gradients = [(t, t._grad) for t, *_ in places.gradients] + [(t, t._grad) for t in tensors]
+        self._generator = default_generator.state, default_generator.state.copy()
+
+    def restore(self):
+        for address, content in self._bytes:
+            ctypes.memmove(address, content, len(content))
+        for tensor, grad in self._gradients:
+            tensor._grad = grad
+        state, copy = self._generator
+        state.become(copy)

@@ -1,0 +1,229 @@
+"""A captured call that could become a program: what it returns and changes, and whether that can be repeated."""
+
+from ..autograd.node import RELEASED, Node
+from ..tensor import Tensor
+from . import passes
+from .backward import Backward, split
+from .capture import unexplained
+from .graph import Graph, Number, Place
+from .places import Unsupported, same
+from .program import Program, View
+from .structure import check_result, equal, flatten
+
+
+class Candidate:
+    """A captured call that could become a program. Unsupported where it cannot."""
+
+    def __init__(self, attempt, result, versions):
+        self.attempt, self.tensors, capture = attempt, attempt.tensors, attempt.capture
+        for _, k in sorted(s for s in capture.checked if s[0] == "option"):
+            group, key, value, path = attempt.places.options[k]  # something was decided by its value
+            attempt.places.entries.append(("dict", group, key, value, path))
+        self._result(result, capture)
+        self._gradients(capture)
+        self._changes()
+        held = {v.buffer for v in [*self.views, *(v for _, v in self.gradients if v is not None)]}
+        own = attempt.backward
+        kept, given = set(), set()
+        if own:
+            kept = _held_by_nodes(self._live)
+            for target in own.targets:
+                if target[2] is not None:
+                    target[2] = self._view(target[2], capture, "a gradient")
+                    given.add(target[2].buffer)
+        lost = [b for b in unexplained(capture, held | given) if id(b.storage) not in kept]
+        if lost:
+            raise Unsupported("not yet: the call keeps tensors that it made" + (
+                f", of {lost[0].nbytes} bytes" if lost else ""))
+        for b in held:
+            if b.kind == "temporary":
+                b.kind = "result"
+        first, second = capture.parts(own.boundary if own else None)
+        self.backward = None
+        if own:
+            first = self._backward(capture, own, first, second, held)
+        self.graph = Graph(capture.name, capture.buffers, first, capture.options)
+        self.graph.check()
+        self.bumps = [(s, s.version - v) for s, v in versions.items() if s.version != v]
+        touched = {v.buffer.storage for s in self.graph.steps for v in s.places if v.buffer.kind == "state"}
+        self.present = [(t, g is not None, g._storage if g is not None and g._storage in touched else None, path)
+                        for t, g, path in attempt.places.gradients]
+        self.buffers = [b for b in self.graph.buffers if any(b in s.reads() or b in s.writes() for s in
+                                                             self.graph.steps) or b in held]
+        capture.blocks.clear()
+        self._live = None
+        for b in self.graph.buffers:
+            if b.kind in ("temporary", "result", "constant"):
+                b.storage = None
+
+    def _view(self, tensor, capture, what):
+        buffer = capture.find(tensor._ptr)
+        if buffer is None:
+            raise Unsupported(f"{what} is in memory that the function cannot be seen to hold")
+        return View(buffer, tensor._ptr - buffer.address, tensor._layout)
+
+    def _result(self, result, capture):
+        found: list = []
+        self.returns = flatten(result, found, "the result")
+        check_result(self.returns)
+        self.views, self._live = [], []
+        for k, tensor in enumerate(found):
+            if any(tensor is g for g in self.attempt.given):
+                tensor = self.attempt.tensors[next(j for j, g in enumerate(self.attempt.given) if g is tensor)]
+            if id(tensor) in attempt_tensors(self.attempt):
+                view = View(None, 0, tensor._layout, tensor)
+                for j, own in enumerate(self.tensors):
+                    if own is tensor and self.attempt._inputs[j][3] is None:
+                        view = View(capture.find(tensor._ptr), 0, tensor._layout, None, "same")
+            elif type(tensor) is not Tensor:
+                raise Unsupported(f"result {k} is a {type(tensor).__name__}")
+            else:
+                view = self._view(tensor, capture, f"result {k}")
+                if tensor._needs_grad:
+                    view.history = "used" if used(tensor.grad_fn) else "live"
+                    self._live += [tensor] * (view.history == "live")
+            self.views.append(view)
+
+    def _gradients(self, capture):
+        self.gradients = []
+        for k, (tensor, before) in enumerate(zip(self.tensors, self.attempt.gradients, strict=True)):
+            if tensor._grad is not before and self.attempt._inputs[k][3] is None:
+                raise Unsupported(f"the call sets the gradient of argument {k}")
+        for given, tensor in zip(self.attempt.given, self.tensors, strict=True):
+            if given is not tensor and (given._grad is not None or given._generation):
+                raise Unsupported("an argument with a history is changed in place, or gets a gradient")
+        for tensor, before, path in self.attempt.places.gradients:
+            now = tensor._grad
+            if now is before:
+                continue
+            view = None
+            if now is not None:
+                if type(now) is not Tensor or now._needs_grad:
+                    raise Unsupported(f"{path}.grad is not a plain tensor")
+                view = self._view(now, capture, f"{path}.grad")
+            self.gradients.append((tensor, view))
+
+    def _backward(self, capture, own, first, second, held):
+        """Make the parts of the backward program; the forward steps."""
+        first, graph, inputs, kept, view = split(capture, own, first, second, held)
+        views = []
+        for *_, gradient in own.targets:
+            if gradient is not None:
+                buffer, offset = view(gradient.buffer, gradient.offset)
+                if buffer.kind == "temporary":
+                    buffer.kind = "result"
+                if buffer not in graph.buffers:
+                    graph.buffers.append(buffer)
+                gradient = View(buffer, offset, gradient.layout)
+            views.append(gradient)
+        targets = [(k, t, None) for k, t, _ in own.targets]
+        roots = [(k, g._layout) for k, g in own.roots]
+        if kept.nbytes:
+            capture.buffers.append(kept)
+        self.backward = graph, inputs, views, targets, roots, kept
+        return first
+
+    def _changes(self):
+        for entry, now in self.attempt.places.changes():
+            raise Unsupported(f"not yet: the call changes {entry[4]}" + (
+                "" if entry[0] == "size" else f" from {entry[3]!r:.60} to {now!r:.60}"))
+
+    def signature(self):
+        """What two captures of one program have in common, as (label, value) pairs."""
+        numbers: dict = {}
+
+        def of(buffer):
+            return numbers.setdefault(buffer, len(numbers)) if buffer is not None else None
+        steps = [*self.graph.steps, *(self.backward[0].steps if self.backward else ())]
+        yield "the steps", (len(self.graph.steps), len(steps))
+        for k, step in enumerate(steps):
+            label = f"step {k}, {step.name} ({step.where})"
+            yield label, (step.kind, step.name, step.kernel if step.plan is None else step.plan, step.meta, step.units,
+                          step.grain, step.read, step.check, step.expected)
+            for v in step.values:
+                if isinstance(v, Place):
+                    b = v.buffer
+                    yield label, (of(b), v.offset, v.layout, b.kind, b.nbytes, b.content,
+                                  b.storage if b.kind in ("state", "input") else None)
+                elif isinstance(v, Number):
+                    yield f"a number of {label}", repr(v.value) if v.expression is None else v.expression
+        for view in self.views:
+            yield "the results", (of(view.buffer), view.offset, view.layout, id(view.tensor), view.history)
+        for tensor, view in self.gradients:
+            yield "the gradients", (id(tensor), view and (of(view.buffer), view.offset, view.layout))
+        if self.backward:
+            _, inputs, views, targets, roots, kept = self.backward
+            yield "the backward pass", (len(inputs), roots, kept.nbytes,
+                                        [(k, k is None and id(t)) for k, t, _ in targets], [v and (of(v.buffer), v.offset, v.layout) for v in views])
+        yield "the changes", [(id(s), n) for s, n in self.bumps]
+        yield "the gradients before", [(id(t), has, id(s)) for t, has, s, _ in self.present]
+        yield "the places", [(e[0], id(e[1]), e[2], e[4]) for e in self.attempt.places.entries]
+        yield "the options", [(id(o[0]), o[1]) for o in self.graph.options]
+
+    def agrees(self, other):
+        """"" where another capture is of the same program, else what differs."""
+        mine, theirs = self.attempt, other.attempt
+        if mine.modes != theirs.modes or not equal(mine.template, theirs.template) or mine._inputs != theirs._inputs:
+            return "the arguments"
+        if not equal(self.returns, other.returns):
+            return f"the results, {self.returns!r:.60} and {other.returns!r:.60}"
+        for a, b in zip(self.signature(), other.signature(), strict=False):
+            if a != b:
+                return f"{b[0]}: {_difference(a[1], b[1])}"
+        for a, b in zip(mine.places.entries, theirs.places.entries, strict=True):
+            if a[3] is not b[3] and not same(a[3], b[3]):
+                return f"{a[4]}"
+        return ""
+
+    def program(self):
+        """The Program."""
+        own = self.attempt
+        graph = passes.run(self.graph)
+        graph.buffers = self.buffers
+        backward = None
+        if self.backward:
+            second, *rest = self.backward
+            buffers = second.buffers
+            second = passes.run(second)
+            second.buffers = buffers
+            backward = Backward(second, *rest)
+        return Program(graph, own.template, own._inputs, own.places, self.returns, self.views, self.gradients,
+                       self.bumps, self.present, backward)
+
+
+def _held_by_nodes(results):
+    """Ids of the blocks of memory that the histories of results keep."""
+    found, seen, stack = set(), set(), [r.grad_fn for r in results]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and id(node) not in seen:
+            seen.add(id(node))
+            found |= {id(v._storage.block) for v in node.saved if hasattr(v, "_storage")}
+            stack += [e[0] for e in node.edges if e is not None]
+    return found
+
+
+def used(node):
+    """Whether a backward pass has come through the history of a result, so that no other can."""
+    stack, seen = [node], set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and id(node) not in seen:
+            if node.saved is RELEASED:
+                return True
+            seen.add(id(node))
+            stack += [e[0] for e in node.edges if e is not None]
+    return False
+
+
+def attempt_tensors(attempt):
+    """Ids of tensors that were there before the call."""
+    return {**{id(t): t for t in attempt.tensors}, **{i: t for i, (t, _) in attempt.places.tensors.items()}}
+
+
+def _difference(a, b):
+    if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+        for x, y in zip(a, b, strict=True):
+            if x != y:
+                return f"{x!r:.80} and {y!r:.80}"
+    return f"{a!r:.80} and {b!r:.80}"
