@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from ..compiler import allow_in_graph, assume_constant_result, disable, is_compiling, list_backends, reset
-from ..nn import Module
+from . import eval_frame
 
 
 def mark_static_address(t, guard=False):
@@ -20,11 +20,6 @@ def mark_dynamic(t, index, **_):
 mark_static = maybe_mark_dynamic = mark_unbacked = mark_dynamic
 
 
-class OptimizedModule(Module):
-    """The class of compiled modules in PyTorch, for programs that ask for it before they unwrap one: none is made here,
-    since compile() gives back the module that it was given."""
-
-
 def graph_break(msg=""):
     """End a graph here; none is drawn."""
 
@@ -34,6 +29,13 @@ config = SimpleNamespace(cache_size_limit=8, recompile_limit=8, capture_scalar_o
                          verbose=False, capture_dynamic_output_shape_ops=False, optimize_ddp=True,
                          automatic_dynamic_shapes=True, assume_static_by_default=True)
 
-__all__ = ["OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "graph_break",
-           "is_compiling", "list_backends", "mark_dynamic", "mark_static", "mark_static_address", "mark_unbacked",
+
+def __getattr__(name):
+    if name == "OptimizedModule":
+        return eval_frame.OptimizedModule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "eval_frame",  # noqa: F822
+           "graph_break", "is_compiling", "list_backends", "mark_dynamic", "mark_static", "mark_static_address", "mark_unbacked",
            "maybe_mark_dynamic", "reset"]

@@ -12,7 +12,7 @@ from numbatorch.utils.hooks import RemovableHandle, add_hook
 
 from ..parameter import Parameter, is_lazy
 
-_EXTRA = "_extra_state"
+_EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -83,7 +83,7 @@ class Stateful:
         for name, tensor in self._own_state().items():
             destination[prefix + name] = tensor if keep_vars else tensor.detach()
         if _has_extra_state(self, "get_extra_state"):
-            destination[prefix + _EXTRA] = self.get_extra_state()
+            destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     def _own_state(self) -> dict:
         state = {name: p for name, p in self._parameters.items() if p is not None}
@@ -175,7 +175,7 @@ class Stateful:
                     error_msgs.append(problem)
             elif strict:
                 missing_keys.append(key)
-        extra = prefix + _EXTRA
+        extra = prefix + _EXTRA_STATE_KEY_SUFFIX
         takes_extra = _has_extra_state(self, "set_extra_state")
         if takes_extra and extra in state_dict:
             self.set_extra_state(state_dict[extra])
