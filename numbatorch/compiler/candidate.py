@@ -154,7 +154,8 @@ class Candidate:
         if self.backward:
             _, inputs, views, targets, roots, kept = self.backward
             yield "the backward pass", (len(inputs), roots, kept.nbytes,
-                                        [(k, k is None and id(t)) for k, t, _ in targets], [v and (of(v.buffer), v.offset, v.layout) for v in views])
+                                        [(k, k is None and id(t)) for k, t, _ in targets],
+                                        [v and (of(v.buffer), v.offset, v.layout) for v in views])
         yield "the changes", [(id(s), n) for s, n in self.bumps]
         yield "the gradients before", [(id(t), has, id(s)) for t, has, s, _ in self.present]
         yield "the places", [(e[0], id(e[1]), e[2], e[4]) for e in self.attempt.places.entries]

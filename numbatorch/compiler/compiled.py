@@ -164,6 +164,24 @@ class Compiled:
                 found[own.name] = own.source
         return found
 
+    def profile(self, *args, runs=5, **kwargs):
+        """Run the program for these arguments some times, step by step: a table of the times, the longest first.
+
+        The runs are real: parameters and counters move on. RuntimeError where no program fits the arguments.
+        """
+        tensors: list = []
+        template = flatten((args, kwargs), tensors, "the arguments")
+        program = next((p for p in self.programs if not p.mismatch(template, tensors)), None)
+        if program is None:
+            raise RuntimeError(f"profile: {self.name} has no program for these arguments yet; call it a few times")
+        found = program.profile(tensors, runs)
+        total = sum(t for t, _, _ in found) or 1.0
+        lines = [f"{'us':>10}  {'share':>5}  {'GB/s':>6}  step"]
+        for seconds, nbytes, step in sorted(found, key=lambda f: -f[0]):
+            lines.append(f"{seconds * 1e6:>10.1f}  {seconds / total:>5.0%}  {nbytes / max(seconds, 1e-9) / 1e9:>6.1f}  "
+                         f"{step.name}{f' ({step.where})' if step.where else ''}")
+        return "\n".join([*lines, f"{total * 1e6:>10.1f}  in all, with some 0.1 us of Python a step"])
+
     def explain(self):
         """What became of the calls: programs, their size, and why others ran eagerly."""
         lines = [f"{self.name}: {len(self.programs)} program{'s' * (len(self.programs) != 1)}"]

@@ -73,6 +73,7 @@ class Step:
     expected: bool = True
     where: str = ""
     keep: Any = None
+    request: Any = None  # of a step that a pass has made
 
     @property
     def places(self):

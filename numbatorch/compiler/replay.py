@@ -5,6 +5,7 @@ not know.
 """
 
 import linecache
+import time
 from array import array
 
 from ..generator import default_generator
@@ -12,13 +13,14 @@ from . import traced
 from .graph import Number, Place
 
 
-def write(graph, addresses, dynamic, options):
-    """run(bases, readers): bases, a list of addresses of the `dynamic` buffers; returns the step number of a check
-    that failed, or -1.
+def write(graph, addresses, dynamic, options, times=None):
+    """run(bases): bases, a list of addresses of the `dynamic` buffers; returns the step number of a check that failed,
+    or -1.
 
-    addresses: {buffer: address} of all others. options: [(dict, key)] whose numbers expressions name.
+    addresses: {buffer: address} of all others. options: [(dict, key)] whose numbers expressions name. times: a list of
+    the seconds that each step has taken, to be added to.
     """
-    scope: dict = {"state_of": lambda: default_generator.state}
+    scope: dict = {"state_of": lambda: default_generator.state, "now": time.perf_counter, "times": times}
     names = {b: f"b{k}" for k, b in enumerate(dynamic)}
     lines = ["def run(bases):"]
     if names:
@@ -32,6 +34,8 @@ def write(graph, addresses, dynamic, options):
             return f"{names[place.buffer]} + {place.offset}" if place.offset else names[place.buffer]
         return str(addresses.get(place.buffer, 0) + place.offset)
     for number, step in enumerate(graph.steps):
+        if times is not None:
+            lines.append("    begin = now()")
         if step.kind == "read":
             scope[f"reader{number}"] = _reader(step.values[0].layout)
             lines.append(f"    read{step.read} = reader{number}({address(step.values[0])})")
@@ -62,6 +66,8 @@ def write(graph, addresses, dynamic, options):
             if step.kind == "launch":
                 given += [str(step.meta), str(step.units), str(step.grain)]
             lines.append(f"    kernel{number}({', '.join(given)})")
+        if times is not None:
+            lines.append(f"    times[{number}] += now() - begin")
     lines.append("    return -1")
     source = "\n".join(lines) + "\n"
     filename = f"<replay of {graph.name} {id(graph):x}>"

@@ -3,9 +3,9 @@
 import os
 import sys
 
-from . import dead, elementwise
+from . import dead, early, elementwise, outer
 
-PASSES = (("dead", dead.run), ("elementwise", elementwise.run))
+PASSES = (("dead", dead.run), ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run))
 
 
 def run(graph):

@@ -11,18 +11,18 @@ from .. import requests, traced
 from ..graph import Graph, Number, Place, Step
 
 MOST_OPERANDS = 24  # pointers and numbers of one kernel: beyond that addresses no longer fit into registers
-FEW = 2
+RECENT = 8  # groups that a step may still join
 
 
 class _Group:
-    """Steps that become one, at the place of the first."""
+    """Steps that become one, at the place of the first: [(number, step, request)]."""
 
-    def __init__(self, step, request, number):
+    def __init__(self, number, step, request):
         self.number, self.shape, self.compute = number, request.shape, request.compute
-        self.steps, self.requests = [step], [request]
+        self.members = [(number, step, request)]
 
     def places(self):
-        return [v for s in self.steps for v in s.places]
+        return [v for _, s, _ in self.members for v in s.places]
 
 
 def run(graph):
@@ -35,12 +35,14 @@ def run(graph):
         if group is None:
             made.append(step)
         elif group.number == number:
-            made.append(step if len(group.steps) < FEW else _fused(group, later))
+            made.append(step if len(group.members) == 1 else _fused(group, later))
     return Graph(graph.name, graph.buffers, made, graph.options)
 
 
 def request_of(step):
     """The Elementwise request of a step; None for others."""
+    if step.request is not None:
+        return step.request if isinstance(step.request, kinds.Elementwise) else None
     if step.kind != "launch" or step.plan is None or step.plan.op.kind != "elementwise":
         return None
     count = len(step.plan.specs)
@@ -73,28 +75,48 @@ def _grouped(steps):
         request = request_of(step)
         if request is None:
             continue
-        for group in reversed(groups[-8:]):
-            if _joins(group, step, request, steps, number, member):
-                group.steps.append(step)
-                group.requests.append(request)
-                member[number] = group
-                break
+        near = [g for g in groups[-RECENT:] if g.shape == request.shape and g.compute == request.compute
+                and any(_same(a, b) for a in step.places if a.reads for b in g.places())]
+        for first, second in zip(near, near[1:], strict=False):  # the step brings groups together
+            _merge(first, second, groups, steps, member)
+        own = next((g for g in near if g in groups and _fits(g, step.places) and _movable(
+            g, step, number, steps, member)), None)
+        if own is None:
+            own = _Group(number, step, request)
+            groups.append(own)
         else:
-            member[number] = group = _Group(step, request, number)
-            groups.append(group)
+            own.members.append((number, step, request))
+        member[number] = own
     return member
 
 
-def _joins(group, step, request, steps, number, member):
-    """Whether a step can run together with a group, at the place of the group's first step, and gains by it."""
-    if request.shape != group.shape or request.compute != group.compute:
-        return False
-    own = group.places()
-    shares = any(_same(a, b) for a in step.places if a.reads for b in own)
-    if not shares or len({(id(v.buffer), v.offset, id(v.layout)) for v in own + step.places}) > MOST_OPERANDS:
-        return False
+def _merge(first, second, groups, steps, member):
+    """Let `first` take over the members of `second`, where each of them can run at its place."""
+    if first not in groups or second not in groups or not _fits(first, second.places()):
+        return
+    taken = []
+    for number, step, request in second.members:
+        if not _movable(first, step, number, steps, member):
+            for k, *_ in taken:
+                member[k] = second
+            del first.members[len(first.members) - len(taken):]
+            return
+        first.members.append((number, step, request))
+        taken.append((number, step, request))
+        member[number] = first
+    first.members.sort(key=lambda m: m[0])
+    groups.remove(second)
+
+
+def _fits(group, places):
+    """Whether the operands of a group and these are few enough for one kernel."""
+    return len({(id(v.buffer), v.offset, id(v.layout)) for v in [*group.places(), *places]}) <= MOST_OPERANDS
+
+
+def _movable(group, step, number, steps, member):
+    """Whether a step can run together with a group, at the place of the group's first step."""
     for a in step.places:
-        for b in own:
+        for b in group.places():
             if (a.writes or b.writes) and _meet(a, b) and not _same(a, b):
                 return False
     expressions = [v.expression for v in step.values if isinstance(v, Number) and v.expression is not None]
@@ -124,7 +146,7 @@ def _readers_after(steps):
 
 def _fused(group, readers):
     """The step of a group."""
-    inside = {id(s) for s in group.steps}
+    inside = {id(s) for _, s, _ in group.members}
     known: dict = {}  # place -> its formula so far
     operands: list = []
     values: list = []
@@ -148,7 +170,7 @@ def _fused(group, readers):
                           if isinstance(value, Place) else value)
         return tree.arg(given[known_as])
     last: dict = {}
-    for step, request in zip(group.steps, group.requests, strict=True):
+    for _, step, request in group.members:
         used = set(tree.names(*request.roots))
         env = {}
         for o, v in zip(request.operands, step.values, strict=False):
@@ -172,14 +194,14 @@ def _fused(group, readers):
     roots = tuple(known[key(p)] for p in stored)
     used = set(tree.names(*roots))
     kept = [k for k, o in enumerate(operands) if o.name in used]
-    name = "fused_" + "_".join(dict.fromkeys(s.name.strip("_") for s in group.steps))
+    name = "fused_" + "_".join(dict.fromkeys(s.name.strip("_") for _, s, _ in group.members))
     request = kinds.Elementwise(name[:60], roots, [operands[k] for k in kept], [p.layout for p in stored], group.shape,
                                 group.compute)
     launch = backend.plan(request)
-    first = group.steps[0]
+    first = group.members[0][1]
     places = [Place(p.buffer, p.offset, p.layout, False, True) for p in stored]
     return Step("launch", name, [*(values[k] for k in kept), *places], launch.kernel, launch.meta, launch.units,
-                launch.grain, where=first.where, keep=(launch.keep, request))
+                launch.grain, where=first.where, keep=launch.keep, request=request)
 
 
 __all__ = ["request_of", "run"]

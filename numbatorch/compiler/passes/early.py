@@ -1,0 +1,46 @@
+"""Numbers are read early: a count of steps is moved on and read before the work that only later needs it.
+
+So the steps that use such numbers can run together with those that make their other operands.
+"""
+
+from ..graph import Graph
+
+SMALL = 4096  # bytes that a step may touch to be moved
+
+
+def run(graph):
+    """The graph with reads, and the small steps that they depend on, right after the last check."""
+    steps = graph.steps
+    begin = 1 + max((k for k, s in enumerate(steps) if s.kind == "check"), default=-1)
+    moved: list = []
+    for k in range(begin, len(steps)):
+        if steps[k].kind == "read":
+            own = _needed(steps, k, begin)
+            if own is not None and all(_passes(steps, j, begin, {*moved, *own}) for j in own):
+                moved += [j for j in own if j not in moved]
+    moved.sort()
+    rest = [s for k, s in enumerate(steps) if k >= begin and k not in set(moved)]
+    return Graph(graph.name, graph.buffers, [*steps[:begin], *(steps[k] for k in moved), *rest], graph.options)
+
+
+def _needed(steps, last, begin):
+    """Numbers of the steps from `begin` on that a read depends on, and its own; None where one of them is large."""
+    found, buffers = [last], set(steps[last].reads())
+    for k in range(last - 1, begin - 1, -1):
+        step = steps[k]
+        if step.writes() & buffers:
+            if step.kind != "launch" or sum(v.layout.nbytes for v in step.places) > SMALL or any(
+                    getattr(v, "expression", None) is not None for v in step.values):
+                return None
+            found.append(k)
+            buffers |= step.reads() | step.writes()
+    return found
+
+
+def _passes(steps, number, begin, moved):
+    """Whether a step can run before all that stand between `begin` and it, but for those that move, too."""
+    own = steps[number]
+    for k in range(begin, number):
+        if k not in moved and (steps[k].writes() & (own.reads() | own.writes()) or steps[k].reads() & own.writes()):
+            return False
+    return True
