@@ -74,15 +74,19 @@ def _border(input, dim, left, right, mode):
     if mode == "circular":  # what negative padding cuts off does not come round
         n += min(left, 0) + min(right, 0)
         input, left, right = narrow_.call(input, dim, max(-left, 0), n), max(left, 0), max(right, 0)
-    places = range(-left, n + right)
+    if left < 0 or right < 0 or not input.is_contiguous():
+        return input.index_select(dim, _places(input, -left, n + right, n, mode))
+    borders = [input.index_select(dim, _places(input, begin, end, n, mode)) if begin < end else None
+               for begin, end in ((-left, 0), (n, n + right))]  # the rest is copied in one piece
+    return OPS["cat"].call([part for part in (borders[0], input, borders[1]) if part is not None], dim)
+
+
+def _places(input, begin, end, n, mode):
+    """Where the elements at places begin ... end - 1 of a padded row of n are taken from."""
+    places = OPS["_positions"].call(input, end - begin) + begin
     if mode == "reflect":
-        places = [-i if i < 0 else 2 * (n - 1) - i if i >= n else i for i in places]
-    elif mode == "replicate":
-        places = [min(max(i, 0), n - 1) for i in places]
-    else:
-        places = [i % n for i in places]
-    index = OPS["_positions"].call(input, 0).new_tensor(places)
-    return input.index_select(dim, index)
+        return (n - 1) - ((n - 1) - places.abs()).abs()
+    return places.clamp(0, n - 1) if mode == "replicate" else places.remainder(n)
 
 
 def _from_planes(input, pad, count, mode):
