@@ -27,14 +27,13 @@ FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128,
 
 def _forward_launch(task: Correlation) -> Launch:
     """The template for a correlation, by its shape."""
-    target = host_target(task.geometry.dtype)
     if task.is_flat and task.shifts and 0 not in task.grid:
         if task.channels * task.outputs <= FEW_PAIRS:
             launch = planes_launch(task)
             if launch is not None:
                 return launch
         in_order = task.step == task.result_step == (1, 1, 1)
-        if in_order and task.grid[2] >= target.lanes and task.outputs <= FLAT_OUTPUTS:
+        if in_order and task.outputs <= FLAT_OUTPUTS:
             launch = flat_launch(task)
             if launch is not None:
                 return launch

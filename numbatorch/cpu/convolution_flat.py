@@ -23,7 +23,7 @@ def _kernel(dtype: str, with_bias: bool) -> Callable[..., None]:
 
 
 def flat_launch(task: Correlation) -> Launch | None:
-    """The kernel that reads the input in place; None when a padded row of all channels is too much to copy."""
+    """The kernel that reads the input in place; None where rows are short, or a padded one is too much to copy."""
     g, channels, outputs, bias = task.geometry, task.channels, task.outputs, task.bias
     plane, grid, shifts = task.plane[1:], task.grid[1:], [shift[1:] for shift in task.shifts]
     target = host_target(g.dtype)
@@ -32,6 +32,8 @@ def flat_launch(task: Correlation) -> Launch | None:
     reach, reach_columns = max(row for row, _ in shifts) - top, max(column for _, column in shifts) - left
     copies = not (top >= 0 and left >= 0 and top + rows + reach <= height and left + columns + reach_columns <= width)
     pitch = columns + reach_columns if copies else width
+    if pitch + 1 < target.lanes:  # a vector would hold parts of three rows
+        return None
     flops = task.flops
     wanted = max(1, ceil(flops / (g.n * g.groups * max(UNIT_FLOPS, flops / 32)))) if flops else 1
     rows_per_unit = balanced(rows, ceil(rows / min(rows, wanted)))

@@ -77,6 +77,14 @@ def packed_launch(task: Correlation) -> Launch:
     area, (result_depth, result_height, result_width) = height * width * size, task.result_plane
     result = result_depth * result_height * result_width * size
     runs = [output_block, outputs % max(1, output_block)]
+    table: list[int] = []
+    cut = False
+    for shift in task.shifts:
+        for step, start, outs, ins in zip(task.step, shift, task.grid, task.plane, strict=True):
+            reached = inside(step, start, outs, ins)
+            cut = cut or reached != (0, outs)
+            table += reached
+        table.append(((shift[0] * height + shift[1]) * width + shift[2]) * size)
     meta = dict(
         channels=channels,
         outputs=outputs,
@@ -109,14 +117,10 @@ def packed_launch(task: Correlation) -> Launch:
         taps=taps,
         tile=tile,
         strided=int(strided),
+        cut=int(cut),
         tiles=tiles.address(target, runs, tile, tiles.panels(positions, target.panel), row_numbers=True),
         pack=_pack_taps(target, min(task.step[2], ANY_STEP)),
     )
-    table: list[int] = []
-    for shift in task.shifts:
-        for step, start, outs, ins in zip(task.step, shift, task.grid, task.plane, strict=True):
-            table += inside(step, start, outs, ins)
-        table.append(((shift[0] * height + shift[1]) * width + shift[2]) * size)
     units = g.groups * units_per_group if positions and outputs else 0
     kernel = _kernel(g.dtype, task.bias)
     return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, grain(units, flops))

@@ -6,7 +6,7 @@ Parameter blocks are int64, named by the *_META lists and followed by a table. A
 from __future__ import annotations
 
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, write_rows, zero
+from numbatorch.cpu.microkernel import Target, write_rows
 
 K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
 TURN_CHANNELS = 16
@@ -16,7 +16,7 @@ STAGE_ROWS = 518  # channels of results that are staged at once
 FORWARD_META = (
     "channels outputs positions own rows columns width depths step_depth step_rows step_columns x_image x_group "
     "x_channel w_output w_group y_image y_group y_channel y_depth y_row y_column panels_per_unit units_per_group "
-    "panels_at_once output_block channel_block tap_block taps tile strided tiles pack"
+    "panels_at_once output_block channel_block tap_block taps tile strided cut tiles pack"
 ).split()
 TAP = "first_depth end_depth first_row end_row first_column end_column offset".split()
 
@@ -44,53 +44,49 @@ def write_pack_taps(module: Module, name: str, target: Target, step: int) -> Non
     table = f.offset(meta, 8 * len(FORWARD_META))
     lane_step = p["step_columns"] * size
     to_step = taps * row_bytes
-    for j in range(target.vectors):
-        here = position + j * target.lanes
-        lanes = f.minimum(width - j * target.lanes, target.lanes)
-        first = here // p["columns"]
-        ends = (here + lanes - 1) // p["columns"] + 1
-        # A segment is the part of the vector in one output row; they are loaded in pairs, chained through their masks,
-        # and the first pair stores the whole vector (masked stores are slow on Zen).
-        with f.when(lanes > 0), f.loop(first, ends, 2) as segments:
-            rows = (segments.index, segments.index + 1)
-            places = []  # per row: lane of its column 0, lanes it owns, address of lane 0, its depth and row
-            for row in rows:
-                start = row * p["columns"] - here
-                low, high = f.maximum(start, 0), f.minimum(start + p["columns"], lanes)
-                level, inner = row // p["rows"], row % p["rows"]  # rows count through the depths of all images
-                image, depth = level // p["depths"], level % p["depths"]
-                place = p["x_image"] * image + p["step_depth"] * depth
-                place = place + inner * p["step_rows"] * p["width"] * size - start * lane_step
-                places.append((start, low, high, place, depth, inner))
-            owned = f.lanes_between(target.lanes, places[0][1], places[1][2])
-            paired, later = rows[1] < ends, segments.index > first
-            form = f.select(paired, 1, 0) + f.select(later, 2, 0)
-            with f.loop(first_tap, first_tap + taps) as each:
-                t = fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
-                limits = []
-                for start, low, high, _, depth, inner in places:
-                    outside = f.emit("i1", f"or i1 {(inner < t['first_row']).text}, {(inner >= t['end_row']).text}")
+    # A segment is the part of the panel in one output row. From the first to the last, so that what a vector writes
+    # beyond its segment is overwritten; only at the end of the panel stores are masked, which is slow on Zen.
+    with f.loop(position // p["columns"], (position + width - 1) // p["columns"] + 1) as segments:
+        start = segments.index * p["columns"] - position  # lane of the row's column 0
+        low, high = f.maximum(start, 0), f.minimum(start + p["columns"], width)
+        level, row = segments.index // p["rows"], segments.index % p["rows"]  # rows of all depths of all images
+        image, depth = level // p["depths"], level % p["depths"]
+        place = p["x_image"] * image + p["step_depth"] * depth + row * p["step_rows"] * p["width"] * size
+        with f.loop(low, high, target.lanes) as parts:
+            lane = parts.index
+            here = f.offset(x, place + (lane - start) * lane_step)
+            room = f.lanes_between(target.lanes, None, f.value(target.panel) - lane)
+            form = f.select((lane + target.lanes) <= target.panel, 1, 0)
+
+            def move(number: Value, shift: Value, masks: list[Value], here=here, lane=lane, form=form,
+                     room=room) -> None:
+                source = f.offset(here, shift)
+                there = f.offset(to, (number - first_tap) * row_bytes + lane * size)
+                with f.cases(form, (0, 1)) as case:
+                    for kind in (0, 1):
+                        with case(kind), f.loop(0, channels, carry=[source, there]) as loop:
+                            at, target_row = loop.carried
+                            value = _load_step(f, target, step, lane_step, at, masks)
+                            if kind:
+                                f.store(value, target_row, size)
+                            else:
+                                f.masked_store(value, target_row, size, room)
+                            loop.carry([f.offset(at, p["x_channel"]), f.offset(target_row, to_step)])
+
+            with f.cases(p["cut"], (0, 1)) as how:
+                with how(0):
+                    masks = _step_masks(f, target, step, f.value(0), high - lane)
+                    with f.loop(first_tap, first_tap + taps) as each:
+                        at = f.offset(table, each.index * (8 * len(TAP)) + 8 * TAP.index("offset"))
+                        move(each.index, f.load("i64", at, 8), masks)
+                with how(1), f.loop(first_tap, first_tap + taps) as each:
+                    t = fields(f, TAP, f.offset(table, each.index * (8 * len(TAP))))
+                    outside = f.emit("i1", f"or i1 {(row < t['first_row']).text}, {(row >= t['end_row']).text}")
                     for test in (depth < t["first_depth"], depth >= t["end_depth"]):
                         outside = f.emit("i1", f"or i1 {outside.text}, {test.text}")
-                    begin = f.maximum(low, start + t["first_column"])
-                    limits.append((begin, f.select(outside, 0, f.minimum(high, start + t["end_column"]))))
-                source = f.offset(x, places[0][3] + t["offset"])
-                apart = places[1][3] - places[0][3]
-                there = f.offset(to, (each.index - first_tap) * row_bytes + j * target.vector_bytes)
-                with f.cases(form, range(4)) as case:
-                    for number in range(4):
-                        with case(number):
-                            used = limits if number & 1 else limits[:1]
-                            masks = [_step_masks(f, target, step, *limit) for limit in used]
-                            with f.loop(0, channels, carry=[source, there]) as loop:
-                                at, target_row = loop.carried
-                                pointers = (at, f.offset(at, apart))[: len(used)]
-                                value = _load_step(f, target, step, lane_step, pointers, masks)
-                                if number & 2:
-                                    f.masked_store(value, target_row, size, owned)
-                                else:
-                                    f.store(value, target_row, size)
-                                loop.carry([f.offset(at, p["x_channel"]), f.offset(target_row, to_step)])
+                    begin = f.maximum(low, start + t["first_column"]) - lane
+                    end = f.select(outside, 0, f.minimum(high, start + t["end_column"])) - lane
+                    move(each.index, t["offset"], _step_masks(f, target, step, begin, end))
 
 
 ANY_STEP = 3  # column steps of 1 and 2 have loads of their own, larger ones gather
@@ -106,19 +102,13 @@ def _step_masks(f: Function, target: Target, step: int, begin: Value, end: Value
     return [f.lanes_between(target.lanes, low - shift, high - shift) for shift in (0, target.lanes)]
 
 
-def _load_step(
-    f: Function, target: Target, step: int, lane_step: Value, pointers: tuple[Value, ...], masks: list[list[Value]]
-) -> Value:
-    """A vector of elements `step` apart, from one pointer per segment, each for the lanes of its mask."""
+def _load_step(f: Function, target: Target, step: int, lane_step: Value, pointer: Value, masks: list[Value]) -> Value:
+    """A vector of elements `step` apart, zeros where masked out."""
     size = target.bytes
-    halves = [zero(f, target.vector)] * len(masks[0])
-    for pointer, parts in zip(pointers, masks, strict=True):
-        for i, mask in enumerate(parts):
-            if step == ANY_STEP:
-                halves[i] = f.gather(target.vector, pointer, lane_step, size, mask, halves[i])
-            else:
-                place = f.offset(pointer, i * target.vector_bytes)
-                halves[i] = f.masked_load(target.vector, place, size, mask, halves[i])
+    if step == ANY_STEP:
+        return f.gather(target.vector, pointer, lane_step, size, masks[0])
+    halves = [f.masked_load(target.vector, f.offset(pointer, i * target.vector_bytes), size, mask)
+              for i, mask in enumerate(masks)]
     return f.shuffle(halves[0], halves[1], range(0, 2 * target.lanes, 2)) if step == 2 else halves[0]
 
 
