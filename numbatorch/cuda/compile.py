@@ -106,13 +106,14 @@ def _text(kernel, architecture):
         _counts["loaded"] += 1
         return stored.decode()
     from ..lowering import frontend
-    from . import target
+    from . import library, target
     from .intrinsics import NAMES
 
     start = time.thread_time()
     path = write_source(kernel.name, kernel.source, key)
     text, native = frontend.module_text(kernel.name, kernel.source, path, kernel.signature, names=NAMES)
-    found = target.ptx(text, native, kernel.name, [llvm_type(t) for t in kernel.signature], architecture, kernel.block)
+    found = target.ptx(text, native, kernel.name, [llvm_type(t) for t in kernel.signature], architecture, kernel.block,
+                       library.needed(text))
     cache.write(key, found.encode())
     write_source(kernel.name, found, key, "ptx")
     _counts["compiled"] += 1
@@ -124,7 +125,8 @@ def _text(kernel, architecture):
 def _versions():
     """What besides its source decides a kernel's PTX: versions, and the text of this compiler."""
     here = Path(__file__).parent
-    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "target")]
+    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "library", "target")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in ("contexts", "frontend", "intrinsics", "narrow")]
+    paths += [here.parent / "expr" / f"{name}.py" for name in ("c_library", "two_over_pi")]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]
     return cache.key(packages, sys.version_info[:2], *(path.read_text() for path in paths))

@@ -29,8 +29,8 @@ def machine(architecture):
     return target.create_target_machine(cpu=architecture, features=f"+{PTX_VERSION}", opt=3)
 
 
-def ptx(text, native, name, kinds, architecture, block=BLOCK):
-    """PTX of the kernel `name` that calls the function `native` of an IR text.
+def ptx(text, native, name, kinds, architecture, block=BLOCK, more=()):
+    """PTX of the kernel `name` that calls the function `native` of an IR text; `more` texts define what that declares.
 
     kinds: LLVM types of its parameters; block: threads a block at most, which tells how many registers one may have.
     NoCodeError, naming them, for functions that have no code on the device: LLVM would end the process.
@@ -38,8 +38,9 @@ def ptx(text, native, name, kinds, architecture, block=BLOCK):
     with lock:
         target = machine(architecture)
         layout = str(target.target_data)
-        module = llvm.parse_assembly(_ENVIRONMENT.sub("", text))
-        module.triple, module.data_layout = TRIPLE, layout
+        module = _parsed(text, layout)
+        for other in more:
+            module.link_in(_parsed(other, layout))
         module.link_in(llvm.parse_assembly(_entry(native, name, kinds, block, layout)))
         for item in module.functions:
             if not item.is_declaration and item.name != name:
@@ -51,6 +52,16 @@ def ptx(text, native, name, kinds, architecture, block=BLOCK):
         outside = [f.name for f in module.functions if f.is_declaration]
         _refuse(name, [f for f in outside if not f.startswith("llvm.") or _UNKNOWN.match(f)])
         return target.emit_assembly(module)
+
+
+def _parsed(text, layout):
+    """The module of an IR text for this target; what several texts define is kept once."""
+    module = llvm.parse_assembly(_ENVIRONMENT.sub("", text))
+    module.triple, module.data_layout = TRIPLE, layout
+    for item in module.functions:
+        if not item.is_declaration:
+            item.linkage = "linkonce_odr"
+    return module
 
 
 def _refuse(name, functions):

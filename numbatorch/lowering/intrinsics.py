@@ -198,13 +198,13 @@ def lookup(name):
 
     function = mathematics.FUNCTIONS.get(name)
     if function is not None:
-        return _rebound(function)
+        return rebound(function)
     stem, _, dtype = name.removeprefix("library_").rpartition("_")
     return _from_library(stem, dtype) if dtype in ("float32", "float64", "complex64", "complex128") else None
 
 
 @functools.cache
-def _rebound(function):
+def rebound(function):
     """A function of expr/mathematics whose globals are the names of kernels and the constants it uses."""
     space = namespace()
     bound = FunctionType(function.__code__, space, function.__name__)
@@ -213,7 +213,7 @@ def _rebound(function):
         if name in space:
             continue
         if isinstance(value, FunctionType):
-            space[name] = _rebound(value)
+            space[name] = rebound(value)
         elif isinstance(value, (int, float, complex)):
             space[name] = value
     return bound

@@ -1,0 +1,47 @@
+"""The C library for kernels of the GPU: what they call by its name in C is linked from expr/c_library.py."""
+
+import functools
+import re
+
+from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
+
+from ..expr.c_library import FUNCTIONS
+from ..lowering import frontend, intrinsics
+from ..lowering.locking import lock
+
+_DECLARED = re.compile(r'^declare [^\n]*?@"?(\w+)"?\(', re.M)
+_LLVM = {types.float32: "float", types.float64: "double"}
+
+
+def needed(text):
+    """IR texts that define the functions of the C library which an IR text declares, and those that they call."""
+    return [_text(name) for name in sorted(set(_DECLARED.findall(text)) & set(FUNCTIONS))]
+
+
+@functools.cache
+def _text(name):
+    """IR text that defines `name` with the arguments and the result that it has in C."""
+    function = intrinsics.rebound(FUNCTIONS[name])
+    kind = types.float32 if name in ("fmodf", "nextafterf") else types.float64
+    count = function.__code__.co_argcount
+    with lock, global_compiler_lock:
+        frontend.bind(function, set())
+        made = frontend.lower(function, (kind,) * count, kind)
+        made.library.finalize()
+        native = made.fndesc.llvm_func_name
+        for part in made.library._final_module.functions:
+            if not part.is_declaration:
+                part.add_function_attribute("alwaysinline")
+        text = str(made.library._final_module)
+    type_ = _LLVM[kind]
+    listed = ", ".join(f"{type_} %a{k}" for k in range(count))
+    return text + f"""
+define {type_} @{name}({listed}) alwaysinline {{
+ %result = alloca {type_}
+ %raised = alloca ptr
+ %status = call i32 @"{native}"(ptr %result, ptr %raised, {listed})
+ %value = load {type_}, ptr %result
+ ret {type_} %value
+}}
+"""
