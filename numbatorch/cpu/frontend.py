@@ -27,9 +27,30 @@ def in_lanes(context, lanes):
     return types.void(lanes), generate
 
 
+@intrinsic
+def exchange(context, pointer, first, second):
+    """Order eight int64 at pointer[first:] and eight at pointer[second:] pair by pair: the smaller ones go first."""
+    if pointer != types.CPointer(types.int64):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        pointer, *places = arguments
+        vector = ir.VectorType(ir.IntType(64), 8)
+        places = [builder.bitcast(builder.gep(pointer, [at]), vector.as_pointer()) for at in places]
+        values = [builder.load(place, align=8) for place in places]
+        for place, name in zip(places, ("smin", "smax"), strict=True):
+            kind = ir.FunctionType(vector, [vector] * 2)
+            chosen = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v8i64")
+            builder.store(builder.call(chosen, values), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, types.int64), generate
+
+
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
-    text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), {"in_lanes": in_lanes})
+    own = {"in_lanes": in_lanes, "exchange": exchange}
+    text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), own)
     if machine.has_feature("avx512f"):  # has an instruction for it; others would call the C library
         called = text.replace(f"call float @{SCALED}(", f"call float @{_LDEXP}(")
         text = called if called == text else f"{called}\ndeclare float @{_LDEXP}(float, i32)\n"

@@ -2,7 +2,8 @@
 
 A value becomes an integer key with the same order; keys are sorted with their positions by insertion (short rows), by
 radix with 8 bits a pass, leaving out passes in which all digits agree, or, where few of many are wanted, by keeping the
-best so far. Units are groups of rows, so that working memory is asked for once a group.
+best so far. Many rows of keys of 32 bits go through a network of comparisons, eight rows side by side in a vector.
+Units are groups of rows, so that working memory is asked for once a group.
 """
 
 import math
@@ -14,6 +15,8 @@ from .compile import compile_kernel
 
 SHORT = 40  # elements up to which insertion beats radix: random float32 rows of 16..128, 2-core Xeon
 GROUPS = 32  # at most: bounds working memory, and is enough for every thread to have some
+NETWORK = {4: 768, 2: 256, 1: 256}  # by bytes an element: up to where it beats radix; random rows of 16..1024
+LANES = 8  # rows side by side
 FEW = 64  # wanted elements up to which keeping the best beats sorting, in rows eight times as long
 
 
@@ -29,17 +32,26 @@ def plan(request):
     row_count = math.prod(outer) if n and count else 0
     elements = row_count * n
     groups = max(1, min(row_count, GROUPS, elements // 4096))
-    few = count <= FEW and count * 8 <= n
     key = "int64" if x.dtype.itemsize == 8 or x.dtype.name == "uint32" else "int32"
+    if count * 8 <= n and count <= FEW:
+        way = "few"
+    else:
+        side_by_side = key == "int32" and n <= NETWORK[x.dtype.itemsize] and row_count >= LANES // 2
+        way = "network" if side_by_side else "all"
     values_ = [n, count, row_count, groups, *(r[dim] for r in rows), *outer]
     at_rows = len(values_)
     for r in outer_rows:
         values_ += r
-    text, name = _source(x.dtype.name, key, few, descending, len(outer), at_rows)
+    text, name = _source(x.dtype.name, key, way, descending, len(outer), at_rows)
     storage = write.storage(x.dtype.name)
     kernel = compile_kernel(name, text, (f"{storage}*", f"{storage}*", "int64*", f"{key}*", "int64*", "int64*"))
-    held = count if few else n
-    key_bytes = -(-groups * 2 * held * (8 if key == "int64" else 4) // 64) * 64
+    if way == "network":
+        groups = min(groups, -(-row_count // LANES))
+        values_[3] = groups
+        key_bytes, held = 0, n * LANES // 2
+    else:
+        held = count if way == "few" else n
+        key_bytes = -(-groups * 2 * held * (8 if key == "int64" else 4) // 64) * 64
     work_bytes = key_bytes + groups * (2 * held + 2048) * 8
 
     def run(source, values, indices, meta, units, grain):
@@ -64,23 +76,28 @@ def _key(dtype, key):
     return ["k = int64(v)"]
 
 
-def _source(dtype, key, few, descending, rank, at_rows):
-    name = f"sort_{dtype}_{'few' if few else 'all'}_{'down' if descending else 'up'}_{rank}"
+def _source(dtype, key, way, descending, rank, at_rows):
+    name = f"sort_{dtype}_{way}_{'down' if descending else 'up'}_{rank}"
     pad = "    "
-    held = "count" if few else "n"
     lines = [f"def {name}(x, values, indices, keys, order, meta, start, stop):"]
     lines += [f"{pad}{v} = meta[{i}]" for i, v in enumerate(
         ("n", "count", "rows", "groups", "step_x", "step_values", "step_indices"))]
-    lines += [f"{pad}for group in range(start, stop):",
-              f"{pad * 2}for row in range(rows * group // groups, rows * (group + 1) // groups):"]
-    inside = pad * 3
-    lines += geometry.decode(inside, rank, 7, [(f"at_{v}", at_rows + i * rank)
-                                               for i, v in enumerate(("x", "values", "indices"))])
-    body = [f"ka = group * 2 * {held}", f"kb = ka + {held}", f"oa = group * (2 * {held} + 2048)", f"ob = oa + {held}"]
     load = [f"v = {write.load('x[at_x + i * step_x]', 'uint8' if dtype == 'bool' else dtype)}", *_key(dtype, key)]
     if descending:
         load.append("k = ~k")
-    if few:
+    where = [(f"at_{v}", at_rows + i * rank) for i, v in enumerate(("x", "values", "indices"))]
+    walk = _network if way == "network" else _single
+    lines.append(f"{pad}for group in range(start, stop):")
+    lines += [pad * 2 + line for line in walk(load, key, way, geometry.decode("", rank, 7, where))]
+    return "\n".join(lines) + "\n", name
+
+
+def _single(load, key, way, decode):
+    """Lines that sort the rows of a group one after the other."""
+    held = "count" if way == "few" else "n"
+    body = [*decode, f"ka = group * 2 * {held}", f"kb = ka + {held}", f"oa = group * (2 * {held} + 2048)",
+            f"ob = oa + {held}"]
+    if way == "few":
         body += ["filled = int64(0)", "for i in range(n):", *_indent(load),
                  "    if filled < count or k < int64(keys[ka + filled - 1]):",
                  "        if filled < count:", "            filled += 1",
@@ -88,11 +105,39 @@ def _source(dtype, key, few, descending, rank, at_rows):
     else:
         body += [f"if n <= {SHORT}:", "    for i in range(n):", *_indent(load, 2), *_indent(_insert("i", key), 2),
                  "else:", *_indent(_radix(load, key))]
-    body += ["for i in range(count):", "    place = order[oa + i]",
-             "    values[at_values + i * step_values] = x[at_x + place * step_x]",
-             "    indices[at_indices + i * step_indices] = place"]
-    lines += [inside + line for line in body]
-    return "\n".join(lines) + "\n", name
+    body += ["for i in range(count):", "    place = order[oa + i]", *_indent(_result())]
+    return ["for row in range(rows * group // groups, rows * (group + 1) // groups):", *_indent(body)]
+
+
+def _result():
+    return ["values[at_values + i * step_values] = x[at_x + place * step_x]",
+            "indices[at_indices + i * step_indices] = place"]
+
+
+def _network(load, key, way, decode):
+    """Lines that sort the rows of a group by eights. Key and position are one int64, so that no two are equal.
+
+    Batcher's merge exchange for any n (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M).
+    """
+    def each_lane(*body):
+        return [f"for lane in range(min({LANES}, rows - first)):", "    row = first + lane",
+                *_indent([*decode, *body])]
+
+    exchange = ["for i in range(run, min(run + p, n - d)):",
+                f"    exchange(order, base + i * {LANES}, base + (i + d) * {LANES})"]
+    body = [f"first = block * {LANES}",
+            *each_lane("for i in range(n):",
+                       *_indent([*load, f"order[base + i * {LANES} + lane] = (k << 32) | int64(i)"])),
+            "p = top",
+            "while p > 0:", "    q = top", "    r = int64(0)", "    d = p",
+            "    while True:", "        for run in range(r, n - d, 2 * p):", *_indent(exchange, 3),
+            "        if q == p:", "            break", "        d = q - p", "        q = q >> 1", "        r = p",
+            "    p = p >> 1",
+            *each_lane("for i in range(count):",
+                       *_indent([f"place = order[base + i * {LANES} + lane] & int64(0xffffffff)", *_result()]))]
+    return [f"base = group * (n * {LANES} + 2048)", "top = int64(1)", "while top * 2 < n:", "    top = top * 2",
+            f"blocks = (rows + {LANES - 1}) // {LANES}",
+            "for block in range(blocks * group // groups, blocks * (group + 1) // groups):", *_indent(body)]
 
 
 def _indent(lines, depth=1):

@@ -7,7 +7,7 @@ import numbatorch as nt
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
-@pytest.mark.parametrize("n", [1, 17, 200])
+@pytest.mark.parametrize("n", [1, 17, 200, 700])
 def test_sort_is_stable_in_both_directions(dtype, n):
     x = (np.random.default_rng(0).standard_normal((4, n, 3)) * 5).round().astype(dtype)
     for dim in (1, 2):
