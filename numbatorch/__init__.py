@@ -114,6 +114,8 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         found = globals()[name] = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
         return found
+    if name.startswith("_foreach_"):
+        return getattr(importlib.import_module(".foreach", __name__), name)
     if name == "torch":  # PyTorch's module holds itself under its own name, and programs say torch.torch
         import sys
         return sys.modules[__name__]
