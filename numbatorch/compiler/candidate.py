@@ -1,5 +1,7 @@
 """A captured call that could become a program: what it returns and changes, and whether that can be repeated."""
 
+from types import FunctionType
+
 from ..autograd.node import RELEASED, Node
 from ..tensor import Tensor
 from . import passes
@@ -193,14 +195,27 @@ class Candidate:
 
 
 def _held_by_nodes(results):
-    """Ids of the blocks of memory that the histories of results keep."""
+    """Ids of the blocks of memory that the histories of results keep: saved values, and what rules hold."""
     found, seen, stack = set(), set(), [r.grad_fn for r in results]
     while stack:
-        node = stack.pop()
-        if isinstance(node, Node) and id(node) not in seen:
-            seen.add(id(node))
-            found |= {id(v._storage.block) for v in node.saved if hasattr(v, "_storage")}
-            stack += [e[0] for e in node.edges if e is not None]
+        value = stack.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Node):
+            stack += [value.rule, *value.saved, *(e[0] for e in value.edges if e is not None)]
+        elif isinstance(value, Tensor):
+            found.add(id(value._storage.block))
+            if value._base is not None:
+                stack.append(value._base)
+        elif isinstance(value, (list, tuple)):
+            stack += value
+        elif isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, FunctionType):
+            stack += [c.cell_contents for c in value.__closure__ or ()]
+        elif type(value).__module__.startswith("numbatorch.") and hasattr(value, "run"):  # a rule
+            stack.append(vars(value) if hasattr(value, "__dict__") else ())
     return found
 
 

@@ -163,6 +163,8 @@ class Places:
                     self._entry("dict", group, name, v, at)
 
     def _function(self, function, path):
+        if function.__module__ is None and "op" in function.__globals__:
+            return  # a call of the op table (calls.py), whose plans are none of the function's business
         if is_library(function.__module__) or isinstance(getattr(function, "__wrapped__", None), types.FunctionType):
             wrapped = getattr(function, "__wrapped__", None)
             if wrapped is not None:
