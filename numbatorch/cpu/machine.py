@@ -11,28 +11,15 @@ import sys
 
 import llvmlite.binding as llvm
 
+from ..lowering.host import host
 from ..lowering.locking import lock
 
 _numbers = itertools.count()
 
 
-@functools.cache
-def host():
-    """(CPU name, feature string) that code is generated for."""
-    with lock:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-
-
 def has_feature(name):
     """Whether the CPU has an LLVM feature ("avx512f", "f16c")."""
     return f"+{name}" in host()[1].split(",")
-
-
-def is_x86():
-    """Whether the machine is an x86: some instructions go by other names elsewhere."""
-    return llvm.get_default_triple().startswith(("x86_64", "i686", "i386"))
 
 
 def target_machine():

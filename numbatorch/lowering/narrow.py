@@ -6,12 +6,12 @@ two float16 in a uint32. What float8 does beyond its range is PyTorch's choice (
 
 import functools
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import types
 
 from ..dtypes import FLOAT8
 from .contexts import intrinsic
+from .host import host, is_x86
 
 _I8, _I16, _I32, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.FloatType()
 
@@ -43,8 +43,7 @@ def float_to_half(context, value):
 @functools.cache
 def _converts_half():
     """Whether the CPU converts float16; where not, LLVM would call a function that need not exist."""
-    is_x86 = llvm.get_default_triple().startswith(("x86_64", "i686", "i386"))
-    return not is_x86 or llvm.get_host_cpu_features().get("f16c", False)
+    return not is_x86() or "+f16c" in host()[1].split(",")
 
 
 def _half_to_float(builder, bits):
