@@ -12,9 +12,9 @@ import os
 import re
 import sys
 import tempfile
-import urllib.parse
 import urllib.request
 import zipfile
+from urllib.parse import urlparse
 
 import numbatorch as torch
 
@@ -181,7 +181,7 @@ def load_state_dict_from_url(url, model_dir=None, map_location=None, progress=Tr
     """
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
     os.makedirs(folder, exist_ok=True)
-    name = file_name or os.path.basename(urllib.parse.urlparse(url).path)
+    name = file_name or os.path.basename(urlparse(url).path)
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         prefix = None

@@ -126,7 +126,7 @@ def own_part(owner: Any, part: str) -> Any:
         found = getattr(owner, part, MISSING)
         if found is MISSING and hasattr(owner, "__path__"):
             return importlib.import_module(f"{owner.__name__}.{part}")
-    except ModuleNotFoundError:
+    except ImportError:  # it is not there, or lacks a package of its own
         return MISSING
     return found
 
