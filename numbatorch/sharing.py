@@ -21,6 +21,7 @@ import time
 import weakref
 
 from . import leases
+from .attributes import fields
 from .storage import SharedStorage, TwinStorage, UntypedStorage, twin
 from .tensor import Tensor
 
@@ -187,7 +188,7 @@ def _follow(holder, old, new):
     if isinstance(holder, UntypedStorage):
         holder._storage = new
     elif isinstance(holder, Tensor):
-        _follow(holder.__dict__, old, new)
+        _follow(fields(holder), old, new)
     elif isinstance(holder, dict) and holder.get("_storage") is old and "_ptr" in holder:
         holder["_ptr"] += new.ptr - old.ptr
         holder["_storage"] = new

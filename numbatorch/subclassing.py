@@ -20,6 +20,7 @@ import threading
 from typing import Any
 
 from . import interception
+from .attributes import fields
 from .layout import Layout
 
 Tensor: Any = None  # set by tensor.py
@@ -119,12 +120,12 @@ def _overridden(plain):
 
 
 def _read_layout(self):
-    own = self.__dict__[_key]
+    own = fields(self)[_key]
     return _overridden(own) if not _local.off and own.__class__ is Layout else own
 
 
 def _write_layout(self, value):
-    self.__dict__[_key] = value.plain if value.__class__ is _Overridden else value
+    fields(self)[_key] = value.plain if value.__class__ is _Overridden else value
 
 
 def overrides(cls):

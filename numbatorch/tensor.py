@@ -24,6 +24,7 @@ from . import (
     tensor_moves,
     tensor_values,
 )
+from .attributes import Holder, shown
 from .autograd.modes import check_changeable
 from .device import CPU, device as device_type
 from .layout import Layout, has_format, layout, span
@@ -44,8 +45,10 @@ def _is_on(type):
     return property(lambda self: self._layout.device.type == type)
 
 
-class Tensor:
+class Tensor(Holder):
     """An n-dimensional array of one dtype. Make one with `tensor`, `zeros`, `from_numpy`, ...; `Tensor(2, 3)`."""
+
+    __dict__ = shown
 
     _needs_grad = False
     _node = None

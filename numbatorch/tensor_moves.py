@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
+from .attributes import fields
 from .device import CPU, device as device_type, usable
 from .layout import has_format, layout, span
 from .ops.declare import OPS
@@ -82,15 +83,14 @@ class Part:
         if self._grad is not None:
             result._grad = copying.deepcopy(self._grad, memo)
         for name, value in self.__dict__.items():
-            if name not in _OWN:
-                result.__dict__[name] = copying.deepcopy(value, memo)
+            fields(result)[name] = copying.deepcopy(value, memo)
         return result
 
     def __reduce_ex__(self, protocol):
         if self._node is not None:
             raise RuntimeError("cannot pickle a tensor that is a result of recorded operations: call detach() first")
         own = self._layout
-        extra = {k: v for k, v in self.__dict__.items() if k not in _OWN}
+        extra = dict(self.__dict__)
         if type(self) is not Tensor:  # a plain tensor inside, so that what knows how to send those need not know more
             return _rebuild_subclass, (type(self), {"tensor": alias(self, own), "requires_grad": self._needs_grad,
                                                     "attributes": extra})  # in a dict: tuples get the subclass
@@ -103,11 +103,6 @@ class Part:
                           own.strides, self._needs_grad, extra)
 
 
-_OWN = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
-                 "_grad_dtype "
-                 "_generation _seen_generation _viewed".split())
-
-
 def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
     """A tensor from its pickled bytes."""
     raw = np.frombuffer(bytearray(raw), dtype=np.uint8) if isinstance(raw, bytes) else raw
@@ -116,7 +111,7 @@ def _rebuild(cls, raw, dtype_name, shape, strides, requires_grad, extra):
     result._layout, result._ptr = layout(dtypes.by_name(dtype_name), shape, strides), result._storage.ptr
     if requires_grad:
         result._needs_grad = True
-    result.__dict__.update(extra)
+    fields(result).update(extra)
     return result
 
 
@@ -128,7 +123,7 @@ def _rebuild_on(device, content, dtype_name, shape, strides, requires_grad, extr
     else:
         result = content.to(device)
     result._needs_grad = requires_grad
-    result.__dict__.update(extra)
+    fields(result).update(extra)
     return result
 
 
@@ -137,7 +132,7 @@ def _rebuild_subclass(cls, parts):
     result, tensor = _new(cls), parts["tensor"]
     result._layout, result._storage, result._ptr = tensor._layout, tensor._storage, tensor._ptr
     result._needs_grad = parts["requires_grad"]
-    result.__dict__.update(parts["attributes"])
+    fields(result).update(parts["attributes"])
     return result
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numbatorch
 from numbatorch import sharing
 from numbatorch.storage import Storage, UntypedStorage
-from numbatorch.tensor_moves import _OWN as OWN_ATTRIBUTES
 
 WAIT_SECONDS = 5.0  # for receivers, when a process ends that has sent descriptors
 
@@ -57,7 +56,7 @@ def rebuild_tensor(cls: type, storage: Any, metadata: tuple) -> Any:
 
 def attributes(tensor: Any) -> dict:
     """What a program has set on a tensor, and the marks of buffers."""
-    return {name: value for name, value in vars(tensor).items() if name not in OWN_ATTRIBUTES}
+    return dict(vars(tensor))
 
 
 def reduce_storage(storage: UntypedStorage) -> tuple:
