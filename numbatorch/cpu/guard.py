@@ -29,7 +29,8 @@ declare ptr @PyObject_Type(ptr)
 declare double @PyFloat_AsDouble(ptr)
 @PyFloat_Type = external global i8
 
-; self: an int, the address of { rows, table of { kind, object, what, value } }. The first row that differs, or -1.
+; self: an int, the address of { rows, table of { kind, object, what, value }, whether dicts have version tags }. The
+; first row that differs, or -1. A tag is another after each change; before the pairs of a dict is the last one known.
 define ptr @numbatorch_guard(ptr %self, ptr %unused) nounwind {
 entry:
  %position = alloca i64
@@ -40,6 +41,9 @@ entry:
  %count = load i64, ptr %head
  %p1 = getelementptr i64, ptr %head, i64 1
  %rows = load ptr, ptr %p1
+ %p2 = getelementptr i64, ptr %head, i64 2
+ %tags = load i64, ptr %p2
+ %tagged = icmp ne i64 %tags, 0
  br label %row
 row:
  %i = phi i64 [0, %entry], [%i1, %good]
@@ -58,15 +62,32 @@ fetch:
  switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
                                     i64 3, label %cell i64 4, label %float ]
 whole:
+ br i1 %tagged, label %tag, label %all
+tag:
+ %vtp = getelementptr i8, ptr %object, i64 TAG
+ %version = load i64, ptr %vtp
+ %kept = getelementptr i64, ptr %what, i64 -1
+ %known = load i64, ptr %kept
+ %unchanged = icmp eq i64 %version, %known
+ br i1 %unchanged, label %good, label %all
+all:
  %size = call i64 @PyDict_Size(ptr %object)
  %fits = icmp eq i64 %size, %value
  store i64 0, ptr %position
  br i1 %fits, label %pair, label %finish
 pair:
- %j = phi i64 [0, %whole], [%j1, %paired]
+ %j = phi i64 [0, %all], [%j1, %paired]
  %any = call i32 @PyDict_Next(ptr %object, ptr %position, ptr %keyplace, ptr %valueplace)
  %some = icmp ne i32 %any, 0
- br i1 %some, label %compare, label %good
+ br i1 %some, label %compare, label %remember
+remember:
+ br i1 %tagged, label %note, label %good
+note:
+ %now = getelementptr i8, ptr %object, i64 TAG
+ %latest = load i64, ptr %now
+ %place = getelementptr i64, ptr %what, i64 -1
+ store i64 %latest, ptr %place
+ br label %good
 compare:
  %kp = getelementptr { ptr, ptr }, ptr %what, i64 %j
  %wanted_key = load ptr, ptr %kp
@@ -136,7 +157,7 @@ good:
  %i1 = add i64 %i, 1
  br label %row
 finish:
- %result = phi i64 [-1, %row], [%i, %whole], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
+ %result = phi i64 [-1, %row], [%i, %all], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
                    [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted]
  %boxed = call ptr @PyLong_FromLongLong(i64 %result)
  ret ptr %boxed
@@ -178,7 +199,7 @@ finish:
 @cache
 def _loaded():
     exports = ("numbatorch_guard", "numbatorch_count")
-    code, needs = compile.compile_object("guard", _TEXT, exports)
+    code, needs = compile.compile_object("guard", _TEXT.replace("TAG", str(_TAG)), exports)
     loaded = machine.Loaded(code, exports, {name: machine.python_api(name) for name in needs}).keep_for_ever()
     _kept.append(loaded)
     return loaded.addresses
@@ -194,6 +215,14 @@ def counts_references():
             and not hasattr(sys, "gettotalrefcount") and ctypes.sizeof(ctypes.c_void_p) == 8)
 
 
+_TAG = 24  # where a dict has its version tag: after the count of references, the type and its size
+
+
+def has_tags():
+    """Whether dicts have version tags: until CPython 3.12."""
+    return counts_references() and sys.version_info < (3, 13)
+
+
 class Guard:
     """Rows that are compared in one call: `look()` gives the number of the first that differs, or -1."""
 
@@ -203,8 +232,8 @@ class Guard:
 
     def whole(self, holder, values, free):
         """All keys and values of a dict in order, but for the values of keys in `free`."""
-        pairs = np.array([(id(k), 0 if k in free else id(v)) for k, v in values] or [(0, 0)], np.int64)
-        self._row(WHOLE, holder, pairs.ctypes.data, len(values), pairs, [(k, None if k in free else v)
+        pairs = np.array([0, *(n for k, v in values for n in (id(k), 0 if k in free else id(v)))], np.int64)
+        self._row(WHOLE, holder, pairs.ctypes.data + 8, len(values), pairs, [(k, None if k in free else v)
                                                                          for k, v in values])
 
     def item(self, holder, key, value, absent):
@@ -235,7 +264,7 @@ class Guard:
     def finish(self):
         """This, ready to look."""
         self._table = np.array(self._rows or [(0,) * 4], np.int64)
-        self._head = np.array([len(self._rows), self._table.ctypes.data], np.int64)
+        self._head = np.array([len(self._rows), self._table.ctypes.data, has_tags()], np.int64)
         self.look = entry.builtin("guard", _loaded()["numbatorch_guard"], int(self._head.ctypes.data),
                                   entry.METH_NOARGS)
         return self
