@@ -33,3 +33,12 @@ def test_the_group_that_is_not_there_has_no_rank():
 
 def test_every_public_name_is_there():
     assert all(hasattr(dist, name) for name in dist.__all__)
+
+
+def test_isinstance_knows_no_spread_tensors():
+    from numbatorch.distributed import device_mesh, tensor
+    assert not isinstance(torch.ones(1), tensor.DTensor) and tensor.DeviceMesh is device_mesh.DeviceMesh
+    with pytest.raises(NotImplementedError, match="distributed.tensor.Shard: tensors are not exchanged"):
+        tensor.Shard(0)
+    with pytest.raises(NotImplementedError, match="distributed.tensor.distribute_tensor"):
+        tensor.distribute_tensor(torch.ones(1))

@@ -56,7 +56,8 @@ def _with_hooks(step: Callable) -> Callable:
 
     @functools.wraps(step)
     def hooked_step(self, *args, **kwargs):
-        if self.__dict__.get("_is_stepping"):
+        own = self.__dict__
+        if own.get("_is_stepping") or "_optimizer_step_pre_hooks" not in own:  # none where it only wraps another
             return step(self, *args, **kwargs)
         self._is_stepping = True
         try:

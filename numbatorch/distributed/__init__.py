@@ -92,16 +92,18 @@ def _of_group(name):
     return _named(function, name, "ValueError: there is no process group.")
 
 
-def _refuse(name):
+def absent_class(name, module=__name__):
+    """A class that programs ask isinstance() about: it has no instances, and making one raises NotImplementedError."""
+    def refuse(self, *args, **kwargs):
+        raise NotImplementedError(f"{module.partition('.')[2]}.{name}: {_ALONE}")
+    return type(name, (), {"__init__": refuse, "__module__": module, "__doc__": f"NotImplementedError: {_ALONE}."})
+
+
+def refusal(name):
+    """A function that raises NotImplementedError: it needs other processes."""
     def function(*args, **kwargs):
         raise NotImplementedError(f"distributed.{name}: {_ALONE}")
     return _named(function, name, f"NotImplementedError: {_ALONE}.")
-
-
-def _absent_class(name):
-    def refuse(self, *args, **kwargs):
-        raise NotImplementedError(f"distributed.{name}: {_ALONE}")
-    return type(name, (), {"__init__": refuse, "__module__": __name__, "__doc__": f"NotImplementedError: {_ALONE}."})
 
 
 def _named(function, name, doc):
@@ -112,8 +114,8 @@ def _named(function, name, doc):
 
 globals().update({name: _answer(name) for name in _QUESTIONS})
 globals().update({name: _of_group(name) for name in _OF_GROUPS})
-globals().update({name: _refuse(name) for name in _ORDERS})
-globals().update({name: _absent_class(name) for name in _CLASSES})
+globals().update({name: refusal(name) for name in _ORDERS})
+globals().update({name: absent_class(name) for name in _CLASSES})
 group = type("group", (), {"WORLD": None, "__doc__": "The group of all processes: there is none."})
 
 
@@ -122,6 +124,14 @@ class GroupMember:
 
     WORLD = None
     NON_GROUP_MEMBER = -100
+
+
+def __getattr__(name):
+    """Submodules are imported when first named."""
+    if name in ("device_mesh", "tensor"):
+        import importlib
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = sorted(["Backend", "DistBackendError", "DistError", "DistNetworkError", "DistStoreError", "GroupMember",
