@@ -139,7 +139,11 @@ def _odd(dtype: str, lines: int, n: int, inverse: bool, factor: float, given: st
     """Real lines of odd length, which do not fold: as complex ones."""
     if _is_rough(n):
         return convolution(dtype, lines, n, 1, inverse, factor, given, wanted)
-    return Gathered(dtype, lines, n, n, 1, [(n, inverse)], given, wanted, factor=factor)
+    if not _by_rows(dtype, lines, n):
+        return Gathered(dtype, lines, n, n, 1, [(n, inverse)], given, wanted, factor=factor)
+    if inverse:
+        return walks.odd_half_row_walk(dtype, lines, n, factor)
+    return walks.odd_row_walk(dtype, lines, n, factor, wanted == "complex")
 
 
 # Copies into a buffer of lines of m numbers and back, times numbers of a table where there is one

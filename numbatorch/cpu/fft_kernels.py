@@ -49,10 +49,8 @@ def write_first(module: Module, name: str, target: Target, radix: int, swapped: 
     with f.loop(0, m) as points:
         read, write = f.offset(w.source, points.index * stride), f.offset(work, points.index * size)
         y = w.transform([w.load_numbers(f.offset(read, m * stride * k), masks, swapped) for k in range(radix)])
-        if radix > 1:
-            row = f.offset(w.pointer("table"), points.index * row_bytes)
-            y[1:] = [w.multiply(y[k], w.load_scalar(f.offset(row, (k - 1) * 2 * target.bytes)))
-                     for k in range(1, radix)]
+        row = f.offset(w.pointer("table"), points.index * row_bytes)
+        y[1:] = [w.multiply(y[k], w.load_scalar(f.offset(row, (k - 1) * 2 * target.bytes))) for k in range(1, radix)]
         for k in range(radix):
             w.store_point(y[k], f.offset(write, m * size * k))
 
@@ -72,6 +70,17 @@ def write_last(module: Module, name: str, target: Target, radix: int, swapped: b
         for k in range(radix):
             scaled = Complex(w.times(y[k].re, factor), w.times(y[k].im, factor))
             w.store_numbers(scaled, f.offset(there, jump * k), masks, swapped)
+
+
+def write_single(module: Module, name: str, target: Target, radix: int, swapped: bool, masked: bool) -> None:
+    """A transform of `radix` points whose lines lie side by side, from memory to memory."""
+    w = Writer(module, name, target, ["stride", "factor"])
+    f, stride, factor = w.f, w.field["stride"], w.number("factor")
+    masks = w.masks(w.lanes) if masked else None
+    y = w.transform([w.load_numbers(f.offset(w.source, stride * k), masks, swapped) for k in range(radix)])
+    for k in range(radix):
+        scaled = Complex(w.times(y[k].re, factor), w.times(y[k].im, factor))
+        w.store_numbers(scaled, f.offset(w.result, stride * k), masks, swapped)
 
 
 def write_split(module: Module, name: str, target: Target, radix: int, swapped: bool, masked: bool) -> None:
@@ -140,6 +149,60 @@ def write_store_rows(module: Module, name: str, target: Target, swapped: bool, m
                     f.store(row, place, t.bytes)
                 else:
                     f.masked_store(row, place, t.bytes, mask)
+
+
+# Real lines of odd length do not fold into complex ones: they are transformed with imaginary parts of zero.
+
+
+def write_load_reals(module: Module, name: str, target: Target, masked: bool) -> None:
+    """Lines of n real numbers, `pitch` apart, to n points. `masked`: n is less than the lanes."""
+    w = Writer(module, name, target, ["write", "n", "pitch"])
+    f, t, n = w.f, target, w.field["n"]
+    mask = f.lanes_between(t.lanes, None, n) if masked else None
+    starts = [f.offset(w.source, f.select(w.lanes > i, w.field["pitch"] * i, 0)) for i in range(t.lanes)]
+    final, zero = f.maximum(n - t.lanes, 0), Value(f, t.vector, "zeroinitializer")
+    with f.loop(0, n, t.lanes) as blocks:
+        at = f.minimum(blocks.index, final)
+        places = [f.offset(start, at * t.bytes) for start in starts]
+        rows = [f.load(t.vector, p, t.bytes) if mask is None else f.masked_load(t.vector, p, t.bytes, mask)
+                for p in places]  # fmt: skip
+        there = f.offset(f.offset(w.work, w.field["write"]), at * w.point_bytes)
+        for i, column in enumerate(w.transpose(rows)):
+            w.store_point(Complex(column, zero), f.offset(there, i * w.point_bytes))
+
+
+def write_store_reals(module: Module, name: str, target: Target, masked: bool) -> None:
+    """The imaginary parts of n points, which are real ones of a transform with swapped parts, to real lines."""
+    w = Writer(module, name, target, ["read", "n", "pitch", "order", "factor"])
+    f, t, n = w.f, target, w.field["n"]
+    order, factor = w.pointer("order"), w.number("factor")
+    mask = f.lanes_between(t.lanes, None, n) if masked else None
+    final, read = f.maximum(n - t.lanes, 0), f.offset(w.work, w.field["read"])
+    with f.loop(0, n, t.lanes) as blocks:
+        at = f.minimum(blocks.index, final)
+        columns = []
+        for i in range(t.lanes):
+            place = f.load("i64", f.offset(order, (at + i) * 8), 8) * w.point_bytes
+            columns.append(w.times(w.load_point(f.offset(read, place)).im, factor))
+        there = f.offset(w.result, at * t.bytes)
+        for i, row in enumerate(w.transpose(columns)):
+            with f.when(w.lanes > i):
+                place = f.offset(there, w.field["pitch"] * i)
+                if mask is None:
+                    f.store(row, place, t.bytes)
+                else:
+                    f.masked_store(row, place, t.bytes, mask)
+
+
+def write_mirror_points(module: Module, name: str, target: Target) -> None:
+    """Points n // 2 + 1 ... n - 1 of Hermitian lines with swapped parts, from those before; point 0 becomes real."""
+    w = Writer(module, name, target, ["write", "n"])
+    f, n, size = w.f, w.field["n"], w.point_bytes
+    points = f.offset(w.work, w.field["write"])
+    f.store(Value(f, target.vector, "zeroinitializer"), points, target.vector_bytes)
+    with f.loop(1, n // 2 + 1) as loop:
+        x = w.load_point(f.offset(points, loop.index * size))
+        w.store_point(Complex(w.negated(x.re), x.im), f.offset(points, (n - loop.index) * size))
 
 
 def write_tile(module: Module, name: str, target: Target, masked: bool) -> None:

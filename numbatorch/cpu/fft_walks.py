@@ -192,17 +192,15 @@ def _cost(n: int, lanes: int = 1) -> float:
 def columns(dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: float) -> Walk:
     """Transforms of lines that lie side by side: (outer, n, inner), in place or not."""
     def steps(masked: bool) -> Steps:
-        s = Steps(dtype)
-        chain, stride = radices(n), inner * s.number
+        s, chain = Steps(dtype), radices(n)
+        stride = inner * s.number
+        if len(chain) < 2:
+            s.add("single", (n, inverse, masked), stride, _bits(factor))
+            return s
         at = s.room(n)
         finish = s.last(chain, at, TARGET, 0, stride, factor, inverse, masked)
-        if len(chain) < 2:
-            s.add("first", (1, inverse, masked), at, n, 0, stride)
-            finish(at, 1)
-        else:
-            table = s.twiddles(n, chain[0])
-            s.add("first", (chain[0], inverse, masked), at, n // chain[0], table, stride)
-            s.after(chain, at, n, 1, finish)
+        s.add("first", (chain[0], inverse, masked), at, n // chain[0], s.twiddles(n, chain[0]), stride)
+        s.after(chain, at, n, 1, finish)
         return s
     lanes, number = host_target(dtype).lanes, 2 * host_target(dtype).bytes
     across = -(-inner // lanes)
@@ -319,6 +317,30 @@ def half_row_walk(dtype: str, lines: int, n: int, factor: float) -> Walk:
     s.add("store_rows", (True, n < half), at, n, n * s.number, s.order(chain, s.lanes), _bits(factor))
     return Walk(s, None, _cost(n, s.lanes), outer=1, across=-(-lines // s.lanes), width=lines, group_width=s.lanes,
                 source_group=s.lanes * (n + 1) * s.number, target_group=s.lanes * n * s.number)  # fmt: skip
+
+
+def odd_row_walk(dtype: str, lines: int, n: int, factor: float, full: bool) -> Walk:
+    """Spectra of contiguous real lines of n points, n odd: n // 2 + 1 frequencies, or all."""
+    s = Steps(dtype)
+    at, chain, count = s.room(n + s.lanes), radices(n), n if full else n // 2 + 1
+    s.add("load_reals", (n < s.lanes,), at, n, n * s.target.bytes)
+    s.passes(chain, at, n)
+    s.add("store_rows", (False, count < s.lanes // 2), at, count, count * s.number, s.order(chain, s.lanes),
+          _bits(factor))  # fmt: skip
+    return Walk(s, None, _cost(n, s.lanes), outer=1, across=-(-lines // s.lanes), width=lines, group_width=s.lanes,
+                source_group=s.lanes * n * s.target.bytes, target_group=s.lanes * count * s.number)  # fmt: skip
+
+
+def odd_half_row_walk(dtype: str, lines: int, n: int, factor: float) -> Walk:
+    """Real lines of n points, n odd, from contiguous spectra of n // 2 + 1 frequencies."""
+    s = Steps(dtype)
+    at, chain, count = s.room(n + s.lanes), radices(n), n // 2 + 1
+    s.add("load_rows", (True, count < s.lanes // 2), at, count, count * s.number)
+    s.add("mirror_points", (), at, n)
+    s.passes(chain, at, n)
+    s.add("store_reals", (n < s.lanes,), at, n, n * s.target.bytes, s.order(chain, s.lanes), _bits(factor))
+    return Walk(s, None, _cost(n, s.lanes), outer=1, across=-(-lines // s.lanes), width=lines, group_width=s.lanes,
+                source_group=s.lanes * count * s.number, target_group=s.lanes * n * s.target.bytes)  # fmt: skip
 
 
 class Large:
