@@ -57,11 +57,11 @@ def _with_hooks(step: Callable) -> Callable:
     @functools.wraps(step)
     def hooked_step(self, *args, **kwargs):
         own = self.__dict__
+        own["_opt_called"] = True
         if own.get("_is_stepping") or "_optimizer_step_pre_hooks" not in own:  # none where it only wraps another
             return step(self, *args, **kwargs)
         self._is_stepping = True
         try:
-            self._opt_called = True
             for hook in chain(_global_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
                 changed = hook(self, args, kwargs)
                 if changed is not None:
