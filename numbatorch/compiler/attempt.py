@@ -3,6 +3,7 @@
 import ctypes
 
 from ..generator import default_generator
+from ..layout import Layout
 from . import watch
 from .backward import Captured, stand_in
 from .candidate import Candidate, attempt_tensors, used
@@ -30,14 +31,15 @@ class Attempt:
     def _memory(self):
         capture = self.capture
         for tensor, path in self.places.tensors.values():
+            _check_plain(tensor, path)
             capture.know("state", tensor._storage.ptr, tensor._storage.nbytes, path, tensor._storage)
         for _, grad, path in self.places.gradients:
             if grad is not None:
+                _check_plain(grad, f"{path}.grad")
                 capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage)
         ranges = [(b.address, b.address + b.nbytes) for b in capture.buffers]
         for k, tensor in enumerate(self.tensors):
-            if tensor._layout.device.type != "cpu":
-                raise Unsupported(f"argument {k} is on {tensor._layout.device}")
+            _check_plain(tensor, f"argument {k}")
             held = id(tensor) in self.places.tensors
             start, nbytes = tensor._ptr, tensor._layout.nbytes
             if not held:
@@ -70,8 +72,10 @@ class Attempt:
                     reason = self._go_backward(result)
             finally:
                 for group, key, value in groups:
-                    if group.get(key).__class__ is Traced:
-                        group[key] = value
+                    now = group.get(key)
+                    if now.__class__ is Traced:  # this one, or what the call has made of it
+                        group[key] = value if now.expression[0] == "option" else now.value
+                self.places.dissolve()
         except Exception as error:
             if not (groups or capture.reads):
                 raise
@@ -104,6 +108,15 @@ class Attempt:
     def call(self, args, kwargs):
         """The function itself."""
         return self.function(*args, **kwargs)
+
+
+def _check_plain(tensor, path):
+    """Unsupported for tensors that are not plain memory of the CPU."""
+    own = tensor._layout
+    if own.__class__ is not Layout:
+        raise Unsupported(f"{path} is no plain tensor (sparse, batched, or of a class of its own)")
+    if own.device.type != "cpu":
+        raise Unsupported(f"{path} is on {own.device}: programs run on the CPU")
 
 
 class _Snapshot:

@@ -1,5 +1,6 @@
 """What `compile` gives: a function that captures its first calls and runs later ones as programs."""
 
+import copy
 import functools
 import os
 import sys
@@ -37,6 +38,12 @@ class Compiled:
     def __get__(self, instance, owner=None):
         """Decorated methods: bound to their object."""
         return self if instance is None else functools.partial(self, instance)
+
+    def __deepcopy__(self, memo):
+        return Compiled(copy.deepcopy(self.function, memo), self.fullgraph)
+
+    def __reduce__(self):
+        return Compiled, (self.function, self.fullgraph)
 
     def __call__(self, *args, **kwargs):
         if watch.current or engine.running.tasks or stance.force_eager:

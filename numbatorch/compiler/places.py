@@ -21,6 +21,7 @@ from ..generator import Generator
 from ..layout import Layout
 from ..storage import Storage
 from ..tensor import Tensor
+from .traced import Traced
 
 MOST = 100_000
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
@@ -219,6 +220,34 @@ class Places:
             if now is not value and not same(now, value):
                 found.append((("dict", container, key, value, path), now))
         return found
+
+
+    def dissolve(self):
+        """Put plain numbers where a call has left traced ones."""
+        for (kind, container, key, *_), now in self.changes():
+            plain = _plain(now)
+            if plain is now:
+                continue
+            if kind in ("dict", "list"):
+                container[key] = plain
+            elif kind == "cell":
+                container.cell_contents = plain
+            elif kind in ("slot", "class"):
+                setattr(container, key, plain)
+
+
+def _plain(value):
+    """A value without traced numbers; lists and dicts are changed in place."""
+    if value.__class__ is Traced:
+        return value.value
+    if type(value) is list:
+        value[:] = [_plain(v) for v in value]
+    elif type(value) is dict:
+        for k, v in list(value.items()):
+            value[k] = _plain(v)
+    elif type(value) is tuple and any(_plain(v) is not v for v in value):
+        return tuple([_plain(v) for v in value])
+    return value
 
 
 def look(entry):

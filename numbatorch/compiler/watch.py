@@ -5,6 +5,7 @@ CPU's allocator and random fills are wrapped, and so are the ways from a tensor 
 is untouched: when no watch is on, nothing of this exists. What other threads do meanwhile passes through unseen.
 """
 
+import builtins
 import os
 import sys
 import threading
@@ -146,6 +147,8 @@ class Watch:
         self._set(join, "_together", joined)
         self._set(backend, "random", _Fills(backend.random, observer, mine))
         self._looks()
+        for name in ("print", "input", "open"):
+            self._set(builtins, name, _noted(getattr(builtins, name), None, observer, mine, f"calls {name}()"))
 
     def _looks(self):
         observer, mine = self.observer, self._mine
@@ -175,10 +178,13 @@ def _users_of(function):
             and m.__dict__.get(function.__name__) is function]
 
 
-def _noted(function, what, observer, mine):
+def _noted(function, what, observer, mine, does=None):
+    """The function; the observer hears of its calls, those of the library itself excepted where it `does` something."""
     def call(*args, **kwargs):
-        if mine():
+        if mine() and does is None:
             observer.seen(args[0], what)
+        elif mine() and not from_library():
+            observer.refuse(f"the function {does}")
         return function(*args, **kwargs)
     return call
 

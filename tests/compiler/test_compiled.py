@@ -264,3 +264,66 @@ def test_a_check_that_fails_after_draws_draws_again():
         if values is found:
             assert run.programs and "led elsewhere" in run.explain(), run.explain()
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_printing_and_files_are_not_dropped(capsys):
+    @torch.compile
+    def f(x):
+        print("called")
+        return x + 1
+    called(f, torch.zeros(2), times=5)
+    assert capsys.readouterr().out == "called\n" * 5 and "print()" in f.explain()
+
+
+def test_tensors_that_are_not_plain_run_eagerly():
+    @torch.compile
+    def f(x):
+        return x * 2
+    x = torch.eye(3).to_sparse()
+    assert torch.equal(called(f, x).to_dense(), torch.eye(3) * 2) and "no plain tensor" in f.explain()
+    assert torch.equal(torch.func.vmap(f)(torch.ones(2, 3)), torch.full((2, 3), 2.0))
+    assert torch.equal(torch.func.grad(lambda x: f(x).sum())(torch.ones(3)), torch.full((3,), 2.0))
+
+
+def test_copies_of_compiled_modules():
+    import copy
+    model = torch.compile(nn.Linear(3, 2))
+    x = torch.randn(4, 3)
+    with torch.no_grad():
+        called(model, x)
+        twin = copy.deepcopy(model)
+        twin.weight.zero_()
+        assert torch.equal(called(twin, x), twin.bias.expand(4, 2)) and not torch.equal(model(x), twin(x))
+
+
+def test_schedulers_scalers_and_closures_stay_right():
+    def trained(compiled, kind):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        optimizer = (torch.optim.LBFGS(model.parameters(), max_iter=2) if kind == "closure" else
+                     torch.optim.SGD(model.parameters(), lr=0.1))
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2) if kind == "scheduler" else None
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0) if kind == "scaler" else None
+
+        def step(x):
+            def loss_of():
+                optimizer.zero_grad()
+                loss = model(x).square().mean()
+                (scaler.scale(loss) if scaler else loss).backward()
+                return loss
+            if kind == "closure":
+                return optimizer.step(loss_of)
+            loss = loss_of()
+            if scaler:
+                scaler.step(optimizer)
+                scaler.update()
+            else:
+                optimizer.step()
+            if scheduler:
+                scheduler.step()
+            return loss.detach()
+        run = torch.compile(step) if compiled else step
+        return [run(torch.full((2, 3), 1.0 + k)).detach().clone() for k in range(9)] + list(model.parameters())
+    for kind in ("scheduler", "scaler", "closure"):
+        for a, b in zip(trained(False, kind), trained(True, kind), strict=True):
+            assert torch.equal(a, b), kind
