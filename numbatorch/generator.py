@@ -2,7 +2,7 @@
 
 import secrets
 
-from .device import CPU, device as _device
+from .device import CPU, device as _device, usable
 
 DEFAULT_SEED = 67280421310721
 
@@ -10,15 +10,15 @@ DEFAULT_SEED = 67280421310721
 class Generator:
     """Generator(device="cpu"): a stream of random numbers that depends on its seed alone.
 
-    The bits are those of PyTorch's CPU generator, and so are the bytes of `get_state`.
-    RuntimeError for a device other than the CPU.
+    On the CPU the bits are those of PyTorch's generator, and so are the bytes of `get_state`; on a GPU those of Philox.
+    RuntimeError for a device that draws no numbers itself.
     """
 
     __slots__ = ("_seed", "_state", "_device", "__weakref__")
 
     def __init__(self, device="cpu"):
-        self._device = _device(device)
-        if self._device is not CPU:
+        self._device = CPU if _device(device) is CPU else usable("Generator: ", device)
+        if not has_own(self._device):
             raise RuntimeError(f"Generator: device {device!r} has no generator, use device='cpu'")
         self._seed, self._state = DEFAULT_SEED, None
 
@@ -29,9 +29,9 @@ class Generator:
 
     @property
     def state(self):
-        """What the fill functions of cpu/random.py take and move on."""
+        """What the fill functions of cpu/random.py, or of another device, take and move on."""
         if self._state is None:
-            self._state = _new_state(self._seed)
+            self._state = _new_state(self._seed, self._device)
         return self._state
 
     def manual_seed(self, seed):
@@ -74,12 +74,18 @@ class Generator:
         return other
 
     def get_offset(self):
-        """RuntimeError: the CPU's generator is not addressed by an offset."""
-        raise RuntimeError("get_offset: CPU Generator does not use offset")
+        """How many words a GPU's generator has drawn. RuntimeError: the CPU's is not addressed by an offset."""
+        if self._device is CPU:
+            raise RuntimeError("get_offset: CPU Generator does not use offset")
+        return 4 * self.state.group
 
     def set_offset(self, offset):
-        """RuntimeError: the CPU's generator is not addressed by an offset."""
-        raise RuntimeError("set_offset: CPU Generator does not use offset")
+        """Go to a word, a multiple of 4, of a GPU's generator. RuntimeError for the CPU's, and for other numbers."""
+        if self._device is CPU:
+            raise RuntimeError("set_offset: CPU Generator does not use offset")
+        if offset % 4:
+            raise RuntimeError(f"set_offset: offset must be a multiple of 4, got {offset}")
+        self.state.group = offset // 4
 
     def __reduce__(self):
         return _restored, (str(self._device), self.state.get_state())
@@ -88,7 +94,23 @@ class Generator:
         return f"<numbatorch.Generator device={str(self._device)!r} initial_seed={self.initial_seed()}>"
 
 
-def _new_state(seed):
+def has_own(device):
+    """Whether a device has generators; on others that of the CPU is taken."""
+    if device is CPU:
+        return True
+    found = _backend(device)
+    return found.has_values and hasattr(getattr(found, "random", None), "new_state")
+
+
+def _backend(device):
+    from .plan import backend
+
+    return backend(device)
+
+
+def _new_state(seed, device):
+    if device is not CPU:
+        return _backend(device).random.new_state(seed)
     from .cpu.random import MersenneState
 
     return MersenneState(seed)
@@ -101,3 +123,20 @@ def _restored(device, state):
 
 
 default_generator = Generator()
+_defaults: dict = {}  # of other devices than the CPU
+
+
+def default_of(device):
+    """The default generator of a device; at first it has the seed of the CPU's."""
+    if device is CPU or not has_own(device):
+        return default_generator
+    if device not in _defaults:
+        _defaults[device] = Generator(device).manual_seed(default_generator.initial_seed())
+    return _defaults[device]
+
+
+def seed_all(seed):
+    """Start the default generators of all devices again from a seed; returns the CPU's."""
+    for generator in _defaults.values():
+        generator.manual_seed(seed)
+    return default_generator.manual_seed(seed)

@@ -2,19 +2,19 @@
 
 import contextlib
 
-from .generator import default_generator
+from .generator import default_generator, seed_all
 
 __all__ = ["set_rng_state", "get_rng_state", "manual_seed", "seed", "initial_seed", "fork_rng", "thread_safe_generator"]
 
 
 def manual_seed(seed):
-    """Start the default generator again from int(seed), of [-2^63, 2^64); returns the generator.
+    """Start the default generators of all devices again from int(seed), of [-2^63, 2^64); returns the CPU's.
 
     >>> import numbatorch
     >>> numbatorch.manual_seed(0).initial_seed()
     0
     """
-    return default_generator.manual_seed(int(seed))
+    return seed_all(int(seed))
 
 
 def seed():

@@ -2,8 +2,9 @@
 
 from . import dtypes
 from .autograd.modes import check_changeable, no_grad
+from .device import CPU
 from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
-from .generator import Generator, default_generator
+from .generator import Generator, default_of, has_own
 from .interception import state
 from .layout import layout as layout_of
 from .ops.declare import OPS
@@ -12,11 +13,13 @@ from .tensor import Tensor, empty_layout
 from .transfer import drawing
 
 
-def _state(generator):
+def _state(generator, device=CPU):
     if generator is None:
-        return default_generator.state
+        return default_of(device).state
     if not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    if generator.device.type != device.type and has_own(device):
+        raise RuntimeError(f"Expected a '{device.type}' device type for generator but found '{generator.device.type}'")
     return generator.state
 
 
@@ -29,9 +32,11 @@ def draw(distribution, tensor, generator, *arguments):
         raise NotImplementedError(f'"{distribution}" not implemented for {own.dtype}: draw another, then convert')
     check_changeable(f"{distribution}_", tensor)
     source = getattr(backend(own.device), "random", None)
-    if source is None:
+    if distribution == "bernoulli_tensor" and own.device is not CPU and source is not None:
+        return _compared(tensor, generator, arguments[0])
+    if not hasattr(source, f"fill_{distribution}"):
         return _drawn_on_host(distribution, tensor, generator, arguments)
-    state = _state(generator)
+    state = _state(generator, own.device)
     if distribution == "bernoulli_tensor":
         order = source.draw_order(own.shape, own.strides)
         chance = arguments[0].detach().expand(own.shape).permute(order).contiguous()
@@ -51,8 +56,26 @@ def draw(distribution, tensor, generator, *arguments):
 def _drawn_on_host(distribution, tensor, generator, arguments):
     """`draw` for a device that draws no numbers itself."""
     host = empty_layout(layout_of(tensor._layout.dtype, tensor._layout.shape, tensor._layout.strides))
-    draw(distribution, host, generator, *(a.cpu() if isinstance(a, Tensor) else a for a in arguments))
+    given = (a.cpu() if isinstance(a, Tensor) else a for a in arguments)
+    draw(distribution, host, _host_generator(generator, tensor.device), *given)
     return tensor.copy_(host)
+
+
+def _host_generator(generator, device):
+    """The generator of the host that draws what a device does not: seeded by the next number of the device's own."""
+    if device is CPU or not has_own(device):
+        return generator
+    return Generator().manual_seed(_state(generator, device).host_seed())
+
+
+def _compared(tensor, generator, chance):
+    """Bernoulli numbers of a chance for each element, by comparison with uniform ones."""
+    if chance.numel() and bool(((chance < 0) | (chance > 1) | chance.isnan()).any()):
+        raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true for all probabilities, but got false")
+    chance = chance.detach().expand(tensor.shape)
+    with no_grad():
+        drawn = draw("uniform", empty_layout(_like_layout(chance, None, None)), generator, 0.0, 1.0)
+        return tensor.copy_(drawn < chance)
 
 
 def drawn(distribution, target, generator, *arguments):
@@ -122,8 +145,9 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     target = _empty((int(n),), _dtype(dtype, dtypes.int64), _device(device)) if out is None else out.resize_(int(n))
     own = target._layout
     source = getattr(backend(own.device), "random", None)
-    if source is None:
-        target.copy_(randperm(n, generator=generator, dtype=target.dtype, device="cpu"))
+    if not hasattr(source, "fill_randperm"):
+        host = _host_generator(generator, own.device)
+        target.copy_(randperm(n, generator=host, dtype=target.dtype, device="cpu"))
     else:
         source.fill_randperm(_state(generator), target._ptr, own.numel, own.dtype.name)
     return _finish(target, requires_grad)

@@ -221,9 +221,9 @@ def _extent(own):
 
 
 def drawing(device):
-    """The module that draws random numbers on a device (Backend.random). NotOnHostError where the host is to do it."""
+    """What draws counts and gammas on a device (Backend.random). NotOnHostError where the host is to do it."""
     found = getattr(backend(device), "random", None)
-    if found is None:
+    if not hasattr(found, "fill_poisson"):
         raise NotOnHostError(f"random numbers for device {device} are drawn on the host")
     return found
 

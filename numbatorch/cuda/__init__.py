@@ -21,6 +21,8 @@ _LIVE = {  # what works where there is a device, by the module that has it
         reset_accumulated_memory_stats reset_max_memory_allocated reset_max_memory_cached reset_peak_memory_stats
         set_per_process_memory_fraction""",
     "queues": "ExternalStream current_stream default_stream get_stream_from_external set_stream",
+    "seeding": """get_rng_state get_rng_state_all initial_seed manual_seed manual_seed_all seed seed_all set_rng_state
+        set_rng_state_all""",
     "recording": "graph_pool_handle is_current_stream_capturing",
 }
 _CLASSES = {"Event": "queues", "Stream": "queues", "StreamContext": "queues", "stream": "queues",
@@ -53,7 +55,7 @@ def _either(module, name):
     return function
 
 
-globals().update({name: value for name, value in _face.items() if name not in _CLASSES})
+globals().update({name: value for name, value in _face.items() if name not in (*_CLASSES, "default_generators")})
 globals().update({_name: _either(_module, _name) for _module, _names in _LIVE.items() for _name in _names.split()})
 globals().update({f"{_name}Tensor": absent_class("cuda", f"{_name}Tensor", TypeError) for _name in _TYPES})
 globals().update({f"{_name}Storage": absent_class("cuda", f"{_name}Storage")
@@ -91,6 +93,9 @@ def __getattr__(name):
         found = getattr(importlib.import_module(f".{_CLASSES[name]}", __name__), name)
         globals()[name] = found
         return found
+    if name == "default_generators":
+        from .seeding import generator
+        return tuple(generator(index, name) for index in range(runtime.count()))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

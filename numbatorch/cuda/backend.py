@@ -1,5 +1,6 @@
 """The GPU as plans see it (device.Backend): requests in, launches out; memory and copies."""
 
+import functools
 import importlib
 
 from ..expr import kinds
@@ -22,6 +23,12 @@ class Device:
         self.driver = runtime.driver()
         self.pool = Pool(self.driver, index, runtime.stream)
         self.allocate = self.pool.allocate
+
+    @functools.cached_property
+    def random(self):
+        """The fill functions of random numbers."""
+        from .philox import Fills
+        return Fills(self.index, self.allocate)
 
     @staticmethod
     def address(block):

@@ -112,6 +112,7 @@ def _text(kernel, architecture):
     start = time.thread_time()
     path = write_source(kernel.name, kernel.source, key)
     text, native = frontend.module_text(kernel.name, kernel.source, path, kernel.signature, names=NAMES)
+    text = library.renamed(text)
     found = target.ptx(text, native, kernel.name, [llvm_type(t) for t in kernel.signature], architecture, kernel.block,
                        library.needed(text))
     cache.write(key, found.encode())
@@ -127,6 +128,6 @@ def _versions():
     here = Path(__file__).parent
     paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "library", "target")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in ("contexts", "frontend", "intrinsics", "narrow")]
-    paths += [here.parent / "expr" / f"{name}.py" for name in ("c_library", "two_over_pi")]
+    paths += [here.parent / "expr" / f"{name}.py" for name in ("c_library", "philox", "two_over_pi")]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]
     return cache.key(packages, sys.version_info[:2], *(path.read_text() for path in paths))

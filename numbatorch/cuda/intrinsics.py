@@ -8,7 +8,9 @@ each type, or, within a warp, through `shuffle_down` and `shuffle_up`.
 from llvmlite import ir
 from numba.core import types
 
+from ..expr.philox import philox_words
 from ..lowering.contexts import intrinsic
+from ..lowering.intrinsics import rebound
 
 SHARED = 1024  # elements of a shared array: one for each thread of the largest block
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -125,6 +127,7 @@ def _shuffle(mode):
 
 
 NAMES = {
+    "philox_words": rebound(philox_words),
     **{name: _special(register) for name, register in _SPECIAL.items()},
     "grid": grid, "barrier": barrier, "max": larger, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
     **{f"shared_{name}": _shared(getattr(types, name)) for name in (

@@ -11,7 +11,25 @@ from ..lowering import frontend, intrinsics
 from ..lowering.locking import lock
 
 _DECLARED = re.compile(r'^declare [^\n]*?@"?(\w+)"?\(', re.M)
+_NAME = re.compile(r'declare [^\n]*?@"?([\w.]+)"?\(')
 _LLVM = {types.float32: "float", types.float64: "double"}
+
+
+_INTRINSIC = re.compile(r"@llvm\.(acos|asin|atan|atan2|cos|cosh|exp|exp2|log|log10|log2|pow|sin|sinh|tan|tanh)\.f64\b")
+
+
+def renamed(text):
+    """An IR text in which LLVM's names for functions of the C library are C's, but for the square root."""
+    text = _INTRINSIC.sub(r"@\1", text)
+    text = re.sub(r'@"?sqrt"?\(', "@llvm.sqrt.f64(", text)
+    seen, lines = set(), []
+    for line in text.split("\n"):
+        declared = _NAME.match(line)
+        if declared is None or declared[1] not in seen:
+            lines.append(line)
+        if declared is not None:
+            seen.add(declared[1])
+    return "\n".join(lines)
 
 
 def needed(text):
