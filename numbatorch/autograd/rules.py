@@ -100,6 +100,7 @@ class FormulaRule:
         self.keep = [("result", op.outputs.index(n)) if n in self.result_names else ("arg", names.index(n))
                      for n in self.reads]
         self.grad_names = [n for n in tree.names(*self.trees) if n.startswith("grad")]
+        self.recorded_trees = self._without_kept({**dict.fromkeys(absent), **values}, absent)
         self.grad_index = {n: 0 if n == "grad" else op.outputs.index(n[5:]) for n in self.grad_names}
         self.kept_layouts = None
         if op.kind == "reduction":
@@ -108,6 +109,15 @@ class FormulaRule:
         self.specs = [plan.specs[n] for n in self.wanted]
         self._internal(op, plan, row_args)
         self.run = written.elementwise_step(self, plan) or self.general_run
+
+    def _without_kept(self, statics, absent):
+        """The trees with further results made from the operands again, where these results take no gradient themselves:
+        they were only kept to save work, and the second derivative has to see what they depend on."""
+        kept = [n for n in self.reads if n in self.op.outputs[1:] and f"grad_{n}" not in self.grad_names]
+        if not kept:
+            return self.trees
+        made = dict(zip(self.op.outputs, self.op.trace(statics, absent), strict=True))
+        return [tree.substitute(t, {n: made[n] for n in kept}) for t in self.trees]
 
     def _internal(self, op, plan, row_args):
         """The op that computes every gradient that is not simply `grad` itself."""
@@ -228,7 +238,7 @@ class FormulaRule:
             env[name] = self._kept(g) if self.op.kind == "reduction" else g
         out = [None] * self.count
         memo: dict = {}
-        for position, spec, t in zip(self.positions, self.specs, self.trees, strict=True):
+        for position, spec, t in zip(self.positions, self.specs, self.recorded_trees, strict=True):
             out[position] = _zero(spec) if t.op == "const" else fit(evaluate(t, env, self.plan, memo), spec)
         return out
 

@@ -14,7 +14,7 @@ from . import entry, machine
 @intrinsic
 def in_lanes(context, lanes):
     """Says in the body of an independent loop that all its iterations are to run in vectors of so many elements, the
-    last one with lanes switched off; where the CPU has no such masks it says nothing."""
+    last one with lanes switched off; where the CPU has no such masks it says nothing. One lane: not in vectors."""
     if not isinstance(lanes, types.IntegerLiteral):
         return None
 
@@ -113,16 +113,11 @@ def _mark_independent(text, native):
             block = re.sub(r"^(  (?:br|switch) [^\n]*)$", rf"\1, !llvm.loop !{numbers[back[0]]}", block, flags=re.M)
         out.append(block)
     metadata = f"\n!{_GROUP} = distinct !{{}}\n!{_GROUP + 100000} = !{{!\"llvm.loop.parallel_accesses\", !{_GROUP}}}\n"
-    lanes = _lanes(blocks, follows, heads) if machine.has_feature("avx512bw") else {}
+    lanes = _lanes(blocks, follows, heads)
     for head, number in numbers.items():
-        more = ""
-        if head in lanes:
-            for k, (name, value) in enumerate((("predicate.enable", "i1 1"), ("width", f"i32 {lanes[head]}"))):
-                more += f", !{number + (k + 2) * 100000}"
-                metadata += f'!{number + (k + 2) * 100000} = !{{!"llvm.loop.vectorize.{name}", {value}}}\n'
-            more += f", !{_GROUP + 500000}"
-        metadata += f"!{number} = distinct !{{!{number}, !{_GROUP + 100000}{more}}}\n"
-    metadata += f'!{_GROUP + 500000} = !{{!"llvm.loop.interleave.count", i32 1}}\n'
+        wishes = _wishes(lanes[head]) if head in lanes else ()
+        metadata += f"!{number} = distinct !{{!{number}, !{_GROUP + 100000}"
+        metadata += "".join(f', !{{!"llvm.loop.{name}", {value}}}' for name, value in wishes) + "}\n"
     return text[: body.start()] + "".join(out) + text[body.end() :] + metadata
 
 
@@ -145,6 +140,15 @@ def _loop_heads(follows, first):
     return edges
 
 
+def _wishes(lanes):
+    """What LLVM is told of a loop that is to run in so many lanes."""
+    if lanes == 1:
+        return ("vectorize.enable", "i1 0"), ("unroll.count", "i32 8")
+    if not machine.has_feature("avx512bw"):
+        return ()
+    return ("vectorize.predicate.enable", "i1 1"), ("vectorize.width", f"i32 {lanes}"), ("interleave.count", "i32 1")
+
+
 def _lanes(blocks, follows, heads):
     """{head: lanes} of the innermost loops around the blocks that say so."""
     before: dict[str, list[str]] = {}
@@ -165,5 +169,5 @@ def _lanes(blocks, follows, heads):
     for label, block in blocks.items():
         mark = _MARK.search(block)
         if mark:
-            found[next(head for _, head, inside in loops if label in inside)] = mark[1]
+            found[next(head for _, head, inside in loops if label in inside)] = int(mark[1])
     return found

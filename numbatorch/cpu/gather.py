@@ -22,16 +22,20 @@ def plan(request):
     classes = "".join(geometry.stride_class(r[-1]) for r in rows)
     word = WORDS[request.inputs[0].dtype.itemsize]
     index_type = request.inputs[1].dtype.name
-    name = f"gather_{word}_{index_type}_nest{rank}_{classes}"
-    kernel = compile_kernel(name, source(name, rank, classes), (f"{word}*", f"{index_type}*", f"{word}*", "int64*"),
-                            independent=True)
+    near = walk["stride"] == 1 and classes[1] != "0"
+    name = f"gather_{word}_{index_type}_nest{rank}_{classes}{'_near' * near}"
+    signature = f"{word}*", f"{index_type}*", f"{word}*", "int64*"
+    kernel = compile_kernel(name, source(name, rank, classes, near), signature, independent=True)
     units = math.prod(shape[:-1]) if 0 not in shape else 0
     return geometry.launch(kernel, units, geometry.GRAIN // max(1, shape[-1]), shape, *rows,
                            walk["size"], walk["stride"])
 
 
-def source(name, rank, classes):
-    """The kernel: rows of the fastest dimension of the result, the index read once a row where it is constant there."""
+def source(name, rank, classes, near=False):
+    """The kernel: rows of the fastest dimension of the result, the index read once a row where it is constant there.
+
+    near: what the index chooses from lies element by element.
+    """
     at = {n: rank * (k + 1) for k, n in enumerate(("input", "index", "result"))}
     step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(at, classes, strict=True)}
     lines = [f"def {name}(input, index, result, meta, start, stop):", f"    inner = meta[{rank - 1}]",
@@ -45,9 +49,10 @@ def source(name, rank, classes):
         lines += ["        for i in range(inner):",
                   f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
     else:
-        lines += ["        for i in range(inner):"] + [" " * 12 + text.format(step["index"]) for text in find]
-        lines += [f"            result[at_result + {step['result']}] = input[at_input + {step['input']} + chosen * "
-                  f"stride]"]
+        lines += ["        for i in range(inner):", "            in_lanes(1)"]  # vectors gather no faster
+        lines += [" " * 12 + text.format(step["index"]) for text in find]
+        lines += [f"            result[at_result + {step['result']}] = input[at_input + {step['input']} + chosen"
+                  f"{'' if near else ' * stride'}]"]
     return "\n".join(lines) + "\n"
 
 

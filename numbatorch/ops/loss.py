@@ -225,7 +225,7 @@ def _surprise(input, target, dim, ignore_index):
     low, high = (bound.item() for bound in bounds.call(target)) if target._layout.has_values else (0, 0)
     if low < 0 or high >= input._layout.shape[dim] or low <= ignore_index <= high:
         return None
-    return surprise_rows.call(input, target.unsqueeze(dim), dim).squeeze(dim)
+    return surprise_rows.call(input, target.unsqueeze(dim), dim)[0].squeeze(dim)
 
 
 @composite(namespaces=_F, method=False)

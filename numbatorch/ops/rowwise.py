@@ -121,18 +121,20 @@ def batch_norm_rows(input, weight=None, bias=None, eps: float = 1e-5):
     return result if bias is None else result + bias, mean, var
 
 
-def _surprise_gradient(grad, input, target):
+def _surprise_gradient(grad, input, target, largest, total):
     """softmax(input), less 1 at the target."""
-    e = f.exp(input - row_max(input))
-    return grad * (e / row_sum(e) - f.where(f.eq(f.row_index, target), 1, 0))
+    return grad / total * f.exp(input - largest) - f.where(f.eq(f.row_index, target), grad, 0)
 
 
-@rowwise(name="surprise_rows", method=False, apart=("target",), promote=FLOAT, input=_surprise_gradient)
+@rowwise(name="surprise_rows", method=False, apart=("target",), promote=FLOAT, input=_surprise_gradient,
+         outputs=("result", "largest", "total"), result=(None, None, None))
 def surprise_rows(input, target, dim):
     """-log_softmax(input)[target] along `dim`, of size 1 in `target` and in the result. Targets must be checked.
 
-    No logarithms but those of the targets are made or kept.
+    No logarithms but those of the targets are made. The other results are what the gradient is made of: the maximum of
+    each row, and the sum of e^(input - maximum).
     """
     largest = row_max(input)
     chosen = row_sum(f.where(f.eq(f.row_index, target), input, 0))
-    return f.log(row_sum(f.exp(input - largest))) - (chosen - largest)
+    total = row_sum(f.exp(input - largest))
+    return f.log(total) - (chosen - largest), largest, total
