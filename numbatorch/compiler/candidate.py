@@ -50,8 +50,8 @@ class Candidate:
         touched = {v.buffer.storage for s in self.graph.steps for v in s.places if v.buffer.kind == "state"}
         self.present = [(t, g is not None, g._storage if g is not None and g._storage in touched else None, path)
                         for t, g, path in attempt.places.gradients]
-        self.buffers = [b for b in self.graph.buffers if any(b in s.reads() or b in s.writes() for s in
-                                                             self.graph.steps) or b in held]
+        alive = held.union(*(s.reads() | s.writes() for s in self.graph.steps))
+        self.buffers = [b for b in self.graph.buffers if b in alive]
         capture.blocks.clear()
         self._live = None
         for b in self.graph.buffers:

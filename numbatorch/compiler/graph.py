@@ -3,6 +3,7 @@
 Steps are launches of kernels on memory, below views and gradients: what eager code ran is what a program runs.
 """
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,18 +76,23 @@ class Step:
     keep: Any = None
     request: Any = None  # of a step that a pass has made
 
-    @property
+    @functools.cached_property
     def places(self):
-        """The operands in memory."""
+        """The operands in memory. Steps are not changed once they are made."""
         return [v for v in self.values if isinstance(v, Place)]
 
     def reads(self):
         """Buffers whose contents the step uses."""
-        return {v.buffer for v in self.places if v.reads}
+        return self._sets[0]
 
     def writes(self):
         """Buffers that the step changes."""
-        return {v.buffer for v in self.places if v.writes}
+        return self._sets[1]
+
+    @functools.cached_property
+    def _sets(self):
+        return (frozenset([v.buffer for v in self.places if v.reads]),
+                frozenset([v.buffer for v in self.places if v.writes]))
 
 
 class Graph:
