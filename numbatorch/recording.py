@@ -233,7 +233,7 @@ def overwrite(target, result, recorded=True):
         mode.enabled = before
     if recorded and result._needs_grad:
         if target._base is not None:
-            rule = FunctionRule("CopyBackward", lambda n, g: [None, g[0]])
+            rule = FunctionRule("CopyBackwards", lambda n, g: [None, g[0]])
             rebase(target, new_node(rule, Layouts((target._layout,)), [None, edge(result)], ()))
         else:
             tell_views(target, 0)
@@ -241,5 +241,5 @@ def overwrite(target, result, recorded=True):
             target._output_index = result._output_index
             target._generation += 1
             if result._node is None:
-                rule = FunctionRule("CopyBackward", lambda n, g: [g[0]])
+                rule = FunctionRule("CopyBackwards", lambda n, g: [g[0]])
                 attach(target, new_node(rule, Layouts((target._layout,)), [edge(result)], ()))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import dtypes, recording
 from .autograd import backward as run_backward
+from .autograd.engine import checked_change
 from .autograd.modes import mode
 from .autograd.node import FunctionRule, edge, new_node
 from .ops.declare import OPS
@@ -174,7 +175,7 @@ class Part:
             if changed is None:
                 return None
             grads = list(grads)
-            grads[index] = changed
+            grads[index] = checked_change(grads[index], changed)
             return grads
         hooks = _prehooks(node)
         handle = RemovableHandle(hooks)

@@ -127,8 +127,12 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
          is_grads_batched=False, materialize_grads=False):
     """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` stays as it is.
 
-    RuntimeError when an input was not used, unless `allow_unused` (None) or `materialize_grads` (zeros).
+    RuntimeError when an input was not used, unless `allow_unused` (None) or `materialize_grads` (zeros); ValueError for
+    materialize_grads with allow_unused=False.
     """
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+                         "allow_unused=False.")
     from ..creation import zeros_like
     from ..tensor import empty_layout
     if retain_graph is None:

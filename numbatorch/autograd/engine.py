@@ -97,7 +97,7 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
                 if e is None or gradient is None:
                     continue
                 target, index = e
-                if target.__class__ is not Node:
+                if not isinstance(target, Node):
                     entry = leaves.get(id(target))
                     if entry is None:
                         leaves[id(target)] = [target, gradient]
@@ -132,7 +132,7 @@ def run(roots, *, keep, create, capture=None, accumulate=True):
             try:
                 results = _observed(node, grads, observers) if observers else node.rule.run(node, grads)
             except Exception as error:
-                if node.metadata and "traceback" in node.metadata:
+                if node._metadata and "traceback" in node._metadata:
                     error.add_note(_forward_lines(node))
                 raise
             if find_nan:
@@ -202,8 +202,19 @@ def _leaf_hooks(leaf, gradient):
         for hook in list(hooks.values()):
             changed = hook(gradient)
             if changed is not None:
-                gradient = changed
+                gradient = checked_change(gradient, changed)
     return gradient
+
+
+def checked_change(gradient, changed):
+    """What a hook made of a gradient. TypeError for what is no tensor, RuntimeError for another shape or dtype."""
+    if not hasattr(changed, "_layout"):
+        raise TypeError(f"a tensor's hook should return a Tensor or None, but got {type(changed).__name__}")
+    old, new = gradient._layout, changed._layout
+    if old.shape != new.shape or old.dtype is not new.dtype:
+        raise RuntimeError(f"a tensor's hook has changed the gradient: {list(old.shape)} of {old.dtype} was given, "
+                           f"{list(new.shape)} of {new.dtype} came back")
+    return changed
 
 
 def _accumulate(leaf, gradient, create):
@@ -260,7 +271,7 @@ def _look_for_nan(node, results):
 
 
 def _forward_lines(node):
-    if not node.metadata or "traceback" not in node.metadata:
+    if not node._metadata or "traceback" not in node._metadata:
         return "(the forward call was not recorded: switch detect_anomaly on before the forward pass)"
     import traceback
-    return "Forward call that made this node:\n" + "".join(traceback.format_list(node.metadata["traceback"]))
+    return "Forward call that made this node:\n" + "".join(traceback.format_list(node._metadata["traceback"]))

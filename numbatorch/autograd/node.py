@@ -18,7 +18,7 @@ class Node:
     """One recorded operation."""
 
     outputs = 1  # results of the operation
-    hooks = prehooks = metadata = None
+    hooks = prehooks = _metadata = None
 
     rule: "object"
     edges: tuple
@@ -33,14 +33,25 @@ class Node:
     def __repr__(self):
         return f"<{self.name()} object at {id(self):#x}>"
 
+    @property
+    def metadata(self):
+        """A dictionary of the program's own; in anomaly mode with the `traceback` of the forward call."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
     def __lt__(self, other):
         return self.sequence < other.sequence
 
     @property
     def next_functions(self):
-        """The edges: ((node, index), ...), (None, 0) where there is none."""
+        """The edges of the operands: ((node, index), ...), (None, 0) where there is none."""
+        edges, op = self.edges, getattr(self.rule, "op", None)
+        passed = [p.role for p in op.parameters if p.role != "static"] if op is not None else []
+        if len(passed) == len(edges):  # numbers that are no operands have places, too
+            edges = [e for e, role in zip(edges, passed, strict=True) if role == "operand"]
         return tuple((None, 0) if e is None else (accumulator(e[0]) if not isinstance(e[0], Node) else e[0], e[1])
-                     for e in self.edges)
+                     for e in edges)
 
     def register_hook(self, hook):
         """Run hook(grad_inputs, grad_outputs) after this node; a returned tuple replaces grad_inputs."""
@@ -93,6 +104,17 @@ class Node:
         raise AttributeError(f"a node of the graph has no attribute {name!r}")
 
 
+_kinds: dict = {}
+
+
+def kind_of(name):
+    """The class of nodes of a name: programs that draw graphs print type(node).__name__."""
+    kind = _kinds.get(name)
+    if kind is None:
+        kind = _kinds[name] = type(name, (Node,), {})
+    return kind
+
+
 class AccumulateGrad:
     """What `next_functions` shows for a leaf: the place where its gradient is added up."""
 
@@ -132,7 +154,7 @@ def edge(tensor):
 
 def new_node(rule, plan, edges, saved, result_count=1):
     """A node with its saved values' versions noted."""
-    node = Node.__new__(Node)
+    node = object.__new__(kind_of(rule.name))
     node.rule, node.plan, node.edges, node.outputs = rule, plan, edges, result_count
     node.saved = saved
     node.versions = tuple([v._storage.version if hasattr(v, "_storage") else None for v in saved])
@@ -153,7 +175,7 @@ def note_lines(node):
     stack = traceback.extract_stack()
     while len(stack) > 1 and stack[-1].filename.startswith(own):
         stack.pop()
-    node.metadata = {"traceback": stack}
+    node._metadata = {"traceback": stack}
 
 
 class _Watching:

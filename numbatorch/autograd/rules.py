@@ -46,8 +46,19 @@ def make_rule(plan, wanted):
     return rule
 
 
+# Where an op does what one of PyTorch's does under another name, nodes have that name.
+_NODE_NAMES = {
+    "true_divide": "Div", "linear_rows": "Addmm", "add_product": "Addmm", "softmax_rows": "Softmax",
+    "log_softmax_rows": "LogSoftmax", "conv_forward": "Convolution", "layer_norm_rows": "NativeLayerNorm",
+    "batch_norm_rows": "NativeBatchNorm", "where_values": "Where", "var_dims": "Var", "std_dims": "Std",
+    "prod_dims": "Prod", "norm2": "LinalgVectorNorm", "max_dim": "Max", "min_dim": "Min", "to": "ToCopy",
+    "frame": "ConstantPadNd", "det": "LinalgDet", "inv": "LinalgInvEx", "index_set": "IndexPut", "square": "Pow",
+    "scale_kept": "NativeDropout"}
+
+
 def backward_name(op):
-    return "".join(part.capitalize() for part in op.name.strip("_").split("_")) + "Backward0"
+    name = op.name.strip("_")
+    return (_NODE_NAMES.get(name) or "".join(part.capitalize() for part in name.split("_"))) + "Backward0"
 
 
 def shaped(tensor, layout_):

@@ -6,7 +6,7 @@ is known.
 from ..layout import Layout
 from . import node as tape
 from .modes import mode, refuse_saved
-from .node import Node, edge
+from .node import edge, kind_of
 
 FLOAT = 2  # categories of dtypes from here on have gradients
 
@@ -41,7 +41,7 @@ def recorder(rule, plan, wanted):
             versions.append(f"v{i}" if tensor else "None")
             if tensor:
                 checks += [f"    v{i} = a{i}._storage.version", f"    if v{i} < 0: refuse_saved(rule.name, a{i})"]
-    lines += [*checks, "    node = new(Node)", "    node.rule = rule; node.plan = plan",
+    lines += [*checks, "    node = new(Kind)", "    node.rule = rule; node.plan = plan",
               f"    node.edges = ({', '.join(edges)},)", f"    node.saved = ({''.join(s + ', ' for s in saved)})",
               f"    node.versions = ({''.join(v + ', ' for v in versions)})", "    node.sequence = sequence()",
               "    if watching.on: noticed(node)"]
@@ -53,9 +53,8 @@ def recorder(rule, plan, wanted):
             if k:
                 lines.append(f"    r{k}._output_index = {k}")
     return _compile(f"record of {plan.op.name}", lines, {
-        "new": object.__new__, "Node": Node, "rule": rule, "plan": plan, "edge": edge, "sequence": tape._sequence,
-        "watching": tape.watching, "noticed": tape.noticed,
-        "refuse_saved": refuse_saved})
+        "new": object.__new__, "Kind": kind_of(rule.name), "rule": rule, "plan": plan, "edge": edge,
+        "sequence": tape._sequence, "watching": tape.watching, "noticed": tape.noticed, "refuse_saved": refuse_saved})
 
 
 def elementwise_step(rule, plan):

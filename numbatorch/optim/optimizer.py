@@ -63,17 +63,17 @@ def _with_hooks(step: Callable) -> Callable:
         self._is_stepping = True
         try:
             for hook in chain(_global_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
-                changed = hook(self, args, kwargs)
+                changed = hook(self, (self, *args), kwargs)
                 if changed is not None:
                     if not (isinstance(changed, tuple) and len(changed) == 2):
                         raise RuntimeError(
                             f"{type(self).__name__}.step: a step pre-hook must return None or a tuple "
                             f"(new_args, new_kwargs), got {changed!r}"
                         )
-                    args, kwargs = changed
+                    (_, *args), kwargs = changed
             result = step(self, *args, **kwargs)
             for hook in chain(self._optimizer_step_post_hooks.values(), _global_post_hooks.values()):
-                hook(self, args, kwargs)
+                hook(self, (self, *args), kwargs)
             return result
         finally:
             self._is_stepping = False

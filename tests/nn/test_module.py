@@ -398,3 +398,30 @@ def test_apply_visits_children_first():
     net = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh()))
     assert net.apply(lambda module: seen.append(type(module).__name__)) is net
     assert seen == ["ReLU", "Tanh", "Sequential", "Sequential"]
+
+
+def test_old_backward_hooks_of_all_modules():
+    from numbant.nn.modules import module
+    seen = []
+    handle = module.register_module_backward_hook(lambda m, grad_input, grad_output: seen.append(type(m).__name__))
+    try:
+        with pytest.raises(RuntimeError, match="as a global Module hook"):
+            module.register_module_full_backward_hook(lambda *_: None)
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU())(nt.ones(1, 2)).sum().backward()
+    finally:
+        handle.remove()
+    assert sorted(seen) == ["Linear", "ReLU", "Sequential"]
+    nn.Linear(2, 2)(nt.ones(1, 2)).sum().backward()
+    assert len(seen) == 3
+
+
+def test_compiled_in_place_and_copied_as_written():
+    model = nn.Linear(2, 2)
+    expected = model(nt.ones(1, 2)).tolist()
+    keys = list(model.state_dict())
+    assert model.compile() is None
+    with nt.no_grad():
+        assert [model(nt.ones(1, 2)).tolist() for _ in range(3)] == [expected] * 3
+    assert list(model.state_dict()) == keys and "forward" in vars(model)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert "forward" not in vars(other) and other(nt.ones(1, 2)).tolist() == expected

@@ -169,7 +169,7 @@ def test_step_hooks_run_around_the_step():
     w = parameter([1.0])
     optimizer = optim.Adam([w])
     seen = []
-    before = optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append("before"))
+    before = optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append("before" if args == (o,) else args))
     optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append("after"))
     optimizer.step()
     before.remove()

@@ -12,7 +12,7 @@ from numbatorch.utils.hooks import RemovableHandle, add_hook
 
 from .boundary import Boundary
 
-# Hooks of all modules. `any_call_hook` marks every entry of the first five, so that a call asks one table only.
+# Hooks of all modules. `any_call_hook` marks every entry of the ones for calls, so that a call asks one table only.
 any_call_hook: OrderedDict = OrderedDict()
 forward_pre: OrderedDict = OrderedDict()
 forward: OrderedDict = OrderedDict()
@@ -20,6 +20,7 @@ forward_always: OrderedDict = OrderedDict()
 forward_with_kwargs: OrderedDict = OrderedDict()
 backward_pre: OrderedDict = OrderedDict()
 backward: OrderedDict = OrderedDict()
+last_backward: OrderedDict = OrderedDict()  # old hooks: around the last operation of every module
 parameter_registration: OrderedDict = OrderedDict()
 buffer_registration: OrderedDict = OrderedDict()
 module_registration: OrderedDict = OrderedDict()
@@ -62,8 +63,28 @@ def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
 
 
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
-    """Call hook(module, grad_input, grad_output) after the backward of every module; its result replaces grad_input."""
+    """Call hook(module, grad_input, grad_output) after the backward of every module; its result replaces grad_input.
+
+    RuntimeError beside hooks of `register_module_backward_hook`.
+    """
+    if last_backward:
+        raise RuntimeError(_ONE_KIND)
     return add_hook(backward, hook, extra=(any_call_hook,))
+
+
+def register_module_backward_hook(hook: Callable) -> RemovableHandle:
+    """Call hook(module, grad_input, grad_output) around the last operation of every module.
+
+    Kept for old code. RuntimeError beside hooks of `register_module_full_backward_hook`, which has the gradients of
+    inputs where forward has several operations.
+    """
+    if backward:
+        raise RuntimeError(_ONE_KIND)
+    return add_hook(last_backward, hook, extra=(any_call_hook,))
+
+
+_ONE_KIND = ("Cannot use both regular backward hooks and full backward hooks as a global Module hook. Please use only "
+             "one of them.")
 
 
 def name_failing_module(module: Any, error: Exception) -> None:
@@ -198,8 +219,9 @@ class Hooked:
                 warnings.warn("For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
                               f"but received {type(result)}", stacklevel=3)
             result = boundary.leave(result)
-        if self._is_full_backward_hook is False and self._backward_hooks:
-            self._hook_last_node(result)
+        old = [*last_backward.values(), *(() if self._is_full_backward_hook else self._backward_hooks.values())]
+        if old:
+            self._hook_last_node(result, old)
         return result
 
     def _before(self, hook: Callable, with_kwargs: bool, state: list) -> None:
@@ -216,7 +238,7 @@ class Hooked:
             if changed is not None:
                 state[0] = changed if isinstance(changed, tuple) else (changed,)
 
-    def _hook_last_node(self, result: Any) -> None:
+    def _hook_last_node(self, result: Any, called: list) -> None:
         while not isinstance(result, Tensor):
             result = next((v for v in result.values() if isinstance(v, Tensor)), None) if isinstance(
                 result, dict) else result[0]
@@ -224,7 +246,7 @@ class Hooked:
                 return
         node = result.grad_fn
         if node is not None:
-            for hook in self._backward_hooks.values():
+            for hook in called:
                 node.register_hook(lambda grad_input, grad_output, hook=hook: hook(self, grad_input, grad_output))
 
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
+import numbatorch
 from numbatorch import Tensor
 
 from ..parameter import Buffer, Parameter
@@ -14,6 +15,7 @@ from .convert import Convertible
 from .hooks import (  # noqa: F401  (the functions belong here in PyTorch)
     Hooked,
     name_failing_module,
+    register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -29,6 +31,16 @@ _EMPTY_TABLES = ("_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_f
                  "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
                  "_load_state_dict_post_hooks")
 _any_global_hook = hooks.any_call_hook
+
+
+class _CompiledForward:
+    """The compiled forward of one module."""
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
 
 
 class Module(Hooked, Stateful, Convertible):
@@ -83,6 +95,16 @@ class Module(Hooked, Stateful, Convertible):
             raise
 
     _call_impl = _wrapped_call_impl = __call__
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Let calls of this very module run numbatorch.compile(its forward, ...); copies and pickles are as written."""
+        self.__dict__["forward"] = _CompiledForward(numbatorch.compile(self.forward, *args, **kwargs))
+
+    def __getstate__(self) -> dict:
+        own = self.__dict__
+        if isinstance(own.get("forward"), _CompiledForward):
+            return {name: value for name, value in own.items() if name != "forward"}
+        return own
 
     # ---------------------------------------------------------------- registration
 

@@ -149,7 +149,7 @@ class Stateful:
             incompatible = _IncompatibleKeys(missing, unexpected)
             for hook in module._load_state_dict_post_hooks.values():
                 if hook(module, incompatible) is not None:
-                    raise RuntimeError("load_state_dict post-hook must return None: it changes the keys in place")
+                    raise AssertionError("load_state_dict post-hook must return None: it changes the keys in place")
         load(self, state, "")
         if strict:
             for what, keys in (("Unexpected", unexpected), ("Missing", missing)):

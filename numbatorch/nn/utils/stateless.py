@@ -34,11 +34,10 @@ def _replaced(module, given, tie_weights, strict):
     if strict and (unknown or missing):
         raise RuntimeError(f"functional_call: Error(s) in loading state for {type(module).__name__}: "
                            f"Unexpected key(s): {sorted(unknown)}. Missing key(s): {sorted(missing)}.")
-    if unknown:
-        raise KeyError(f"functional_call: {type(module).__name__} has no parameter or buffer {sorted(unknown)}; it has "
-                       f"{sorted(owners)}")
     places = {}
     for name, value in given.items():
+        if name in unknown:
+            continue
         table, key = owners[name]
         for other in names.get(id(table[key]), [name]):
             table_, key_ = owners[other]

@@ -30,5 +30,5 @@ from numbatorch.utils.data.datapipes.iter.splitting import (
 from numbatorch.utils.data.datapipes.iter.utils import IterableWrapperIterDataPipe as IterableWrapper
 
 __all__ = ["Batcher", "Collator", "Concater", "Demultiplexer", "FileLister", "FileOpener", "Filter", "Forker",
-           "Grouper", "IterableWrapper", "Mapper", "Multiplexer", "RoutedDecoder", "Sampler", "ShardingFilter", "Shuffler",
-           "StreamReader", "UnBatcher", "Zipper"]
+           "Grouper", "IterableWrapper", "Mapper", "Multiplexer", "RoutedDecoder", "Sampler", "ShardingFilter",
+           "Shuffler", "StreamReader", "UnBatcher", "Zipper"]
