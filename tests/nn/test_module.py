@@ -401,7 +401,7 @@ def test_apply_visits_children_first():
 
 
 def test_old_backward_hooks_of_all_modules():
-    from numbant.nn.modules import module
+    from numbatorch.nn.modules import module
     seen = []
     handle = module.register_module_backward_hook(lambda m, grad_input, grad_output: seen.append(type(m).__name__))
     try:
