@@ -16,8 +16,9 @@ from math import ceil, prod
 
 from numbatorch.cpu.convolution_flat import flat_launch
 from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, triple
+from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import packed_launch, turn_launch
-from numbatorch.cpu.convolution_planes import FEW_PAIRS, PlanesWeightPlan, planes_launch, planes_weight_plan
+from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import WeightGradientPlan
 from numbatorch.cpu.gemm import gemm
 from numbatorch.cpu.microkernel import host_target
@@ -28,10 +29,13 @@ FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128,
 def _forward_launch(task: Correlation) -> Launch:
     """The template for a correlation, by its shape."""
     if task.is_flat and task.shifts and 0 not in task.grid:
-        if task.channels * task.outputs <= FEW_PAIRS:
+        if few_planes(task):
             launch = planes_launch(task)
             if launch is not None:
                 return launch
+        launch = lanes_launch(task)
+        if launch is not None:
+            return launch
         in_order = task.step == task.result_step == (1, 1, 1)
         if in_order and task.outputs <= FLAT_OUTPUTS:
             launch = flat_launch(task)

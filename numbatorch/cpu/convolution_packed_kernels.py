@@ -9,7 +9,7 @@ from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import Target, write_rows
 
 K_BLOCK = 384  # rows of a packed panel: 48 KB, and one block for 32 channels of 3x3
-TURN_CHANNELS = 16
+TURN_CHANNELS = 32
 PANELS = 4  # that meet a block of weights one after the other
 STAGE_ROWS = 518  # channels of results that are staged at once
 
@@ -246,6 +246,8 @@ def write_turn(name: str, target: Target) -> str:
             target_row = f.offset(to, (group * p["channels"] + first) * row + outputs.index * p["taps"] * size)
             with f.loop(0, count, carry=[source, target_row]) as channels:
                 here, there = channels.carried
+                f.prefetch(f.offset(here, p["channels"] * p["all_taps"] * (3 * size)))  # hardware does not foresee it
+                f.prefetch(f.offset(there, 256), write=True)
                 with f.cases(p["all_in_order"], (0, 1)) as case:
                     with case(0), f.loop(0, p["taps"]) as taps:
                         tap = f.load("i64", f.offset(table, taps.index * 8), 8)
@@ -254,6 +256,12 @@ def write_turn(name: str, target: Target) -> str:
                     with case(1), f.loop(0, p["taps"], target.lanes) as taps:
                         mask = f.lanes_between(target.lanes, None, p["taps"] - taps.index)
                         value = f.masked_load(target.vector, f.offset(here, taps.index * size), size, mask)
-                        f.masked_store(value, f.offset(there, taps.index * size), size, mask)
+                        # What is written beyond the taps the next output overwrites: masked stores are slow on Zen.
+                        fits = (outputs.index * p["taps"] + taps.index + target.lanes) <= p["outputs"] * p["taps"]
+                        with f.cases(f.select(fits, 1, 0), (0, 1)) as how:
+                            with how(1):
+                                f.store(value, f.offset(there, taps.index * size), size)
+                            with how(0):
+                                f.masked_store(value, f.offset(there, taps.index * size), size, mask)
                 channels.carry([f.offset(here, p["all_taps"] * size), f.offset(there, row)])
     return module.text()

@@ -11,7 +11,7 @@ from numbatorch.cpu.convolution_planes_kernels import BLOCK_BYTES, META, write_p
 from numbatorch.cpu.gemm import balanced
 from numbatorch.cpu.microkernel import host_target
 
-FEW_PAIRS = 4  # channels x outputs of a group that are computed plane by plane
+FEW_PAIRS = 8  # channels x outputs of a group up to which its weight gradient goes plane by plane
 
 
 @cache
@@ -66,6 +66,11 @@ def _blocks(
             place = (row // step[0]) * pitch + column // step[1]
             table.append((channel * phases[0] * phases[1] + phase) * plane_bytes + place * size)
     return sizes, table
+
+
+def few_planes(task: Correlation) -> bool:
+    """Whether a group has so few rows of products that tiles would be idle: few outputs, each of few channels."""
+    return task.channels * task.outputs <= FEW_PAIRS // 2 or task.outputs <= 2 and task.channels <= FEW_PAIRS
 
 
 def planes_launch(task: Correlation) -> Launch | None:

@@ -25,7 +25,7 @@ def _fields(f: Function, at: Value) -> dict[str, Value]:
     return {name: f.load("i64", f.offset(at, 8 * i), 8) for i, name in enumerate(META)}
 
 
-def _write_copy_phases(module: Module, target: Target) -> None:
+def write_copy_phases(module: Module, target: Target) -> None:
     """to[phase, row, column] = x at (row * step + phase + top, ...), 0 outside, rows of `pitch` elements.
 
     (first_row, first_column) of the block of results; one vector of zeros follows each plane.
@@ -139,7 +139,7 @@ def _write_sums(module: Module, target: Target) -> None:
 def write_planes(name: str, target: Target, with_bias: bool) -> str:
     """(x, weight, [bias,] y, meta, start, stop): a unit is a block of rows and columns of one group of one image."""
     module = Module()
-    _write_copy_phases(module, target)
+    write_copy_phases(module, target)
     _write_sums(module, target)
     middle = [("bias", "ptr noalias")] if with_bias else []
     f = module.function(
@@ -250,7 +250,7 @@ def write_planes_weight(name: str, target: Target) -> str:
     totals: taps vectors a unit, for sums by lanes.
     """
     module = Module()
-    _write_copy_phases(module, target)
+    write_copy_phases(module, target)
     _write_copy_rows(module, target)
     _write_dots(module, target)
     f = module.function(

@@ -127,13 +127,15 @@ TILE_PARAMETERS = [
     ("k", "i64"),
     ("width", "i64"),
 ]
-# Variants of the tile: PLAIN; NEST, a sum over two indices; FLAT, rows of b found through a table of offsets.
-PLAIN, NEST, FLAT = "plain", "nest", "flat"
+# Variants of the tile: PLAIN; NEST, a sum over two indices; FLAT and LANES, rows of b or columns of a found through a
+# table of offsets.
+PLAIN, NEST, FLAT, LANES = "plain", "nest", "flat", "lanes"
 PARAMETERS = {
     PLAIN: TILE_PARAMETERS,
     NEST: [*TILE_PARAMETERS, ("outer", "i64"), ("a_outer", "i64"), ("b_outer", "i64")],
     FLAT: [("offsets", "ptr noalias") if label == "b_step" else (label, kind) for label, kind in TILE_PARAMETERS]
     + [("places", "ptr noalias")],
+    LANES: [("offsets", "ptr noalias") if label == "a_step" else (label, kind) for label, kind in TILE_PARAMETERS],
 }
 PLACE = 4  # numbers per vector in `places`: offset in the row of c, end of part one, begin and end of part two
 
@@ -154,6 +156,7 @@ def write_tile(
     NEST: the sum runs over two indices, `outer` repetitions of k steps, a and b moving by a_outer and b_outer.
     FLAT: row k of b is at b + offsets[k], and of each vector only two parts are results: `places` holds where they go
     (`PLACE` numbers per vector, then the bytes by which part two lies closer to part one in c than in the vector).
+    LANES: column k of a is at a + offsets[k].
     """
     f = module.function(name, PARAMETERS[variant])
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
@@ -175,7 +178,11 @@ def write_tile(
             pointers.append(f.offset(pointers[-1], a_row * 3))
         with f.loop(0, k, carry=[*pointers, b, *totals]) as loop:
             bases, row_b, sums = loop.carried[: len(pointers)], loop.carried[len(pointers)], []
-            following = [f.offset(base, a_step) for base in bases]
+            if variant == LANES:
+                following, shift = list(bases), f.load("i64", f.offset(a_step, loop.index * 8), 8)
+                bases = [f.offset(base, shift) for base in bases]
+            else:
+                following = [f.offset(base, a_step) for base in bases]
             if variant == FLAT:
                 following.append(row_b)
                 # Hardware does not foresee these rows: 26x26 with 64 channels, 127 to 197 GFLOP/s.

@@ -43,6 +43,9 @@ CASES = {
     "small maps of several images": (5, 20, 4, 4, 30, 3, 3, 1, 1, 1, 1),
     "small maps, more outputs than are staged": (3, 2, 3, 3, 600, 3, 3, 1, 1, 1, 1),
     "panels across images": (3, 4, 7, 7, 6, 3, 3, 2, 1, 1, 1),
+    "few channels, large window": (2, 3, 33, 30, 33 * 2, 5, 5, 2, 2, 1, 1),
+    "few channels, not padded": (3, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),
+    "few channels, many taps, groups": (2, 8, 20, 21, 32, 9, 9, (1, 2), (3, 0), (1, 2), 2),
     "grouped": (2, 34, 18, 18, 36, 3, 3, 1, 1, 1, 2),
 }
 
@@ -146,11 +149,22 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 
 
 @pytest.mark.parametrize("feature", ["avx2", "neon", ""])
-@pytest.mark.parametrize("name", ["padded wide", "strided", "depthwise wide", "two channels a group", "grouped"])
+@pytest.mark.parametrize(
+    "name",
+    ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped"],
+)
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
-    from numbatorch.cpu import convolution_flat, convolution_packed, convolution_planes, convolution_weights
+    from numbatorch.cpu import (
+        convolution_flat,
+        convolution_lanes,
+        convolution_packed,
+        convolution_planes,
+        convolution_weights,
+    )
     module, target = convolution, convolution.host_target("float32", feature)
-    for part in (convolution, convolution_flat, convolution_packed, convolution_planes, convolution_weights):
+    parts = (convolution, convolution_flat, convolution_lanes, convolution_packed, convolution_planes,
+             convolution_weights)
+    for part in parts:
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
         for made in ("_kernel", "_turning"):
             if hasattr(part, made):

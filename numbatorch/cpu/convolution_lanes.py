@@ -1,0 +1,111 @@
+"""Convolution with outputs in the lanes of vectors: for inputs of few channels, whose columns are not worth packing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from math import ceil
+
+from numbatorch.cpu import tiles
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside
+from numbatorch.cpu.convolution_lanes_kernels import BLOCK_BYTES, META, POSITIONS, WEIGHTS_BYTES, write_lanes
+from numbatorch.cpu.gemm import K_BLOCK, UNIT_FLOPS, balanced
+from numbatorch.cpu.microkernel import LANES, host_target
+
+FEW_CHANNELS = 8
+ENOUGH_TAPS = 64  # channels x taps: fewer do not repay the transposes, 96 against 113 GFLOP/s at 27
+ROWS = 12  # of a tile: more spill registers, which here hold addresses too (192 against 94 GFLOP/s with 14)
+
+
+@cache
+def _kernel(dtype: str, with_bias: bool) -> Callable[..., None]:
+    from numbatorch.cpu.compile import compile_ir
+
+    name = f"convolution_lanes_{'bias_' if with_bias else ''}{dtype}"
+    text = write_lanes(name, host_target(dtype), with_bias)
+    return compile_ir(name, text, (f"{dtype}*",) * (4 if with_bias else 3) + ("int64*",))
+
+
+def lanes_launch(task: Correlation) -> Launch | None:
+    """The kernel (x, weight, [bias,] y) for few channels, no depth and results in order; None for others."""
+    g, channels, outputs = task.geometry, task.channels, task.outputs
+    target = host_target(g.dtype)
+    size, taps = target.bytes, channels * len(task.shifts)
+    (_, height, width), (_, rows, columns), (_, down, across) = task.plane, task.grid, task.step
+    fills = outputs % target.lanes == 0 or outputs >= 2 * target.panel
+    packed = ceil(outputs / target.panel) * target.panel * taps * size
+    if channels > FEW_CHANNELS or taps < ENOUGH_TAPS or packed > WEIGHTS_BYTES or not fills:
+        return None
+    if task.result_step != (1, 1, 1) or columns > POSITIONS:
+        return None
+    top, left = min(s[1] for s in task.shifts), min(s[2] for s in task.shifts)
+    apart = [(row - top, column - left) for _, row, column in task.shifts]
+    reach = max(row for row, _ in apart)
+    copies = any(inside(step, start, outs, ins) != (0, outs) for shift in task.shifts for step, start, outs, ins in
+                 zip(task.step, shift, task.grid, task.plane, strict=True))
+    pitch = (columns - 1) * across + max(column for _, column in apart) + 1 if copies else width
+    row_block = POSITIONS // columns
+    if copies:
+        lines = (BLOCK_BYTES // channels - target.vector_bytes) // (pitch * size)
+        if lines < 1 + reach:
+            return None
+        row_block = min(row_block, (lines - 1 - reach) // down + 1)
+    wanted = max(1, ceil(task.flops / (g.n * g.groups * max(UNIT_FLOPS, task.flops / 32)))) if g.n else 1
+    rows_per_unit = balanced(rows, ceil(rows / min(rows, wanted)))
+    row_block = balanced(rows_per_unit, row_block)
+    lines = (row_block - 1) * down + 1 + reach
+    plane = lines * pitch * size + target.vector_bytes if copies else height * width * size
+    tile = balanced(columns, min(target.rows, ROWS))
+    area, result = height * width * size, rows * columns * size
+    meta = dict(
+        images=g.n,
+        groups=g.groups,
+        channels=channels,
+        outputs=outputs,
+        height=height,
+        width=width,
+        rows=rows,
+        columns=columns,
+        step_rows=1,  # of the copy
+        step_columns=1,
+        phase_rows=1,
+        phase_columns=1,
+        top=top,
+        left=left,
+        row_block=row_block,
+        column_block=columns,
+        row_blocks=ceil(rows_per_unit / row_block),
+        column_blocks=1,
+        reach_rows=reach,
+        pitch=pitch,
+        plane=plane,
+        x_image=g.groups * channels * area,
+        x_group=channels * area,
+        x_channel=area,
+        w_output=taps * size,
+        w_group=outputs * taps * size,
+        y_image=g.groups * outputs * result,
+        y_group=outputs * result,
+        y_channel=result,
+        y_row=columns * size,
+        y_column=size,
+        taps=taps,
+        copies=int(copies),
+        x_row=down * pitch * size,
+        step_down=down,
+        step_across=across * size,
+        rows_per_unit=rows_per_unit,
+        units_per_image=ceil(rows / rows_per_unit),
+        tile=tile,
+        k_block=balanced(taps, K_BLOCK),
+        tiles=tiles.address(target, [columns], tile, tiles.panels(outputs, target.panel), LANES),
+        transpose=tiles.transpose(target),
+    )
+    origin = (0, 0) if copies else (top, left)
+    table = [
+        channel * plane + ((row + origin[0]) * pitch + column + origin[1]) * size
+        for channel in range(channels)
+        for row, column in apart
+    ]
+    units = g.n * g.groups * meta["units_per_image"]
+    return Launch(_kernel(g.dtype, task.bias), [meta[n] for n in META] + table, units, grain(units, task.flops))
