@@ -321,8 +321,35 @@ def complex_transform(request):
             outer = target.numel // (n * inner) if target.numel else 0
             stages.append((transform, dtype, outer, n, inner, inverse, 1.0))
         inner *= n
+    dense, sizes = target, _turned(source, target)
+    if sizes is not None and order[-1] in options["dims"]:
+        stages[0] = (walks.turned, dtype, *sizes, inverse, 1.0)
+        dense = source
     stages[-1] = (*stages[-1][:-1], float(options["factor"]))
-    return _launch(request, stages, target)
+    return _launch(request, stages, dense)
+
+
+def _turned(source, target):
+    """(outer, n, inner) of a dense source that differs from the target in where the target's fastest dimension, of n,
+    lies; None for others, and where there are too few lines side by side to fill vectors."""
+    shape = target.shape
+    by_target, by_source = ([d for d in sorted(range(target.ndim), key=lambda d: -layout.strides[d]) if shape[d] > 1]
+                            for layout in (target, source))  # fmt: skip
+    if len(by_source) < 2:
+        return None
+    *rest, dim = by_target
+    step = 1
+    for d in reversed(by_source):
+        if source.strides[d] != step:
+            return None
+        step *= shape[d]
+    at, n = by_source.index(dim), shape[dim]
+    inner = math.prod(shape[d] for d in by_source[at + 1:])
+    lanes = host_target(source.dtype.to_real().name).lanes
+    fits = inner > 1 and 2 * inner >= lanes and n <= COLUMN and not _is_rough(n)
+    if [d for d in by_source if d != dim] != rest or not fits:
+        return None
+    return step // (n * inner), n, inner
 
 
 def real_to_spectrum(request):

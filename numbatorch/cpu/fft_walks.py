@@ -211,6 +211,21 @@ def columns(dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: f
                 group_width=lanes)  # fmt: skip
 
 
+def turned(dtype: str, outer: int, n: int, inner: int, inverse: bool, factor: float) -> Walk:
+    """Transforms of lines that lie side by side, (outer, n, inner), to contiguous lines, (outer, inner, n)."""
+    def steps(masked: bool) -> Steps:
+        s, chain = Steps(dtype), radices(n)
+        at = s.room(n + s.lanes)
+        s.add("first", (chain[0], inverse, masked), at, n // chain[0], s.twiddles(n, chain[0]), inner * s.number)
+        s.after(chain, at, n, 1)
+        s.add("store_rows", (inverse, n < s.lanes // 2), at, n, n * s.number, s.order(chain, s.lanes), _bits(factor))
+        return s
+    lanes, number = host_target(dtype).lanes, 2 * host_target(dtype).bytes
+    return Walk(steps(False), steps(True) if inner % lanes else None, _cost(n, lanes), outer=outer,
+                across=-(-inner // lanes), source_outer=n * inner * number, target_outer=n * inner * number,
+                source_group=lanes * number, target_group=lanes * n * number, width=inner, group_width=lanes)
+
+
 def split_radix(n: int, lanes: int) -> int:
     """How many rows to cut a line of n numbers into; 1 where none will do."""
     return next((r for r in _split_radices(lanes) if n % r == 0), 1)

@@ -63,6 +63,9 @@ def test_lines_side_by_side(dtype):
         for outer, inner in ((1, 2), (3, 5), (1, 16), (2, 33)):
             x = numbers(outer, n, inner, dtype=dtype)
             check(nt.fft.fft(nt.from_numpy(x), dim=1), np.fft.fft(wide(x), axis=1), dtype, n)
+    for shape in ((3, 40, 33), (2, 7, 16), (1, 512, 64), (2, 17, 20)):
+        x = numbers(*shape, dtype=dtype)
+        check(nt.fft.fft2(nt.from_numpy(x)), np.fft.fft2(wide(x)), dtype, shape[1] * shape[2])
     x = numbers(1, 2 * fft.COLUMN, 3, dtype=dtype)
     check(nt.fft.ifft(nt.from_numpy(x), dim=1), np.fft.ifft(wide(x), axis=1), dtype, x.shape[1])
 
