@@ -60,8 +60,8 @@ __version__ = "0.1.0"
 
 # Imported when first named: submodules, and names by the submodule that defines them.
 _SUBMODULES = frozenset("""
-    __config__ __future__ _C _custom_ops _dynamo accelerator amp ao backends compiler cpu cuda datasets
-    distributed distributions export fft func functional futures fx hub jit library linalg masked mps
+    __config__ __future__ _C _custom_ops _dynamo _higher_order_ops _tensor_str accelerator amp ao backends compiler cpu
+    cuda datasets distributed distributions export fft func functional futures fx hub jit library linalg masked mps
     multiprocessing nested nn onnx optim overrides profiler random safetensors serialization signal sparse
     special testing torch_version types utils version xpu
 """.split())
@@ -96,6 +96,7 @@ _DEFINED_IN = {
         has_lapack has_mkl has_openmp has_spectral is_warn_always_enabled set_float32_matmul_precision
         set_flush_denormal set_num_interop_threads set_num_threads set_warn_always""",
     "serialization": "load save",
+    "serialization.file_reader": "PyTorchFileReader",
     "streams": "Event Stream",
     "symbolic": """
         SymBool SymFloat SymInt sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum""",

@@ -15,13 +15,19 @@ from .declare import OPS, composite, view
 
 
 def sizes(name, given):
-    """Ints from `f(2, 3)` or `f((2, 3))`. TypeError for anything else."""
+    """Ints from `f(2, 3)` or `f((2, 3))`, tensors of one integer among them. TypeError for anything else."""
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = tuple(given[0])
     for n in given:
         if not isinstance(n, int) or isinstance(n, bool):
-            raise TypeError(f"{name}(): sizes and dimensions must be ints, got {type(n).__name__} in {given!r}")
+            return tuple(_whole(name, m, given) for m in given)
     return given
+
+
+def _whole(name, n, given):
+    if isinstance(n, bool) or not hasattr(n, "__index__") or hasattr(n, "_layout") and n.dtype.category != 1:
+        raise TypeError(f"{name}(): sizes and dimensions must be ints, got {type(n).__name__} in {given!r}")
+    return n.__index__()
 
 
 def only(function, name, named):

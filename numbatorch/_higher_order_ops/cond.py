@@ -1,0 +1,5 @@
+"""Branches, see numbatorch.control_flow."""
+
+from numbatorch import cond
+
+__all__ = ["cond"]
