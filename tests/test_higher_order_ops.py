@@ -53,7 +53,8 @@ def test_maps():
 @pytest.mark.parametrize("call", [
     lambda x: associative_scan(lambda a, b: a, x, 0, combine_mode="other"), lambda x: associative_scan(None, [], 0),
     lambda x: associative_scan(lambda a, b: a.sum(), x, 0), lambda x: associative_scan(None, (x, x[1:]), 0),
-    lambda x: hops.scan(None, x, x[:0]), lambda x: hops.map(None, x[:0]), lambda x: hops.foreach_map(None, [x], [x, x])])
+    lambda x: hops.scan(None, x, x[:0]), lambda x: hops.map(None, x[:0]),
+    lambda x: hops.foreach_map(None, [x], [x, x])])
 def test_what_does_not_fit_is_refused(call):
     with pytest.raises(ValueError, match="associative_scan|scan|map"):
         call(torch.ones(3, 2))
