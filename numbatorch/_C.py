@@ -3,8 +3,12 @@
 import enum
 
 from .subclassing import DisableTorchFunctionSubclass, disabled_torch_function as _disabled_torch_function_impl
+from .switches import *  # noqa: F403
+from .switches import __all__ as _switches
+from .tensor import Tensor
 
 DisableTorchFunction = DisableTorchFunctionSubclass
+_TensorMeta = type(Tensor)  # packages derive the classes of their stand-ins for tensors from it
 
 DispatchKey = enum.Enum("DispatchKey", """
     Undefined CPU CUDA XPU MPS Meta Dense Sparse SparseCPU SparseCUDA SparseMeta Quantized QuantizedCPU
@@ -54,4 +58,4 @@ def _get_tracing_state():
 
 
 __all__ = ["DisableTorchFunction", "DisableTorchFunctionSubclass", "DispatchKey", "DispatchKeySet",
-           "_disabled_torch_function_impl", "_get_tracing_state", "_log_api_usage_once"]
+           "_disabled_torch_function_impl", "_get_tracing_state", "_log_api_usage_once", *_switches]

@@ -95,7 +95,9 @@ _DEFINED_IN = {
         compiled_with_cxx11_abi get_device_module get_float32_matmul_precision get_num_interop_threads get_num_threads
         has_lapack has_mkl has_openmp has_spectral is_warn_always_enabled set_float32_matmul_precision
         set_flush_denormal set_num_interop_threads set_num_threads set_warn_always""",
+    "jit": "CompilationUnit Future ScriptFunction ScriptModule",
     "serialization": "load save",
+    "serialization.file_reader": "PyTorchFileReader",
     "serialization.file_reader": "PyTorchFileReader",
     "streams": "Event Stream",
     "symbolic": """

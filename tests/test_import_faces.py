@@ -57,3 +57,61 @@ def test_progress_bars_of_model_zoo_count():
     bar = model_zoo._Progress([1, 2])
     assert list(bar) == [1, 2] and bar.n == 2
     assert model_zoo.load_url is torch.hub.load_state_dict_from_url
+
+
+def test_operators_that_are_methods_elsewhere():
+    aten, x = torch.ops.aten, torch.arange(6.0).view(2, 3).t()
+    again = aten.alias.default(x)
+    assert again is not x and again.data_ptr() == x.data_ptr() and again.stride() == x.stride()
+    assert aten.index.Tensor(x, [None, torch.tensor([1])]).tolist() == [[3.0], [4.0], [5.0]]
+    copy = aten._to_copy(x, dtype=torch.float64)
+    assert copy.dtype is torch.float64 and copy.tolist() == x.tolist() and aten._to_copy(x).data_ptr() != x.data_ptr()
+    assert not aten.detach(x.requires_grad_()).requires_grad
+    product, places = aten._sparse_mm_reduce_impl(torch.eye(3).to_sparse_csr(), torch.ones(3, 2), "sum")
+    assert product.tolist() == [[1.0, 1.0]] * 3 and places.numel() == 0
+    with pytest.raises(NotImplementedError, match="amax"):
+        aten._sparse_mm_reduce_impl(torch.eye(3).to_sparse_csr(), torch.ones(3, 2), "amax")
+    assert aten._sparse_addmm(torch.ones(3, 2), torch.eye(3).to_sparse(), torch.ones(3, 2)).tolist() == [[2.0, 2.0]] * 3
+
+
+def test_print_options_are_read_and_set():
+    from numbatorch._tensor_str import PRINT_OPTS, _tensor_str
+    assert PRINT_OPTS.precision == 4 and _tensor_str(torch.ones(2), 0) == "[1., 1.]"
+    PRINT_OPTS.precision = 2
+    try:
+        assert repr(torch.tensor([0.123])) == "tensor([0.12])"
+    finally:
+        PRINT_OPTS.precision = 4
+    with pytest.raises(AttributeError, match="no print option"):
+        PRINT_OPTS.width = 3
+
+
+def test_members_of_a_checkpoint(tmp_path):
+    torch.save({"a": torch.arange(4.0)}, tmp_path / "x.pt")
+    reader = torch.PyTorchFileReader(str(tmp_path / "x.pt"))
+    assert reader.has_record("data/0") and "data.pkl" in reader.get_all_records()
+    assert reader.get_record("data.pkl")[:1] == b"\x80"
+    part = reader.get_storage_from_record("data/0", 3, torch.float32)
+    assert part.numel() == 0
+    assert torch.tensor(part.untyped_storage(), dtype=torch.float32).tolist() == [0.0, 1.0, 2.0]
+    with pytest.raises(RuntimeError, match="no member"):
+        reader.get_record("nothing")
+    with pytest.raises(RuntimeError, match="open file failed"):
+        torch.PyTorchFileReader(str(tmp_path / "nothing.pt"))
+
+
+def test_names_of_scripting_at_the_top():
+    assert torch.ScriptModule is torch.jit.ScriptModule and torch.Future is torch.jit.Future
+
+
+def test_remote_calls_say_that_they_are_missing():
+    from numbatorch.distributed import rpc
+    with pytest.raises(NotImplementedError, match=r"torch\.distributed\.rpc\.init_rpc"):
+        rpc.init_rpc("worker0")
+
+
+def test_loaders_iterate_by_a_class_that_packages_know():
+    from numbatorch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+    loader = torch.utils.data.DataLoader([1, 2, 3])
+    assert isinstance(iter(loader), _BaseDataLoaderIter)
+    assert issubclass(_MultiProcessingDataLoaderIter, _BaseDataLoaderIter)

@@ -128,7 +128,7 @@ class GroupMember:
 
 def __getattr__(name):
     """Submodules are imported when first named."""
-    if name in ("device_mesh", "tensor"):
+    if name in ("device_mesh", "rpc", "tensor"):
         import importlib
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ _OVERLOADS = frozenset(
     "other int dim dims dim_IntList dim_int dim_max dim_min dim_values dim_dtype dim_ScalarOpt_dim correction "
     "names dimname unary_ dtype dtype_layout device prim_Device like mode value src reduce value_reduce weight vec "
     "sizes start start_step end step ScalarSelf ScalarOther ScalarInt no_stats using_ints from_to float_Tensor "
-    "Tensor_float float_float rounding_mode Dimname".split())
+    "Tensor_float float_float rounding_mode Dimname stable".split())
 
 
 class _Operator:

@@ -1,5 +1,6 @@
 """Operators that PyTorch has for its own use, under `ops.aten` and where they are also found there, under `torch`."""
 
+import builtins
 from typing import Any
 
 from .declare import OPS, composite, foreign
@@ -10,7 +11,7 @@ _BOTH, _ATEN = ("", "ops.aten"), "ops.aten"
 
 # ------------------------------------------------------------------ steps of backward passes
 
-@composite(namespaces=_ATEN)
+@composite(namespaces=_BOTH, method=False)
 def _softmax_backward_data(grad_output, output, dim, input_dtype):
     """The gradient of softmax: output (grad_output - sum over dim of grad_output * output), all of one shape.
 
@@ -161,3 +162,64 @@ def _chunk_cat(tensors, dim, num_chunks):
             t = OPS["cat"].call([t, t.new_zeros((*t.shape[:dim], missing, *t.shape[dim + 1:]))], dim)
         rows.append(t.reshape(*t.shape[:dim], num_chunks, -1))
     return OPS["cat"].call(rows, dim + 1)
+
+
+# ------------------------------------------------------------------ methods and indexing, as operators
+
+@composite(namespaces=_ATEN, method=False)
+def alias(input):
+    """The same memory, as another tensor."""
+    return OPS["Tensor.view"].call(input, input.shape) if input.is_contiguous() else OPS["as_strided"].call(
+        input, input.shape, input.stride(), input.storage_offset())
+
+
+@composite(namespaces=_ATEN, method=False)
+def detach(input):
+    """The same memory without history."""
+    return input.detach()
+
+
+@composite(namespaces=_ATEN, method=False)
+def index(input, indices):
+    """input[indices]: a list of index tensors, with None for dimensions that are taken whole."""
+    return input[tuple([builtins.slice(None) if i is None else i for i in indices])]
+
+
+@composite(namespaces=_ATEN, method=False)
+def _to_copy(input, *, dtype=None, layout=None, device=None, pin_memory=None, non_blocking=False, memory_format=None):
+    """A copy of `input`, in another dtype, on another device, in another order."""
+    if layout is not None and layout != input.layout:
+        raise NotImplementedError(f"_to_copy: {input.layout} to {layout}; use to_dense(), to_sparse() and their like")
+    named = {} if memory_format is None else {"memory_format": memory_format}
+    return input.to(device=device, dtype=dtype or input.dtype, non_blocking=non_blocking, copy=True, **named)
+
+
+@composite(namespaces=_ATEN, method=False)
+def _pin_memory(input, device=None):
+    """input.pin_memory()."""
+    return input.pin_memory()
+
+
+@composite(namespaces=_ATEN, method=False)
+def _sparse_addmm(input, mat1, mat2, *, beta=1, alpha=1):
+    """beta * input + alpha * mat1 @ mat2 for a sparse `mat1`."""
+    from ..sparse import addmm
+    return addmm(input, mat1, mat2, beta=beta, alpha=alpha)
+
+
+@composite(namespaces=_ATEN, method=False)
+def _sparse_mm_reduce_impl(input, other, reduce) -> tuple:
+    """(sparse `input` @ `other` with another `reduce` than the sum, places of what was chosen: none for sums).
+
+    NotImplementedError for amax and amin, whose places would be positions of values.
+    """
+    if reduce not in ("sum", "mean"):
+        raise NotImplementedError(f"_sparse_mm_reduce_impl: reduce={reduce!r} would tell the places of what it chose; "
+                                  "torch.sparse.mm(input, other, reduce) gives the values")
+    from ..sparse import mm
+    return mm(input, other, reduce), other.new_empty((0,), dtype=_int64())
+
+
+def _int64():
+    from .. import dtypes
+    return dtypes.int64

@@ -171,6 +171,9 @@ def _kind(value):
     return "namedtuple" if is_namedtuple_class(cls) else None
 
 
+_get_node_type = _kind  # the name by which packages take trees apart themselves
+
+
 def tree_is_leaf(tree, is_leaf=None):
     """Whether something is a leaf: no container, or one that `is_leaf` is true of."""
     return (is_leaf is not None and is_leaf(tree)) or _kind(tree) is None

@@ -16,7 +16,7 @@ from numbatorch.utils.data.datapipes.datapipe import IterDataPipe, MapDataPipe
 from numbatorch.utils.data.datapipes.iter.sharding import SHARDING_PRIORITIES
 from numbatorch.utils.data.dataset import Dataset, IterableDataset
 from numbatorch.utils.data.graph_settings import apply_sharding, apply_shuffle_settings
-from numbatorch.utils.data.iterators import LocalIterator, WorkerIterator
+from numbatorch.utils.data.iterators import LoaderIterator, LocalIterator, WorkerIterator
 from numbatorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from numbatorch.utils.data.worker import Job, MapFetcher, StreamFetcher, get_worker_info as get_worker_info
 
@@ -289,6 +289,7 @@ def _warn_of_many_workers(num_workers: int) -> None:
 
 
 # PyTorch's names for what iterates.
+_BaseDataLoaderIter = LoaderIterator
 _SingleProcessDataLoaderIter = LocalIterator
 _MultiProcessingDataLoaderIter = WorkerIterator
 _InfiniteConstantSampler = _Endless

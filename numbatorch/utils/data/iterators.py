@@ -30,7 +30,11 @@ def _warn_of_long_stream(loader: Any, yielded: int) -> None:
         )
 
 
-class LocalIterator:
+class LoaderIterator:
+    """What iterates over a DataLoader, by itself or through workers."""
+
+
+class LocalIterator(LoaderIterator):
     """One epoch in this process."""
 
     def __init__(self, loader: Any, state: dict | None = None):
@@ -75,7 +79,7 @@ class LocalIterator:
         return batch
 
 
-class WorkerIterator:
+class WorkerIterator(LoaderIterator):
     """Epochs in worker processes: batches are numbered when asked for, and handed out in that order."""
 
     def __init__(self, loader: Any, state: dict | None = None):
@@ -96,6 +100,10 @@ class WorkerIterator:
         self._close = weakref.finalize(self, self._pool.close)
         self._epoch = -1
         self._begin(base_seed, shared_seed, workers or [WorkerProgress() for _ in jobs], state)
+
+    def _shutdown_workers(self) -> None:
+        """End the workers, under the name by which packages ask for it."""
+        self._close()
 
     def restart(self, loader: Any) -> None:
         """Another epoch with the same workers."""
