@@ -98,7 +98,6 @@ _DEFINED_IN = {
     "jit": "CompilationUnit Future ScriptFunction ScriptModule",
     "serialization": "load save",
     "serialization.file_reader": "PyTorchFileReader",
-    "serialization.file_reader": "PyTorchFileReader",
     "streams": "Event Stream",
     "symbolic": """
         SymBool SymFloat SymInt sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum""",
