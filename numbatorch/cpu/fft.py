@@ -9,7 +9,6 @@ from float64. Tables are shared, and kept for some 64 MB of the lengths last mad
 from __future__ import annotations
 
 import math
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -33,19 +32,19 @@ GATHERED = 1 << 18  # numbers that are convolved at a time: stay in the last-lev
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 _made: dict[tuple, Any] = {}
-_lock = threading.Lock()
 
 
 def stage(make: Callable[..., Any], *key) -> Any:
-    """make(*key), an object with `run(source, target)`, remembered while tables are few."""
+    """make(*key), an object with `run(source, target)`, remembered while tables are few: the oldest are forgotten."""
     found = _made.get((make, key))
     if found is None:
-        found = make(*key)
-        with _lock:
-            _made[make, key] = found
-            total = sum(s.table_bytes for s in _made.values())
-            while total > TABLE_BYTES and len(_made) > 1:
-                total -= _made.pop(next(iter(_made))).table_bytes
+        found = _made[make, key] = make(*key)
+        total = sum(made.table_bytes for made in list(_made.values()))
+        for old in list(_made):  # no lock: other threads may add and forget meanwhile
+            if total <= TABLE_BYTES or old == (make, key):
+                break
+            gone = _made.pop(old, None)
+            total -= 0 if gone is None else gone.table_bytes
     return found
 
 
