@@ -102,7 +102,11 @@ def write(program):
     if program.gradients or program.present:
         s.add("quiet = program.quiet is not None and program.quiet.look() < 0")
         s.add("if not quiet and program.absent(): return MISS")
-    if program.shared_matters and program.dynamic_inputs:
+    free = [k for k, own in enumerate(program.inputs) if own[3] is None]
+    if program.shared_matters and free and not program.written_inputs:
+        s.scope["states"] = program.states
+        s.add(f"if {' or '.join(f't{k}._storage in states' for k in free)}: return MISS")
+    elif program.shared_matters and free:
         s.add(f"if program.overlap([{', '.join(f't{k}' for k in range(len(program.inputs)))}]): return MISS")
     bases = [f"t{b.storage}._ptr" for b in program.dynamic_inputs]
     for k, _ in enumerate(program.results):

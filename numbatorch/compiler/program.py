@@ -103,7 +103,7 @@ class Program:
         self.dynamic = [*self.dynamic_inputs, *(o.buffer for o in self.results), *(o.buffer for o in self._kept)]
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         self.written_inputs = {b.storage for b in self.dynamic_inputs if b in written}
-        self._states = {b.storage for b in graph.buffers if b.kind == "state"}
+        self.states = {b.storage for b in graph.buffers if b.kind == "state"}
         kinds = [s.kind for s in graph.steps]
         self.draws_first = "check" in kinds and "draw" in kinds and kinds.index("draw") < (
             len(kinds) - kinds[::-1].index("check"))
@@ -212,7 +212,7 @@ class Program:
         if not self.shared_matters:
             return False
         for k, t in enumerate(tensors):
-            if self.inputs[k][3] is None and (t._storage in self._states or k in self.written_inputs and any(
+            if self.inputs[k][3] is None and (t._storage in self.states or k in self.written_inputs and any(
                     o is not t and o._storage is t._storage for o in tensors)):
                 return True
         return False

@@ -29,8 +29,8 @@ declare ptr @PyObject_Type(ptr)
 declare double @PyFloat_AsDouble(ptr)
 @PyFloat_Type = external global i8
 
-; self: an int, the address of { rows, table of { kind, object, what, value }, whether dicts have version tags }. The
-; first row that differs, or -1. A tag is another after each change; before the pairs of a dict is the last one known.
+; self: an int, the address of { rows, table of { kind, object, what, value, tag }, whether dicts have version tags }.
+; The first row that differs, or -1. A dict's tag is another after each change; in its row is the last one known.
 define ptr @numbatorch_guard(ptr %self, ptr %unused) nounwind {
 entry:
  %position = alloca i64
@@ -50,13 +50,13 @@ row:
  %more = icmp slt i64 %i, %count
  br i1 %more, label %fetch, label %finish
 fetch:
- %r0 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i
+ %r0 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i
  %kind = load i64, ptr %r0
- %r1 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 1
+ %r1 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 1
  %object = load ptr, ptr %r1
- %r2 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 2
+ %r2 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 2
  %what = load ptr, ptr %r2
- %r3 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 3
+ %r3 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 3
  %value = load i64, ptr %r3
  %expected = inttoptr i64 %value to ptr
  switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
@@ -66,7 +66,7 @@ whole:
 tag:
  %vtp = getelementptr i8, ptr %object, i64 TAG
  %version = load i64, ptr %vtp
- %kept = getelementptr i64, ptr %what, i64 -1
+ %kept = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 4
  %known = load i64, ptr %kept
  %unchanged = icmp eq i64 %version, %known
  br i1 %unchanged, label %good, label %all
@@ -85,7 +85,7 @@ remember:
 note:
  %now = getelementptr i8, ptr %object, i64 TAG
  %latest = load i64, ptr %now
- %place = getelementptr i64, ptr %what, i64 -1
+ %place = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 4
  store i64 %latest, ptr %place
  br label %good
 compare:
@@ -232,8 +232,8 @@ class Guard:
 
     def whole(self, holder, values, free):
         """All keys and values of a dict in order, but for the values of keys in `free`."""
-        pairs = np.array([0, *(n for k, v in values for n in (id(k), 0 if k in free else id(v)))], np.int64)
-        self._row(WHOLE, holder, pairs.ctypes.data + 8, len(values), pairs, [(k, None if k in free else v)
+        pairs = np.array([n for k, v in values for n in (id(k), 0 if k in free else id(v))] or [0], np.int64)
+        self._row(WHOLE, holder, pairs.ctypes.data, len(values), pairs, [(k, None if k in free else v)
                                                                          for k, v in values])
 
     def item(self, holder, key, value, absent):
@@ -255,15 +255,15 @@ class Guard:
 
     def count(self, holder, most):
         """At most so many references to an object, that of its own `__dict__` or list included; not kept alive."""
-        self._rows.append((COUNT, id(holder), 0, most))
+        self._rows.append((COUNT, id(holder), 0, most, 0))
 
     def _row(self, kind, holder, what, value, *keep):
-        self._rows.append((kind, id(holder), what, value))
+        self._rows.append((kind, id(holder), what, value, 0))
         self._keep += [holder, *keep]
 
     def finish(self):
         """This, ready to look."""
-        self._table = np.array(self._rows or [(0,) * 4], np.int64)
+        self._table = np.array(self._rows or [(0,) * 5], np.int64)
         self._head = np.array([len(self._rows), self._table.ctypes.data, has_tags()], np.int64)
         self.look = entry.builtin("guard", _loaded()["numbatorch_guard"], int(self._head.ctypes.data),
                                   entry.METH_NOARGS)
