@@ -3,6 +3,7 @@
 A row is walked once for each level of row functions that depend on each other (softmax: maximum, then sum), and once
 more where the result has one value an element. Long rows belong to a block each, whose threads take every BLOCK-th
 element and join their totals; short ones, and those whose neighbours lie closer than their own elements, to one thread.
+Few rows that are very long are cut into pieces first (split.py).
 """
 
 import math
@@ -12,7 +13,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import geometry
+from . import geometry, split
 from .elementwise import NUMBER, operand_types
 from .launching import launch
 from .totals import Total
@@ -25,6 +26,8 @@ MANY = 4096  # rows from which one thread each keeps a GPU busy
 def plan(request):
     """The Launch of a `Rows` request."""
     made = Kernel(request)
+    if split.when(request, made):
+        return split.plan(request, made)
     blocks = made.units if made.by_block else None
     return launch(made.name, made.text, made.signature, request.outputs[0].device, made.numbers.values, made.units,
                   BLOCK, blocks)
@@ -42,10 +45,11 @@ def kernel(request):
 
 
 class Kernel:
-    """One kernel's text in the making."""
+    """One kernel's text in the making. `pieces`: its blocks take a piece of a row each, and store their totals."""
 
-    def __init__(self, request):
-        self.request = request
+    def __init__(self, request, pieces=0):
+        self.request, self.pieces = request, pieces
+        self.totals: list[Total] = []
         self.tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
         self.names = [o.name for o in self.tensors] + self.outputs
@@ -79,12 +83,18 @@ class Kernel:
             elif layout.numel and self.length == 1:
                 self.row_names.discard(name)
         far = self.inner_strides[tensors[0].name][-1] != 1 if tensors else False
-        self.by_block = self.length > SHORT and not (far and self.units >= MANY)
+        self.by_block = bool(self.pieces) or self.length > SHORT and not (far and self.units >= MANY)
 
     def _write(self):
         request, pad = self.request, " " * 8
         self.pad, self.lines = pad, []
         row = "block_index()" if self.by_block else "grid()"
+        self.first, self.last = ("thread_index()" if self.by_block else "int64(0)"), "length"
+        start = [f"    row = {row}"]
+        if self.pieces:
+            self.numbers.add("pieces", self.pieces)
+            self.first, self.last = "first", "last"
+            start = ["    unit = block_index()", "    row = unit // pieces"]
         outer = geometry.decode(pad, self.outer or (1,), {
             f"at_{n}": self.outer_strides[n] if self.outer else (0,) for n in self.names}, self.numbers, "row",
             geometry.width(self.units))
@@ -101,23 +111,32 @@ class Kernel:
         length_type = request.compute if request.compute.startswith(("float", "complex")) else "int64"
         bound[id(row_length)] = (f"{length_type}(length)", length_type)
         self.numbers.add("length", self.length)
+        if self.pieces:
+            piece = self.numbers.add("piece", -(-self.length // self.pieces))
+            outer += [f"{pad}last = min((unit - row * pieces) * {piece} + {piece}, length)",
+                      f"{pad}first = (unit - row * pieces) * {piece} + thread_index()"]
         self.writer = write.Writer(request.compute, bound, pad, "r")
         self.is_row = rank_of(*request.roots, row_args=self.row_args)
         self.flushed, self.walks = 0, 0
         for level in self._levels():
             self._pass(level)
-        self._results()
+        if self.pieces:
+            self.outputs = [f"part{k}" for k in range(len(self.totals))]
+        else:
+            self._results()
         del keep
         self.numbers.add("units", self.units)
-        form = "blocks" if self.by_block else "rows"
+        form = "pieces" if self.pieces else "blocks" if self.by_block else "rows"
         classes = "".join("r" if n in self.row_names else geometry.stride_class(self.inner_strides[n][-1])
                           for n in self.names)
         self.name = f"{request.name}_{request.compute}_{form}{len(self.outer)}{len(self.inner)}_{classes}"
         given = [o.name for o in request.operands] + self.outputs + self.numbers.names
         helpers = [line for text in self.helpers.values() for line in text]
-        self.text = "\n".join([*helpers, f"def {self.name}({', '.join(given)}):", f"    row = {row}",
+        self.text = "\n".join([*helpers, f"def {self.name}({', '.join(given)}):", *start,
                                "    if row < units:", *outer, *self.lines]) + "\n"
         inputs, written = operand_types(request)
+        if self.pieces:
+            written = [f"{total.kept}*" for total in self.totals]
         self.signature = (*inputs, *written, *self.numbers.types)
 
     def _levels(self):
@@ -146,8 +165,8 @@ class Kernel:
     def _loop(self, roots, body):
         """A loop over this thread's elements of the row; body(writer, indent, places) gives its last statements."""
         pad, deep = self.pad, self.pad + "    "
-        first, step = ("thread_index()", f"{BLOCK}") if self.by_block else ("int64(0)", "1")
-        self.lines += [f"{pad}i = {first}", f"{pad}while i < length:"]
+        step = BLOCK if self.by_block else 1
+        self.lines += [f"{pad}i = {self.first}", f"{pad}while i < {self.last}:"]
         walked = [n for n in self.names if n not in self.row_names]
         places, inside = {}, []
         if len(self.inner) == 1:
@@ -204,6 +223,11 @@ class Kernel:
             if self.by_block:
                 self.helpers[total.function] = total.helper(BLOCK)
                 joined = f"{total.function}({name})"
+            if self.pieces:
+                self.lines += [f"{self.pad}{name}_all = {joined}", f"{self.pad}if thread_index() == 0:",
+                               f"{self.pad}    part{len(self.totals)}[unit] = {name}_all"]
+                self.totals.append(total)
+                continue
             self.lines += [f"{self.pad}{name}_all = {joined}",
                            f"{self.pad}{name}_value = {total.value(f'{name}_all')}"]
             self.writer.bound[id(n)] = (f"{name}_value", total.result)

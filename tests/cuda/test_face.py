@@ -1,5 +1,6 @@
 """torch.cuda as programs use it: without a device, and with the emulator."""
 
+import os
 import subprocess
 import sys
 
@@ -30,7 +31,7 @@ def test_the_reason_is_told_and_numbatorch_cuda_is_checked():
             "except (AssertionError, ValueError) as error: print(type(error).__name__, error)")
     for value, text in (("", "driver"), ("no", "NUMBATORCH_CUDA: expected 'emulate' or nothing, got 'no'")):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                              env={"PATH": "", "PYTHONPATH": ":".join(sys.path), "NUMBATORCH_CUDA": value})
+                              env={**os.environ, "PYTHONPATH": ":".join(sys.path), "NUMBATORCH_CUDA": value})
         if value or "NoAcceleratorError" in done.stdout:  # a machine with a GPU makes the tensor
             assert text in done.stdout, done.stdout + done.stderr
 
@@ -39,7 +40,7 @@ def test_emulate_gives_a_device():
     code = ("import numbatorch as torch; x = torch.tensor([1., 2.], device='cuda') * 2; print(x, torch.cuda.is_"
             "available(), torch.cuda.get_device_name())")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={"PATH": "", "PYTHONPATH": ":".join(sys.path), "NUMBATORCH_CUDA": "emulate"})
+                          env={**os.environ, "PYTHONPATH": ":".join(sys.path), "NUMBATORCH_CUDA": "emulate"})
     assert done.stdout == "tensor([2., 4.], device='cuda:0') True numbatorch emulator\n", done.stderr
 
 

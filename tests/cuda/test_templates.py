@@ -82,6 +82,12 @@ def test_rows_of_several_dimensions(host_work, function):
     check(host_work, function, numbers(2, 5, 7, 9))
 
 
+@pytest.mark.parametrize("function", [
+    lambda x: (x.double().sum(1), x.amax(), (x > 4).any(1), x.double().mean()), lambda x: x.double().norm(3)])
+def test_few_long_rows_are_cut_into_pieces(host_work, function):
+    check(host_work, function, numbers(2, 20011))
+
+
 def test_the_same_sum_in_every_run(gpu):
     x = numbers(3000).to("cuda") * 1e4
     assert len({float(x.sum()) for _ in range(3)}) == 1
