@@ -74,3 +74,14 @@ def test_window_errors():
         torch.hann_window(-1)
     with pytest.raises(RuntimeError, match="floating point"):
         torch.hann_window(3, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(("mode", "named"), [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")])
+def test_borders(mode, named):
+    x = RNG.standard_normal((2, 3, 6, 7))
+    for source in (torch.tensor(x), torch.tensor(x.transpose(0, 1, 3, 2).copy()).mT):
+        got = torch.nn.functional.pad(source, (2, 5, 1, 0), mode)
+        np.testing.assert_array_equal(got.numpy(), np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 5)), named))
+    t = torch.tensor(x[0, :1], requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: torch.nn.functional.pad(t, (2, 3), mode), (t,))
+    assert np.array_equal(torch.nn.functional.pad(torch.tensor(x[0]), (-2, 3), mode).numpy()[..., :5], x[0, ..., 2:])
