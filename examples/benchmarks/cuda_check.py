@@ -1,0 +1,182 @@
+"""Check the CUDA backend on the machine's GPU, in one command of a few minutes.
+
+    python examples/benchmarks/cuda_check.py             # all of it, on a GPU
+    NUMBATORCH_CUDA=emulate python examples/benchmarks/cuda_check.py --quick    # the same steps, small, without one
+
+1. correctness: every kind of kernel against the CPU, on odd and on large shapes;
+2. speed: bandwidth of memory-bound ops as a part of what the driver's own copy reaches, beside PyTorch where it is
+   installed with CUDA, products in TFLOP/s, and what a call costs on the host;
+3. streams, events, graphs, memory.
+
+Ends with status 1 when a result is wrong. Times are of the GPU, by events, the best of several runs.
+"""
+
+import argparse
+import sys
+import time
+
+import numpy as np
+
+import numbatorch as torch
+from numbatorch.nn import functional as F
+
+
+def random(*shape, seed=0):
+    return torch.tensor(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+def cases(size):
+    """(name, function, operands): one for each kind of kernel; `size` elements where a shape may be large."""
+    rows = max(4, size // 1000)
+    x, y = random(rows, 1003), random(rows, 1003, seed=1)
+    index = torch.tensor(np.random.default_rng(2).integers(0, rows, (37, 1003)))
+    image, weight = random(3, 5, 19, 18), random(7, 5, 3, 3, seed=1)
+    return [
+        ("elementwise", lambda x, y: torch.sigmoid(x) * y + 1, (x, y)),
+        ("broadcast", lambda x, y: x / (y[:, :1].abs() + 1) - y[0], (x, y)),
+        ("transposed", lambda x, y: x.t() + y.t().contiguous(), (x, y)),
+        ("functions", lambda x, y: torch.exp(x).log1p() + x.atan2(y) + torch.erf(x) + (x * 100).sin(), (x, y)),
+        ("float64", lambda x, y: (x.double() * 1000).cos() + x.double().abs().pow(y.double()), (x[:9], y[:9])),
+        ("bfloat16", lambda x, y: (x.to(torch.bfloat16) * y.to(torch.bfloat16)).float(), (x, y)),
+        ("complex", lambda x, y: torch.exp(torch.complex(x, y)).abs(), (x[:9], y[:9])),
+        ("sum of all", lambda x: x.double().sum(), (x,)), ("sum of rows", lambda x: x.double().sum(1), (x,)),
+        ("sum of columns", lambda x: x.double().sum(0), (x,)), ("maximum", lambda x: x.max(1), (x,)),
+        ("argmax", lambda x: x.argmax(), (x,)), ("softmax", lambda x: torch.softmax(x, 1), (x,)),
+        ("layer norm", lambda x: F.layer_norm(x, (1003,)), (x,)),
+        ("product", lambda x, y: x[:65] @ y[:33].t(), (x, y)), ("scan", lambda x: x.double().cumsum(1), (x,)),
+        ("convolution", lambda x, w: F.conv2d(x, w, stride=2, padding=1), (image, weight)),
+        ("pooling", lambda x: F.max_pool2d(x, 3, 2, 1), (image,)),
+        ("gather", lambda x, i: x.gather(0, i), (x, index)), ("select", lambda x: x[x > 1], (x,)),
+        ("scatter", lambda x, i: x.double().scatter_add(0, i, torch.ones_like(i).double()), (x, index)),
+        ("sort", lambda x: x.sort(1), (x,)), ("join", lambda x, y: torch.cat([x, y[:, :5]], 1), (x, y)),
+    ]
+
+
+def check(size):
+    """Compare every case with the CPU; the number of those that differ."""
+    wrong = 0
+    for name, function, operands in cases(size):
+        expected, found = function(*operands), function(*(t.cuda() for t in operands))
+        pairs = [(expected, found)] if isinstance(expected, torch.Tensor) else zip(expected, found, strict=True)
+        error = max(distance(a, b.cpu()) for a, b in pairs)
+        wrong += error > 2e-5
+        print(f"{name:<16} {'ok' if error <= 2e-5 else 'WRONG'}   largest relative error {error:.1e}")
+    return wrong
+
+
+def distance(a, b):
+    a, b = (t.double().numpy() for t in (a, b))
+    if a.shape != b.shape:
+        return float("inf")
+    return float((np.abs(a - b) / np.maximum(np.abs(a), 1)).max()) if a.size else 0.0
+
+
+def best(library, function, runs):
+    """The least time of the GPU for a call, in seconds."""
+    function()
+    times = []
+    for _ in range(runs):
+        start, end = (library.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        function()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) / 1e3)
+    return max(min(times), 1e-9)
+
+
+def memory_bound(library, n):
+    """(name, function, bytes moved) of ops that a GPU does as fast as its memory."""
+    x, y = (library.ones(n // 1024, 1024, device="cuda") for _ in range(2))
+    norm = library.nn.functional.layer_norm
+    return [("copy", lambda: x.clone(), 8 * n), ("add", lambda: x + y, 12 * n), ("gelu", lambda: library.nn.functional.
+            gelu(x), 8 * n), ("sum", lambda: x.sum(), 4 * n), ("sum rows", lambda: x.sum(1), 4 * n),
+            ("sum columns", lambda: x.sum(0), 4 * n), ("softmax", lambda: library.softmax(x, 1), 8 * n),
+            ("layer norm", lambda: norm(x, (1024,)), 8 * n), ("cumsum", lambda: x.cumsum(1), 8 * n),
+            ("transpose", lambda: x.t().contiguous(), 8 * n)]
+
+
+def speed(n, runs, products):
+    """Print bandwidths, products and the cost of a call, beside PyTorch's where it is there."""
+    other = pytorch()
+    whole = torch.empty(n, device="cuda")
+    target = torch.empty(n, device="cuda")
+    from numbatorch.plan import backend
+    runtime = backend(whole.device)
+    peak = 8 * n / best(torch, lambda: runtime.move(target.data_ptr(), whole.data_ptr(), 4 * n), runs)
+    print(f"\nthe driver's copy: {peak / 1e9:.0f} GB/s")
+    theirs = memory_bound(other, n) if other else [None] * 99
+    for (name, function, nbytes), their in zip(memory_bound(torch, n), theirs, strict=False):
+        rate = nbytes / best(torch, function, runs)
+        beside = f"   PyTorch {nbytes / best(other, their[1], runs) / 1e9:7.0f} GB/s" if their else ""
+        print(f"{name:<16} {rate / 1e9:7.0f} GB/s   {rate / peak:5.2f} of the copy{beside}")
+    for m in products:
+        for library in filter(None, (torch, other)):
+            a = library.ones(m, m, device="cuda")
+            rate = 2 * m**3 / best(library, lambda a=a: a @ a, min(runs, 3))  # noqa: B023
+            print(f"product {m:<8} {rate / 1e12:7.2f} TFLOP/s   {library.__name__}")
+    a = torch.ones(16, device="cuda")
+    a + a
+    calls = 20 * runs
+    begin = time.perf_counter()
+    for _ in range(calls):
+        a + a
+    print(f"a call on the host {(time.perf_counter() - begin) / calls * 1e6:.1f} us")
+    torch.cuda.synchronize()
+
+
+def pytorch():
+    """PyTorch, where it is installed and has the GPU."""
+    try:
+        import torch as other
+    except ImportError:
+        return None
+    return other if other.cuda.is_available() else None
+
+
+def handles():
+    """Streams, events, graphs and memory; the number of wrong answers."""
+    x, stream, graph = torch.ones(1000, device="cuda"), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        y = x * 3
+    torch.cuda.current_stream().wait_stream(stream)
+    wrong = int(float(y.sum()) != 3000)
+    z = (x + 1).sum()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(graph):
+        z = (x + 1).sum()
+    x.fill_(2)
+    graph.replay()
+    wrong += int(float(z) != 3000)
+    del y, z, graph
+    held = torch.cuda.memory_allocated()
+    try:
+        torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
+        wrong += 1
+    except torch.cuda.OutOfMemoryError as error:
+        print(f"\nout of memory, as it should be: {error}")
+    torch.cuda.empty_cache()
+    wrong += int(torch.cuda.memory_allocated() != held)
+    print(torch.cuda.memory_summary())
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes: a look at the steps, as in the emulator")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("no GPU: NUMBATORCH_CUDA=emulate runs the same steps in the emulator (with --quick)")
+        return 1
+    begin = time.perf_counter()
+    print(torch.cuda.get_device_properties())
+    wrong = check(4_000 if options.quick else 4_000_000)
+    speed(*((1 << 13, 2, (16,)) if options.quick else (1 << 26, 20, (512, 2048))))
+    wrong += handles()
+    print(f"{'all right' if not wrong else f'{wrong} WRONG'} after {time.perf_counter() - begin:.0f} s")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
