@@ -303,7 +303,11 @@ def rows_request(op, plan, specs, statics):
     absent = tuple(n for n, s in specs.items() if s is None)
     values = {k: v for k, v in statics.items() if k not in ("dim", "keepdim", "dtype", "shape")}
     roots = tree.expand(*op.trace({**dict.fromkeys(absent), **values}, absent))
-    ranks = rank_of(*roots, row_args=tuple(n for n, s in specs.items() if not isinstance(s, Layout)))
+    row_args = [n for n, s in specs.items() if not isinstance(s, Layout)]
+    if "shape" in statics and plan.length > 1:  # a gradient, which is brought to the shape of its operand afterwards
+        row_args += [n for n, s in tensors.items() if all(i < 0 or s.shape[i] == 1 for i in (
+            d - len(shape) + s.ndim for d in dims))]
+    ranks = rank_of(*roots, row_args=tuple(row_args))
     is_row = tuple(True if op.kind == "reduction" else ranks[id(r)] for r in roots)
     kept = tuple(1 if i in dims else n for i, n in enumerate(shape))
     strides = result_strides(shape, [(s.shape, s.strides) for s in tensors.values()])

@@ -106,12 +106,12 @@ class FormulaRule:
                   if k not in ("dim", "keepdim", "dtype") or op.kind == "elementwise"}
         row_args = ("grad", *op.outputs) if op.kind == "reduction" else ()
         self.trees = op.gradient_trees(self.wanted, {**dict.fromkeys(absent), **values}, absent, row_args)
-        self.reads = [n for n in tree.names(*self.trees) if not n.startswith("grad")]
+        self.recorded_trees = self._without_kept({**dict.fromkeys(absent), **values}, absent)
+        self.reads = [n for n in tree.names(*self.trees, *self.recorded_trees) if not n.startswith("grad")]
         self.result_names = set(op.outputs)
         self.keep = [("result", op.outputs.index(n)) if n in self.result_names else ("arg", names.index(n))
                      for n in self.reads]
         self.grad_names = [n for n in tree.names(*self.trees) if n.startswith("grad")]
-        self.recorded_trees = self._without_kept({**dict.fromkeys(absent), **values}, absent)
         self.grad_index = {n: 0 if n == "grad" else op.outputs.index(n[5:]) for n in self.grad_names}
         self.kept_layouts = None
         if op.kind == "reduction":
@@ -124,7 +124,8 @@ class FormulaRule:
     def _without_kept(self, statics, absent):
         """The trees with further results made from the operands again, where these results take no gradient themselves:
         they were only kept to save work, and the second derivative has to see what they depend on."""
-        kept = [n for n in self.reads if n in self.op.outputs[1:] and f"grad_{n}" not in self.grad_names]
+        read = tree.names(*self.trees)
+        kept = [n for n in read if n in self.op.outputs[1:] and f"grad_{n}" not in read]
         if not kept:
             return self.trees
         made = dict(zip(self.op.outputs, self.op.trace(statics, absent), strict=True))

@@ -23,7 +23,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn
                            f"[*, {', '.join(map(str, shape))}], but got input of size {list(input.shape)}")
     _expect("layer_norm", "weight", weight, shape)
     _expect("layer_norm", "bias", bias, shape)
-    return layer_norm_rows.call(input, weight, bias, eps, len(shape))
+    return layer_norm_rows.call(input, weight, bias, eps, len(shape))[0]
 
 
 @composite(namespaces=_BOTH, method=False)
@@ -100,7 +100,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
     _expect("group_norm", "weight", weight, (c,))
     _expect("group_norm", "bias", bias, (c,))
     rows = input.reshape(n, num_groups, -1) if input.numel() else input
-    result = layer_norm_rows.call(rows, None, None, eps, 1).reshape(input.shape) if input.numel() else input.clone()
+    result = layer_norm_rows.call(rows, None, None, eps, 1)[0].reshape(input.shape) if input.numel() else input.clone()
     if weight is not None:
         result = result * _by_channel(weight, input.ndim)
     return result if bias is None else result + _by_channel(bias, input.ndim)

@@ -66,32 +66,27 @@ def _last(shape, statics):
     return tuple(range(len(shape) - statics["rank"], len(shape)))
 
 
-def _normalised_gradient(grad, weight, input, eps):
-    """Gradient of (input - mean) * rstd for an incoming grad * weight. Narrow floats keep mean and rstd as narrow."""
-    mean = row_sum(input) / row_length
-    rstd = f.cast(f.rsqrt(row_sum((input - mean) * (input - mean)) / row_length + eps), "narrow")
-    centred = input - f.cast(mean, "narrow")
-    xhat = centred * rstd
+def _normalised_gradient(grad, weight, input, mean, rstd):
+    """Gradient of (input - mean) * rstd for an incoming grad * weight."""
+    xhat = (input - mean) * rstd
     g = grad if weight is None else grad * weight
     return rstd * (g - row_sum(g) / row_length - xhat * (row_sum(g * xhat) / row_length))
 
 
-def _xhat(input, eps):
+@rowwise(name="layer_norm_rows", method=False, dims=_last, input=_normalised_gradient,
+         weight=lambda grad, input, mean, rstd: grad * ((input - mean) * rstd),
+         bias=lambda grad: grad,
+         outputs=("result", "mean", "rstd"), result=(None, None, None))
+def layer_norm_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int = 1):
+    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias; then mean, and
+    1 / sqrt(var + eps), for the gradient."""
     mean = row_sum(input) / row_length
     centred = input - mean
-    return centred * f.rsqrt(row_sum(centred * centred) / row_length + eps)
-
-
-@rowwise(name="layer_norm_rows", method=False, dims=_last,
-         input=lambda grad, input, weight, eps: _normalised_gradient(grad, weight, input, eps),
-         weight=lambda grad, input, eps: grad * _xhat(input, eps),
-         bias=lambda grad: grad)
-def layer_norm_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int = 1):
-    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias."""
-    result = _xhat(input, eps)
+    rstd = f.rsqrt(row_sum(centred * centred) / row_length + eps)
+    result = centred * rstd
     if weight is not None:
         result = result * weight
-    return result if bias is None else result + bias
+    return result if bias is None else result + bias, mean, rstd
 
 
 @rowwise(name="rms_norm_rows", method=False, dims=_last)
@@ -105,9 +100,14 @@ def _channels(shape, statics):
     return tuple(i for i in range(len(shape)) if i != 1)
 
 
+def _rstd(var, eps):
+    return f.cast(f.rsqrt(var + eps), "narrow")
+
+
 @rowwise(name="batch_norm_rows", method=False, dims=_channels,
-         input=lambda grad, input, weight, eps: _normalised_gradient(grad, weight, input, eps),
-         weight=lambda grad, input, eps: row_sum(grad * _xhat(input, eps)),
+         input=lambda grad, input, weight, eps, mean, var: _normalised_gradient(grad, weight, input, mean,
+                                                                                _rstd(var, eps)),
+         weight=lambda grad, input, eps, mean, var: row_sum(grad * (input - mean)) * _rstd(var, eps),
          bias=lambda grad: row_sum(grad),
          outputs=("result", "mean", "var"), result=(None, None, None))
 def batch_norm_rows(input, weight=None, bias=None, eps: float = 1e-5):

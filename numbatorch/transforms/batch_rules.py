@@ -88,7 +88,8 @@ def _normalised(level, op, values):
     if _only_first(level, values):
         return _call(op, values[0]._value, *values[1:])
     plain = [None if n in ("weight", "bias") else v for n, v in zip(names, values, strict=True)]
-    result = _call(op, values[0]._value, *plain[1:])
+    made = _call(op, values[0]._value, *plain[1:])
+    result, *statistics = made if isinstance(made, tuple) else (made,)
     rank = values[0]._layout.ndim
     for name, combine in (("weight", "mul"), ("bias", "add")):
         extra = values[names.index(name)] if name in names else None
@@ -97,7 +98,7 @@ def _normalised(level, op, values):
                 missing = rank - extra._layout.ndim
                 extra = extra._value.reshape(extra._value.shape[0], *(1,) * missing, *extra.shape)
             result = OPS[combine].call(result, extra)
-    return result
+    return (result, *statistics) if statistics else result
 
 
 # ---------------------------------------------------------------- views
