@@ -77,11 +77,6 @@ class Module(Hooked, Stateful, Convertible):
         """What the module computes; each subclass says it."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile `forward` in place; the arguments are those of `numbatorch.compile`."""
-        import numbatorch
-        self.forward = numbatorch.compile(self.forward, *args, **kwargs)  # type: ignore[method-assign]
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         own = self.__dict__
         try:
