@@ -31,6 +31,8 @@ class CustomOpDef:
         self._fake: Callable | None = _EARLY_FAKES.get(name)
         self._backward: Callable | None = None
         self._setup: Callable | None = None
+        self._vmap: Callable | None = None
+        self._records = False  # whether the function's own operations are recorded
         self._signature, self._schema = inspect.signature(fn), schema
         known = [*self._signature.parameters, "unknown"]
         wrong = [] if mutates_args == "unknown" else [arg for arg in mutates_args if arg not in known]
@@ -48,7 +50,9 @@ class CustomOpDef:
 
         def kernel(*values):
             return self._kernel(*map(_plain, values), **{key: _plain(value) for key, value in bound.kwargs.items()})
-        if self._backward is not None:
+        if self._records and self._backward is None:
+            return self._kernel(*bound.args, **bound.kwargs)
+        if self._backward is not None or self._vmap is not None:
             return _with_gradient(self, kernel).apply(*bound.args)
         with no_grad():
             return kernel(*bound.args)
@@ -92,7 +96,11 @@ def _with_gradient(op: CustomOpDef, kernel: Callable) -> Any:
 
         @staticmethod
         def backward(ctx, *gradients):
+            if op._backward is None:
+                raise RuntimeError(f"{op._qualname} has no gradient: give it one with register_autograd")
             return op._backward(ctx, *gradients)
+    if op._vmap is not None:
+        Run.vmap = staticmethod(op._vmap)
     Run.__name__ = Run.__qualname__ = op._name
     return Run
 

@@ -69,6 +69,9 @@ def __getattr__(name):
     if name in ("CustomOpDef", "custom_op", "register_autograd", "register_fake", "register_kernel"):
         from . import custom_ops
         return getattr(custom_ops, name)
+    if name in ("Library", "define", "impl", "infer_schema", "register_vmap"):
+        from . import custom_schemas
+        return getattr(custom_schemas, name)
     op = OPS.get(name) or OPS.get(f"nn.functional.{name}")
     if op is None:
         raise AttributeError(f"numbatorch.library has neither a scalar function nor an op called {name!r}")

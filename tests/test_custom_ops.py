@@ -49,4 +49,4 @@ def test_what_makes_no_op():
     with pytest.raises(ValueError, match="mutates_args names"):
         library.custom_op("tests::wrong", lambda x: x, mutates_args=("y",))
     with pytest.raises(RuntimeError, match="no op 'tests::none'"):
-        library.register_fake("tests::none", lambda x: x)
+        library.register_kernel("tests::none", "cpu", lambda x: x)
