@@ -15,13 +15,15 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
     """A compiled form of a function or module; without one, a decorator.
 
     The first calls run eagerly and are captured, later ones run as one program: a whole training step, with backward
-    and optimizer, or a forward pass without gradients. Guards see to it that nothing a program was captured from has
-    changed. fullgraph: raise where a function cannot become a program, instead of running it eagerly. backend "eager"
-    and `disable` give `model` itself. `dynamic`, `mode` and `options` are accepted: each shape has its program.
+    and optimizer, or a forward pass, whose backward pass becomes a program, too. Guards see to it that nothing a
+    program was captured from has changed. fullgraph: raise where a function cannot become a program, instead of running
+    it eagerly. backend "eager" and `disable` give `model` itself. `dynamic`, `mode` and `options` are accepted: each
+    shape has its program.
 
-    A function may not rely on effects in Python other than its result, gradients and tensors changed in place: calls
-    that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks, files,
-    random numbers of Python) has to stay the same.
+    The bits are those of eager code; only gradients of a parameter that several calls share may be added up in another
+    order. A function may not rely on effects in Python other than its result, gradients and tensors changed in place:
+    calls that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks,
+    random numbers of Python) has to stay the same. Results cannot be differentiated twice.
 
     RuntimeError where both mode and options are given; TypeError for a model that cannot be called.
     """

@@ -16,6 +16,7 @@ from collections import deque
 import numpy as np
 
 from .. import dtypes
+from ..attributes import FIELDS, fields
 from ..device import device
 from ..generator import Generator
 from ..layout import Layout
@@ -24,14 +25,13 @@ from ..tensor import Tensor
 from .traced import Traced
 
 MOST = 100_000
+_COMPILED = f"{__package__}.compiled"
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), slice, range,
          dtypes.dtype, device, Layout, Storage, Generator, enum.Enum, types.BuiltinFunctionType,
          types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
          types.WrapperDescriptorType, property, weakref.ref)
 _TENSOR = ("_layout", "_ptr", "_storage", "_needs_grad", "_hooks", "_post_hooks", "_grad_dtype")
-_LIVE = frozenset("_layout _storage _ptr _needs_grad _node _output_index _grad _base _hooks _post_hooks _retains "
-                  "_grad_dtype _generation _seen_generation _viewed".split())
 _UNSEEN = frozenset("_non_persistent_buffers_set _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks "
                     "_load_state_dict_post_hooks _optimizer_state_dict_pre_hooks _optimizer_state_dict_post_hooks "
                     "_optimizer_load_state_dict_pre_hooks _optimizer_load_state_dict_post_hooks".split())
@@ -106,6 +106,8 @@ class Places:
         elif isinstance(value, type):
             if not is_library(value.__module__):
                 self._class(value, path)
+        elif type(value).__module__ == _COMPILED:
+            self._put(value.function, path)  # inside another compiled function it is just that
         elif isinstance(value, types.ModuleType):
             pass  # what functions name in it was put in by _names
         else:
@@ -120,7 +122,7 @@ class Places:
                 self._put(k, f"{path}, a key")
 
     def _tensor(self, tensor, path):
-        own = tensor.__dict__
+        own = fields(tensor)
         self.tensors[id(tensor)] = tensor, path
         for name in _TENSOR:
             self.entries.append(("dict", own, name, own.get(name, ABSENT), f"{path}.{name}"))
@@ -129,7 +131,7 @@ class Places:
         if tensor._hooks or tensor._post_hooks:
             raise Unsupported(f"{path} has hooks")
         for name, v in own.items():
-            if name not in _LIVE:
+            if name not in FIELDS:
                 self._entry("dict", own, name, v, f"{path}.{name}")
 
     def _object(self, value, path):

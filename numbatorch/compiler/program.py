@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from .. import dtypes, interception
+from ..attributes import fields
 from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, new_node, saved_hooks, watching
 from ..cpu import backend
@@ -155,7 +156,7 @@ class Program:
             guard.float(group, key, self._option(k))
         bound = {id(t) for t, _ in self.gradients}
         for tensor, has, storage, _ in self.present:
-            own = tensor.__dict__
+            own = fields(tensor)
             if id(tensor) not in bound and (not has or storage is not None):
                 guard.item(own, "_grad", own.get("_grad"), "_grad" not in own)
         finished = guard.finish()
@@ -225,10 +226,10 @@ class Program:
         for k, (tensor, view) in enumerate(self.gradients):
             held, self._bound[k] = self._bound[k], None
             if (held is not None and view.buffer in self._owner and tensor._grad is held
-                    and sys.getrefcount(held) <= 3 and len(held.__dict__) == 3):
+                    and sys.getrefcount(held) <= 3 and len(fields(held)) == 3):
                 reused.append(held)
                 tensor._grad = None
-                del held.__dict__["_storage"]
+                del fields(held)["_storage"]
             else:
                 reused.append(None)
             held = None
@@ -271,8 +272,8 @@ class Program:
         quiet = Guard()
         for k, (tensor, _) in enumerate(self.gradients):
             grad = self._bound[k]
-            quiet.item(tensor.__dict__, "_grad", grad, False)
-            quiet.whole(grad.__dict__, list(grad.__dict__.items()), ())
+            quiet.item(fields(tensor), "_grad", grad, False)
+            quiet.whole(fields(grad), list(fields(grad).items()), ())
         grad = None
         for k in range(len(self._bound)):
             most = (_references(self._bound[k]), _references(self._bound[k]._storage),

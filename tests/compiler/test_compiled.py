@@ -327,3 +327,18 @@ def test_schedulers_scalers_and_closures_stay_right():
     for kind in ("scheduler", "scaler", "closure"):
         for a, b in zip(trained(False, kind), trained(True, kind), strict=True):
             assert torch.equal(a, b), kind
+
+
+def test_module_compile_and_compiled_inside_compiled():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    x = torch.randn(2, 3)
+    expected = model(x)
+    model.compile()
+    assert torch.equal(called(model, x), expected) and model.forward.function.programs[0].runs == 2
+    inner = torch.compile(nn.Linear(4, 2))
+
+    @torch.compile
+    @torch.no_grad()
+    def f(x):
+        return inner(model(x))
+    assert torch.equal(called(f, x), inner._orig_mod(expected)) and f.programs[0].runs == 2, f.explain()
