@@ -246,7 +246,9 @@ def install():
 
 
 def put_in_place(part, tensors, dims, value, accumulate):
-    """Write `value` where index tensors say, on the tape when it must be."""
+    """Write `value` where index tensors say, on the tape when it must be. One number of the CPU goes to any device."""
+    if value._layout.ndim == 0 and value._layout.device is CPU:
+        value = value.to(part._layout.device)
     if state.active and any(t._layout.__class__ is not Layout for t in (part, value, *tensors)):
         places = [None] * part._layout.ndim
         for d, t in zip(dims, tensors, strict=True):

@@ -22,6 +22,7 @@ import weakref
 
 from . import leases
 from .attributes import fields
+from .device import CPU
 from .storage import SharedStorage, TwinStorage, UntypedStorage, twin
 from .tensor import Tensor
 
@@ -160,10 +161,13 @@ def segment_of_path(path, nbytes, courier):
 
 
 def share(owner):
-    """Move the storage of a tensor (or an UntypedStorage) to shared memory, and with it all tensors over it."""
+    """Move the storage of a tensor (or an UntypedStorage) to shared memory, and with it all tensors over it.
+
+    Memory that is not the host's stays where it is.
+    """
     viewed = owner._storage
     storage = viewed.root
-    if isinstance(storage, SharedStorage):
+    if isinstance(storage, SharedStorage) or storage.device is not CPU:
         return
     if storage is viewed:
         alone = sys.getrefcount(storage) <= 4  # the owner's, this function's two and the call's: nobody else to tell

@@ -84,6 +84,9 @@ class Part:
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
+            if value._layout.device is not self._layout.device:
+                raise RuntimeError("assigned grad has data located on a different device: "
+                                   f"{value._layout.device} for {self._layout.device}")
             wanted = self._grad_dtype or self._layout.dtype
             if value._layout.dtype is not wanted and wanted != "any":
                 raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {wanted}")

@@ -172,3 +172,37 @@ def test_indexing_takes_indices_of_the_cpu(device, index):
     there[index] = 7.0
     x[index] = 7.0
     assert torch.equal(there.cpu(), x)
+
+
+def test_what_is_joined_or_written_is_on_one_device(device):
+    x = torch.zeros(3, device=device)
+    for call in (lambda: torch.cat([x, torch.ones(3)]), lambda: torch.stack([torch.ones(3), x]),
+                 lambda: x.__setitem__(torch.tensor([0]), torch.ones(1)), lambda: x.masked_fill(torch.ones(3) > 0, 1)):
+        with pytest.raises(RuntimeError, match="on the same device, but found at least two"):
+            call()
+    x[torch.tensor([0, 2])] = torch.tensor(5.0)
+    x[1] = torch.tensor(1.0)
+    assert x.tolist() == [5.0, 1.0, 5.0]
+    parameter = nn.Parameter(torch.ones(2))
+    with pytest.raises(RuntimeError, match="different device"):
+        parameter.grad = torch.ones(2, device=device)
+
+
+def test_the_state_of_an_optimizer_goes_where_its_parameters_are(device):
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    other = nn.Linear(2, 2).to(device)
+    loaded = torch.optim.Adam(other.parameters())
+    loaded.load_state_dict(optimizer.state_dict())
+    assert loaded.state[other.weight]["exp_avg"].device is device
+    other(torch.ones(1, 2, device=device)).sum().backward()
+    loaded.step()
+
+
+def test_tensors_of_devices_travel_to_other_processes_by_value(device):
+    from multiprocessing.reduction import ForkingPickler
+    x = torch.arange(3.0, device=device)
+    assert x.share_memory_() is x and not x.is_shared()
+    assert torch.equal(pickle.loads(ForkingPickler.dumps(x)).cpu(), torch.arange(3.0))

@@ -120,6 +120,8 @@ def test_modules_get_memory_later():
     assigned.load_state_dict(state, assign=True)
     assert all(not p.is_meta and isinstance(p, nn.Parameter) and p.requires_grad for p in assigned.parameters())
     assert torch.equal(assigned[0].weight, state["0.weight"])
+    with pytest.warns(UserWarning, match="assign=True"):
+        model.load_state_dict(state)
     model.to_empty(device="cpu").load_state_dict(state)
     x = torch.ones(1, 2)
     assert torch.equal(model(x)[0], assigned(x)[0])

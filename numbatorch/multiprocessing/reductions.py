@@ -19,10 +19,11 @@ WAIT_SECONDS = 5.0  # for receivers, when a process ends that has sent descripto
 def reduce_tensor(tensor: Any) -> tuple:
     """(rebuild_tensor, arguments): the tensor again, over the same memory, in another process.
 
-    The storage moves to shared memory. RuntimeError for a tensor with a gradient history: it cannot follow.
+    The storage moves to shared memory; tensors of other devices travel by value. RuntimeError for a tensor with a
+    gradient history: it cannot follow.
     """
     refuse_history(tensor, "detach() it, and send gradients")
-    if tensor.layout is not numbatorch.strided:
+    if tensor.layout is not numbatorch.strided or tensor.device.type != "cpu":
         return tensor.__reduce_ex__(2)
     sharing.share(tensor)
     metadata = (tensor.storage_offset(), *geometry(tensor), tensor.requires_grad, tensor.dtype, attributes(tensor))
@@ -60,7 +61,12 @@ def attributes(tensor: Any) -> dict:
 
 
 def reduce_storage(storage: UntypedStorage) -> tuple:
-    """(function, arguments) for the same bytes in another process; they move to shared memory."""
+    """(function, arguments) for the same bytes in another process; they move to shared memory.
+
+    What is not in the host's memory travels by value.
+    """
+    if storage.device.type != "cpu":
+        return storage.__reduce__()
     sharing.share(storage)
     shared: Any = storage._storage
     segment = shared.block

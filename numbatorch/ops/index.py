@@ -239,6 +239,7 @@ def index_write_op(target, values, indices, dims, accumulate):
 def index_put(input, indices, values, accumulate=False):
     """A copy of `input` with `values` at input[indices], added where `accumulate`. RuntimeError for other dtypes."""
     part, dims, tensors = _places("index_put", input, indices, values)
+    values = values.to(input.device) if values.ndim == 0 and values.device.type == "cpu" else values
     if not dims:
         return input + values if accumulate else input.clone().copy_(values)
     return index_set.call(part, values, tensors, dims, accumulate)

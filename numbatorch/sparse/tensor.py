@@ -8,6 +8,7 @@ import math
 
 from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, attach, edge, new_node
+from ..device import usable
 from ..layout import Layout
 from ..ops.declare import OPS
 from ..recording import Layouts, check_inplace
@@ -110,8 +111,10 @@ class SparseTensor(Tensor):
 
     def to(self, *args, **kwargs):
         dtype, device, copy = parse_to(*args, **kwargs)
-        if device is not None and device.type != "cpu":
-            raise RuntimeError(f"to: device {device} is not available in this build")
+        if device is not None and device is not self._layout.device:
+            usable("to: ", device)
+            raise NotImplementedError(f"to: a tensor with layout {self.layout} cannot be moved from "
+                                      f"{self._layout.device} to {device}: make it there, or call to_dense() first")
         dtype = dtype or self._layout.dtype
         if dtype is self._layout.dtype and not copy:
             return self

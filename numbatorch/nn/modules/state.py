@@ -218,6 +218,10 @@ def _load_tensor(module: Any, name: str, key: str, own: Any, given: Any, assign:
     if given.shape != own.shape:
         return (f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, the shape in "
                 f"current model is {own.shape}.")
+    if own.is_meta and not given.is_meta and not assign:
+        warnings.warn(f"load_state_dict: {key} is on the meta device, which has no memory to copy the checkpoint's "
+                      "values into, so nothing changes; pass assign=True to put the checkpoint's tensors in its place",
+                      stacklevel=2)
     try:
         if not assign:
             with no_grad():
