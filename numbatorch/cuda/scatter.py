@@ -1,23 +1,30 @@
 """Template of scatter-like loops: each element of the source goes to a place of the target that an index tensor gives.
 
-Places that several elements go to get them in the order of the index, so the result is the same in every run: a thread
-has one place of the dimensions that the index does not choose, and walks all of the index that meets there.
+Places that several elements go to get them in the order of the index, so the result is the same in every run. Where the
+dimensions that the index does not choose keep a GPU busy, a thread has one place of those and walks all of the index
+that meets there. Else elements are sorted by their places, stably, and a thread walks what goes to one place.
 """
 
 import math
 
 from ..expr import write
+from ..expr.kinds import Launch
 from ..layout import coalesce
-from . import geometry
+from . import backend, geometry, sort
 from .gather import WORDS
-from .launching import launch
+from .launching import call, launch
 
 BLOCK = 64  # few, so that few threads are on many multiprocessors
+FEW = 4096  # threads that do not keep a GPU busy
+LONG = 64  # elements a thread from which walking takes longer than sorting
 
 
 def plan(request):
     """target[at(p) + index[p] * stride] = combine(that, source[p]): writes its first input."""
     text, name, signature, values, units = _write(request)
+    elements = math.prod(request.options["shape"])
+    if units < FEW and elements >= LONG * units and elements:
+        return _sorted(request, elements)
     return launch(name, text, signature, request.outputs[0].device, values, units, BLOCK)
 
 
@@ -57,6 +64,61 @@ def _write(request):
             "    if unit < units:"]
     signature = (f"{stored}*", f"{index.dtype.name}*", f"{stored}*", f"{stored}*", *numbers.types)
     return "\n".join([*head, *lines]) + "\n", name, signature, numbers.values, units
+
+
+def _sorted(request, elements):
+    """The Launch that sorts elements by their places first."""
+    walk, (target, index, _), device = request.options, request.inputs, request.outputs[0].device
+    numbers, pad = geometry.Parameters(), " " * 8
+    shape, rows = coalesce(walk["shape"], [walk[n] for n in ("target", "index", "source")])
+    lines = geometry.decode(pad, shape or (1,), {f"at_{n}": r if shape else (0,) for n, r in zip(
+        ("target", "index", "source"), rows, strict=True)}, numbers, "i", geometry.width(elements))
+    for name, value in (("size", walk["size"]), ("stride", walk["stride"]), ("units", elements)):
+        numbers.add(name, value)
+    lines += [f"{pad}chosen = int64(index[at_index])", f"{pad}chosen = chosen + size if chosen < 0 else chosen",
+              f"{pad}spots[i] = at_target + chosen * stride", f"{pad}sources[i] = at_source"]
+    name = f"scatter_spots_{index.dtype.name}_{''.join(geometry.stride_class(s) for r in rows for s in r)}"
+    text = "\n".join([f"def {name}({', '.join(['index', 'spots', 'sources', *numbers.names])}):", "    i = grid()",
+                      "    if i < units:", *lines]) + "\n"
+    blocks = -(-elements // sort.BLOCK)
+    signature = (f"{index.dtype.name}*", "int64*", "int64*", *numbers.types)
+    find = call(name, text, signature, device, numbers.values, blocks, sort.BLOCK)
+    passes = sort.passes("int64", elements, elements, device)
+    dtype, combine = target.dtype.name, walk["combine"]
+    stored = WORDS[target.dtype.itemsize] if combine == "set" else write.storage(dtype)
+    value = combined(combine, dtype).format(old="target[spot]", new="source[sources[j]]")
+    name = f"scatter_runs_{combine}_{dtype if combine != 'set' else stored}"
+    text = f"""def {name}(target, source, spots, sources, units):
+    i = grid()
+    if i < units:
+        spot = spots[i]
+        is_first = True
+        if i > 0:
+            is_first = spots[i - 1] != spot
+        if is_first:
+            j = i
+            more = True
+            while more:
+                target[spot] = {value}
+                j = j + 1
+                more = False
+                if j < units:
+                    more = spots[j] == spot
+"""
+    put = call(name, text, (f"{stored}*", f"{stored}*", "int64*", "int64*", "int64"), device, (elements,), blocks,
+               sort.BLOCK)
+    runtime = backend.on(device.index)
+
+    def run(target, index, source, unused, *rest):
+        work = runtime.allocate(32 * elements)
+        spots, sources, more_spots, more_sources = (work.address + 8 * elements * k for k in range(4))
+        find(index, spots, sources, *rest)
+        for one in passes:
+            one(spots, sources, more_spots, more_sources, *rest)
+            spots, sources, more_spots, more_sources = more_spots, more_sources, spots, sources
+        put(target, source, spots, sources, *rest)
+    run.kernel = put.kernel
+    return Launch(run, 0, elements, 1)
 
 
 def combined(combine, dtype):

@@ -31,12 +31,10 @@ def plan(request):
     key = "int64" if x.dtype.itemsize == 8 or x.dtype.name == "uint32" else "int32"
     step = {name: r[dim] for name, r in rows.items()}
     first = _load(x.dtype.name, key, descending, outer, strides, step, n, row_count)
-    merge = _merge(key)
     last = _store(x.dtype.name, outer, strides, step, n, count, row_count)
     blocks = -(-total // BLOCK)
     begin = call(*first[:3], device, first[3], blocks)
-    widths = [1 << k for k in range((n - 1).bit_length())] if total else []
-    passes = [call(*merge, device, (n, width, total), blocks) for width in widths]
+    merges = passes(key, n, total, device)
     end = call(*last[:3], device, last[3], -(-row_count * count // BLOCK))
     key_bytes = -(-total * (8 if key == "int64" else 4) // 256) * 256
     runtime = backend.on(device.index)
@@ -48,7 +46,7 @@ def plan(request):
         keys, other_keys = work.address, work.address + key_bytes
         order, other_order = work.address + 2 * key_bytes, work.address + 2 * key_bytes + 8 * total
         begin(source, keys, order, *rest)
-        for one in passes:
+        for one in merges:
             one(keys, order, other_keys, other_order, *rest)
             keys, order, other_keys, other_order = other_keys, other_order, keys, order
         end(source, order, values, indices, *rest)
@@ -84,6 +82,12 @@ def _load(dtype, key, descending, outer, strides, step, n, row_count):
     head = [f"def {name}({', '.join(['x', 'keys', 'order', *numbers.names])}):", "    i = grid()", "    if i < units:"]
     return name, "\n".join([*head, *lines]) + "\n", (f"{write.storage(dtype)}*", f"{key}*", "int64*",
                                                     *numbers.types), numbers.values
+
+
+def passes(key, length, total, device):
+    """The calls f(keys, order, to_keys, to_order, ...) that sort rows of `length` keys one after the other."""
+    widths = [1 << k for k in range((length - 1).bit_length())] if total else []
+    return [call(*_merge(key), device, (length, width, total), -(-total // BLOCK)) for width in widths]
 
 
 def _merge(key):

@@ -168,6 +168,15 @@ def test_scatters(host_work, function):
 
 
 @pytest.mark.parametrize("function", [
+    lambda x, i: x.new_zeros(20).index_add(0, i, x), lambda x, i: x.new_zeros(20).scatter(0, i, x), lambda x, i: (
+        torch.bincount(i)), lambda x, i: x.new_ones(20, 2).index_add(0, i, torch.stack([x, x * 2], 1)),
+    lambda x, i: x.new_ones(20).scatter_reduce(0, i, x, "amin"), lambda x, i: x.new_ones(20).to(
+        torch.bfloat16).scatter_reduce(0, i, x.to(torch.bfloat16), "prod")])
+def test_scatters_to_few_places_are_sorted(host_work, function):
+    check(host_work, function, numbers(700), whole(20, 700))
+
+
+@pytest.mark.parametrize("function", [
     lambda x: x.sort(1), lambda x: x.sort(0, descending=True), lambda x: x.topk(5), lambda x: x.median(1),
     lambda x: (x * 3).int().sort(stable=True), lambda x: x.double().sort(), lambda x: x.to(torch.bfloat16).sort(),
     lambda x: torch.searchsorted(x[:1].sort(1)[0], x[1:2]), lambda x: torch.bucketize(x, x[0].sort()[0], right=True)])
