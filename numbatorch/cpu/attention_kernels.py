@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, multiply_add, write_rows, zero
+from numbatorch.cpu.microkernel import Target, multiply_add, sum_lanes, write_rows, zero
 
 KEYS = 256  # of a block: as deep as a block of GEMM's sums, hence as accurate
 DEPTH = 256  # largest size of a head
@@ -71,12 +71,6 @@ def _exponential(f: Function, target: Target, x: Value) -> Value:
     bits = f.emit(whole, f"add {whole} {bits.text}, <{', '.join(['i32 1065353216'] * lanes)}>")
     power = f.emit(x.type, f"bitcast {whole} {bits.text} to {x.type}")
     return _choose(f, low, zero(f, x.type), _float(f, "fmul", p, power))
-
-
-def _sum_lanes(f: Function, target: Target, vector: Value) -> Value:
-    name = f"llvm.vector.reduce.fadd.v{target.lanes}f32"
-    f.module.declare(f"declare float @{name}(float, {vector.type})")
-    return f.emit("float", f"call reassoc float @{name}(float -0.0, {vector.type} {vector.text})")
 
 
 def _largest_lane(f: Function, target: Target, vector: Value) -> Value:
@@ -152,7 +146,7 @@ def _write_softmax(module: Module, target: Target, masked: bool) -> None:
             value = _exponential(f, target, _float(f, "fsub", f.load(target.vector, at, 4), shift))
             f.store(value, at, 4)
             each.carry([_float(f, "fadd", each.carried[0], value)])
-        added = _sum_lanes(f, target, each.carried[0])
+        added = sum_lanes(f, target, each.carried[0])
         with f.cases(first, (0, 1)) as case:
             with case(1):
                 f.store(added, total_at, 4)
@@ -214,7 +208,7 @@ def _write_weights(module: Module, target: Target, masked: bool) -> None:
             left = f.masked_load(target.vector, f.offset(g_here, dot.index * size), 4, inside)
             right = f.masked_load(target.vector, f.offset(out_here, dot.index * size), 4, inside)
             dot.carry([multiply_add(f, target, left, right, dot.carried[0])])
-        mean = f.splat(_sum_lanes(f, target, dot.carried[0]), lanes)
+        mean = f.splat(sum_lanes(f, target, dot.carried[0]), lanes)
         shift = f.splat(f.load("float", f.offset(base, row * size), 4), lanes)
         share = f.splat(f.load("float", f.offset(inverse, row * size), 4), lanes)
         count = f.minimum(valid + row * valid_step, seen)

@@ -6,6 +6,7 @@ from ..layout import Layout
 from . import operands
 
 _FAST = ("float32", "float64")
+_INTEGERS = {"int8": "int32", "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64"}
 _PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
@@ -28,28 +29,34 @@ class _Product:
         self.loads, self.batch, self.axes = (left, right), batch, ((m, k), (k, n))
         self.places = {name: i for i, name in enumerate(request.arrays)}
         self.sizes = [request.extents[x] if x else 1 for x in (batch, m, n, k)]
-        self.work = _PARTS.get(request.compute, request.compute)
+        self.dtype = next(iter(request.arrays.values())).dtype.name
+        self.work = _INTEGERS.get(self.dtype) or _PARTS.get(request.compute, request.compute)
         self.copies = {}  # place -> (Launch, bytes)
 
     def launch(self):
         from .gemm import gemm
+        from .microkernel import has_pairs
         request, (count, m, n, k) = self.request, self.sizes
         complex_ = request.compute in _PARTS
-        first = self._matrix(0, complex_)
-        second = self._real_rows() if complex_ else self._matrix(1, False)
+        work = self.work
+        if self.dtype == "bfloat16" and k % 2 == 0 and has_pairs():
+            first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", k // 2
+        else:
+            first = self._matrix(0, complex_)
+            second = self._real_rows() if complex_ else self._matrix(1, False)
         if complex_:
             n, k = 2 * n, 2 * k
             first = (False, first[1] * 2, first[2] * 2)
-        kernel, meta, units, grain = gemm(self.work).plan(m, n, k, first[1], second[1], n, first[0], second[0], count,
+        kernel, meta, units, grain = gemm(work).plan(m, n, k, first[1], second[1], n, first[0], second[0], count,
                                                           first[2], second[2], m * n, self.bias)
         after = {}
         if self.bias:
             row = list(request.arrays.values())[2]
-            if row.dtype.name != request.compute:
-                self._copy(2, row, operands.dense(row, request.compute))
+            if row.dtype.name != self._storage():
+                self._copy(2, row, operands.dense(row, self._storage()))
         out = request.outputs[0]
-        if out.dtype.name != request.compute:
-            kept = operands.dense(out, request.compute)
+        if out.dtype.name != self._storage():
+            kept = operands.dense(out, self._storage())
             after[len(request.arrays)] = operands.converted(kept, out), kept.nbytes
         run = _ordered(kernel, self.loads[0].args[0] != next(iter(request.arrays)), self.bias, len(request.arrays))
         if self.copies or after:
@@ -76,17 +83,45 @@ class _Product:
         (step, row, column), dims = self._strides(side)
         rows, columns = self._shape(side)
         array = self.request.arrays[self.loads[side].args[0]]
-        fits = array.dtype.name == self.request.compute
+        fits = array.dtype.name == self._storage()
         if fits and (column == 1 or columns == 1) and (row >= columns or rows == 1):
             return False, max(row, columns) if rows == 1 else row, step
         if fits and not plain and (row == 1 or rows == 1) and (column >= rows or columns == 1):
             return True, max(column, rows) if columns == 1 else column, step
         turned = not plain and row == 1 and column != 1
+        self._dense(side, turned, self._storage())
+        return turned, rows if turned else columns, rows * columns if step else 0
+
+    def _storage(self):
+        """The dtype that the kernel reads and writes."""
+        return self.request.compute if self.request.compute in _PARTS else self.work
+
+    def _dense(self, side, turned, dtype):
+        """Copy an operand to contiguous matrices of (row, column), or of (column, row) when `turned`."""
+        (step, *_), dims = self._strides(side)
+        array = self.request.arrays[self.loads[side].args[0]]
         batched = [dims[0]] if step else []
         order = [d for d in (*batched, *(dims[:0:-1] if turned else dims[1:])) if d is not None]
         source = operands.permuted(array, order)
-        self._copy(self.places[self.loads[side].args[0]], source, operands.dense(source, self.request.compute))
-        return turned, rows if turned else columns, rows * columns if step else 0
+        self._copy(self.places[self.loads[side].args[0]], source, operands.dense(source, dtype))
+
+    def _pairs(self, side):
+        """(transposed, leading dimension, batch stride) in pairs along k of a bfloat16 operand."""
+        (step, row, column), _ = self._strides(side)
+        rows, columns = self._shape(side)
+        depth, other = (columns, rows) if side == 0 else (rows, columns)
+        along, down = (column, row) if side == 0 else (row, column)  # strides along k and across
+        if other == 1 and down == 0:
+            down = depth * along
+        if along == 1 and down >= depth and down % 2 == 0 and step % 2 == 0:
+            return side == 1, down // 2, step // 2
+        count = self.sizes[0] if step else 1
+        if (down == 1 or other == 1) and along >= other:
+            place = self.places[self.loads[side].args[0]]
+            self.copies[place] = operands.zipped_rows(count, depth, other, step, along), 2 * count * depth * other
+            return side == 0, other, depth // 2 * other if step else 0
+        self._dense(side, side == 1, "bfloat16")
+        return side == 1, depth // 2, depth // 2 * other if step else 0
 
     def _real_rows(self):
         (step, row, column), _ = self._strides(1)
@@ -112,10 +147,10 @@ def _ordered(kernel, swapped, bias, arrays):
 
 def _product(request):
     """(left load, right load, bias?, batch, m, n, k) of a nest out[batch, m, n] = sum_k left * right, else None."""
-    if request.compute not in (*_FAST, *_PARTS) or request.combine != "sum" or len(request.summed) != 1:
-        return None
     dtypes = {a.dtype.name for a in (*request.arrays.values(), *request.outputs)}
-    if len(dtypes) != 1 or request.compute in _PARTS and dtypes != {request.compute}:
+    if len(dtypes) != 1 or not (request.compute in _FAST or dtypes <= {*_PARTS, *_INTEGERS}):
+        return None
+    if request.combine != "sum" or len(request.summed) != 1:
         return None
     e = request.element
     if e.op != "mul" or any(x.op != "load" for x in e.args):

@@ -8,7 +8,7 @@ are computed and dropped. A vector is full whatever the width of the plane is.
 from __future__ import annotations
 
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, add_vectors, multiply_add, zero
+from numbatorch.cpu.microkernel import Target, add_vectors, multiply_add, sum_lanes, zero
 
 BLOCK_BYTES = 24 << 10  # of a copied block, and of its results: half of a first-level cache
 AT_ONCE = 8  # vectors of positions: sums enough for the latency of an addition
@@ -263,8 +263,6 @@ def write_planes_weight(name: str, target: Target) -> str:
     p, size = _fields(f, meta), target.bytes
     table = f.offset(meta, 8 * len(META))
     copied, grads = f.stack(BLOCK_BYTES), f.stack(BLOCK_BYTES)
-    suffix = f"v{target.lanes}f{size * 8}"
-    module.declare(f"declare {target.element} @llvm.vector.reduce.fadd.{suffix}({target.element}, {target.vector})")
     with f.loop(start, stop) as units:
         group, output = units.index // p["outputs"], units.index % p["outputs"]
         own = f.offset(totals, units.index * p["taps"] * target.vector_bytes)
@@ -280,7 +278,6 @@ def write_planes_weight(name: str, target: Target) -> str:
             f.call("dots", [copied, grads, table, p["taps"], own, (rows - 1) * p["pitch"] + columns])
         with f.loop(0, p["taps"]) as taps:
             total = f.load(target.vector, f.offset(own, taps.index * target.vector_bytes), size)
-            call = f"call reassoc {target.element} @llvm.vector.reduce.fadd.{suffix}"
-            value = f.emit(target.element, f"{call}({target.element} -0.0, {target.vector} {total.text})")
+            value = sum_lanes(f, target, total)
             f.store(value, f.offset(to, (units.index * p["taps"] + taps.index) * size), size)
     return module.text()

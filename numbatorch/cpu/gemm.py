@@ -170,7 +170,7 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
     target = wide_target(host_target(dtype)) if kind == "wide" else host_target(dtype)
     write = write_gemm_dot if kind == "dots" else write_gemm
     name = f"gemm_{kind}_{'bias_' if with_bias else ''}{dtype}"
-    pointer = f"{dtype}*"
+    pointer = "float32*" if dtype == "bfloat16" else f"{dtype}*"
     signature = (pointer, pointer, *([pointer] if with_bias else []), pointer, "int64*")
     return compile_ir(name, write(name, target, with_bias), signature)
 
@@ -192,7 +192,11 @@ class GemmPlan:
 
 
 class Gemm:
-    """Plans and runs products of one dtype, "float32" or "float64"."""
+    """Plans and runs products of one dtype: float32, float64, int32, int64, or "bfloat16".
+
+    "bfloat16" is for machines with `microkernel.has_pairs`: an element of the operands is a pair of them along k, an
+    element of the result a float32.
+    """
 
     def __init__(self, dtype: str) -> None:
         self.dtype, self.target = dtype, host_target(dtype)
@@ -338,5 +342,5 @@ def _half(length: int, step: int) -> int:
 
 @cache
 def gemm(dtype: str) -> Gemm:
-    """The products of a dtype given by name, "float32" or "float64"."""
+    """The products of a dtype given by name; see `Gemm`."""
     return Gemm(dtype)

@@ -26,6 +26,7 @@ class Target:
     heights: tuple[int, ...]  # rows a tile may have, descending, 1 among them
     dot_rows: int
     dot_columns: int
+    pairs: bool = False  # elements are pairs of bfloat16 that are multiplied and summed into a float32
     wide: bool = False  # few rows: every vector has a mask, so that one width serves all, and B is fetched ahead
 
     @property
@@ -35,7 +36,12 @@ class Target:
     @property
     def label(self) -> str:
         """Of a vector, in names of functions: f32x16."""
-        return f"f{self.bytes * 8}x{self.lanes}"
+        kind = "pairs" if self.pairs else f"{'i' if self.is_integer else 'f'}{self.bytes * 8}"
+        return f"{kind}x{self.lanes}"
+
+    @property
+    def is_integer(self) -> bool:
+        return self.element.startswith("i")
 
     @property
     def vector_bytes(self) -> int:
@@ -58,7 +64,10 @@ REGISTER_FILES = {"avx512f": (64, 32), "avx2": (32, 16), "neon": (16, 32), "": (
 
 @cache
 def host_target(dtype: str, feature: str | None = None) -> Target:
-    """The target for "float32" or "float64" on this machine, or for a named feature of `REGISTER_FILES`."""
+    """The target for float32, float64, int32 or int64 on this machine, or for a named feature of `REGISTER_FILES`.
+
+    "bfloat16" stands for pairs of them, where the machine `has_pairs`.
+    """
     if feature is None:
         from numbatorch.cpu.machine import has_feature
 
@@ -66,10 +75,19 @@ def host_target(dtype: str, feature: str | None = None) -> Target:
         if feature == "avx2" and not has_feature("fma"):
             feature = ""
     register_bytes, registers = REGISTER_FILES[feature]
-    element, bytes = {"float32": ("float", 4), "float64": ("double", 8)}[dtype]
+    element, bytes = {
+        "float64": ("double", 8), "int32": ("i32", 4), "int64": ("i64", 8)
+    }.get(dtype, ("float", 4))
     heights = (14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1) if registers == 32 else (6, 5, 4, 3, 2, 1)
     dot_rows, dot_columns = (6, 4) if registers == 32 else (3, 3)
-    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns)
+    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns, dtype == "bfloat16")
+
+
+def has_pairs() -> bool:
+    """Whether the machine multiplies pairs of bfloat16 by one instruction."""
+    from numbatorch.cpu.machine import has_feature
+
+    return has_feature("avx512bf16")
 
 
 def wide_target(target: Target) -> Target:
@@ -98,16 +116,35 @@ def store_vector(f: Function, target: Target, value: Value, pointer: Value, mask
 
 
 def multiply_add(f: Function, target: Target, a: Value, b: Value, total: Value) -> Value:
+    if target.pairs:
+        narrow = f"<{2 * target.lanes} x bfloat>"
+        parts = [f.emit(narrow, f"bitcast {x.type} {x.text} to {narrow}") for x in (a, b)]
+        return f.intrinsic(target.vector, "llvm.x86.avx512bf16.dpbf16ps.512", [total, *parts])
+    if target.is_integer:
+        product = f.emit(a.type, f"mul {a.type} {a.text}, {b.text}")
+        return add_vectors(f, product, total)
     suffix = f"v{target.lanes}f{target.bytes * 8}"
     return f.intrinsic(target.vector, f"llvm.fma.{suffix}", [a, b, total])
 
 
 def add_vectors(f: Function, a: Value, b: Value) -> Value:
-    return f.emit(a.type, f"fadd {a.type} {a.text}, {b.text}")
+    """The sum of two vectors, or numbers, of one type."""
+    instruction = "fadd" if a.type.strip("<>").endswith(("float", "double")) else "add"
+    return f.emit(a.type, f"{instruction} {a.type} {a.text}, {b.text}")
+
+
+def sum_lanes(f: Function, target: Target, vector: Value) -> Value:
+    """The sum of the lanes of a vector."""
+    if target.is_integer:
+        return f.intrinsic(target.element, f"llvm.vector.reduce.add.v{target.lanes}{target.element}", [vector])
+    name = f"llvm.vector.reduce.fadd.v{target.lanes}f{target.bytes * 8}"
+    f.module.declare(f"declare {target.element} @{name}({target.element}, {target.vector})")
+    call = f"call reassoc {target.element} @{name}({target.element} -0.0, {vector.type} {vector.text})"
+    return f.emit(target.element, call)
 
 
 def zero(f: Function, type: str) -> Value:
-    return Value(f, type, "zeroinitializer" if type.startswith("<") else "0.0")
+    return Value(f, type, "zeroinitializer" if type.startswith("<") else "0" if type.startswith("i") else "0.0")
 
 
 NOTHING, VECTORS, ROW_NUMBERS = 0, 1, 2  # what a tile is added to
@@ -370,12 +407,7 @@ def write_dot(module: Module, name: str, target: Target, rows: int, columns: int
         loop.carry(accumulate(loop.index * target.bytes, None, loop.carried))
     totals = accumulate(whole * target.bytes, mask, loop.carried)
     null = f.is_null(addend)
-    suffix = f"v{target.lanes}f{target.bytes * 8}"
-    module.declare(f"declare {target.element} @llvm.vector.reduce.fadd.{suffix}({target.element}, {target.vector})")
-    sums = []
-    for total in totals:
-        call = f"call reassoc {target.element} @llvm.vector.reduce.fadd.{suffix}"
-        sums.append(f.emit(target.element, f"{call}({target.element} -0.0, {total.type} {total.text})"))
+    sums = [sum_lanes(f, target, total) for total in totals]
     # c stands in for a null addend: its old value is read but not used.
     base, stride = f.select(null, c, addend), f.select(null, c_row, addend_row)
     for i in range(rows):
@@ -383,8 +415,7 @@ def write_dot(module: Module, name: str, target: Target, rows: int, columns: int
         for j in range(columns):
             present = f.load(target.element, f.offset(other, j * target.bytes), target.bytes)
             present = f.select(null, zero(f, target.element), present)
-            result = f.emit(target.element, f"fadd {target.element} {present.text}, {sums[i * columns + j].text}")
-            f.store(result, f.offset(row, j * target.bytes), target.bytes)
+            f.store(add_vectors(f, present, sums[i * columns + j]), f.offset(row, j * target.bytes), target.bytes)
 
 
 def write_dots(module: Module, name: str, target: Target) -> None:

@@ -64,6 +64,36 @@ class Staged:
 
 
 @cache
+def _zipper():
+    from .compile import compile_kernel
+
+    source = """def zip_rows(x, out, meta, start, stop):
+    columns = meta[0]
+    down = meta[1]
+    rows = meta[2]
+    batch_step = meta[3]
+    for row in range(start, stop):
+        upper = row // rows * batch_step + row % rows * 2 * down
+        lower = upper + down
+        to = row * columns
+        for i in range(columns):
+            out[to + i] = uint32(x[upper + i]) | (uint32(x[lower + i]) << uint32(16))
+"""
+    return compile_kernel("zip_rows", source, ("uint16*", "uint32*", "int64*"), independent=True)
+
+
+def zipped_rows(batch: int, rows: int, columns: int, step: int, down: int) -> kinds.Launch:
+    """Rows of bfloat16 by twos, element beside element: (batch, rows, columns) -> (batch, rows / 2, columns, 2).
+
+    step and down: elements from matrix to matrix, and from row to row; rows are even, columns contiguous.
+    """
+    from .geometry import launch
+
+    grain = max(1, 32768 // max(1, columns))
+    return launch(_zipper(), batch * rows // 2, grain, columns, down, max(1, rows // 2), step)
+
+
+@cache
 def _turner(dtype: str):
     from .compile import compile_kernel
 

@@ -69,3 +69,30 @@ def test_long_rows_of_many_channels_do_not_fit_a_block():
     x, w = nt.ones(1, 64, 1000), nt.ones(1, 64, 7)
     result = nt.nn.functional.conv1d(x, w, padding=3)
     assert result[0, 0, 500].item() == 64 * 7 and result[0, 0, 0].item() == 64 * 4
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("how", ["contiguous", "transposed", "gaps"])
+def test_integers_wrap_as_they_are_stored(dtype, how):
+    rng = np.random.default_rng(3)
+    limits = np.iinfo(dtype)
+    for m, n, k in ((1, 1, 1), (7, 40, 33), (1, 20, 50), (30, 1, 50)):
+        a, b = (rng.integers(limits.min, limits.max, s, dtype=dtype) for s in ((1, m, k), (1, k, n)))
+        x, y = nt.tensor(a), nt.tensor(b)
+        if how == "transposed":
+            x, y = (t.transpose(1, 2).contiguous().transpose(1, 2) for t in (x, y))
+        elif how == "gaps":
+            x, y = (nt.stack([t, t], -1)[..., 0] for t in (x, y))
+        result = nt.mm(x[0], y[0])
+        assert result.dtype is getattr(nt, dtype)
+        np.testing.assert_array_equal(result.numpy(), a[0] @ b[0])
+
+
+def test_bfloat16_of_odd_depth_and_of_views_at_odd_places():
+    rng = np.random.default_rng(4)
+    for k in (1, 2, 7, 8, 31, 600):
+        x, w = (nt.tensor(rng.standard_normal(s)).to(nt.bfloat16) for s in ((6, k + 1), (k + 1, 40)))
+        for a, b in ((x[:, 1:], w[1:]), (x[:, :k], w[:k]), (x[:, 1:], w.t().contiguous().t()[1:])):
+            exact = a.double().numpy() @ b.double().numpy()
+            scale = np.abs(a.double().numpy()) @ np.abs(b.double().numpy())
+            assert (abs(nt.mm(a, b).double().numpy() - exact) <= 5e-3 * scale + 1e-30).all(), k
