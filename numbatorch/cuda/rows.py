@@ -72,8 +72,10 @@ class Kernel:
         shape, strides = coalesce([request.shape[d] for d in outer], [[r[d] for d in outer] for r in rows])
         self.outer, self.outer_strides = shape, dict(zip(self.names, strides, strict=True))
         shape, strides = coalesce([request.shape[d] for d in inner], [[r[d] for d in inner] for r in rows])
-        if not shape or 0 in shape:
-            shape, strides = ((0,) if 0 in shape else (1,)), [(0,)] * len(rows)
+        if not shape:
+            shape, strides = (1,), [(0,)] * len(rows)
+        elif 0 in shape:  # there is nothing to read, not even once a row
+            shape, strides = (0,), [(1,)] * len(rows)
         self.inner, self.inner_strides = shape, dict(zip(self.names, strides, strict=True))
         self.units, self.length = math.prod(self.outer), math.prod(shape)
         self.row_names = {n for n, r in self.inner_strides.items() if not any(r)}
