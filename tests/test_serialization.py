@@ -256,3 +256,17 @@ def test_storages_are_saved_with_the_tensors_that_view_them(tmp_path):
     assert loaded["x"][0] == 9 and loaded["bytes"].tolist() == [1, 2]
     with pytest.raises(RuntimeError, match="different types"):
         nt.save([x, x.untyped_storage()], path)
+
+
+def test_unsafe_globals_are_named_without_loading(tmp_path):
+    import numbatorch
+    from numbatorch import serialization
+    path = tmp_path / "model.pt"
+    numbatorch.save({"model": numbatorch.nn.GELU(), "w": numbatorch.ones(2)}, path)
+    names = serialization.get_unsafe_globals_in_checkpoint(path)
+    assert names == ["torch.nn.modules.activation.GELU"] or names == ["numbatorch.nn.modules.activation.GELU"]
+    with serialization.safe_globals([numbatorch.nn.GELU]):
+        assert serialization.get_unsafe_globals_in_checkpoint(str(path)) == []
+    numbatorch.save({"w": numbatorch.ones(2)}, path, pickle_protocol=4)
+    with open(path, "rb") as file:
+        assert serialization.get_unsafe_globals_in_checkpoint(file) == []

@@ -163,6 +163,13 @@ class Function(metaclass=_Meta):
         return outputs if isinstance(output, tuple) else outputs[0]
 
 
+FunctionMeta = _Meta
+
+
+class InplaceFunction(Function):
+    """Base of PyTorch's first in-place functions; `mark_dirty` of any Function says the same."""
+
+
 class NestedIOFunction(Function):
     """Base of PyTorch's first custom functions, which kept state in an instance; they cannot be called any more."""
 

@@ -8,6 +8,7 @@ checkpoint.py  save and load
 """
 
 from numbatorch.serialization.checkpoint import load, save
+from numbatorch.serialization.inspection import get_unsafe_globals_in_checkpoint
 from numbatorch.serialization.restricted import (
     add_safe_globals,
     clear_safe_globals,
@@ -15,4 +16,5 @@ from numbatorch.serialization.restricted import (
     safe_globals,
 )
 
-__all__ = ["add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save"]
+__all__ = ["add_safe_globals", "clear_safe_globals", "get_safe_globals", "get_unsafe_globals_in_checkpoint", "load",
+           "safe_globals", "save"]
