@@ -24,7 +24,7 @@ class Attempt:
                               "the function, function modes)")
         self.places = Places()
         self.places.walk((function, name), *others(template))
-        self.capture = Capture(name)
+        self.capture = Capture(name, function)
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
         self._memory()
 

@@ -151,7 +151,7 @@ def split(capture, captured, first, second, held):
 
 def _with(step, values):
     return Step(step.kind, step.name, values, step.kernel, step.meta, step.units, step.grain, step.plan, step.read,
-                step.check, step.expected, step.where, step.keep, step.request)
+                step.check, step.expected, step.where, step.keep, step.returned, step.request)
 
 
 class Backward:

@@ -72,6 +72,8 @@ def _result(template, s):
     kind, parts = template
     if kind == "value":
         return s.name(parts, "v")
+    if kind == "number":
+        return f"number({parts})"
     if kind is dict:
         return "{" + ", ".join(f"{s.name(k, 'key')}: {_result(v, s)}" for k, v in parts) + "}"
     made = [_result(v, s) for v in parts]
@@ -86,7 +88,7 @@ def write(program):
     s = _Source()
     s.scope.update(MISS=MISS, Stopped=Stopped, same=same, Tensor=Tensor, mode=recording.mode, dtypes=dtypes,
                    saved_hooks=saved_hooks, watching=watching, local=interception._local, program=program,
-                   new=object.__new__, references=sys.getrefcount, guard=program.guard)
+                   new=object.__new__, references=sys.getrefcount, guard=program.guard, number=program.number)
     enabled, inference, default = program.modes[:3]
     default_name = s.name(default, "default")
     s.add(f"if (mode.enabled is not {enabled} or mode.inference is not {inference} or local.modes or watching.on "

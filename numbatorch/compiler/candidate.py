@@ -10,7 +10,7 @@ from .capture import unexplained
 from .graph import Graph, Number, Place
 from .places import Unsupported, same
 from .program import Program, View
-from .structure import check_result, equal, flatten
+from .structure import check_result, equal, flatten, numbers_of, with_numbers
 
 
 class Candidate:
@@ -66,8 +66,10 @@ class Candidate:
 
     def _result(self, result, capture):
         found: list = []
-        self.returns = flatten(result, found, "the result")
+        self.returns = with_numbers(flatten(result, found, "the result"), capture.returned)
         check_result(self.returns)
+        if len(capture.returned) > len(set(numbers_of(self.returns))):
+            raise Unsupported("a number that the function reads does not appear in its result as it is")
         self.views, self._live = [], []
         for k, tensor in enumerate(found):
             if any(tensor is g for g in self.attempt.given):

@@ -6,7 +6,9 @@ Python objects, raises Unsupported with the reason, and the function is then run
 
 import bisect
 import ctypes
+import dis
 import gc
+import inspect
 import sys
 
 from ..generator import default_generator
@@ -21,8 +23,10 @@ from .watch import FILLS, place
 class Capture:
     """What is known of one call while it runs; `graph()` afterwards."""
 
-    def __init__(self, name):
+    def __init__(self, name, function=None):
         self.name, self.steps, self.buffers = name, [], []
+        self._code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+        self.returned: dict = {}  # {id(a float): (the float, the number of its read)}, of those that are only returned
         self.refusals, self.options, self.checked = [], [], set()
         self.blocks = []  # of memory made meanwhile: kept, so that no address is used twice
         self.reads, self.kept = 0, []
@@ -159,7 +163,13 @@ class Capture:
             self.refuse("the function reads a complex number")
             return value
         found = self._read(tensor, value)
-        return found if library else found.tie()
+        if library:
+            return found
+        if type(value) is float and self._code is not None and is_returned(sys._getframe(2), self._code):
+            self.steps[-1].returned = True
+            self.returned[id(value)] = value, found.expression[1]
+            return value
+        return found.tie()
 
     def truth(self, tensor, item):
         found = self._read(tensor, item(tensor))
@@ -238,8 +248,26 @@ def _used(steps):
         for expression in [v.expression for v in step.values if isinstance(v, Number) and v.expression] + (
                 [step.check] if step.check else []):
             needed |= {k for kind, k in traced.sources(expression) if kind == "read"}
-    return [s for s in steps if not (s.kind == "read" and s.read not in needed)
+    return [s for s in steps if not (s.kind == "read" and s.read not in needed and not s.returned)
             and not (s.kind in ("launch", "join") and s.units == 0)]
+
+
+_STACKED = frozenset("""CACHE PRECALL LOAD_CONST LOAD_FAST LOAD_DEREF LOAD_GLOBAL LOAD_METHOD LOAD_ATTR PUSH_NULL
+    BUILD_TUPLE BUILD_LIST BUILD_MAP BUILD_CONST_KEY_MAP NOP""".split())
+
+
+def is_returned(frame, code):
+    """Whether what the current call of a frame gives is only put into the result of the function with this code."""
+    if frame.f_code is not code:
+        return False
+    after = [i for i in dis.get_instructions(code) if i.offset > frame.f_lasti]
+    for instruction in after:
+        if instruction.opname == "RETURN_VALUE":
+            return True
+        calls_nothing = instruction.opname in ("CALL", "CALL_METHOD", "CALL_FUNCTION") and instruction.arg == 0
+        if instruction.opname not in _STACKED and not calls_nothing:
+            return False
+    return False
 
 
 def _checks_first(steps):

@@ -74,6 +74,7 @@ class Step:
     expected: bool = True
     where: str = ""
     keep: Any = None
+    returned: bool = False  # whether the number of a "read" is part of the result
     request: Any = None  # of a step that a pass has made
 
     @functools.cached_property

@@ -28,6 +28,10 @@ class Runner:
         """Where option k is put before a run, as a double."""
         return self._option_slots[k].ctypes.data
 
+    def number(self, k):
+        """The value of read `k` in the last run."""
+        return self._native.numbers["read", k][0].item()
+
     def move(self, base, address):
         """Put another address for a base, for runs that do not give it."""
         self._native.move(base, address)

@@ -109,7 +109,8 @@ class Program:
         self.draws_first = "check" in kinds and "draw" in kinds and kinds.index("draw") < (
             len(kinds) - kinds[::-1].index("check"))
         self.shared_matters = any(b.kind in ("state", "input") for b in written)
-        self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options])
+        self._reads: dict = {}
+        self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options], self._reads)
         self._places = [o.storage.ptr for o in self._kept]
         if self.runner is None or self.runner.python:
             self.run_native = lambda bases: run([*bases, *self._places])
@@ -123,6 +124,10 @@ class Program:
             first = len(self.dynamic) - len(self._kept)
             for k, place in enumerate(self._places):
                 self.runner.move(first + k, place)
+
+    def number(self, k):
+        """The value of read `k` in the last run."""
+        return self.runner.number(k) if self.runner is not None else self._reads[k]
 
     def owner(self, buffer):
         """The Owned of a result's buffer."""
@@ -326,13 +331,16 @@ _OWN = 0
 _OWN = (lambda held: _references(held[0]) - 1)([object()])
 
 
-def _runner(graph, addresses, dynamic, options):
-    """(the native Runner, its run), or (None, a function in Python) where an expression is beyond native code."""
+def _runner(graph, addresses, dynamic, options, reads=None):
+    """(the native Runner, its run), or (None, a function in Python) where an expression is beyond native code.
+
+    reads: what a function in Python puts the numbers into that it reads.
+    """
     try:
         runner = native.Runner(graph, addresses, dynamic, options)
         return runner, runner.run
     except native.NotNative:
-        return None, replay.write(graph, addresses, dynamic, options)
+        return None, replay.write(graph, addresses, dynamic, options, reads=reads)
 
 
 def _used(node, grads):

@@ -13,12 +13,12 @@ from . import traced
 from .graph import Number, Place
 
 
-def write(graph, addresses, dynamic, options, times=None):
+def write(graph, addresses, dynamic, options, times=None, reads=None):
     """run(bases): bases, a list of addresses of the `dynamic` buffers; returns the step number of a check that failed,
     or -1.
 
     addresses: {buffer: address} of all others. options: [(dict, key)] whose numbers expressions name. times: a list of
-    the seconds that each step has taken, to be added to.
+    the seconds that each step has taken, to be added to. reads: a dict for the numbers that are read.
     """
     scope: dict = {"state_of": lambda: default_generator.state, "now": time.perf_counter, "times": times}
     names = {b: f"b{k}" for k, b in enumerate(dynamic)}
@@ -39,6 +39,9 @@ def write(graph, addresses, dynamic, options, times=None):
         if step.kind == "read":
             scope[f"reader{number}"] = _reader(step.values[0].layout)
             lines.append(f"    read{step.read} = reader{number}({address(step.values[0])})")
+            if reads is not None:
+                scope["reads"] = reads
+                lines.append(f"    reads[{step.read}] = read{step.read}")
         elif step.kind == "check":
             lines.append(f"    if {'not ' if step.expected else ''}{traced.text(step.check)}: return {number}")
         elif step.kind == "join":

@@ -34,6 +34,8 @@ def equal(a, b):
         return type(a) is type(b) and a == b
     if a[0] != b[0]:
         return False
+    if a[0] == "number":
+        return a[1] == b[1]
     if a[0] == "value":
         return a[1] is b[1] or same(a[1], b[1])
     if len(a[1]) != len(b[1]):
@@ -68,11 +70,34 @@ def build(template, tensors):
     return made if kind is list else tuple(made) if kind is tuple else kind(*made)
 
 
+def with_numbers(template, known):
+    """The template with ("number", k) for the values that `known` has by their id: {id: (value, k)}."""
+    if type(template) is Leaf:
+        return template
+    kind, parts = template
+    if kind == "value":
+        return ("number", known[id(parts)][1]) if id(parts) in known else template
+    if kind is dict:
+        return dict, tuple([(k, with_numbers(v, known)) for k, v in parts])
+    return kind, tuple([with_numbers(v, known) for v in parts])
+
+
+def numbers_of(template):
+    """All k of ("number", k)."""
+    if type(template) is Leaf or template[0] == "value":
+        return []
+    if template[0] == "number":
+        return [template[1]]
+    return [k for part in template[1] for k in numbers_of(part[1] if template[0] is dict else part)]
+
+
 def check_result(template):
     """Unsupported for results that a later call could not give anew."""
     if type(template) is Leaf:
         return
     kind, parts = template
+    if kind == "number":
+        return
     if kind == "value":
         if not isinstance(parts, (type(None), bool, int, float, complex, str, bytes)):
             raise Unsupported(f"the function returns a {type(parts).__name__}; tensors, numbers, strings and tuples, "
@@ -82,4 +107,4 @@ def check_result(template):
         check_result(part[1] if kind is dict else part)
 
 
-__all__ = ["Leaf", "build", "check_result", "equal", "flatten", "others"]
+__all__ = ["Leaf", "build", "check_result", "equal", "flatten", "numbers_of", "others", "with_numbers"]

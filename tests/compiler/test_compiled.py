@@ -342,3 +342,37 @@ def test_module_compile_and_compiled_inside_compiled():
     def f(x):
         return inner(model(x))
     assert torch.equal(called(f, x), inner._orig_mod(expected)) and f.programs[0].runs == 2, f.explain()
+
+
+def test_numbers_that_are_only_returned():
+    def build(compiled):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        optimizer = torch.optim.Adam(model.parameters())
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss.item(), {"largest": x.max().item(), "grad": model.weight.grad.sum().item()}
+        return (torch.compile(step) if compiled else step), [torch.randn(4, 3) for _ in range(9)]
+    (run, xs), (eager, _) = build(True), build(False)
+    for x in xs:
+        assert run(x) == eager(x)
+    assert run.programs[0].runs == 6, run.explain()
+
+    @torch.compile
+    def f(x):
+        value = x.sum().item()
+        if value > 10:
+            return 0.0
+        return value
+    for k in range(6):
+        assert f(torch.full((3,), float(k))) == (0.0 if k > 3 else 3.0 * k)
+    assert not f.programs
+
+    @torch.compile
+    def g(x):
+        return x.sum().item().is_integer()
+    assert [g(torch.full((2,), v)) for v in (1.0, 1.0, 1.0, 0.2, 1.0)] == [True, True, True, False, True]

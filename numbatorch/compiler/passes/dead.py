@@ -8,7 +8,8 @@ def run(graph):
     """The graph without launches that only write temporaries which no later step reads."""
     needed, reads, kept = set(), set(), []
     for step in reversed(graph.steps):
-        used = step.kind in ("draw", "check") or step.kind == "read" and step.read in reads or any(
+        used = step.kind in ("draw", "check") or step.kind == "read" and (
+            step.read in reads or step.returned) or any(
             b in needed or b.kind != "temporary" for b in step.writes())
         if not used:
             continue
