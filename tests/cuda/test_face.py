@@ -148,3 +148,14 @@ def test_a_model_trains_as_on_the_cpu(gpu):
             found.append(loss.item())
         return found
     assert np.allclose(losses("cuda"), losses("cpu"), rtol=1e-5)
+
+
+def test_the_accelerator_is_the_gpu(gpu):
+    assert torch.accelerator.is_available() and torch.accelerator.device_count() == 1
+    assert torch.accelerator.current_accelerator() == torch.device("cuda")
+    assert torch.accelerator.current_device_index() == 0 and torch.accelerator.current_stream().device.index == 0
+    with torch.accelerator.device_index(0):
+        torch.accelerator.synchronize()
+    assert torch.accelerator.get_memory_info() == torch.cuda.mem_get_info()
+    with pytest.raises(RuntimeError, match="empty_host_cache"):
+        torch.accelerator.empty_host_cache()
