@@ -40,7 +40,7 @@ def write_copy_phases(module: Module, target: Target) -> None:
     vectors = (p["pitch"] + (lanes - 1)) // lanes
     lane_step = p["step_columns"] * size
 
-    def reached(begin: Value, step: Value, size: Value) -> tuple[Value, Value]:
+    def reached(begin: Value, step: Value | int, size: Value) -> tuple[Value, Value]:
         """The i with 0 <= begin + i * step < size; divisions round to zero, so both sides are made positive."""
         return ((f.maximum(f.value(0) - begin, 0) + step - 1) // step, (f.maximum(size - begin, 0) + step - 1) // step)
 
@@ -56,7 +56,6 @@ def write_copy_phases(module: Module, target: Target) -> None:
             # From the last vector to the first: what goes beyond a row is overwritten by the next one.
             column = (vectors - 1 - each.index) * lanes
             begin = (first_column + column) * p["step_columns"] + column_phase + p["left"]
-            low, high = reached(begin, p["step_columns"], p["width"])
 
             def fill(first: Value, last: Value, load, plane=plane, column=column) -> None:
                 with f.loop(first, last) as lines:
@@ -67,10 +66,11 @@ def write_copy_phases(module: Module, target: Target) -> None:
             row_bytes = p["step_rows"] * p["width"] * size
             with f.cases(form, (1, 2, 3)) as case:
                 with case(1):
-                    mask = f.lanes_between(lanes, low, high)
+                    mask = f.lanes_between(lanes, *reached(begin, 1, p["width"]))
                     fill(top, bottom, lambda row: f.masked_load(target.vector, f.offset(source, row * row_bytes), size,
                                                                 mask))
                 with case(2):
+                    low, high = reached(begin, 2, p["width"])
                     masks = [f.lanes_between(lanes, low * 2 - half, high * 2 - 1 - half) for half in (0, lanes)]
 
                     def pair(row: Value, source=source, masks=masks) -> Value:
@@ -81,7 +81,7 @@ def write_copy_phases(module: Module, target: Target) -> None:
 
                     fill(top, bottom, pair)
                 with case(3):
-                    mask = f.lanes_between(lanes, low, high)
+                    mask = f.lanes_between(lanes, *reached(begin, p["step_columns"], p["width"]))
                     fill(top, bottom, lambda row: f.gather(target.vector, f.offset(source, row * row_bytes), lane_step,
                                                            size, mask))
             fill(bottom, rows, lambda row: zero(f, target.vector))
