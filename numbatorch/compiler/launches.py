@@ -30,7 +30,7 @@ def found(kernel, arguments):
     """([(native kernel, arguments)], blocks of memory that they work in). Opaque where that cannot be told."""
     if is_native(kernel):
         return [(kernel, arguments)], []
-    if not _is_known(kernel):
+    if not _is_known(kernel) or sys.getprofile() is not None:  # a profiler in native code could not be put back
         raise Opaque(getattr(kernel, "__qualname__", repr(kernel)))
     calls: list = []
     rebound = _rebound(kernel, calls, {})
@@ -45,7 +45,6 @@ def found(kernel, arguments):
     def guard(frame, event, argument):
         if event == "c_call" and is_native(argument):
             raise Opaque(f"{kernel.__qualname__} calls {argument.__self__.name} in a way of its own")
-    before = sys.getprofile()
     users = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".")
              and getattr(m, "allocate", None) is allocate]
     for module in users:
@@ -54,7 +53,7 @@ def found(kernel, arguments):
     try:
         rebound(*arguments)
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
         for module in users:
             module.allocate = allocate
     if not calls:
