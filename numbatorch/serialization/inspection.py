@@ -28,7 +28,10 @@ def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
 
 def _globals(data: bytes) -> list[tuple[str, str]]:
     """(module, name) of each global that a pickle names."""
-    found, texts, memo = [], [], {}
+    found: list[tuple[str, str]] = []
+    texts: list[Any] = []
+    memo: dict[int, Any] = {}
+    argument: Any
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name == "GLOBAL":
             module, name = argument.split(" ", 1)

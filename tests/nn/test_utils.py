@@ -188,3 +188,15 @@ def test_skipped_initialisation_draws_nothing():
     assert type(layer) is nn.Linear and layer.weight.shape == (4, 5) and numbatorch.get_rng_state().equal(state)
     with pytest.raises(RuntimeError, match="Expected a Module"):
         utils.skip_init(int)
+
+
+def test_random_structured_takes_the_slices_with_the_smallest_draws():
+    import numbatorch
+    from numbatorch.nn.utils import prune
+    numbatorch.manual_seed(0)
+    layer = numbatorch.nn.Linear(4, 3)
+    state = numbatorch.get_rng_state()
+    prune.random_structured(layer, "weight", 2, 1)
+    numbatorch.set_rng_state(state)
+    draws = numbatorch.rand(4)
+    assert layer.weight_mask[0].tolist() == (draws > draws.sort().values[1]).float().tolist()

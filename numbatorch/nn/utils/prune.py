@@ -242,7 +242,7 @@ class RandomStructured(BasePruningMethod):
         count = _count(self.amount, size)
         if not count:
             return default_mask
-        return _slices(t, default_mask, self.dim, torch.topk(torch.rand(size), k=count).indices)
+        return _slices(t, default_mask, self.dim, torch.topk(torch.rand(size), k=count, largest=False).indices)
 
     @classmethod
     def apply(cls, module, name, amount, dim=-1):
