@@ -29,11 +29,21 @@ class _Handle:
 
 
 class Stream(_Handle):
-    """Stream(device="cpu"): the one queue of the CPU; `with stream:` changes nothing. NoAcceleratorError for others."""
+    """Stream(device="cpu"): the one queue of the CPU; `with stream:` changes nothing. Of a GPU a `cuda.Stream`.
+
+    NoAcceleratorError for devices that are not there.
+    """
 
     __slots__ = ()
 
     device_index, device_type, stream_id = -1, 0, 0
+
+    def __new__(cls, device=None, *, priority=0):
+        chosen = usable("Stream: ", device)
+        if chosen.type != "cuda":
+            return object.__new__(cls)
+        from .cuda import Stream
+        return Stream(chosen, priority)
 
     def __init__(self, device=None, *, priority=0):
         super().__init__(device)
@@ -64,11 +74,20 @@ class Stream(_Handle):
 
 
 class Event(_Handle):
-    """Event(device="cpu", enable_timing=False): a place in a stream's work. RuntimeError where it would be recorded."""
+    """Event(device="cpu", enable_timing=False): a place in a stream's work; of a GPU a `cuda.Event`.
+
+    That of the CPU raises RuntimeError where it would be recorded.
+    """
 
     __slots__ = ("_timing",)
 
     event_id = 0
+
+    def __new__(cls, device=None, *, enable_timing=False, blocking=False, interprocess=False):
+        if usable("Event: ", device).type != "cuda":
+            return object.__new__(cls)
+        from .cuda import Event
+        return Event(enable_timing, blocking, interprocess)
 
     def __init__(self, device=None, *, enable_timing=False, blocking=False, interprocess=False):
         super().__init__(device)

@@ -51,6 +51,13 @@ class Part:
     def xpu(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
         return self.to(_on("xpu", device), non_blocking=non_blocking, memory_format=memory_format)
 
+    def record_stream(self, stream) -> None:
+        """Say that work on another stream uses this tensor: its memory is given to others after that work only."""
+        used_on = getattr(self._storage.root.block, "used_on", None)
+        if used_on is None:
+            raise RuntimeError(f"record_stream: tensors on {self._layout.device} belong to no stream")
+        used_on(stream.cuda_stream)
+
     def type_as(self, other) -> Tensor:
         """This tensor in the dtype of another one, and on its device."""
         return self.to(other)

@@ -86,6 +86,16 @@ def test_streams_and_events(gpu):
         torch.cuda.Event(enable_timing=True).elapsed_time(end)
 
 
+def test_streams_of_any_device_and_what_they_use(gpu):
+    stream, event = torch.Stream("cuda"), torch.Event("cuda", enable_timing=True)
+    assert isinstance(stream, torch.cuda.Stream) and isinstance(event, torch.cuda.Event)
+    x = torch.ones(3, device="cuda")
+    x.record_stream(stream)
+    assert x._storage.block.streams == (stream.cuda_stream,)
+    with pytest.raises(RuntimeError, match="belong to no stream"):
+        torch.ones(3).record_stream(stream)
+
+
 def test_graphs_replay_what_was_recorded(gpu):
     x, graph = torch.ones(4, device="cuda"), torch.cuda.CUDAGraph()
     with pytest.raises(RuntimeError, match="without a preceding"):
