@@ -2,7 +2,8 @@
 
 The nest walks up to any number of dimensions: units are rows of the fastest one, whose strides 0 and 1 are written into
 the kernel so that LLVM can vectorise it. Where an operand is contiguous along another dimension than the result (a
-transposed one), units are tiles of these two, small enough that each cache line of the operand is read once.
+transposed one), units are tiles of these two, small enough that each cache line of the operand is read once; mere
+copies of that kind have a template of their own, `transpose.py`.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 from ..expr import tree, write
 from ..expr.tree import arg
 from ..layout import Layout, broadcast_strides
-from . import geometry
+from . import geometry, transpose
 from .compile import compile_kernel
 
 ACROSS, ALONG = 64, 16  # tile: along the operand's and the result's fastest dimension; best of 8..64, 2-core EPYC
@@ -21,6 +22,8 @@ _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 def plan(request):
     """The Launch of an `Elementwise` request."""
     shape, rows, flat, classes, tiled = _walk(request)
+    if tiled and transpose.when(request):
+        return transpose.plan(request, shape, rows)
     text, name, signature = _source(request, classes, 0 if flat else len(shape), tiled)
     kernel = compile_kernel(name, text, signature, independent=True)
     if tiled:
@@ -35,6 +38,8 @@ def plan(request):
 def source(request):
     """The kernel text for a request."""
     shape, _, flat, classes, tiled = _walk(request)
+    if tiled and transpose.when(request):
+        return transpose.text(request, len(shape))[1]
     return _source(request, classes, 0 if flat else len(shape), tiled)[0]
 
 

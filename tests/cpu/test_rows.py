@@ -1,4 +1,4 @@
-"""Rows of every length: whole vectors, what is left of them, pieces of sums; the same bits for any number of threads."""
+"""Rows of every length: whole vectors, what is left of them, pieces of sums; the same bits from any threads."""
 
 import numpy as np
 import pytest
