@@ -1,5 +1,7 @@
 """softmax(query @ key.mT * scale + mask) @ value: by one kernel where there is one, else by products."""
 
+from functools import lru_cache
+
 from ..expr import kinds
 from ..layout import layout
 from .declare import OPS, contraction
@@ -36,29 +38,33 @@ def by_products(query, key, value, attn_mask, dropout_p, scale):
 
 def in_one_kernel(query, key, value, mask):
     """Whether `attention` takes these: plain float32 tensors on the CPU with the same leading dimensions."""
+    from ..interception import CustomLayout, state
+    layouts = (query._layout, key._layout, value._layout, None if mask is None else mask._layout)
+    if state.active and any(isinstance(x, CustomLayout) for x in layouts):
+        return False
+    return _fit(*layouts) and (mask is None or not mask._needs_grad)
+
+
+@lru_cache(1024)
+def _fit(query, key, value, mask):
     if query.dtype.name != "float32" or query.device.type != "cpu":
         return False
-    (*lead, length, depth), columns = query.shape, value.shape[-1]
-    sources = key.shape[-2]
+    (*lead, length, depth), sources, columns = query.shape, key.shape[-2], value.shape[-1]
     if tuple(key.shape) != (*lead, sources, depth) or tuple(value.shape) != (*lead, sources, columns):
         return False
-    if max(depth, columns) > _LARGEST or not (query.numel() and key.numel() and columns):
+    if max(depth, columns) > _LARGEST or not (query.numel and key.numel and columns):
         return False
-    if mask is not None:
-        if mask._needs_grad or mask.device.type != "cpu" or mask.ndim > query.ndim:
-            return False
-        sizes = zip(reversed(mask.shape), (sources, length, *reversed(lead)), strict=False)
-        if any(n not in (1, whole) for n, whole in sizes):
-            return False
-    from ..interception import CustomLayout, state
-    return not state.active or not any(isinstance(x._layout, CustomLayout) for x in (query, key, value, mask)
-                                       if x is not None)
+    if mask is None:
+        return True
+    sizes = zip(reversed(mask.shape), (sources, length, *reversed(lead)), strict=False)
+    return mask.device.type == "cpu" and mask.ndim <= query.ndim and all(n in (1, whole) for n, whole in sizes)
 
 
 def attention(query, key, value, mask, causal, scale):
     """The kernel's result for operands of `in_one_kernel`, with gradients of query, key and value."""
-    shape = query.shape[:-1]
-    query, key, value = map(_heads, (query, key, value))
+    from ..autograd.modes import mode
+    shape = query._layout.shape[:-1]
+    query, key, value = _heads(query), _heads(key), _heads(value)
     if mask is not None:
         if mask.dtype.name == "bool":
             mask = mask.new_zeros(mask.shape, dtype=query.dtype).masked_fill(mask.logical_not(), -_INFINITY)
@@ -66,17 +72,21 @@ def attention(query, key, value, mask, causal, scale):
         lead = shape[:-1]
         mask = _heads(mask.expand(*lead, *mask.shape[-2:]) if len(lead) > 2 else mask)
         mask = mask.expand(*query.shape[:3], key.shape[2])
-    result, *_ = _attention.call([query, key, value], query, key, value, mask, causal, float(scale))
+    if mode.enabled and (query._needs_grad or key._needs_grad or value._needs_grad):
+        result = _attention.call([query, key, value], query, key, value, mask, causal, float(scale))[0]
+    else:
+        result = _forward.call(query, key, value, mask, causal, (float(scale),))[0]
     return result if len(shape) == 3 else result.reshape(*shape, value.shape[3])
 
 
 def _heads(x):
     """(B, H, L, E) with contiguous rows of any (..., L, E)."""
-    if x.stride(-1) != 1:
+    layout_ = x._layout
+    if layout_.strides[-1] != 1:
         x = x.contiguous()
-    if x.ndim < 4:
-        return x[(None,) * (4 - x.ndim)]
-    return x if x.ndim == 4 else x.reshape(-1, *x.shape[-3:])
+    if layout_.ndim == 4:
+        return x
+    return x[(None,) * (4 - layout_.ndim)] if layout_.ndim < 4 else x.reshape(-1, *x.shape[-3:])
 
 
 @contraction(name="_attention_forward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
@@ -105,7 +115,7 @@ def _gradients(grads, tensors_wanted, query, key, value, mask, causal, scale, re
     grad = grads[0]
     if mode.enabled:
         return _recorded_gradients(grad, tensors_wanted, (query, key, value), mask, causal, scale)
-    grad = grad if grad.stride(-1) == 1 else grad.contiguous()
+    grad = grad if grad._layout.strides[-1] == 1 else grad.contiguous()
     return list(_backward.call(query, key, value, result0, result1, result2, grad, mask, causal, (scale,)))
 
 
