@@ -42,14 +42,14 @@ def _meta(request, query, key, value, mask, out, grad, rows_per_unit, tile, leng
     found = tiles.address(target, lengths, tile, widths)
     units_per_head = ceil(length / rows_per_unit)
     meta, at = block([heads, length, sources, depth, columns, *steps, int(causal), bits & 0xFFFFFFFF, rows_per_unit,
-                      units_per_head, tile, found, tiles.transpose(target)])
+                      units_per_head, tile, int(length <= kernels.FEW_QUERIES), found, tiles.transpose(target)])
     return meta, at, batch * heads, units_per_head
 
 
 def forward(request):
     """query (B, H, L, E), key (B, H, S, E), value (B, H, S, V), mask or None -> result, base, inverse (B, H, L)."""
     query, key, value, mask = (*request.inputs, None)[:4]
-    length, heads = query.shape[2], query.shape[0] * query.shape[1]
+    length, heads, sources = query.shape[2], query.shape[0] * query.shape[1], key.shape[2]
     target = host_target("float32")
     tile = balanced(length, target.rows)
     flops = 2.0 * heads * length * value.shape[2] * (query.shape[3] + value.shape[3])
@@ -57,6 +57,9 @@ def forward(request):
     rows_per_unit = ceil(length / per_head / (4 * tile)) * 4 * tile
     meta, at, heads, per_head = _meta(request, query, key, value, mask, request.outputs[0], None, rows_per_unit, tile,
                                       [min(rows_per_unit, length), length % rows_per_unit])
+    if length <= kernels.FEW_QUERIES:  # tiles of keys
+        limit = min(sources, length) if request.options["causal"] else sources
+        tiles.address(target, [min(limit, kernels.KEYS), limit % kernels.KEYS], target.rows, [target.panel])
     units = heads * per_head
     grain = units if flops <= UNIT_FLOPS else max(1, int(UNIT_FLOPS / 4 * units / flops))
     run = _kernel(False)

@@ -17,12 +17,13 @@ KEYS = 256  # of a block: as deep as a block of GEMM's sums, hence as accurate
 DEPTH = 256  # largest size of a head
 PADDING = 64  # bytes between rows of a block, whose starts would else fall into the same few sets of the cache
 PITCH = KEYS * 4 + PADDING
+FEW_QUERIES = 4  # up to which turning a block of keys costs more than turning queries and scores
 BACKWARD_TILES = 4  # of queries at once: the depth of the products for the gradients of keys and values
 
 META = (
     "heads length sources depth columns q_batch q_head q_row k_batch k_head k_row v_batch v_head v_row mask_batch "
     "mask_head mask_row o_batch o_head o_row g_batch g_head g_row causal scale rows_per_unit units_per_head tile "
-    "tiles transpose"
+    "few tiles transpose"
 ).split()
 
 
@@ -257,9 +258,10 @@ class _Unit:
 
     def product(self, a: Value, a_row: Value | int, a_step: Value | int, b: Value, b_row: Value | int, c: Value,
                 c_row: Value | int, rows: Value, columns: Value, depth: Value, addend: Value | None,
-                whole: bool = False) -> None:
+                whole: bool = False, height: Value | None = None) -> None:
         """c = addend + a @ b, panel by panel; addend: null or c. `whole`: all panels are, c has room for that."""
         f, target = self.f, self.target
+        height = self.p["tile"] if height is None else height
         with f.loop(0, columns, target.panel) as loop:
             shift = loop.index * target.bytes
             width = f.value(target.panel) if whole else f.minimum(target.panel, columns - loop.index)
@@ -269,7 +271,7 @@ class _Unit:
                 none = f.is_null(addend)
                 first, first_row = f.select(none, self.null, here), f.select(none, 0, c_row)
             f.call("rows", [self.p["tiles"], a, a_row, a_step, f.offset(b, shift), b_row, here, c_row, first, first_row,
-                            depth, width, f.value(a_row) * self.p["tile"], rows, self.p["tile"]])
+                            depth, width, f.value(a_row) * height, rows, height])
 
     def limits(self, row: Value, rows: Value, key: Value, count: Value) -> tuple[Value, Value, Value]:
         """(columns that some row sees, valid, valid_step) of queries `row`... against a block of keys."""
@@ -296,7 +298,8 @@ def write_forward(name: str, target: Target) -> str:
     _write_finish(module, target)
     u = _Unit(module, name, target, ["q", "k", "v", "mask", "out", "base", "total"])
     f, p, size = u.f, u.p, target.bytes
-    turned, scores = f.stack(DEPTH * PITCH), f.stack(target.rows * PITCH)
+    row_bytes = target.panel * size
+    turned, scores, across = f.stack(DEPTH * PITCH), f.stack(target.rows * PITCH), f.stack(KEYS * row_bytes)
     with f.loop(u.start, u.stop) as units:
         head, first = units.index // p["units_per_head"], (units.index % p["units_per_head"]) * p["rows_per_unit"]
         last = f.minimum(first + p["rows_per_unit"], p["length"])
@@ -308,14 +311,28 @@ def write_forward(name: str, target: Target) -> str:
         with f.loop(0, limit, KEYS) as blocks:
             key = blocks.index
             count = f.minimum(KEYS, limit - key)
-            u.pack(f.offset(k, p["k_row"] * key), p["k_row"], count, p["depth"], turned)
+            k_here = f.offset(k, p["k_row"] * key)
+            with f.when(p["few"].equals(0)):
+                u.pack(k_here, p["k_row"], count, p["depth"], turned)
             skipped = f.select(causal, f.maximum(key - first, 0) // p["tile"] * p["tile"], 0)
             with f.loop(first + skipped, last, p["tile"]) as tiles:
                 row = tiles.index
                 rows = f.minimum(p["tile"], last - row)
                 seen, valid, step = u.limits(row, rows, key, count)
-                u.product(f.offset(q, p["q_row"] * row), p["q_row"], size, turned, PITCH, scores, PITCH, rows, seen,
-                          p["depth"], None, whole=True)
+                q_here = f.offset(q, p["q_row"] * row)
+                with f.cases(p["few"], (0, 1)) as case:
+                    with case(0):
+                        u.product(q_here, p["q_row"], size, turned, PITCH, scores, PITCH, rows, seen, p["depth"], None,
+                                  whole=True)
+                    with case(1):  # keys are read where they are, the few queries turned, and the scores turned back
+                        u.pack(q_here, p["q_row"], rows, p["depth"], turned)
+                        u.product(k_here, p["k_row"], size, turned, PITCH, across, row_bytes, seen, rows, p["depth"],
+                                  None, whole=True, height=f.value(target.rows))
+                        with f.loop(0, seen, target.lanes) as each:
+                            left = f.minimum(seen - each.index, target.lanes)
+                            f.call_at(p["transpose"], [f.offset(across, each.index * row_bytes), f.value(row_bytes),
+                                                       f.offset(scores, each.index * size), f.value(PITCH), rows,
+                                                       left])
                 here = f.offset(out, p["o_row"] * row)
                 begins = key.equals(0)
                 u.masked(("softmax", [

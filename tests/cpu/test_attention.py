@@ -19,6 +19,9 @@ CASES = {
     "one": ((1, 1), 1, 1, 1, 1, False, None),
     "a row that sees nothing": ((1, 2), 300, 270, 20, 20, False, "row"),
     "mask of sources": ((2, 1), 30, 257, 20, 20, False, "sources"),
+    "one query": ((2, 3), 1, 300, 33, 17, False, None),
+    "few queries, masked": ((1, 2), 3, 270, 16, 40, False, "bool"),
+    "few queries, causal": ((1, 2), 4, 9, 16, 8, True, None),
     "no batch": ((), 9, 10, 4, 4, True, None),
     "three leading dimensions": ((2, 2, 2), 9, 40, 4, 4, False, "bool"),
 }
