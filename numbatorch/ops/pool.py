@@ -8,7 +8,7 @@ contiguous, or channels last where the input is.
 import math
 
 from ..expr import kinds
-from ..layout import contiguous_strides, layout
+from ..layout import Layout, contiguous_strides, layout
 from .declare import OPS, composite, window
 
 
@@ -341,7 +341,12 @@ def _define_mean(rank):
         if not isinstance(output_size, int):
             output_size = tuple(input.shape[-rank:][d] if o is None else o for d, o in enumerate(output_size)) if len(
                 output_size) == rank else tuple(output_size)
+        own = input._layout
+        if own.__class__ is Layout and output_size in one and own.ndim in (rank + 1, rank + 2) and own.numel and (
+                own.is_contiguous and own.dtype.is_floating_point):
+            return input.mean(dims, True)  # one window is the whole plane: a row, which the template of rows walks
         return avg_pool.call(input, rank, output_size=output_size)
+    one, dims = (1, (1,), (1,) * rank), tuple(range(-rank, 0))
     own = pool1 if rank == 1 else pool
     pool.__doc__ = pool1.__doc__ = f"""Mean of {rank}-dimensional windows. Padding counts as zeros, and among the
         elements that are divided by unless `count_include_pad` is False."""
