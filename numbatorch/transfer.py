@@ -13,10 +13,10 @@ from . import dtypes
 from .device import CPU
 from .errors import NotOnHostError, NoValuesError
 from .interception import arguments
-from .layout import Layout, is_dense, layout
+from .layout import Layout, is_dense, layout, span
 from .ops.declare import OPS
 from .plan import backend
-from .tensor import Tensor, empty_layout
+from .tensor import Tensor, alias, empty_layout
 
 
 def copy_bytes(to, target, of, source, nbytes, wait=True):
@@ -113,18 +113,38 @@ def gathered(op, inplace, values, tensors):
 
 
 def run_on_host(op, values, error):
-    """The result of a body that came upon memory which is not the host's, or upon tensors without values (`error`).
+    """The result of an op's body that came upon memory which is not the host's or tensors without values (`error`).
 
-    It runs again on copies of its operands, and the results come back to their device; all of it is recorded like any
-    other call. Operands without values are replaced by samples, which tell the layouts of results as well, unless the
-    op is `sized_by_values`: then the NotImplementedError goes on.
+    NotImplementedError for tensors without values where the op is `sized_by_values`.
     """
-    device = next((t._layout.device for t in _tensors(values) if t._layout.device is not CPU), None)
+    device = _place(values)
     if device is None or op.crosses:
         raise error
     if op.sized_by_values and not backend(device).has_values:
         raise NoValuesError(f"{op.name}: what comes out depends on the values of operands, and tensors on the {device} "
                             "device have none") from error
+    positional, keywords = arguments(op, values)
+    return _on_host(op.body, positional, keywords, device)
+
+
+def gradient_on_host(function, given, error):
+    """The same for a declared gradient, a function of keyword arguments."""
+    device = _place(given.values())
+    if device is None:
+        raise error
+    return _on_host(function, (), given, device)
+
+
+def _place(values):
+    return next((t._layout.device for t in _tensors(values) if t._layout.device is not CPU), None)
+
+
+def _on_host(function, positional, keywords, device):
+    """function(...) on copies of the tensors among its arguments; the results come back to `device`.
+
+    All of it is recorded like any other call. Tensors without values are replaced by samples, which tell the layouts of
+    results as well.
+    """
     copies: dict[int, Any] = {}
 
     def bring(tensor):
@@ -134,14 +154,14 @@ def run_on_host(op, values, error):
             make = OPS["_move"] if tensor._layout.has_values else OPS["_sample"]
             copies[id(tensor)] = tensor, make.call(tensor, CPU)
         return copies[id(tensor)][1]
-    positional, keywords = arguments(op, [_each(v, bring) for v in values])
-    result = op.body(*positional, **keywords)
+    result = function(*_each(positional, bring), **{name: _each(value, bring) for name, value in keywords.items()})
+    send = OPS["_move"] if backend(device).has_values else OPS["_forget"]
 
     def back(tensor):
         for own, copy in copies.values():
             if tensor is copy:  # changed in place, or itself the result
                 return own.copy_(copy) if copy._storage.version else own
-        return OPS["_move"].call(tensor, device) if tensor._layout.device is CPU else tensor
+        return send.call(tensor, device) if tensor._layout.device is CPU else tensor
     return _each(result, back)
 
 
@@ -150,14 +170,12 @@ def sample(own):
 
     Integers are 0 (an index of anything), pivots (int32) 1.
     """
-    result = empty_layout(layout(own.dtype, own.shape, own.strides, CPU))
-    ctypes.memset(result._ptr, 0, own.nbytes)
-    if own.dtype is dtypes.int32:
-        result.fill_(1)
-    elif own.dtype.category >= dtypes.FLOAT and own.numel:
-        result.fill_(0.5 / max(own.shape, default=1))
-        if own.ndim > 1:
-            result.diagonal(dim1=-2, dim2=-1).fill_(1)
+    memory = empty_layout(layout(own.dtype, (span(own.shape, own.strides),)))
+    number = 1 if own.dtype is dtypes.int32 else 0.5 / max((1, *own.shape))
+    memory.fill_(number if own.dtype is dtypes.int32 or own.dtype.category >= dtypes.FLOAT else 0)
+    result = alias(memory, layout(own.dtype, own.shape, own.strides))
+    if own.dtype.category >= dtypes.FLOAT and own.ndim > 1 and is_dense(own.shape, own.strides):
+        result.diagonal(dim1=-2, dim2=-1).fill_(1)
     return result
 
 
@@ -228,5 +246,5 @@ def drawing(device):
     return found
 
 
-__all__ = ["copy_bytes", "drawing", "gathered", "launched_on_host", "moved", "reader", "run_on_host", "sample",
-           "sent"]
+__all__ = ["copy_bytes", "drawing", "gathered", "gradient_on_host", "launched_on_host", "moved", "reader",
+           "run_on_host", "sample", "sent"]

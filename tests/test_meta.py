@@ -157,3 +157,26 @@ def test_overlapping_changes_are_told():
     x.add_(meta(4))
     with pytest.raises(RuntimeError, match="more than one element"):
         meta(1).expand(3).add_(1)
+
+
+NEEDS_VALUES = {
+    "solve": lambda x: torch.linalg.solve(x @ x.t() + torch.eye(4, device=x.device), x),
+    "prod": lambda x: x.prod(1),
+    "det": lambda x: torch.linalg.det(x @ x.t()),
+    "lu": lambda x: torch.linalg.lu_factor_ex(x @ x.t())[0],
+    "quantile": lambda x: x.quantile(0.5, 1),
+    "fft": lambda x: torch.fft.rfft(x).abs(),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS_VALUES)
+def test_gradients_of_what_needs_values_have_shapes(name):
+    x = meta(4, 6, requires_grad=True)
+    NEEDS_VALUES[name](x).sum().backward()
+    assert x.grad.is_meta and x.grad.shape == (4, 6)
+
+
+def test_gradients_do_not_come_back_from_a_device_without_values():
+    x = torch.ones(3, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        x.to("meta").sum().backward()

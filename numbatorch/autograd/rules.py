@@ -9,6 +9,7 @@ import functools
 import inspect
 
 from .. import dtypes
+from ..errors import NotOnHostError, NoValuesError
 from ..expr import tree
 from ..expr.derive import rank_of
 from ..expr.functions import row_length
@@ -445,5 +446,10 @@ class TensorRule:
             for n in reads:
                 if n.startswith("grad") and n != "grads" and env[n] is None:
                     env[n] = _zeros(node, 0 if n == "grad" else self.op.outputs.index(n[5:]))
-            out[position] = function(**{n: env[n] for n in reads})
+            given = {n: env[n] for n in reads}
+            try:
+                out[position] = function(**given)
+            except (NotOnHostError, NoValuesError) as error:
+                from ..transfer import gradient_on_host
+                out[position] = gradient_on_host(function, given, error)
         return out

@@ -3,6 +3,7 @@ backward step of elementwise ops. The general forms (rules.py) do the same; thes
 is known.
 """
 
+from ..errors import NotOnHostError, NoValuesError
 from ..layout import Layout
 from . import node as tape
 from .modes import mode, refuse_saved
@@ -94,7 +95,8 @@ def tensor_step(rule, op, statics):
     if len(op.outputs) != 1:
         return None
     from .rules import linked
-    scope = {"mode": mode, "general": rule.general_run, "linked": linked}
+    scope = {"mode": mode, "general": rule.general_run, "linked": linked, "NotOnHostError": NotOnHostError,
+             "NoValuesError": NoValuesError}
     lines = ["def written(node, grads):", "    saved = node.saved",
              "    if saved.__class__ is not tuple: return general(node, grads)"]
     text = {"grad": "grads[0]", "grads": "grads", f"grad_{op.outputs[0]}": "grads[0]"}
@@ -113,5 +115,6 @@ def tensor_step(rule, op, statics):
                 scope[f"static_{n}"] = statics[n]
                 text[n] = f"static_{n}"
         out[position] = f"gradient{position}({', '.join(f'{n}={text[n]}' for n in reads)})"
-    lines.append(f"    return ({', '.join(out)},)")
+    lines += ["    try:", f"        return ({', '.join(out)},)",
+              "    except (NotOnHostError, NoValuesError): return general(node, grads)"]
     return _compile(f"backward of {op.name}", lines, scope)
