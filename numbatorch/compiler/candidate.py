@@ -12,6 +12,8 @@ from .places import Unsupported, same
 from .program import Program, View
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
 
+ARGUMENTS = "the arguments"  # what two captures differ in that may both become programs
+
 
 class Candidate:
     """A captured call that could become a program. Unsupported where it cannot."""
@@ -54,6 +56,9 @@ class Candidate:
         self.buffers = [b for b in self.graph.buffers if b in alive]
         capture.blocks.clear()
         self._live = None
+        self.count = len(self.tensors)  # and no more of them: a candidate may wait for long
+        self.tensors = attempt.tensors = attempt.given = attempt.gradients = ()
+        attempt.backward = None
         for b in self.graph.buffers:
             if b.kind in ("temporary", "result", "constant"):
                 b.storage = None
@@ -120,7 +125,7 @@ class Candidate:
                     graph.buffers.append(buffer)
                 gradient = View(buffer, offset, gradient.layout)
             views.append(gradient)
-        targets = [(k, t, None) for k, t, _ in own.targets]
+        targets = [(k, t if k is None else None, None) for k, t, _ in own.targets]
         roots = [(k, g._layout) for k, g in own.roots]
         if kept.nbytes:
             capture.buffers.append(kept)
@@ -169,7 +174,7 @@ class Candidate:
         """"" where another capture is of the same program, else what differs."""
         mine, theirs = self.attempt, other.attempt
         if mine.modes != theirs.modes or not equal(mine.template, theirs.template) or mine._inputs != theirs._inputs:
-            return "the arguments"
+            return ARGUMENTS
         if not equal(self.returns, other.returns):
             return f"the results, {self.returns!r:.60} and {other.returns!r:.60}"
         for a, b in zip(self.signature(), other.signature(), strict=False):

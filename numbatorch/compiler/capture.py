@@ -86,7 +86,7 @@ class Capture:
                 values.append(self._place(value, own, False, True, plan.op.name))
             elif isinstance(specs[k], Layout):
                 reads = used is None or names[k] in used
-                writes = plan.op.kind == "scatter" and k == 0  # which combines into its first operand
+                writes = plan.op.name == "_write" and k == 0  # which combines into its first operand
                 values.append(self._place(value, specs[k], reads, writes, plan.op.name))
             else:
                 values.append(Number(value, pending.get(k)))
@@ -260,8 +260,13 @@ def is_returned(frame, code):
     """Whether what the current call of a frame gives is only put into the result of the function with this code."""
     if frame.f_code is not code:
         return False
-    after = [i for i in dis.get_instructions(code) if i.offset > frame.f_lasti]
-    for instruction in after:
+    target = 0
+    for instruction in dis.get_instructions(code):
+        if instruction.offset <= frame.f_lasti or instruction.offset < target:
+            continue
+        if instruction.opname == "JUMP_FORWARD":
+            target = instruction.argval
+            continue
         if instruction.opname == "RETURN_VALUE":
             return True
         calls_nothing = instruction.opname in ("CALL", "CALL_METHOD", "CALL_FUNCTION") and instruction.arg == 0

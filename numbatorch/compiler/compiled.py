@@ -11,6 +11,7 @@ from ..autograd import engine
 from . import watch
 from .attempt import Attempt
 from .calling import MISS, Stopped
+from .candidate import ARGUMENTS
 from .places import Unsupported
 from .structure import flatten
 
@@ -123,17 +124,18 @@ class Compiled:
             else:
                 self._refused(why)
             return result
-        agreed = next((c for c in self._last if len(c.tensors) == len(tensors) and c.agrees(candidate) == ""), None)
+        agreed = next((c for c in self._last if c.count == len(tensors) and c.agrees(candidate) == ""), None)
         if agreed is not None:
             self._last.remove(agreed)
             self._failures = 0
             self.programs.insert(0, candidate.program())
         else:
             if self._last:
-                self._note(f"two calls differ: {self._last[-1].agrees(candidate)}")
-                self._failures += 1
+                why = self._last[-1].agrees(candidate)
+                self._note(f"two calls differ: {why}")
+                self._failures += 0.25 if why == ARGUMENTS else 1  # other shapes may come again
                 self._settle()
-            self._last = [*self._last[-3:], candidate]
+            self._last = [*self._last[-(PROGRAMS - 1):], candidate]
         return result
 
     def _refused(self, reason):

@@ -14,7 +14,7 @@ from ..cpu.entry import Kernel
 
 STEP = 1 << 44  # between the addresses that stand for bases: beyond what any process has, and any offset
 FIRST = 1 << 52
-_MODULES = ("contraction", "gemm", "split", "convolution", "operands")
+_MODULES = ("contraction", "gemm", "split", "convolution", "operands", "scatter")
 
 
 class Opaque(Exception):

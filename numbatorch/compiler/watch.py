@@ -5,7 +5,6 @@ CPU's allocator and random fills are wrapped, and so are the ways from a tensor 
 is untouched: when no watch is on, nothing of this exists. What other threads do meanwhile passes through unseen.
 """
 
-import builtins
 import os
 import sys
 import threading
@@ -147,8 +146,8 @@ class Watch:
         self._set(join, "_together", joined)
         self._set(backend, "random", _Fills(backend.random, observer, mine))
         self._looks()
-        for name in ("print", "input", "open"):
-            self._set(builtins, name, _noted(getattr(builtins, name), None, observer, mine, f"calls {name}()"))
+        for name in ("stdout", "stderr"):  # not `print` itself: what is imported meanwhile would keep that
+            self._set(sys, name, _Stream(getattr(sys, name), observer, mine))
 
     def _looks(self):
         observer, mine = self.observer, self._mine
@@ -178,13 +177,25 @@ def _users_of(function):
             and m.__dict__.get(function.__name__) is function]
 
 
-def _noted(function, what, observer, mine, does=None):
-    """The function; the observer hears of its calls, those of the library itself excepted where it `does` something."""
+class _Stream:
+    """A stream of text that tells the observer when the function prints."""
+
+    def __init__(self, stream, observer, mine):
+        self._stream, self._observer, self._mine = stream, observer, mine
+
+    def write(self, text):
+        if self._mine():
+            self._observer.refuse("the function prints")
+        return self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def _noted(function, what, observer, mine):
     def call(*args, **kwargs):
-        if mine() and does is None:
+        if mine():
             observer.seen(args[0], what)
-        elif mine() and not from_library():
-            observer.refuse(f"the function {does}")
         return function(*args, **kwargs)
     return call
 

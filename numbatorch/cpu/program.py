@@ -205,7 +205,8 @@ def _packed(text, value):
     elif text in ("complex64", "complex128"):
         raw = struct.pack("<ff" if text == "complex64" else "<dd", value.real, value.imag)
     elif text.startswith("float"):
-        raw = struct.pack("<d", value) if text == "float64" else np.float32(value).tobytes()
+        with np.errstate(over="ignore"):
+            raw = struct.pack("<d", value) if text == "float64" else np.float32(value).tobytes()
     else:
         size = struct.calcsize(_PACK[text])
         raw = struct.pack("<Q", int(value) & (1 << 64) - 1)[:size]
