@@ -24,6 +24,11 @@ _SILENT = frozenset("""can_cast promote_types result_type typename is_storage is
 # Members of Tensor that are part of the machinery.
 _OWN = frozenset("""__new__ __init__ __init_subclass__ __setattr__ __getattribute__ __hash__ __dir__ __getstate__
     as_subclass""".split())
+# Operators, which are calls of ops: those are what handlers see, as in PyTorch.
+_OPERATORS = frozenset(
+    [f"__{mark}{name}__" for mark in ("", "r", "i")
+     for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift div".split()]
+    + [f"__{name}__" for name in "eq ne lt le gt ge neg pos abs invert".split()])
 # Above these a module of numbatorch is a user of tensors like any other, below it asks nobody.
 _USERS = frozenset("nn optim distributions utils func amp signal datasets".split())
 _guard = threading.RLock()
@@ -91,7 +96,7 @@ def members():
     ops, found = _calls(), {}
     for owner in Tensor.__mro__[:-1]:
         for label, member in vars(owner).items():
-            if label in _OWN or label.startswith("_") and not label.startswith("__"):
+            if label in _OWN or label in _OPERATORS or label.startswith("_") and not label.startswith("__"):
                 continue
             if isinstance(member, types.FunctionType) and id(member) not in ops:
                 found[member] = member
@@ -127,7 +132,7 @@ def ask_modes(function, args, kwargs):
         if modes[k].answers is None:
             continue
         tensors = [v for v in subclassing._objects((*args, *kwargs.values())) if subclassing.answers(type(v))]
-        interception._local.modes = modes[:k]
+        interception._local.modes = modes[:k] + modes[k + 1:]  # those entered later watch ops
         try:
             found = modes[k].answers(function, tuple(dict.fromkeys(map(type, tensors))), args, kwargs)
         finally:

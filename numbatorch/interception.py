@@ -93,18 +93,26 @@ def tensors_of(values):
 def answer(op, inplace, values):
     """What a mode or a custom operand makes of a call; NotImplemented when the op itself shall run."""
     modes = _local.modes
+    declined: list = []  # modes that let this call pass
     for k in range(len(modes) - 1, -1, -1):
         own = modes[k]
         if own.skipped is not None and own.skipped == (op, inplace):
             own.skipped = None
+            declined.append(own)
         elif op in _watchers if own.watched is None else op.name in own.watched:
-            _local.modes = modes[:k]
+            # Modes entered later, which did not answer, see what the handler calls, but this very call only once.
+            _local.modes = modes[:k] + modes[k + 1:]
+            for other in declined:
+                other.skipped = op, inplace
             try:
                 found = own.handler(op, inplace, values)
             finally:
                 _local.modes = modes
+                for other in declined:
+                    other.skipped = None
             if found is not NotImplemented:
                 return found
+            declined.append(own)
     if state.stand_ins:
         found = stand_in(op, inplace, values)
         if found is not NotImplemented:
@@ -180,8 +188,8 @@ _guard = threading.Lock()
 @contextlib.contextmanager
 def mode(handler, watched=None):
     """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all
-    of the table when None); inside the handler it is off, and so are modes entered later. NotImplemented lets the call
-    go on as usual. Gives the Mode, for `call_inside`."""
+    of the table when None); inside the handler it is off. Modes entered later are asked first. NotImplemented lets the
+    call go on as usual. Gives the Mode, for `call_inside`."""
     ops = [op for op in dict.fromkeys(OPS.values()) if watched is None or op.name in watched]
     with _guard:
         state.active = True

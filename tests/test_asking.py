@@ -134,3 +134,28 @@ def test_stand_ins_answer(before, monkeypatch):
         torch.sin(s)
     with pytest.raises(TypeError, match="must be Tensor, not str"):
         torch.sin("1")
+
+
+def test_an_inner_mode_sees_what_an_outer_one_lets_through():
+    from numbatorch.utils.flop_counter import FlopCounterMode
+    a = torch.ones(4, 4)
+    with Log() as log, FlopCounterMode(display=False) as counter:
+        a @ a
+        F.linear(a, a)
+    assert counter.get_total_flops() == 256 and log.seen[0] is torch.matmul
+    with torch.profiler.profile(), FlopCounterMode(display=False) as counter:
+        a @ a
+    assert counter.get_total_flops() == 128
+
+
+def test_a_mode_that_declines_is_asked_once_for_a_call():
+    asked = []
+
+    def decline(op, inplace, values):
+        asked.append(op.name)
+        return NotImplemented
+    a = torch.ones(2, 2)
+    with Log() as log, interception.mode(decline):
+        torch.nn.functional.softplus(a)
+        a.exp()
+    assert asked.count("softplus") == 1 == asked.count("exp") and log.seen.count(torch.exp) == 1
