@@ -7,6 +7,7 @@ from . import operands
 
 _FAST = ("float32", "float64")
 _INTEGERS = {"int8": "int32", "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64"}
+_THIN = 16  # rows of complex numbers up to which the right side is not rewritten
 _PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
@@ -39,6 +40,10 @@ class _Product:
         request, (count, m, n, k) = self.request, self.sizes
         complex_ = request.compute in _PARTS
         work = self.work
+        if complex_ and m <= _THIN and not self.bias:
+            thin = self._thin()
+            if thin is not None:
+                return thin
         if self.dtype == "bfloat16" and k % 2 == 0 and has_pairs():
             first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", k // 2
         else:
@@ -123,11 +128,37 @@ class _Product:
         self._dense(side, side == 1, "bfloat16")
         return side == 1, depth // 2, depth // 2 * other if step else 0
 
+    def _thin(self):
+        """The Launch for few rows of complex numbers: the right side is read where it is; None where it cannot be."""
+        from .gemm import gemm
+        (left_step, *left), _ = self._strides(0)
+        (step, row, column), _ = self._strides(1)
+        count, m, n, k = self.sizes
+        dtype, own = self.request.compute, self.sizes[0] if left_step else 1
+        bytes_ = 4 if self.work == "float32" else 8
+        if (column == 1 or n == 1) and (row >= n or k == 1):
+            given = operands.complex_rows("parts", dtype, own, m, k, (left_step, *left)), 2 * own * m * k * bytes_
+            product = (2 * m, 2 * n, k, k, 2 * max(row, n), 2 * n, False, False, count, 2 * m * k if left_step else 0)
+            result, width = operands.complex_rows("joined", dtype, count, m, n), 2 * n
+        elif row == 1 and column >= k:
+            given = operands.complex_rows("rows", dtype, own, m, k, (left_step, *left), True), 4 * own * m * k * bytes_
+            product = (2 * m, n, 2 * k, 2 * k, 2 * column, n, False, True, count, 4 * m * k if left_step else 0)
+            result, width = operands.complex_rows("laced", dtype, count, m, n), n
+        else:
+            return None
+        kernel, meta, units, grain = gemm(self.work).plan(*product, 2 * step, 2 * m * width)
+        run = _ordered(kernel, self.loads[0].args[0] != next(iter(self.request.arrays)), False,
+                       len(self.request.arrays))
+        before = {self.places[self.loads[0].args[0]]: given}
+        after = {len(self.request.arrays): (result, 2 * count * m * width * bytes_)}
+        return Launch(operands.Staged(run, before, after).__call__, meta.ctypes.data, units, grain,
+                      (meta, before, after))
+
     def _real_rows(self):
         (step, row, column), _ = self._strides(1)
         rows, columns = self._shape(1)
         count = self.sizes[0] if step else 1
-        made = operands.real_rows(self.request.compute, count, rows, columns, (step, row, column))
+        made = operands.complex_rows("rows", self.request.compute, count, rows, columns, (step, row, column))
         place = self.places[self.loads[1].args[0]]
         self.copies[place] = made, 4 * count * rows * columns * (4 if self.work == "float32" else 8)
         return False, 2 * columns, 4 * rows * columns if step else 0

@@ -93,41 +93,74 @@ def zipped_rows(batch: int, rows: int, columns: int, step: int, down: int) -> ki
     return launch(_zipper(), batch * rows // 2, grain, columns, down, max(1, rows // 2), step)
 
 
+# Complex matrices as real ones. `_COMPLEX` are loops over rows of one of them; `re` and `im` are the parts of a number.
+_COMPLEX = {
+    # each number as [[re, im], [-im, re]], or with conj as [[re, -im], [im, re]]
+    "rows": ("C", "R", """
+        at = row // rows * batch_step + row % rows * down
+        to = row * 4 * columns
+        for i in range(columns):
+            value = x[at + i * across]
+            re = value.real
+            im = value.imag * R(sign)
+            out[to + 2 * i] = re
+            out[to + 2 * i + 1] = im
+            out[to + 2 * columns + 2 * i] = -im
+            out[to + 2 * columns + 2 * i + 1] = re
+"""),
+    # all real parts of a matrix, then all imaginary ones
+    "parts": ("C", "R", """
+        at = row // rows * batch_step + row % rows * down
+        to = (row // rows * 2 * rows + row % rows) * columns
+        for i in range(columns):
+            value = x[at + i * across]
+            out[to + i] = value.real
+            out[to + rows * columns + i] = value.imag
+"""),
+    # (real parts, imaginary parts) @ interleaved numbers: the second turned by i and added to the first
+    "joined": ("R", "R", """
+        at = (row // rows * 2 * rows + row % rows) * 2 * columns
+        to = row * 2 * columns
+        for i in range(columns):
+            out[to + 2 * i] = x[at + 2 * i] - x[at + 2 * rows * columns + 2 * i + 1]
+            out[to + 2 * i + 1] = x[at + 2 * i + 1] + x[at + 2 * rows * columns + 2 * i]
+"""),
+    # rows of real parts and of imaginary parts, by turns
+    "laced": ("R", "R", """
+        for i in range(columns):
+            out[row * 2 * columns + 2 * i] = x[row * 2 * columns + i]
+            out[row * 2 * columns + 2 * i + 1] = x[row * 2 * columns + columns + i]
+"""),
+}
+
+
 @cache
-def _turner(dtype: str):
+def _complex_kernel(kind: str, dtype: str):
     from .compile import compile_kernel
 
     part = {"complex64": "float32", "complex128": "float64"}[dtype]
-    name = f"complex_rows_{dtype}"
-    source = f"""def {name}(x, out, meta, start, stop):
+    source, result, body = _COMPLEX[kind]
+    types = {"C": dtype, "R": part}
+    name = f"complex_{kind}_{dtype}"
+    text = f"""def {name}(x, out, meta, start, stop):
     columns = meta[0]
     across = meta[1]
     down = meta[2]
     rows = meta[3]
     batch_step = meta[4]
-    for row in range(start, stop):
-        at = row // rows * batch_step + row % rows * down
-        upper = row * 4 * columns
-        lower = upper + 2 * columns
-        for i in range(columns):
-            value = x[at + i * across]
-            re = value.real
-            im = value.imag
-            out[upper + 2 * i] = re
-            out[upper + 2 * i + 1] = im
-            out[lower + 2 * i] = -im
-            out[lower + 2 * i + 1] = re
-"""
-    return compile_kernel(name, source, (f"{dtype}*", f"{part}*", "int64*"), independent=True)
+    sign = meta[5]
+    for row in range(start, stop):{body.replace("R(", f"{part}(")}"""
+    return compile_kernel(name, text, (f"{types[source]}*", f"{types[result]}*", "int64*"), independent=True)
 
 
-def real_rows(dtype: str, batch: int, rows: int, columns: int, strides: tuple[int, int, int]) -> kinds.Launch:
-    """Each number x of a complex matrix as the real matrix [[re, im], [-im, re]]: kernel(from, to, ...).
+def complex_rows(kind: str, dtype: str, batch: int, rows: int, columns: int, strides: tuple[int, ...] = (0, 0, 1),
+                 conj: bool = False) -> kinds.Launch:
+    """A pass of `_COMPLEX` over (batch, rows, columns) complex numbers, read by `strides`: kernel(from, to, ...).
 
-    (batch, rows, columns) of `strides` -> (batch, 2 rows, 2 columns) contiguous. A row (a, b, ...) of interleaved real
-    and imaginary parts times that gives the interleaved parts of the complex product.
+    A row (a, b, ...) of interleaved parts times the real rows of a matrix gives the interleaved parts of the product.
     """
     from .geometry import launch
 
     grain = max(1, 16384 // max(1, columns))
-    return launch(_turner(dtype), batch * rows, grain, columns, strides[2], strides[1], max(1, rows), strides[0])
+    return launch(_complex_kernel(kind, dtype), batch * rows, grain, columns, strides[2], strides[1], max(1, rows),
+                  strides[0], -1 if conj else 1)
