@@ -47,10 +47,10 @@ def architecture(capability):
 class Kernel:
     """A kernel's source and signature, and its PTX for each architecture that was asked for."""
 
-    __slots__ = ("name", "source", "signature", "block", "_texts")
+    __slots__ = ("name", "source", "signature", "block", "aligned", "_texts")
 
-    def __init__(self, name, source, signature, block):
-        self.name, self.source, self.signature, self.block = name, source, signature, block
+    def __init__(self, name, source, signature, block, aligned=False):
+        self.name, self.source, self.signature, self.block, self.aligned = name, source, signature, block, aligned
         self._texts: dict[str, str] = {}
 
     def __repr__(self):
@@ -68,20 +68,21 @@ class Kernel:
         return found
 
 
-def compile_kernel(name, source, signature, block=BLOCK):
+def compile_kernel(name, source, signature, block=BLOCK, aligned=False):
     """The Kernel of a source. signature: types of its parameters ("float32*", "int64", ...).
 
+    aligned: promises that all addresses are multiples of 16, so that neighbouring elements are accessed together.
     ValueError for a type that kernels cannot take.
     """
     signature = tuple(signature)
-    key = (name, source, signature, block)
+    key = (name, source, signature, block, aligned)
     found = _kernels.get(key)
     if found is None:
         for text in signature:
             llvm_type(text)
         if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
             print(f"# cuda kernel {name}({', '.join(signature)})\n{source.rstrip()}\n", file=sys.stderr)
-        found = _kernels.setdefault(key, Kernel(name, source, signature, block))
+        found = _kernels.setdefault(key, Kernel(name, source, signature, block, aligned))
     return found
 
 
@@ -100,7 +101,7 @@ def statistics():
 
 def _text(kernel, architecture):
     key = cache.key(_versions(), "ptx", architecture, kernel.name, kernel.source, kernel.signature, kernel.block,
-                    *helper_texts(kernel.source))
+                    kernel.aligned, *helper_texts(kernel.source))
     stored = cache.read(key)
     if stored is not None:
         _counts["loaded"] += 1
@@ -113,8 +114,8 @@ def _text(kernel, architecture):
     path = write_source(kernel.name, kernel.source, key)
     text, native = frontend.module_text(kernel.name, kernel.source, path, kernel.signature, names=NAMES)
     text = library.renamed(text)
-    found = target.ptx(text, native, kernel.name, [llvm_type(t) for t in kernel.signature], architecture, kernel.block,
-                       library.needed(text))
+    kinds = [llvm_type(t) + " align 16" * (kernel.aligned and t.endswith("*")) for t in kernel.signature]
+    found = target.ptx(text, native, kernel.name, kinds, architecture, kernel.block, library.needed(text))
     cache.write(key, found.encode())
     write_source(kernel.name, found, key, "ptx")
     _counts["compiled"] += 1

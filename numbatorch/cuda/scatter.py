@@ -7,10 +7,10 @@ that meets there. Else elements are sorted by their places, stably, and a thread
 
 import math
 
-from ..expr import write
-from ..expr.kinds import Launch
+from ..expr import tree, write
+from ..expr.kinds import Elementwise, Launch, Native, Operand
 from ..layout import coalesce
-from . import backend, geometry, sort
+from . import backend, elementwise, geometry, sort
 from .gather import WORDS
 from .launching import call, launch
 
@@ -26,6 +26,21 @@ def plan(request):
     if units < FEW and elements >= LONG * units and elements:
         return _sorted(request, elements)
     return launch(name, text, signature, request.outputs[0].device, values, units, BLOCK)
+
+
+def onto(request):
+    """result = a copy of the first input, into which the elements of the source are combined."""
+    input, index, source = request.inputs
+    (own,) = request.outputs
+    compute = input.dtype.compute
+    copied = elementwise.plan(Elementwise("clone", (tree.arg("input"),), [Operand("input", input, compute)], [own],
+                                          own.shape, compute))
+    written = plan(Native("scatter", "plan", (own, index, source), [own], request.options))
+
+    def run(input, index, source, result, *_):
+        copied.kernel(input, result, copied.meta, copied.units, copied.grain)
+        written.kernel(result, index, source, result, written.meta, written.units, written.grain)
+    return Launch(run, 0, 1, 1, (copied, written))
 
 
 def _write(request):

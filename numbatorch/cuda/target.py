@@ -32,7 +32,8 @@ def machine(architecture):
 def ptx(text, native, name, kinds, architecture, block=BLOCK, more=()):
     """PTX of the kernel `name` that calls the function `native` of an IR text; `more` texts define what that declares.
 
-    kinds: LLVM types of its parameters; block: threads a block at most, which tells how many registers one may have.
+    kinds: LLVM types of its parameters, "ptr align 16" for a pointer that is a multiple of 16; block: threads a block
+    at most, which tells how many registers one may have.
     NoCodeError, naming them, for functions that have no code on the device: LLVM would end the process.
     """
     with lock:
@@ -72,6 +73,7 @@ def _refuse(name, functions):
 def _entry(native, name, kinds, block, layout):
     """IR of the kernel itself; it drops the status of Numba's function, which is always "done"."""
     listed = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(kinds))
+    kinds = [kind.partition(" ")[0] for kind in kinds]
     types = "".join(f", {kind}" for kind in kinds)
     return f"""target triple = "{TRIPLE}"
 target datalayout = "{layout}"

@@ -45,6 +45,16 @@ def test_elementwise(host_work, function):
     check(host_work, function, numbers(5, 7), numbers(5, 7, seed=1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.bool], ids=str)
+def test_large_contiguous_operands_are_accessed_together(host_work, gpu, dtype):
+    x, y = (numbers(5003).to(dtype), numbers(5003, seed=1).to(dtype))
+    check(host_work, lambda x, y: (x * y, x[1:] == y[:-1], torch.where(x > y, x, y), x * y[3]), x, y)
+    check(host_work, lambda x: x.reshape(5003, 1).to(torch.float32), x)
+    from numbatorch.cuda.compile import _kernels
+    texts = [kernel.ptx() for kernel in _kernels.values() if kernel.aligned]
+    assert any(".v4." in text or ".v2." in text for text in texts)
+
+
 DTYPES = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
           torch.float64, torch.complex64, torch.complex128]
 
