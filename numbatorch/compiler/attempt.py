@@ -8,7 +8,7 @@ from . import watch
 from .backward import Captured, stand_in
 from .candidate import Candidate, attempt_tensors, used
 from .capture import Capture
-from .places import Places, Unsupported
+from .places import Places, Unsupported, without_traced
 from .program import modes
 from .structure import build, flatten, others
 from .traced import Traced
@@ -84,6 +84,9 @@ class Attempt:
         for own, given in zip(self.tensors, self.given, strict=True):
             if result is given:
                 result = own
+        plain = without_traced(result)
+        if plain is not result:
+            return plain, None, "a number that the library has read is part of the result"
         if reason:
             return result, None, reason
         try:

@@ -31,7 +31,7 @@ class Capture:
         self.blocks = []  # of memory made meanwhile: kept, so that no address is used twice
         self.reads, self.kept = 0, []
         self._starts, self._ranges = [], {}
-        self._pending = None
+        self._pending, self._reading = None, False
 
     # ------------------------------------------------------------ memory
 
@@ -158,7 +158,9 @@ class Capture:
 
     def number(self, tensor, item, library):
         """A value that becomes a number: one that the library compares and computes with is followed."""
-        value = item(tensor)
+        if self._reading:
+            return item(tensor)
+        value = self._value(tensor, item)
         if isinstance(value, complex):
             self.refuse("the function reads a complex number")
             return value
@@ -171,9 +173,17 @@ class Capture:
             return value
         return found.tie()
 
+    def _value(self, tensor, item):
+        """The value as it is: a reader may read another tensor itself, of a dtype that Python knows."""
+        self._reading = True
+        try:
+            return item(tensor)
+        finally:
+            self._reading = False
+
     def truth(self, tensor, item):
-        found = self._read(tensor, item(tensor))
-        return bool(found)
+        """A value that decides a branch."""
+        return bool(self._read(tensor, self._value(tensor, item)))
 
     def check(self, expression, outcome):
         """Note that later runs have to find the same outcome of a comparison."""

@@ -227,7 +227,7 @@ class Places:
     def dissolve(self):
         """Put plain numbers where a call has left traced ones."""
         for (kind, container, key, *_), now in self.changes():
-            plain = _plain(now)
+            plain = without_traced(now)
             if plain is now:
                 continue
             if kind in ("dict", "list"):
@@ -238,17 +238,17 @@ class Places:
                 setattr(container, key, plain)
 
 
-def _plain(value):
-    """A value without traced numbers; lists and dicts are changed in place."""
+def without_traced(value):
+    """The value itself where it has no traced numbers, else one with plain numbers; lists and dicts are changed."""
     if value.__class__ is Traced:
         return value.value
     if type(value) is list:
-        value[:] = [_plain(v) for v in value]
+        value[:] = [without_traced(v) for v in value]
     elif type(value) is dict:
         for k, v in list(value.items()):
-            value[k] = _plain(v)
-    elif type(value) is tuple and any(_plain(v) is not v for v in value):
-        return tuple([_plain(v) for v in value])
+            value[k] = without_traced(v)
+    elif type(value) is tuple and any(without_traced(v) is not v for v in value):
+        return tuple([without_traced(v) for v in value])
     return value
 
 

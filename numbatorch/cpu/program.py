@@ -288,7 +288,7 @@ class Builder:
 
     def read(self, dtype, address, name):
         """Read the number at an address into slot `name`; dtype as in kernels' signatures, floats and integers."""
-        kind = "float64" if dtype.startswith("float") else "int64"
+        kind = "float64" if dtype in _FLOATS else "int64"
         self.slot(name, kind)
         text = _read_text(dtype)
         self._stage(NUMBER, _load_expression(text), [address, self._address(name)])

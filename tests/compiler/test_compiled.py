@@ -394,3 +394,24 @@ def test_many_shapes_in_turn():
     del big
     gc.collect()
     assert alive() is None
+
+
+def test_numbers_of_any_dtype():
+    for dtype in (torch.bfloat16, torch.float16, torch.float64):
+        @torch.compile
+        def f(x):
+            return x.sum().to(dtype).item()  # noqa: B023
+        found = [f(torch.full((3,), 1.0 + k)) for k in range(5)]
+        assert found == [3.0, 6.0, 9.0, 12.0, 15.0] and {type(v) for v in found} == {float} and f.programs
+
+
+def test_numbers_that_the_library_reads_for_the_function():
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    scaler.scale(torch.ones(1))
+
+    @torch.compile
+    def f(x):
+        return x * 2, [scaler.get_scale()]
+    for _ in range(4):
+        y, (scale,) = f(torch.ones(2))
+        assert type(scale) is float and scale == 4.0 and torch.equal(y, torch.full((2,), 2.0))
