@@ -16,7 +16,7 @@ from ..layout import Layout, layout as layout_of
 from . import requests, traced
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
-from .traced import Traced
+from .traced import Traced, Whole
 from .watch import FILLS, place
 
 
@@ -26,7 +26,7 @@ class Capture:
     def __init__(self, name, function=None):
         self.name, self.steps, self.buffers = name, [], []
         self._code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
-        self.returned: dict = {}  # {id(a float): (the float, the number of its read)}, of those that are only returned
+        self.returned: dict = {}  # {id(a number): (the number, which read it is)}, of those that are only returned
         self.refusals, self.options, self.checked = [], [], set()
         self.blocks = []  # of memory made meanwhile: kept, so that no address is used twice
         self.reads, self.kept = 0, []
@@ -167,8 +167,9 @@ class Capture:
         found = self._read(tensor, value)
         if library:
             return found
-        if type(value) is float and self._code is not None and is_returned(sys._getframe(2), self._code):
+        if type(value) in (float, int) and self._code is not None and is_returned(sys._getframe(2), self._code):
             self.steps[-1].returned = True
+            value = Whole(value) if type(value) is int else value
             self.returned[id(value)] = value, found.expression[1]
             return value
         return found.tie()

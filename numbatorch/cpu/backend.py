@@ -45,15 +45,15 @@ def source(request):
 
 
 def __getattr__(name):
-    """The fill functions of random numbers, and the readers of single ones, load when first used."""
+    """The fill functions of random numbers, and what reads memory for Python, load when first used."""
     if name == "random":
         import importlib
         found = globals()["random"] = importlib.import_module(".random", __package__)
         return found
-    if name == "reader":
-        from .scalars import reader
-        globals()["reader"] = reader
-        return reader
+    if name in ("reader", "range_check"):
+        from . import scalars
+        found = globals()[name] = getattr(scalars, name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

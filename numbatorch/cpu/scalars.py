@@ -1,4 +1,7 @@
-"""Reading one number from memory as a Python number: built-ins in native code, some 40 ns each."""
+"""What Python asks of memory without a kernel: one number, or whether indices lie in a range.
+
+Built-ins in native code, some 40 ns each.
+"""
 
 import functools
 
@@ -44,11 +47,78 @@ def reader(dtype):
     make = {"double": "PyFloat_FromDouble", "i64": whole}[wide]
     text = _READ.format(make=make, wide=wide, name=dtype, stored=stored,
                         convert=_EXTEND.format(how=how, stored=stored, wide=wide))
-    name = f"numbatorch_read_{dtype}"
-    code, needs = compile.compile_object(f"read_{dtype}", text, (name,))
+    return _loaded(f"read_{dtype}", text, entry.METH_O)
+
+
+_WITHIN = """
+declare i64 @PyLong_AsLongLong(ptr)
+declare ptr @PyErr_Occurred()
+declare ptr @PyBool_FromLong(i64)
+define ptr @numbatorch_within_{name}(ptr %self, ptr %arguments, i64 %n) nounwind {{
+entry:
+ %q0 = load ptr, ptr %arguments
+ %p1 = getelementptr ptr, ptr %arguments, i64 1
+ %q1 = load ptr, ptr %p1
+ %p2 = getelementptr ptr, ptr %arguments, i64 2
+ %q2 = load ptr, ptr %p2
+ %p3 = getelementptr ptr, ptr %arguments, i64 3
+ %q3 = load ptr, ptr %p3
+ %number = call i64 @PyLong_AsLongLong(ptr %q0)
+ %count = call i64 @PyLong_AsLongLong(ptr %q1)
+ %low = call i64 @PyLong_AsLongLong(ptr %q2)
+ %high = call i64 @PyLong_AsLongLong(ptr %q3)
+ %error = call ptr @PyErr_Occurred()
+ %bad = icmp ne ptr %error, null
+ br i1 %bad, label %failed, label %start
+failed:
+ ret ptr null
+start:
+ %place = inttoptr i64 %number to ptr
+ %span = sub i64 %high, %low
+ br label %head
+head:
+ %i = phi i64 [0, %start], [%next, %body]
+ %outside = phi i64 [0, %start], [%together, %body]
+ %more = icmp slt i64 %i, %count
+ br i1 %more, label %body, label %exit
+body:
+ %at = getelementptr {stored}, ptr %place, i64 %i
+ %value = load {stored}, ptr %at
+ {extend}
+ %above = sub i64 %wide, %low
+ %out = icmp uge i64 %above, %span
+ %mark = zext i1 %out to i64
+ %together = or i64 %outside, %mark
+ %next = add i64 %i, 1
+ br label %head
+exit:
+ %none = icmp eq i64 %outside, 0
+ %truth = zext i1 %none to i64
+ %result = call ptr @PyBool_FromLong(i64 %truth)
+ ret ptr %result
+}}
+"""
+
+
+@functools.cache
+def range_check(dtype):
+    """A built-in f(address, count, low, high): whether count numbers ("int64", "int32") there are in [low, high).
+
+    One pass without branches, on the caller's thread.
+    """
+    stored = {"int64": "i64", "int32": "i32"}[dtype]
+    extend = f"%wide = {'bitcast' if stored == 'i64' else 'sext'} {stored} %value to i64"
+    text = _WITHIN.format(name=dtype, stored=stored, extend=extend)
+    return _loaded(f"within_{dtype}", text, entry.METH_FASTCALL)
+
+
+def _loaded(label, text, flags):
+    """The built-in `numbatorch_<label>` of IR text."""
+    name = f"numbatorch_{label}"
+    code, needs = compile.compile_object(label, text, (name,))
     loaded = machine.Loaded(code, (name,), {n: machine.python_api(n) for n in needs}).keep_for_ever()
     _keep.append(loaded)
-    return entry.builtin(name, loaded.addresses[name], flags=entry.METH_O)
+    return entry.builtin(name, loaded.addresses[name], flags=flags)
 
 
 _keep: list = []

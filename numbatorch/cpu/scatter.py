@@ -7,9 +7,10 @@ the index lies closer along the others (its last dimension is the one that it ch
 
 import math
 
-from ..expr import write
+from ..expr import tree, write
+from ..expr.kinds import Elementwise, Launch, Native, Operand
 from ..layout import coalesce
-from . import geometry
+from . import elementwise, geometry
 from .compile import compile_kernel
 from .gather import WORDS
 
@@ -50,6 +51,23 @@ def plan(request):
     grain = max(1, geometry.GRAIN // max(1, count * min(BLOCK, outer[-1])))
     return geometry.launch(kernel, units, grain, outer, *outer_rows, turns, *turn_rows[1:], walk["size"],
                            walk["stride"], count, blocks)
+
+
+def combined(request):
+    """result = a copy of the first input, into which the elements of the source are combined."""
+    input, index, source = request.inputs
+    (own,) = request.outputs
+    compute = input.dtype.compute
+    copied = elementwise.plan(Elementwise("clone", (tree.arg("input"),), [Operand("input", input, compute)], [own],
+                                          own.shape, compute))
+    written = plan(Native("scatter", "plan", (own, index, source), [own], request.options))
+    copy, copy_meta, copy_units, copy_grain = copied.kernel, copied.meta, copied.units, copied.grain
+    combine, combine_meta, combine_units, combine_grain = written.kernel, written.meta, written.units, written.grain
+
+    def kernel(input, index, source, result, meta, units, grain):
+        copy(input, result, copy_meta, copy_units, copy_grain)
+        combine(result, index, source, result, combine_meta, combine_units, combine_grain)
+    return Launch(kernel, 0, 1, 1, (copied, written))
 
 
 def _combined(combine, dtype):

@@ -1,10 +1,11 @@
 """Reading by index: index_select, gather, take, embedding, masks and the places of nonzero elements."""
 
+import functools
 import math
 
 from ..dtypes import int64
 from ..expr.kinds import Native
-from ..layout import broadcast_shapes, layout, wrap_dim
+from ..layout import Layout, broadcast_shapes, layout, wrap_dim
 from .declare import OPS, composite, gather as gather_kind
 from .index import check, take_from
 
@@ -29,14 +30,25 @@ def index_select(input, dim, index):
 
 def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
     """Check an index that has the shape of what it chooses from along `dim`; returns (dim, index as int64 or int32)."""
-    own, shape = index._layout, input._layout.shape
+    own, other = index._layout, input._layout
+    plain = own.__class__ is Layout and other.__class__ is Layout
+    dim, size = (_known_along if plain else _dim_along)(name, other, dim, own)
+    if own.dtype.name not in ("int64", "int32"):
+        index = index.to(int64)
+    if own.numel:
+        check(f"{name}()", index, size, dim, error, wrap)
+    return dim, index
+
+
+def _dim_along(name, other, dim, own):
+    """(dim, size of it) of what an index of layout `own` chooses from, which has layout `other`, after all checks."""
+    shape = other.shape
     dim = wrap_dim(dim, len(shape))
     if own.dtype.category != 1:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, got {own.dtype}")
-    if own.dtype.name not in ("int64", "int32"):
-        index = index.to(int64)
+    size = shape[dim] if shape else 1
     if own.numel == 0:
-        return dim, index
+        return dim, size
     if max(own.ndim, 1) != max(len(shape), 1):
         raise RuntimeError(f"{name}(): Index tensor must have the same number of dimensions as input tensor, got "
                            f"{own.ndim} and {len(shape)}")
@@ -45,8 +57,10 @@ def fits_along(name, input, dim, index, error=RuntimeError, wrap=False):
             raise RuntimeError(f"{name}(): Size does not match at dimension {d} expected index {list(own.shape)} to "
                                f"be no "
                                f"larger than self {list(shape)} apart from dimension {dim}")
-    check(f"{name}()", index, shape[dim] if shape else 1, dim, error, wrap)
-    return dim, index
+    return dim, size
+
+
+_known_along = functools.lru_cache(4096, typed=True)(_dim_along)  # layouts are interned: checked once each
 
 
 @composite(over="gather", out=True, exact_out=True, separate=True)

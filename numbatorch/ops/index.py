@@ -6,9 +6,11 @@ Every function is one of two loops (`_gather`, `_write`) in one of three forms, 
   address  the index, of any shape, takes the place of all of `dims`; with several of them it holds places in memory
 """
 
+import functools
+
 from ..expr.functions import row_max, row_min, where
 from ..expr.kinds import Native
-from ..layout import Layout, broadcast_strides, layout
+from ..layout import Layout, broadcast_strides, layout, result_strides
 from .declare import (
     OPS,
     composite,
@@ -63,6 +65,12 @@ def take_from(input, index, dims: tuple, form: str):
 @scatter_kind(name="_write", method=False, differentiable=False)
 def write(target, index, source, dims: tuple, form: str, combine: str):
     """Combine `source` into `target` itself where `index` says, in the order of the index. The result is empty."""
+    walk = _writing(target, index, source, dims, form, combine)
+    return Native("scatter", "plan", (target, index, source), [layout(target.dtype, (0,), None, target.device)], walk)
+
+
+def _writing(target, index, source, dims, form, combine):
+    """The options of a request that combines `source` into `target`."""
     walk = geometry(target, index, dims, form)
     if form == "along":
         moves = source.strides
@@ -71,8 +79,7 @@ def write(target, index, source, dims: tuple, form: str, combine: str):
     if any(s == 0 and n > 1 for n, s in zip(target.shape, target.strides, strict=True)) and target.numel:
         raise RuntimeError("scatter: unsupported operation: more than one element of the written-to tensor refers to a "
                            "single memory location. Please clone() the tensor before performing the operation.")
-    walk = {**walk, "source": moves or (0,) * len(walk["shape"]), "combine": combine}
-    return Native("scatter", "plan", (target, index, source), [layout(target.dtype, (0,), None, target.device)], walk)
+    return {**walk, "source": moves or (0,) * len(walk["shape"]), "combine": combine}
 
 
 @foreign(name="_collect", method=False, eager=True, grad=lambda grad, index, dims, form: take_from.call(
@@ -90,13 +97,13 @@ def _kept(grad, index, source_layout, dims, form, combine):
     return combined.call(grad, index, grad.new_zeros(source_layout.shape), dims, form, "set")
 
 
-@foreign(name="_scatter", method=False, eager=True, input=_kept,
-         source=lambda grad, index, dims, form: take_from.call(grad, index, dims, form))
+@scatter_kind(name="_scatter", method=False, input=_kept,
+              source=lambda grad, index, dims, form: take_from.call(grad, index, dims, form))
 def combined(input, index, source, dims: tuple, form: str, combine: str):
     """A copy of `input` with `source` combined ("set", "add") where `index` says."""
-    result = input.clone()
-    write.call(result, index, source, dims, form, combine)
-    return result
+    result = layout(input.dtype, input.shape, result_strides(input.shape, [(input.shape, input.strides)]), input.device)
+    walk = _writing(result, index, source, dims, form, combine)
+    return Native("scatter", "combined", (input, index, source), [result], walk)
 
 
 @reduction(name="_bounds", method=False, differentiable=False, out=False, outputs=("low", "high"))
@@ -105,8 +112,30 @@ def bounds(index, dim=None, keepdim=False):
     return row_min(index), row_max(index)
 
 
+ONE_PASS = 1 << 15  # indices that one thread reads in a few microseconds
+
+
+@functools.lru_cache(4096)
+def _range_check(own):
+    """(the backend's f(address, count, low, high), who captures calls) for few indices in one piece, else None."""
+    if own.__class__ is not Layout or not own.is_contiguous or not 0 < own.numel <= ONE_PASS:
+        return None
+    from ..interception import state
+    from ..plan import backend
+    there = backend(own.device)
+    if not hasattr(there, "range_check") or own.dtype.name not in ("int64", "int32"):
+        return None
+    return there.range_check(own.dtype.name), state
+
+
 def check(name, index, size, dim, error=IndexError, wrap=False):
     """`error` where an index is outside a dimension of `size`; with `wrap`, negative ones count from the end."""
+    own = index._layout
+    found = _range_check(own)
+    if found is not None:
+        within, state = found
+        if state.traced is None and within(index._ptr, own.numel, -size if wrap else 0, size):
+            return
     if index._layout.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index._layout.dtype}")
     while not index._layout.has_values:

@@ -33,6 +33,8 @@ def _highest(dtype):
 # In one dimension less, a scalar is a row of one.
 
 def _rows(input, index, source):
+    if input._layout.shape and index._layout.shape and (not hasattr(source, "_layout") or source._layout.shape):
+        return input, index, source
     return [x.reshape(1) if hasattr(x, "_layout") and x._layout.ndim == 0 else x for x in (input, index, source)]
 
 
@@ -42,6 +44,8 @@ def _fit_source(name, input, index, source):
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype, got {input._layout.dtype} and "
                            f"{source._layout.dtype}")
     wanted = index._layout.shape
+    if source._layout.shape == wanted:
+        return source
     if index._layout.numel == 0:
         return source
     if len(wanted) != source._layout.ndim:
@@ -100,7 +104,8 @@ def _along(how, name, input, dim, index, source, combine):
     if index._layout.numel == 0:
         return input if how is _straight else input.clone().reshape(shape)
     if combine in ("set", "add") or how is _straight:
-        return how(input, index, source, (dim,), "along", combine).reshape(shape)
+        result = how(input, index, source, (dim,), "along", combine)
+        return result if result._layout.shape == shape else result.reshape(shape)
     return reduced.call(input, index, source, dim, combine).reshape(shape)
 
 
