@@ -84,15 +84,13 @@ class Attempt:
         for own, given in zip(self.tensors, self.given, strict=True):
             if result is given:
                 result = own
-        plain = without_traced(result)
-        if plain is not result:
-            return plain, None, "a number that the library has read is part of the result"
-        if reason:
-            return result, None, reason
-        try:
-            return result, Candidate(self, result, versions), ""
-        except Unsupported as unsupported:
-            return result, None, str(unsupported)
+        candidate = None
+        if not reason:
+            try:
+                candidate = Candidate(self, result, versions)
+            except Unsupported as unsupported:
+                reason = str(unsupported)
+        return without_traced(result), candidate, reason
 
     def _go_backward(self, result):
         """Capture the backward pass of results that are to be differentiated outside; why that cannot be, or ""."""

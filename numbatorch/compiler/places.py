@@ -22,7 +22,7 @@ from ..generator import Generator
 from ..layout import Layout
 from ..storage import Storage
 from ..tensor import Tensor
-from .traced import Traced
+from .traced import Traced, Whole
 
 MOST = 100_000
 _COMPILED = f"{__package__}.compiled"
@@ -242,6 +242,8 @@ def without_traced(value):
     """The value itself where it has no traced numbers, else one with plain numbers; lists and dicts are changed."""
     if value.__class__ is Traced:
         return value.value
+    if value.__class__ is Whole:
+        return int(value)
     if type(value) is list:
         value[:] = [without_traced(v) for v in value]
     elif type(value) is dict:

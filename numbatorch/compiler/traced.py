@@ -67,6 +67,12 @@ class Traced:
         return getattr(self.tie(), name)
 
 
+class Whole(int):
+    """An int that is an object of its own, so that it is recognised in the result of a function."""
+
+    __slots__ = ()
+
+
 def _binary(name, function):
     def forward(self, other):
         own = expression(other)

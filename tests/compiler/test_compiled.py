@@ -415,3 +415,21 @@ def test_numbers_that_the_library_reads_for_the_function():
     for _ in range(4):
         y, (scale,) = f(torch.ones(2))
         assert type(scale) is float and scale == 4.0 and torch.equal(y, torch.full((2,), 2.0))
+
+
+def test_counts_that_are_only_returned():
+    @torch.compile
+    def f(x, y):
+        return 3, (x.argmax(1) == y).sum().item(), {"n": x.shape[0], "first": y[0].item()}
+    rng = torch.Generator().manual_seed(0)
+    for k in range(8):
+        x, y = torch.randn(6, 4, generator=rng), torch.arange(k, k + 6) % 4
+        found = f(x, y)
+        assert found == (3, int((x.argmax(1) == y).sum()), {"n": 6, "first": k % 4})
+        assert {type(v) for v in (*found[:2], *found[2].values())} == {int}
+    assert f.programs[0].runs == 6, f.explain()
+
+    @torch.compile
+    def g(x):
+        return x.sum().item().bit_length()
+    assert [g(torch.tensor([v])) for v in (1, 1, 1, 9, 300)] == [1, 1, 1, 4, 9]
