@@ -3,6 +3,7 @@
 import functools
 import itertools
 from array import array
+from operator import attrgetter
 
 from .. import dtypes
 from ..expr.kinds import Native
@@ -12,6 +13,7 @@ from .parts import narrow_
 from .splitting import atleast_1d, atleast_2d, atleast_3d, listed
 from .view import reshape
 
+_layout_of, _address_of, _needs_gradient = attrgetter("_layout"), attrgetter("_ptr"), attrgetter("_needs_grad")
 _NOTHING = (0,)  # tensors of this shape are left out whatever the others' shapes
 
 
@@ -90,17 +92,30 @@ def _planned(layouts, dim):
     return None if launch is None else (whole, launch)
 
 
-def _together(tensors, dim):
-    """The tensors joined by one kernel, unrecorded; None where `_planned` says so."""
-    found = _planned(tuple([t._layout for t in tensors]), dim)
+@functools.lru_cache(4096)
+def _writer(layouts, dim):
+    """(how it is recorded, who answers calls, f(tensors) that joins them by one kernel); None where `_planned` is."""
+    found = _planned(layouts, dim)
     if found is None:
         return None
+    from ..autograd.modes import mode
+    from ..interception import state
     from ..tensor import empty_layout
     whole, launch = found
-    result = empty_layout(whole)
-    addresses = array("q", [t._ptr for t in tensors])
-    launch.kernel(addresses.buffer_info()[0], result._ptr, launch.meta, launch.units, launch.grain)
-    return result
+    kernel, meta, units, grain = launch.kernel, launch.meta, launch.units, launch.grain
+
+    def write(tensors):
+        result = empty_layout(whole)
+        addresses = array("q", map(_address_of, tensors))
+        kernel(addresses.buffer_info()[0], result._ptr, meta, units, grain)
+        return result
+    return mode, state, write
+
+
+def _together(tensors, dim):
+    """The tensors joined by one kernel, unrecorded; None where `_planned` says so."""
+    found = _writer(tuple(map(_layout_of, tensors)), dim)
+    return None if found is None else found[2](tensors)
 
 
 @foreign(name="_cat", method=False, eager=True, grad=_parts_of)
@@ -137,6 +152,16 @@ def cat(tensors, dim=0, *, axis=None):
 
     Tensors of shape (0,) are left out whatever the others' shapes.
     """
+    if axis is None and (tensors.__class__ is list or tensors.__class__ is tuple):
+        try:
+            found = _writer(tuple(map(_layout_of, tensors)), dim)
+        except (AttributeError, TypeError, IndexError):  # what is no tensor, no dimension, or nothing
+            found = None
+        if found is not None:
+            mode, state, write = found
+            if not (state.active or state.traced is not None or mode.enabled and True in map(
+                    _needs_gradient, tensors)):
+                return write(tensors)
     given = _sequence("cat", tensors)
     dim = dim if axis is None else axis
     from ..autograd.modes import mode
