@@ -126,7 +126,8 @@ class FormulaRule:
         """The trees with further results made from the operands again, where these results take no gradient themselves:
         they were only kept to save work, and the second derivative has to see what they depend on."""
         read = tree.names(*self.trees)
-        kept = [n for n in read if n in self.op.outputs[1:] and f"grad_{n}" not in read]
+        kept = [n for n, own in zip(self.op.outputs[1:], self.plan.layouts[1:], strict=True)
+                if n in read and f"grad_{n}" not in read and own.dtype.category >= dtypes.FLOAT]
         if not kept:
             return self.trees
         made = dict(zip(self.op.outputs, self.op.trace(statics, absent), strict=True))

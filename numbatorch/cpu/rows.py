@@ -17,7 +17,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import FUNCTIONS, ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import columns, geometry, split
+from . import columns, geometry, phases, split
 from .compile import compile_kernel
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
@@ -113,6 +113,7 @@ class _Kernel:
                         lines.append(f"{pad}step_{n}_{d} = meta[{self.stride_at[n] + self.outer + d}]")
         bound = {}
         self.row_args = set()
+        self.cuts: list[int] = []  # the lines with which the row's own, and each phase of the work on it, begin
         for o in request.operands:
             if not isinstance(o.layout, Layout):
                 lines.append(f"{pad}{o.name}_ = {write.convert(o.name, _NUMBER[o.layout], o.dtype)}")
@@ -126,6 +127,7 @@ class _Kernel:
             lines += self._piece(pad)
         else:
             lines.append(f"{pad}for row in range(start, stop):")
+            self._cut()
             lines += geometry.decode(row_pad, self.outer, 0, [(f"at_{n}", self.stride_at[n]) for n in self.names])
         for o in self.tensors:
             if self.classes[o.name] == "r":
@@ -138,15 +140,31 @@ class _Kernel:
         self.is_row = rank_of(*request.roots, row_args=self.row_args)
         self.kept = self._kept()
         self.found: dict[int, tuple[str, str]] = {}  # nodes whose elements are in the result already
+        self._cut()
         for level in self._levels():
             self._pass(level)
+            self._cut()
         self._results()
+        if self.lanes and not self.parts:
+            self._in_phases()
         signature = tuple(
             _NUMBER[o.layout] if not isinstance(o.layout, Layout) else f"{write.storage(o.layout.dtype.name)}*"
             for o in request.operands)
         written = [kept for kept, _ in self.part_types] if self.parts else [o.dtype.name for o in request.outputs]
         signature += tuple(f"{write.storage(dtype)}*" for dtype in written)
-        return "\n".join(lines) + "\n", name, (*signature, "int64*")
+        return "\n".join(self.lines) + "\n", name, (*signature, "int64*")
+
+    def _cut(self):
+        self.cuts.append(len(self.lines))
+
+    def _in_phases(self):
+        """Put blocks of rows in place of rows, where a row is walked more than once."""
+        types = {text: type_ for text, type_ in self.writer.bound.values() if isinstance(text, str)}
+        first, *starts = self.cuts
+        parts = [self.lines[a:b] for a, b in zip(starts, [*starts[1:], len(self.lines)], strict=True)]
+        lines = phases.blocked(self.lines[first:starts[0]], parts, types)
+        if lines:
+            self.lines[first - 1:] = lines
 
     def _piece(self, pad):
         """Lines that find a unit's piece of a row: so many of the row's slowest dimension."""
@@ -192,10 +210,13 @@ class _Kernel:
 
     def _row_parts(self, roots):
         """Write every maximal row-level part of the roots as statements outside the loop."""
+        before = len(self.lines)
         for n in order(*roots):
             if self.is_row[id(n)] and n.op not in ("const", "arg") and n.op not in ROW:
                 self.writer.value(n)
         self._flush()
+        if len(self.lines) > before:
+            self._cut()
 
     def _loop(self, write_body):
         """Loops over the row; write_body(writer, indent, position) gives the innermost statements."""
