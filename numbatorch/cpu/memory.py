@@ -4,7 +4,8 @@
 are built-in functions (some 60 ns together when a list has a block) and rely on the GIL for exclusion. Blocks are
 aligned to 64 bytes, a cache line and the widest vector. Sizes are powers of two with four steps between. A fresh page
 costs a page fault, which is most of the time of a large memory-bound op: that is what the lists save. What they hold is
-bounded; larger blocks are asked from the system in huge pages.
+bounded: a program whose sizes change takes larger blocks that are free, and memory in use and in the lists together
+grows little beyond the most that was ever in use. Larger blocks are asked from the system in huge pages.
 """
 
 import ctypes
@@ -16,6 +17,11 @@ from . import compile, entry, machine
 
 _FIELDS = ("allocated", "cached", "peak", "hits", "misses", "limit")
 CACHE_BYTES = 2**30  # at most, and no more than a quarter of the machine's memory
+_CONSTANTS = {
+    "LARGE_CLASS": 63,  # of 64 KB: smaller blocks are few bytes in all, and stay in their lists
+    "LARGER_CLASSES": 3,  # a large block may be up to 1.75 times what was asked for
+    "SPARE_BYTES": 16 * 2**20,  # besides a quarter: what the lists may hold above the most that was in use
+}
 
 _POSIX = """
 declare i32 @posix_memalign(ptr, i64, i64)
@@ -126,6 +132,37 @@ define internal void @destroy(ptr %capsule) nounwind {
  ret void
 }
 
+; Give large blocks back, the largest first, until so many bytes are.
+define internal void @trim(i64 %bytes) noinline nounwind {
+entry:
+ br label %class
+class:
+ %c = phi i64 [255, %entry], [%c, %free], [%next_class, %ended]
+ %freed = phi i64 [0, %entry], [%more_freed, %free], [%freed, %ended]
+ %list = getelementptr ptr, ptr @lists, i64 %c
+ %first = load ptr, ptr %list
+ %some = icmp ne ptr %first, null
+ %wanted = icmp slt i64 %freed, %bytes
+ %goes = and i1 %some, %wanted
+ br i1 %goes, label %free, label %ended
+free:
+ %next = load ptr, ptr %first
+ store ptr %next, ptr %list
+ call void @give_back(ptr %first)
+ %size = call i64 @size_of(i64 %c)
+ %less = sub i64 0, %size
+ call void @add(i64 1, i64 %less)
+ %more_freed = add i64 %freed, %size
+ br label %class
+ended:
+ %next_class = sub i64 %c, 1
+ %large = icmp sge i64 %next_class, LARGE_CLASS
+ %more = and i1 %large, %wanted
+ br i1 %more, label %class, label %exit
+exit:
+ ret void
+}
+
 define void @numbatorch_empty() noinline nounwind {
 entry:
  br label %class
@@ -174,16 +211,26 @@ sized:
  %steps = lshr i64 %last, %shift
  %octaves = shl i64 %octave, 2
  %step = sub i64 %steps, 4
- %class = add i64 %octaves, %step
- %size = call i64 @size_of(i64 %class)
- %list = getelementptr ptr, ptr @lists, i64 %class
+ %own_class = add i64 %octaves, %step
+ %is_large = icmp sge i64 %own_class, LARGE_CLASS
+ %room = select i1 %is_large, i64 LARGER_CLASSES, i64 0
+ %last_class = add i64 %own_class, %room
+ br label %look
+look:
+ %found_class = phi i64 [%own_class, %sized], [%next_class, %empty]
+ %list = getelementptr ptr, ptr @lists, i64 %found_class
  %first = load ptr, ptr %list
  %hit = icmp ne ptr %first, null
- br i1 %hit, label %pop, label %fresh
+ br i1 %hit, label %pop, label %empty
+empty:
+ %next_class = add i64 %found_class, 1
+ %more = icmp sle i64 %next_class, %last_class
+ br i1 %more, label %look, label %fresh
 pop:
  %next = load ptr, ptr %first
  store ptr %next, ptr %list
- %less = sub i64 0, %size
+ %found_size = call i64 @size_of(i64 %found_class)
+ %less = sub i64 0, %found_size
  call void @add(i64 1, i64 %less)
  call void @add(i64 3, i64 1)
  br label %have
@@ -192,12 +239,29 @@ fresh:
  %sane = icmp ult i64 %wanted, 4611686018427387904
  br i1 %sane, label %obtain, label %none
 obtain:
- %made = call ptr @obtain(i64 %size)
+ %own_size = call i64 @size_of(i64 %own_class)
+ %before = load i64, ptr @numbatorch_memory
+ %with = add i64 %before, %own_size
+ %most = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 2)
+ %base = call i64 @llvm.smax.i64(i64 %with, i64 %most)
+ %quarter = lshr i64 %base, 2
+ %share = add i64 %base, %quarter
+ %may = add i64 %share, SPARE_BYTES
+ %kept = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 1)
+ %footprint = add i64 %with, %kept
+ %over = sub i64 %footprint, %may
+ %is_over = icmp sgt i64 %over, 0
+ br i1 %is_over, label %cut, label %ask
+cut:
+ call void @trim(i64 %over)
+ br label %ask
+ask:
+ %made = call ptr @obtain(i64 %own_size)
  %got = icmp ne ptr %made, null
  br i1 %got, label %have, label %again
 again:
  call void @numbatorch_empty()
- %second = call ptr @obtain(i64 %size)
+ %second = call ptr @obtain(i64 %own_size)
  %got2 = icmp ne ptr %second, null
  br i1 %got2, label %have, label %none
 none:
@@ -205,7 +269,9 @@ none:
  %ignored2 = call ptr (ptr, ptr, ...) @PyErr_Format(ptr %memory_error, ptr @exhausted, i64 %wanted)
  br label %failed
 have:
- %block = phi ptr [%first, %pop], [%made, %obtain], [%second, %again]
+ %block = phi ptr [%first, %pop], [%made, %ask], [%second, %again]
+ %class = phi i64 [%found_class, %pop], [%own_class, %ask], [%own_class, %again]
+ %size = call i64 @size_of(i64 %class)
  call void @add(i64 0, i64 %size)
  %allocated = load i64, ptr @numbatorch_memory
  %peak = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 2)
@@ -238,11 +304,14 @@ failed:
 
 
 def _text():
+    lists = _LISTS
+    for name, value in _CONSTANTS.items():
+        lists = lists.replace(name, str(value))
     if sys.platform == "win32":
-        return _LISTS + _WINDOWS
+        return lists + _WINDOWS
     if sys.platform == "linux":
-        return _LISTS + "declare i32 @madvise(ptr, i64, i32)" + _POSIX.replace("ADVISE", _HUGE_PAGES)
-    return _LISTS + _POSIX.replace("ADVISE", "")
+        return lists + "declare i32 @madvise(ptr, i64, i32)" + _POSIX.replace("ADVISE", _HUGE_PAGES)
+    return lists + _POSIX.replace("ADVISE", "")
 
 
 @functools.cache

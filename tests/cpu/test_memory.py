@@ -59,3 +59,25 @@ def test_errors():
         allocate("many")
     with pytest.raises(ValueError):
         address("block")
+
+
+def test_a_larger_free_block_is_taken_for_a_large_one():
+    empty_cache()
+    block = allocate(3 << 20)
+    place = address(block)
+    del block
+    block = allocate(2 << 20)  # a block of 2 MB is not there
+    assert address(block) == place
+    del block
+    assert memory_stats()["cached"] == 3 << 20  # as its own size
+
+
+def test_lists_are_cut_when_sizes_change():
+    empty_cache()
+    for megabytes in range(60, 120):
+        block = allocate(megabytes << 20)
+        del block
+        stats = memory_stats()
+        most = max(stats["peak"], stats["allocated"])
+        assert stats["allocated"] + stats["cached"] <= 1.25 * most + (16 << 20) + (120 << 20) // 4
+    empty_cache()
