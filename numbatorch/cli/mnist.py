@@ -53,7 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def complaint(options: argparse.Namespace) -> str | None:
     """What is wrong with the options and would otherwise only show after the training."""
     if options.device != "cpu":
-        return f"--device {options.device}: this build computes on the CPU only; use --device cpu"
+        import numbatorch as torch
+
+        try:
+            torch.empty(0, device=options.device)
+        except (RuntimeError, TypeError) as error:
+            return f"--device {options.device}: {error}"
     for option in ("save", "plot"):
         if (value := getattr(options, option)) is None:
             continue

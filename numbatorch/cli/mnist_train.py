@@ -81,7 +81,7 @@ def train(options: argparse.Namespace, data: ImageSet, report: Report) -> tuple[
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    model = Net(data.train_images.shape[1], padding=0 if data.name == "MNIST" else 1)
+    model = Net(data.train_images.shape[1], padding=0 if data.name == "MNIST" else 1).to(options.device)
     optimizer = optim.Adadelta(model.parameters(), lr=options.lr)
     scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=options.gamma)
     train_batches: DataLoader = DataLoader(tensors(data.train_images, data.train_labels, data), shuffle=True,
@@ -104,14 +104,14 @@ def train(options: argparse.Namespace, data: ImageSet, report: Report) -> tuple[
         except KeyboardInterrupt:
             stop.asked = True
     history.stopped = stop.asked
-    return model, history
+    return model.cpu(), history
 
 
 def train_epoch(model, batches, optimizer, epoch: Epoch, history: History, report: Report, stop: Stop) -> None:
     model.train()
     for images, labels in batches:
         optimizer.zero_grad()
-        loss = F.nll_loss(model(images), labels)
+        loss = F.nll_loss(model(images.to(model.conv1.weight.device)), labels.to(model.conv1.weight.device))
         loss.backward()
         optimizer.step()
         value = loss.item()
@@ -128,12 +128,13 @@ def test(model, batches, epoch: Epoch, history: History) -> None:
     start, loss, correct, count, predictions = time.perf_counter(), 0.0, 0, 0, []
     with torch.no_grad():
         for images, labels in batches:
+            images, labels = (t.to(model.conv1.weight.device) for t in (images, labels))
             output = model(images)
             loss += F.nll_loss(output, labels, reduction="sum").item()
             predicted = output.argmax(dim=1)
             correct += (predicted == labels).sum().item()
             count += len(labels)
-            predictions.append(predicted.numpy())
+            predictions.append(predicted.cpu().numpy())
     epoch.test_loss, epoch.accuracy = loss / count, correct / count
     epoch.test_seconds = time.perf_counter() - start
     epoch.batches = len(history.losses)

@@ -67,7 +67,8 @@ def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(offline):
 
 @pytest.mark.parametrize("arguments, words", [
     (["--save", "missing/x.pt"], "there is no folder"), (["--plot", "missing/x.png"], "there is no folder"),
-    (["--device", "cuda"], "CPU only"), (["--save", "."], "is a folder")])
+    (["--device", "cuda"], "no cuda device is available"), (["--device", "gpu"], "device type"),
+    (["--save", "."], "is a folder")])
 def test_mnist_refuses_before_it_trains(offline, capsys, arguments, words):
     assert run("mnist", *arguments) == 2
     assert words in capsys.readouterr().err
