@@ -9,6 +9,7 @@ from math import ceil
 from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside
 from numbatorch.cpu.convolution_lanes_kernels import BLOCK_BYTES, META, POSITIONS, WEIGHTS_BYTES, write_lanes
+from numbatorch.cpu.convolution_packed_kernels import ANY_STEP
 from numbatorch.cpu.gemm import K_BLOCK, UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import LANES, host_target
 
@@ -34,15 +35,21 @@ def lanes_launch(task: Correlation) -> Launch | None:
     (_, height, width), (_, rows, columns), (_, down, across) = task.plane, task.grid, task.step
     fills = outputs % target.lanes == 0 or outputs >= 2 * target.panel
     packed = ceil(outputs / target.panel) * target.panel * taps * size
-    if channels > FEW_CHANNELS or taps < ENOUGH_TAPS or packed > WEIGHTS_BYTES or not fills:
+    if channels > FEW_CHANNELS or packed > WEIGHTS_BYTES or not fills or task.result_step != (1, 1, 1):
         return None
-    if task.result_step != (1, 1, 1) or columns > POSITIONS:
+    if taps < ENOUGH_TAPS and across < ANY_STEP:
         return None
     top, left = min(s[1] for s in task.shifts), min(s[2] for s in task.shifts)
     apart = [(row - top, column - left) for _, row, column in task.shifts]
     reach = max(row for row, _ in apart)
     copies = any(inside(step, start, outs, ins) != (0, outs) for shift in task.shifts for step, start, outs, ins in
                  zip(task.step, shift, task.grid, task.plane, strict=True))
+    x_row, y_row, total = None, columns * size, rows * columns
+    if columns > POSITIONS:
+        if copies or rows > 1:
+            return None
+        columns = balanced(columns, POSITIONS)  # pieces of one long row, the last one shorter
+        rows, x_row, y_row = ceil(total / columns), columns * across * size, columns * size
     pitch = (columns - 1) * across + max(column for _, column in apart) + 1 if copies else width
     row_block = POSITIONS // columns
     if copies:
@@ -56,7 +63,7 @@ def lanes_launch(task: Correlation) -> Launch | None:
     lines = (row_block - 1) * down + 1 + reach
     plane = lines * pitch * size + target.vector_bytes if copies else height * width * size
     tile = balanced(columns, min(target.rows, ROWS))
-    area, result = height * width * size, rows * columns * size
+    area, result = height * width * size, total * size
     meta = dict(
         images=g.n,
         groups=g.groups,
@@ -87,18 +94,19 @@ def lanes_launch(task: Correlation) -> Launch | None:
         y_image=g.groups * outputs * result,
         y_group=outputs * result,
         y_channel=result,
-        y_row=columns * size,
+        y_row=y_row,
         y_column=size,
         taps=taps,
         copies=int(copies),
-        x_row=down * pitch * size,
+        x_row=down * pitch * size if x_row is None else x_row,
+        total=total,
         step_down=down,
         step_across=across * size,
         rows_per_unit=rows_per_unit,
         units_per_image=ceil(rows / rows_per_unit),
         tile=tile,
         k_block=balanced(taps, K_BLOCK),
-        tiles=tiles.address(target, [columns], tile, tiles.panels(outputs, target.panel), LANES),
+        tiles=tiles.address(target, [columns, total % columns], tile, tiles.panels(outputs, target.panel), LANES),
         transpose=tiles.transpose(target),
     )
     origin = (0, 0) if copies else (top, left)

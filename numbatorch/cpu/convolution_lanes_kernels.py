@@ -16,7 +16,7 @@ WEIGHTS_BYTES = 192 << 10  # packed: in the second-level cache
 
 META = [
     *PLANES_META,
-    *"copies step_down step_across x_row rows_per_unit units_per_image tile k_block tiles transpose".split(),
+    *"copies step_down step_across x_row total rows_per_unit units_per_image tile k_block tiles transpose".split(),
 ]
 
 
@@ -108,8 +108,10 @@ def write_lanes(name: str, target: Target, with_bias: bool) -> str:
                     arguments = [f.offset(block, p["x_row"] * lines.index), a_row, f.offset(table, sums.index * 8)]
                     arguments += [f.offset(panel, sums.index * row_bytes), f.value(row_bytes), c, f.value(row_bytes)]
                     arguments += [addend, addend_row, f.minimum(p["k_block"], p["taps"] - sums.index), width]
-                    arguments += [a_row * p["tile"], p["columns"], p["tile"]]
+                    count = f.minimum(p["columns"], p["total"] - (row + lines.index) * p["columns"])
+                    arguments += [a_row * p["tile"], count, p["tile"]]
                     f.call("rows", [p["tiles"], *arguments])
                 place = p["y_image"] * image + p["y_group"] * group + p["y_channel"] * output + p["y_row"] * row
-                f.call("store", [results, f.offset(y, place), p["y_channel"], rows * p["columns"], width])
+                count = f.minimum(rows * p["columns"], p["total"] - row * p["columns"])
+                f.call("store", [results, f.offset(y, place), p["y_channel"], count, width])
     return module.text()

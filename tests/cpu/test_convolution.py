@@ -44,6 +44,8 @@ CASES = {
     "small maps, more outputs than are staged": (3, 2, 3, 3, 600, 3, 3, 1, 1, 1, 1),
     "panels across images": (3, 4, 7, 7, 6, 3, 3, 2, 1, 1, 1),
     "few channels, large window": (2, 3, 33, 30, 33 * 2, 5, 5, 2, 2, 1, 1),
+    "few channels, one long row": (2, 2, 1, 1500, 32, 1, 40, (1, 4), 0, 1, 1),
+    "patches": (2, 3, 16, 20, 48, 4, 4, 4, 0, 1, 1),
     "few channels, not padded": (3, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),
     "few channels, many taps, groups": (2, 8, 20, 21, 32, 9, 9, (1, 2), (3, 0), (1, 2), 2),
     "grouped": (2, 34, 18, 18, 36, 3, 3, 1, 1, 1, 2),
