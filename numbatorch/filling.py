@@ -1,11 +1,11 @@
 """Making tensors by shape and value: empty, zeros, ones, full and their `_like` forms."""
 
-
+import functools
 
 from . import dtypes
 from .device import CPU, current, usable
 from .formats import channels_last, channels_last_3d, jagged, layout_type, preserve_format, strided
-from .layout import layout
+from .layout import Layout, format_strides, is_dense, layout, result_strides
 from .ops.declare import OPS
 from .tensor import Tensor, empty_layout
 
@@ -63,7 +63,7 @@ def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
         return out.resize_(_shape("empty", size))
     if layout is not None and layout is not strided:
         return _sparse("empty", _shape("empty", size), layout, dtype, device, requires_grad)
-    result = _empty(_shape("empty", size), _dtype(dtype), _device(device))
+    result = empty_layout(_new_layout("empty", size, dtype, device))
     if memory_format is not None:
         result = empty_layout(_like_layout(result, None, None, memory_format))
     return _finish(result, requires_grad)
@@ -82,14 +82,15 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False,
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
     """A tensor of shape `size` with `fill_value` everywhere."""
-    _strided("full", layout)
+    if layout is not None:
+        _strided("full", layout)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    shape = _shape("full", (size,) if isinstance(size, int) else tuple(size))
+    size = (size,) if isinstance(size, int) else tuple(size)
     if out is not None:
-        return out.resize_(shape).fill_(fill_value)
-    return _finish(_fill(
-        _empty(shape, _dtype(dtype, dtypes.of_number(fill_value)), _device(device)), fill_value), requires_grad)
+        return out.resize_(_shape("full", size)).fill_(fill_value)
+    own = _new_layout("full", size, dtypes.of_number(fill_value) if dtype is None else dtype, device)
+    return _finish(_fill(empty_layout(own), fill_value), requires_grad)
 
 
 def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
@@ -100,26 +101,27 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
         return out.resize_(_shape("zeros", size)).zero_()
     if layout is not None and layout is not strided:
         return _sparse("zeros", _shape("zeros", size), layout, dtype, device, requires_grad)
-    try:
-        own = _zero_layouts.get((size, dtype or dtypes._default, device or current.default))
-    except TypeError:  # a list of sizes
-        own = None
-    if own is None:
-        own = _zero_layout(size, dtype, device)
-    result = _fill(empty_layout(own), 0)
+    result = _fill(empty_layout(_new_layout("zeros", size, dtype, device)), 0)
     return result.requires_grad_(True) if requires_grad else result
 
 
-_zero_layouts: dict = {}
+_layouts: dict = {}  # by what a call says of a new tensor
 
 
-def _zero_layout(size, dtype, device):
-    own = layout(_dtype(dtype), _shape("zeros", size), None, _device(device))
-    if not any(isinstance(n, list) for n in size):
-        if len(_zero_layouts) > 10_000:
-            _zero_layouts.clear()
-        if own.device is CPU:  # of others, the current one may change
-            _zero_layouts[size, dtype or dtypes._default, device or current.default] = own
+def _new_layout(name, size, dtype, device):
+    """The layout of a new tensor from a call's `*size`, dtype and device."""
+    try:
+        own = _layouts.get((size, dtype or dtypes._default, device or current.default))
+    except TypeError:  # a list of sizes
+        own = None
+    if own is not None:
+        return own
+    own = layout(_dtype(dtype), _shape(name, size), None, _device(device))
+    plain = dtype is None or isinstance(dtype, dtypes.dtype)  # what `float` stands for may change
+    if plain and own.device is CPU and not any(isinstance(n, (list, bool)) for n in size):  # the current GPU, too
+        if len(_layouts) > 10_000:
+            _layouts.clear()
+        _layouts[size, dtype or dtypes._default, device or current.default] = own
     return own
 
 
@@ -147,31 +149,38 @@ def _fill(target, value):
 
 def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
     """A tensor of shape `size` with 1 everywhere."""
-    _strided("ones", layout)
+    if layout is not None:
+        _strided("ones", layout)
     if named:
         size = _named_size("ones", size, named)
     if out is not None:
         return out.resize_(_shape("ones", size)).fill_(1)
-    return _finish(_fill(_empty(_shape("ones", size), _dtype(dtype), _device(device)), 1),
-                   requires_grad)
+    return _finish(_fill(empty_layout(_new_layout("ones", size, dtype, device)), 1), requires_grad)
 
 
 def _like_layout(input, dtype, device, memory_format=None):
-    from .layout import is_dense
     own = input._layout
+    if dtype is None and device is None and own.__class__ is Layout:
+        return _alike(own, own.dtype, own.device, memory_format)
     if hasattr(own, "pattern"):
         raise NotImplementedError(f"a tensor like one with layout {input.layout} can only be made without values, by "
                                   "zeros_like or empty_like")
     d, place = _dtype(dtype, own.dtype), own.device if device is None else usable("", device)
+    return _like_in(own, d, place, memory_format)
+
+
+def _like_in(own, d, place, memory_format):
+    """The layout of a new tensor like one of layout `own`, in a dtype, at a place."""
     if memory_format in (channels_last, channels_last_3d):
-        from .layout import format_strides
         return layout(d, own.shape, format_strides(own.shape, memory_format.name), place)
     if memory_format in (None, preserve_format) and not own.is_contiguous and own.numel:
         if is_dense(own.shape, own.strides):
             return layout(d, own.shape, own.strides, place)
-        from .layout import result_strides
         return layout(d, own.shape, result_strides(own.shape, [(own.shape, own.strides)]), place)
     return layout(d, own.shape, None, place)
+
+
+_alike = functools.lru_cache(4096)(_like_in)
 
 
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,

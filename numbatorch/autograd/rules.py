@@ -83,12 +83,19 @@ def fit(gradient, spec):
 
 def sum_to(tensor, shape):
     """Sum over the dimensions that broadcasting from `shape` repeated."""
-    own = tensor._layout.shape
-    lead = len(own) - len(shape)
-    dims = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and own[lead + i] != 1)
+    lead, dims = _repeated(tensor._layout.shape, shape)
+    if lead == len(dims) and lead:
+        return tensor.sum(dims)
     if dims:
         tensor = tensor.sum(dims, True)
     return tensor.reshape(shape) if lead else tensor
+
+
+@functools.lru_cache(4096)
+def _repeated(own, shape):
+    """(dimensions that `own` has in front of those of `shape`, all that broadcasting from `shape` repeated)."""
+    lead = len(own) - len(shape)
+    return lead, (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and own[lead + i] != 1))
 
 
 class FormulaRule:
