@@ -137,7 +137,7 @@ def test_no_images():
 @pytest.mark.parametrize(
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
-     "depthwise, blocks of rows and columns"],
+     "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     case = (8, *CASES[name][1:])
