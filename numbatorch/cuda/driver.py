@@ -321,7 +321,8 @@ class Driver:
         return self._handle("cuStreamCreateWithPriority", ctypes.c_uint(1), ctypes.c_int(priority))
 
     def destroy_stream(self, stream):
-        """Give a stream up; its work is still done."""
+        """Give a stream up when its work is done: memory goes by handles, and the next stream may get this one's."""
+        self._call("cuStreamSynchronize", ctypes.c_void_p(stream))
         self._call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
 
     def _is_ready(self, name, handle):

@@ -3,6 +3,8 @@
 Kernels and copies go to the current stream of the thread, the default one unless `with stream(s):` says otherwise.
 """
 
+import sys
+
 from ..device import device as _device
 from . import runtime
 from .devices import index_of
@@ -33,7 +35,7 @@ class Stream:
         return self
 
     def __del__(self):
-        if getattr(self, "_owned", None) is not None:
+        if getattr(self, "_owned", None) is not None and not sys.is_finalizing():  # the driver may be gone then
             self._owned.destroy_stream(self.cuda_stream)
 
     device_type = 1
@@ -115,7 +117,7 @@ class Event:
         self._timing, self._blocking, self._handle, self._driver, self._index = enable_timing, blocking, None, None, 0
 
     def __del__(self):
-        if getattr(self, "_handle", None) is not None:
+        if getattr(self, "_handle", None) is not None and not sys.is_finalizing():
             self._driver.destroy_event(self._handle)
 
     @property

@@ -3,6 +3,8 @@
 Tensors made while recording live as long as the graph, so that a replay finds its memory.
 """
 
+import sys
+
 from . import runtime
 from .queues import Stream, current_stream
 
@@ -59,7 +61,7 @@ class CUDAGraph:
         return 0, id(self)
 
     def __del__(self):
-        if getattr(self, "_graph", None) is not None:
+        if getattr(self, "_graph", None) is not None and not sys.is_finalizing():  # the driver may be gone then
             self._driver.destroy_graph(self._graph)
 
 
