@@ -12,6 +12,7 @@ import warnings
 from .. import dtypes, interception
 from ..device import device as make_device
 from ..tensor import Tensor
+from . import recurrent
 
 LOWER = frozenset(
     "mm bmm addmm addbmm baddbmm matmul linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
@@ -28,7 +29,7 @@ FLOAT32 = frozenset((
     "fft fft2 fftn hfft rfft rfft2 rfftn ifft ifft2 ifftn ihfft irfft irfft2 irfftn").split())
 WIDEST = frozenset("cat stack index_copy".split())
 AS_THEY_ARE = frozenset("mv dot vdot".split())  # made of matrix products here, but not converted
-_WATCHED = LOWER | FLOAT32 | WIDEST | AS_THEY_ARE
+_WATCHED = LOWER | FLOAT32 | WIDEST | AS_THEY_ARE | recurrent.NAMES
 _PADDED = frozenset(("pad",))  # float32 for other modes than "constant"
 
 
@@ -124,6 +125,8 @@ def _cast(op, inplace, values):
         return NotImplemented
     if op.name in AS_THEY_ARE:
         return interception.call(op, inplace, values)
+    if op.name in recurrent.NAMES:
+        return recurrent.run(op, values, settings.dtype["cpu"], _converted)
     if op.name in LOWER:
         target = settings.dtype["cpu"]
     elif op.name in WIDEST:

@@ -14,7 +14,7 @@ def _is_tensor(x):
     return hasattr(x, "_layout")
 
 
-def _arguments(name, args, named):
+def named_arguments(name, args, named):
     """The arguments by name, of the form for packed or for padded sequences."""
     if args and "data" not in named:
         packed = len(args) > 1 and _is_tensor(args[1]) and (
@@ -90,7 +90,7 @@ def _states(name, hx, wanted, batch, dtype):
 
 def _network(name, args, named):
     """(output, hidden[, memory]) of all layers."""
-    packed, given = _arguments(name, args, named)
+    packed, given = named_arguments(name, args, named)
     data = given["data"] if packed else given["input"]
     if not _is_tensor(data):
         raise TypeError(f"{name}(): argument '{'data' if packed else 'input'}' must be Tensor, not "

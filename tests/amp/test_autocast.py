@@ -153,3 +153,37 @@ def test_the_older_names():
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
     torch.set_autocast_enabled("cpu", False)
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
+
+
+def _dtypes(results):
+    return [_dtypes(r) for r in results] if isinstance(results, tuple) else results.dtype
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_recurrent_networks_give_pytorchs_dtypes(kind):
+    torch.manual_seed(0)
+    network, x = getattr(torch.nn, kind)(3, 4, num_layers=2, bidirectional=True), torch.randn(5, 2, 3)
+    expected = network(x)
+    lower, wide = torch.bfloat16, torch.float32
+    with torch.autocast("cpu"):
+        output, last = network(x)
+        narrow_input = network(x.to(lower))
+        state = torch.zeros(4, 2, 4, dtype=lower)
+        narrow_state = network(x, (state, state) if kind == "LSTM" else state)
+        packed = network(torch.nn.utils.rnn.pack_padded_sequence(x, [5, 3]))
+        double = getattr(torch.nn, kind)(3, 4).double()(x.double())[0]
+    own = wide if kind == "GRU" else lower
+    assert output.dtype is own and _dtypes(last) == ([own, own] if kind == "LSTM" else own)
+    assert narrow_input[0].dtype is lower and narrow_state[0].dtype is lower and double.dtype is torch.float64
+    assert packed[0].data.dtype is (lower if kind == "RNN" else wide)
+    torch.testing.assert_close(output.float(), expected[0], atol=2e-2, rtol=2e-2)
+    output.float().sum().backward()
+    assert all(p.grad.dtype is wide for p in network.parameters())
+
+
+def test_an_lstm_with_projections_under_autocast():
+    network, x = torch.nn.LSTM(3, 4, proj_size=2), torch.randn(5, 2, 3)
+    with torch.autocast("cpu"):
+        for given in (x, x.bfloat16()):
+            output, (hidden, memory) = network(given)
+            assert output.shape == (5, 2, 2) and memory.dtype is torch.float32

@@ -121,7 +121,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """ValueError for another dtype than the weights'; RuntimeError for dimensions and features that do not fit."""
         weight = self._flat_weights[0]
-        if input.dtype != weight.dtype:
+        if input.dtype != weight.dtype and not numbatorch.is_autocast_enabled("cpu"):  # which converts both
             raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert "
                              f"input: input.to({weight.dtype}), or convert model: model.to({input.dtype})")
         expected = 3 if batch_sizes is None else 2
@@ -176,8 +176,6 @@ class RNNBase(Module):
     def _run(self, function: Any, input: Any, hx: Any) -> tuple[Any, Any]:
         """`function` of the op table over input, padded or packed, and its results in the form of input."""
         weights = self._flat_weights
-        if numbatorch.is_autocast_enabled("cpu"):  # what earlier layers gave may be narrower than the weights
-            input, hx = _in_dtype(input, weights[0].dtype), _in_dtype(hx, weights[0].dtype)
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         if isinstance(input, PackedSequence):
             data, batch_sizes, order, back = input
@@ -204,13 +202,6 @@ class RNNBase(Module):
                  "bidirectional": False}
         return text + "".join(f", {name}={getattr(self, name)}" for name, value in usual.items()
                               if getattr(self, name) != value)
-
-
-def _in_dtype(x: Any, dtype: Any) -> Any:
-    """Floating-point tensors, alone, packed or several, in a dtype."""
-    if isinstance(x, tuple) and not isinstance(x, PackedSequence):
-        return tuple(_in_dtype(part, dtype) for part in x)
-    return x if x is None else x.to(dtype)
 
 
 def _chance(dropout: Any) -> float:
