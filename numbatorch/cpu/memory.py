@@ -28,28 +28,82 @@ declare i32 @posix_memalign(ptr, i64, i64)
 declare void @free(ptr)
 define internal ptr @obtain(i64 %size) nounwind {
  %place = alloca ptr
- %large = icmp uge i64 %size, 4194304
- %alignment = select i1 %large, i64 2097152, i64 64
- %status = call i32 @posix_memalign(ptr %place, i64 %alignment, i64 %size)
+ %status = call i32 @posix_memalign(ptr %place, i64 64, i64 %size)
  %good = icmp eq i32 %status, 0
  br i1 %good, label %made, label %failed
 failed:
  ret ptr null
 made:
  %block = load ptr, ptr %place
- ADVISE
  ret ptr %block
 }
-define internal void @give_back(ptr %block) nounwind {
+define internal void @give_back(ptr %block, i64 %size) nounwind {
  call void @free(ptr %block)
  ret void
 }
 """
-_HUGE_PAGES = """br i1 %large, label %advise, label %return
+# Large blocks are mappings of their own, in huge pages: when they are given back the system has them, whereas malloc
+# keeps what it had aligned to 2 MB in pieces that fit nothing. A mapping is made 2 MB longer, then cut to what is
+# aligned.
+_LINUX = """
+declare i32 @posix_memalign(ptr, i64, i64)
+declare void @free(ptr)
+declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
+declare i32 @munmap(ptr, i64)
+declare i32 @madvise(ptr, i64, i32)
+define internal ptr @obtain(i64 %size) nounwind {
+ %place = alloca ptr
+ %large = icmp uge i64 %size, 4194304
+ br i1 %large, label %map, label %small
+small:
+ %status = call i32 @posix_memalign(ptr %place, i64 64, i64 %size)
+ %good = icmp eq i32 %status, 0
+ br i1 %good, label %made, label %failed
+failed:
+ ret ptr null
+made:
+ %block = load ptr, ptr %place
+ ret ptr %block
+map:
+ %length = add i64 %size, 2097152
+ %mapped = call ptr @mmap(ptr null, i64 %length, i32 3, i32 34, i32 -1, i64 0)
+ %number = ptrtoint ptr %mapped to i64
+ %refused = icmp eq i64 %number, -1
+ br i1 %refused, label %failed, label %cut
+cut:
+ %beyond = add i64 %number, 2097151
+ %start = and i64 %beyond, -2097152
+ %aligned = inttoptr i64 %start to ptr
+ %head = sub i64 %start, %number
+ %some_head = icmp ne i64 %head, 0
+ br i1 %some_head, label %cut_head, label %behind
+cut_head:
+ %cut1 = call i32 @munmap(ptr %mapped, i64 %head)
+ br label %behind
+behind:
+ %tail = sub i64 2097152, %head
+ %end = add i64 %start, %size
+ %rest = inttoptr i64 %end to ptr
+ %some_tail = icmp ne i64 %tail, 0
+ br i1 %some_tail, label %cut_tail, label %advise
+cut_tail:
+ %cut2 = call i32 @munmap(ptr %rest, i64 %tail)
+ br label %advise
 advise:
- %advised = call i32 @madvise(ptr %block, i64 %size, i32 14)
- br label %return
-return:"""
+ %advised = call i32 @madvise(ptr %aligned, i64 %size, i32 14)
+ ret ptr %aligned
+}
+define internal void @give_back(ptr %block, i64 %size) nounwind {
+ %large = icmp uge i64 %size, 4194304
+ br i1 %large, label %unmap, label %small
+unmap:
+ %unmapped = call i32 @munmap(ptr %block, i64 %size)
+ ret void
+small:
+ call void @free(ptr %block)
+ ret void
+}
+"""
 _WINDOWS = """
 declare ptr @_aligned_malloc(i64, i64)
 declare void @_aligned_free(ptr)
@@ -57,7 +111,7 @@ define internal ptr @obtain(i64 %size) nounwind {
  %block = call ptr @_aligned_malloc(i64 %size, i64 64)
  ret ptr %block
 }
-define internal void @give_back(ptr %block) nounwind {
+define internal void @give_back(ptr %block, i64 %size) nounwind {
  call void @_aligned_free(ptr %block)
  ret void
 }
@@ -120,7 +174,7 @@ keep:
  store ptr %block, ptr %list
  ret void
 drop:
- call void @give_back(ptr %block)
+ call void @give_back(ptr %block, i64 %size)
  ret void
 }
 
@@ -148,8 +202,8 @@ class:
 free:
  %next = load ptr, ptr %first
  store ptr %next, ptr %list
- call void @give_back(ptr %first)
  %size = call i64 @size_of(i64 %c)
+ call void @give_back(ptr %first, i64 %size)
  %less = sub i64 0, %size
  call void @add(i64 1, i64 %less)
  %more_freed = add i64 %freed, %size
@@ -177,7 +231,8 @@ block:
 free:
  %next = load ptr, ptr %first
  store ptr %next, ptr %list
- call void @give_back(ptr %first)
+ %size = call i64 @size_of(i64 %c)
+ call void @give_back(ptr %first, i64 %size)
  br label %block
 ended:
  %next_class = add i64 %c, 1
@@ -310,8 +365,8 @@ def _text():
     if sys.platform == "win32":
         return lists + _WINDOWS
     if sys.platform == "linux":
-        return lists + "declare i32 @madvise(ptr, i64, i32)" + _POSIX.replace("ADVISE", _HUGE_PAGES)
-    return lists + _POSIX.replace("ADVISE", "")
+        return lists + _LINUX
+    return lists + _POSIX
 
 
 @functools.cache
