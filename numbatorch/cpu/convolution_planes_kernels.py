@@ -45,9 +45,9 @@ def write_copy_phases(module: Module, target: Target) -> None:
         return ((f.maximum(f.value(0) - begin, 0) + step - 1) // step, (f.maximum(size - begin, 0) + step - 1) // step)
 
     form = f.minimum(p["step_columns"], 3)
-    with f.loop(0, p["phase_rows"] * p["phase_columns"]) as phases:
-        row_phase, column_phase = phases.index // p["phase_columns"], phases.index % p["phase_columns"]
-        plane = f.offset(to, p["plane"] * phases.index)
+    with f.loop(0, p["phase_rows"]) as row_phases, f.loop(0, p["phase_columns"]) as column_phases:
+        row_phase, column_phase = row_phases.index, column_phases.index
+        plane = f.offset(to, p["plane"] * (row_phase * p["phase_columns"] + column_phase))
         f.store(zero(f, target.vector), f.offset(plane, rows * p["pitch"] * size), size)
         up = first_row * p["step_rows"] + row_phase + p["top"]
         top, bottom = (f.minimum(end, rows) for end in reached(up, p["step_rows"], p["height"]))
@@ -156,10 +156,15 @@ def write_planes(name: str, target: Target, with_bias: bool) -> str:
     copied, results = f.stack(BLOCK_BYTES), f.stack(BLOCK_BYTES)
     per_group = p["row_blocks"] * p["column_blocks"]
     dense = p["y_column"].equals(size)
-    with f.loop(start, stop) as units:
-        image_group = units.index // per_group
-        image, group = image_group // p["groups"], image_group % p["groups"]
-        row, rows, column, columns = _blocks(f, p, units.index % per_group)
+    first_group = start // per_group
+    begin = [start % per_group, first_group % p["groups"], first_group // p["groups"]]
+    with f.loop(start, stop, carry=begin) as units:  # counted on: a small plane takes no longer than three divisions
+        block, group, image = units.carried
+        ends = (block + 1).equals(per_group)
+        next_group = group + f.select(ends, 1, 0)
+        wraps = next_group.equals(p["groups"])
+        units.carry([f.select(ends, 0, block + 1), f.select(wraps, 0, next_group), image + f.select(wraps, 1, 0)])
+        row, rows, column, columns = _blocks(f, p, block)
         x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
         _copy_channels(f, p, x_group, copied, meta, row, rows, column)
         length = (rows - 1) * p["pitch"] + columns
