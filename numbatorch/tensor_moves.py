@@ -27,6 +27,13 @@ class Part:
     """Members of Tensor."""
 
     if TYPE_CHECKING:
+        _layout: Any
+        _storage: Any
+        _ptr: Any
+        _needs_grad: Any
+        _grad: Any
+        _node: Any
+
         def __getattr__(self, name: str) -> Any: ...
 
     def to(self, *args, **kwargs) -> Tensor:
@@ -41,7 +48,7 @@ class Part:
     def cpu(self, memory_format=None) -> Tensor:
         """This tensor in the host's memory; itself where it is there."""
         if self._layout.device is CPU:
-            return self if memory_format is None else self.contiguous(memory_format)
+            return self if memory_format is None else self.contiguous(memory_format)  # type: ignore[return-value]
         return _sent(self, CPU, None, memory_format)
 
     def cuda(self, device=None, non_blocking=False, memory_format=None) -> Tensor:
@@ -69,7 +76,7 @@ class Part:
         """
         from .sharing import share
         share(self)
-        return self
+        return self  # type: ignore[return-value]
 
     def __deepcopy__(self, memo) -> Tensor:
         if id(self) in memo:
@@ -91,7 +98,7 @@ class Part:
             result._grad = copying.deepcopy(self._grad, memo)
         for name, value in self.__dict__.items():
             fields(result)[name] = copying.deepcopy(value, memo)
-        return result
+        return result  # type: ignore[return-value]
 
     def __reduce_ex__(self, protocol):
         if self._node is not None:
