@@ -191,6 +191,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     cls_to_become = Tensor
     persistent: bool
     _is_buffer = True
+    __torch_function__ = _disabled_torch_function_impl  # a class that answers calls makes every composite op ask
 
     def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None,
                 persistent: bool = True) -> Any:
