@@ -1,7 +1,8 @@
 """Normalisation layers over the rowwise ops."""
 
+from ..layout import Layout
 from .declare import OPS, composite
-from .rowwise import batch_norm_rows, layer_norm_rows, rms_norm_rows
+from .rowwise import batch_norm_rows, layer_norm_rows, layer_normed_rows, rms_norm_rows
 
 _BOTH = ("", "nn.functional")
 
@@ -9,6 +10,14 @@ _BOTH = ("", "nn.functional")
 def _expect(name, label, value, shape):
     if value is not None and tuple(value.shape) != tuple(shape):
         raise RuntimeError(f"{name}: expected {label} to have shape {tuple(shape)}, but got {tuple(value.shape)}")
+
+
+def _layer_norm(input, weight, bias, eps, rank):
+    """Without mean and deviation of each row where no gradient can ask for them."""
+    for x in (input, weight, bias):
+        if x is not None and (x._needs_grad or x._layout.__class__ is not Layout):
+            return layer_norm_rows.call(input, weight, bias, eps, rank)[0]
+    return layer_normed_rows.call(input, weight, bias, eps, rank)
 
 
 @composite(namespaces=_BOTH, method=False)
@@ -23,7 +32,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn
                            f"[*, {', '.join(map(str, shape))}], but got input of size {list(input.shape)}")
     _expect("layer_norm", "weight", weight, shape)
     _expect("layer_norm", "bias", bias, shape)
-    return layer_norm_rows.call(input, weight, bias, eps, len(shape))[0]
+    return _layer_norm(input, weight, bias, eps, len(shape))
 
 
 @composite(namespaces=_BOTH, method=False)
@@ -100,7 +109,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
     _expect("group_norm", "weight", weight, (c,))
     _expect("group_norm", "bias", bias, (c,))
     rows = input.reshape(n, num_groups, -1) if input.numel() else input
-    result = layer_norm_rows.call(rows, None, None, eps, 1)[0].reshape(input.shape) if input.numel() else input.clone()
+    result = _layer_norm(rows, None, None, eps, 1).reshape(input.shape) if input.numel() else input.clone()
     if weight is not None:
         result = result * _by_channel(weight, input.ndim)
     return result if bias is None else result + _by_channel(bias, input.ndim)

@@ -73,13 +73,7 @@ def _normalised_gradient(grad, weight, input, mean, rstd):
     return rstd * (g - row_sum(g) / row_length - xhat * (row_sum(g * xhat) / row_length))
 
 
-@rowwise(name="layer_norm_rows", method=False, dims=_last, input=_normalised_gradient,
-         weight=lambda grad, input, mean, rstd: grad * ((input - mean) * rstd),
-         bias=lambda grad: grad,
-         outputs=("result", "mean", "rstd"), result=(None, None, None))
-def layer_norm_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int = 1):
-    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias; then mean, and
-    1 / sqrt(var + eps), for the gradient."""
+def _layer_norm(input, weight, bias, eps):
     mean = row_sum(input) / row_length
     centred = input - mean
     rstd = f.rsqrt(row_sum(centred * centred) / row_length + eps)
@@ -87,6 +81,22 @@ def layer_norm_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int 
     if weight is not None:
         result = result * weight
     return result if bias is None else result + bias, mean, rstd
+
+
+@rowwise(name="layer_norm_rows", method=False, dims=_last, input=_normalised_gradient,
+         weight=lambda grad, input, mean, rstd: grad * ((input - mean) * rstd),
+         bias=lambda grad: grad,
+         outputs=("result", "mean", "rstd"), result=(None, None, None))
+def layer_norm_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int = 1):
+    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias; then mean, and
+    1 / sqrt(var + eps), for the gradient."""
+    return _layer_norm(input, weight, bias, eps)
+
+
+@rowwise(name="layer_normed_rows", method=False, dims=_last, differentiable=False)
+def layer_normed_rows(input, weight=None, bias=None, eps: float = 1e-5, rank: int = 1):
+    """The result of layer_norm_rows alone, where nothing needs a gradient."""
+    return _layer_norm(input, weight, bias, eps)[0]
 
 
 @rowwise(name="rms_norm_rows", method=False, dims=_last)
