@@ -197,9 +197,10 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False, out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
-    if hasattr(input._layout, "like"):
+    plain = input._layout.__class__ is Layout
+    if not plain and hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: zeros_like(t, dtype=dtype, memory_format=memory_format))
-    if input.layout is not strided or layout not in (None, strided):
+    if not plain and input.layout is not strided or layout is not None and layout is not strided:
         return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
     return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 0), requires_grad)
@@ -208,7 +209,7 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`ones` in the shape, dtype and order of dimensions of `input`."""
-    if hasattr(input._layout, "like"):
+    if input._layout.__class__ is not Layout and hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
     return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 1), requires_grad)
 

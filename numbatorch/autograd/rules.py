@@ -7,13 +7,14 @@ tensors. What is saved is what those gradients name.
 
 import functools
 import inspect
+import math
 
 from .. import dtypes
 from ..errors import NotOnHostError, NoValuesError
 from ..expr import tree
 from ..expr.derive import rank_of
 from ..expr.functions import row_length
-from ..layout import Layout, broadcast_shapes
+from ..layout import Layout, broadcast_shapes, broadcast_strides
 from ..ops.declare import OPS, Op, Parameter
 from . import written
 from .modes import mode
@@ -72,13 +73,33 @@ def fit(gradient, spec):
     """A gradient in the shape and dtype of the operand it belongs to: summed, repeated, converted."""
     own = gradient._layout
     if own.shape != spec.shape:
-        gradient = sum_to(gradient, spec.shape) if 0 < spec.numel < own.numel or own.ndim > spec.ndim or (
-            broadcast_shapes("backward", [own.shape, spec.shape]) == own.shape) else gradient.expand(spec.shape)
+        wider = _expanded(own, spec.shape) if own.__class__ is Layout and not mode.enabled else None
+        if wider is not None:
+            gradient = shaped(gradient, wider)
+        elif _is_larger(own.shape, spec.shape):
+            gradient = sum_to(gradient, spec.shape)
+        else:
+            gradient = gradient.expand(spec.shape)
     if own.dtype is not spec.dtype:
         if own.dtype.category == dtypes.COMPLEX and spec.dtype.category != dtypes.COMPLEX:
             gradient = gradient.real
         gradient = gradient.to(spec.dtype)
     return gradient
+
+
+@functools.lru_cache(4096)
+def _is_larger(own, shape):
+    """Whether `own` is what broadcasting `shape` gives."""
+    return 0 < math.prod(shape) < math.prod(own) or len(own) > len(shape) or (
+        broadcast_shapes("backward", [own, shape]) == own)
+
+
+@functools.lru_cache(4096)
+def _expanded(own, shape):
+    """The layout of an expanded tensor; None where it is to be summed instead."""
+    if _is_larger(own.shape, shape):
+        return None
+    return own.with_(shape=shape, strides=broadcast_strides(own.shape, own.strides, shape))
 
 
 def sum_to(tensor, shape):
@@ -121,7 +142,7 @@ class FormulaRule:
                      for n in self.reads]
         self.grad_names = [n for n in tree.names(*self.trees) if n.startswith("grad")]
         self.grad_index = {n: 0 if n == "grad" else op.outputs.index(n[5:]) for n in self.grad_names}
-        self.kept_layouts = None
+        self.kept_layouts: dict = {}  # layouts of results: the same with the dimensions reduced over
         if op.kind == "reduction":
             shape = next(s for s in plan.specs.values() if isinstance(s, Layout)).shape
             self.kept_shape = tuple(1 if i in plan.dims else n for i, n in enumerate(shape))
@@ -240,9 +261,14 @@ class FormulaRule:
             return tensor
         if mode.enabled:
             return tensor.reshape(self.kept_shape)
-        strides = iter(own.strides)
-        return shaped(tensor, own.with_(shape=self.kept_shape, strides=tuple(
-            0 if i in self.plan.dims else next(strides) for i in range(len(self.kept_shape)))))
+        known = self.kept_layouts.get(own)
+        if known is None:
+            strides = iter(own.strides)
+            known = own.with_(shape=self.kept_shape, strides=tuple(
+                0 if i in self.plan.dims else next(strides) for i in range(len(self.kept_shape))))
+            if own.__class__ is Layout:
+                self.kept_layouts[own] = known
+        return shaped(tensor, known)
 
     def _recorded(self, node, grads, saved):
         env = {}

@@ -128,14 +128,20 @@ def _range_check(own):
     return there.range_check(own.dtype.name), state
 
 
-def check(name, index, size, dim, error=IndexError, wrap=False):
-    """`error` where an index is outside a dimension of `size`; with `wrap`, negative ones count from the end."""
+def within(index, low, high):
+    """Whether few indices in one piece are all in [low, high), found in one pass; False where that is not known."""
     own = index._layout
     found = _range_check(own)
-    if found is not None:
-        within, state = found
-        if state.traced is None and within(index._ptr, own.numel, -size if wrap else 0, size):
-            return
+    if found is None:
+        return False
+    test, state = found
+    return state.traced is None and test(index._ptr, own.numel, low, high)
+
+
+def check(name, index, size, dim, error=IndexError, wrap=False):
+    """`error` where an index is outside a dimension of `size`; with `wrap`, negative ones count from the end."""
+    if within(index, -size if wrap else 0, size):
+        return
     if index._layout.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index, got {index._layout.dtype}")
     while not index._layout.has_values:

@@ -6,7 +6,7 @@ warning where PyTorch warns; ValueError for another reduction.
 
 from ..expr import functions as f
 from .declare import OPS, composite, elementwise
-from .index import bounds
+from .index import bounds, within
 from .pointwise import CONTINUOUS
 from .rowwise import surprise_rows
 
@@ -196,7 +196,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     counted = target != ignore_index
     safe = OPS["where"].call(counted, target, 0)
     if safe.numel() and safe._layout.has_values:
-        low, high = int(safe.min()), int(safe.max())
+        low, high = safe.min().item(), safe.max().item()
         if low < 0 or high >= classes:
             raise IndexError(f"nll_loss: Target {low if low < 0 else high} is out of bounds for {classes} classes.")
     picked = -input.gather(1, safe.unsqueeze(1)).squeeze(1)
@@ -221,11 +221,14 @@ def _fits_rows(input, target, dim):
 
 
 def _surprise(input, target, dim, ignore_index):
-    """-log_softmax(input)[target] in one walk over the rows; None where some targets are to be ignored, or wrong."""
-    low, high = (bound.item() for bound in bounds.call(target)) if target._layout.has_values else (0, 0)
-    if low < 0 or high >= input._layout.shape[dim] or low <= ignore_index <= high:
-        return None
-    return surprise_rows.call(input, target.unsqueeze(dim), dim)[0].squeeze(dim)
+    """-log_softmax(input)[target] in one walk over the rows, with `dim` of size 1; None where some targets are to be
+    ignored, or wrong."""
+    classes = input._layout.shape[dim]
+    if 0 <= ignore_index < classes or not within(target, 0, classes):
+        low, high = (bound.item() for bound in bounds.call(target)) if target._layout.has_values else (0, 0)
+        if low < 0 or high >= classes or low <= ignore_index <= high:
+            return None
+    return surprise_rows.call(input, target.unsqueeze(dim), dim)[0]
 
 
 @composite(namespaces=_F, method=False)
@@ -239,7 +242,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     if not label_smoothing and weight is None and _fits_rows(input, target, dim):
         loss = _surprise(input, target, dim, ignore_index)
         if loss is not None:
-            return _reduced(loss, reduction)
+            return _reduced(loss.squeeze(dim) if reduction == "none" else loss, reduction)
     logs = OPS["log_softmax"].call(input, dim)
     classes = input.shape[dim]
     if target.shape == input.shape and target.is_floating_point():
