@@ -116,4 +116,4 @@ def lanes_launch(task: Correlation) -> Launch | None:
         for row, column in apart
     ]
     units = g.n * g.groups * meta["units_per_image"]
-    return Launch(_kernel(g.dtype, task.bias), [meta[n] for n in META] + table, units, grain(units, task.flops))
+    return Launch(_kernel(g.dtype, task.bias), [meta[n] for n in META] + table, units, grain(units, task.flops / 2))

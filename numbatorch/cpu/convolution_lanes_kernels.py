@@ -75,7 +75,9 @@ def write_lanes(name: str, target: Target, with_bias: bool) -> str:
         x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
         first = run * p["rows_per_unit"]
         last = f.minimum(first + p["rows_per_unit"], p["rows"])
-        with f.loop(0, p["outputs"], target.panel) as outputs:
+        # Weights of one group serve all units of a chunk.
+        fresh = f.emit("i1", f"or i1 {units.index.equals(start).text}, {p['groups'].differs(1).text}")
+        with f.when(fresh), f.loop(0, p["outputs"], target.panel) as outputs:
             w_here = f.offset(w, p["w_group"] * group + p["w_output"] * outputs.index)
             width = f.minimum(target.panel, p["outputs"] - outputs.index)
             there = f.offset(panels, outputs.index * p["taps"] * size)
