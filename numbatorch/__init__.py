@@ -60,10 +60,10 @@ __version__ = "0.1.0"
 
 # Imported when first named: submodules, and names by the submodule that defines them.
 _SUBMODULES = frozenset("""
-    __config__ __future__ _C _custom_ops _dynamo _higher_order_ops _tensor_str accelerator amp ao backends compiler cpu
-    cuda datasets distributed distributions export fft func functional futures fx hub jit library linalg masked mps
-    multiprocessing nested nn onnx optim overrides profiler random return_types safetensors serialization signal sparse
-    special testing torch_version types utils version xpu
+    __config__ __future__ _C _VF _custom_ops _dynamo _higher_order_ops _tensor_str accelerator amp ao backends
+    compiler cpu cuda datasets distributed distributions export fft func functional futures fx hub jit library
+    linalg masked mps multiprocessing nested nn onnx optim overrides profiler random return_types safetensors
+    serialization signal sparse special testing torch_version types utils version xpu
 """.split())
 _DEFINED_IN = {
     "amp": "GradScaler",

@@ -115,3 +115,10 @@ def test_loaders_iterate_by_a_class_that_packages_know():
     loader = torch.utils.data.DataLoader([1, 2, 3])
     assert isinstance(iter(loader), _BaseDataLoaderIter)
     assert issubclass(_MultiProcessingDataLoaderIter, _BaseDataLoaderIter)
+
+
+def test_functions_by_their_inner_name():
+    from numbatorch import _VF
+    assert _VF.lstm is torch.lstm and torch._VF.gru is torch.gru
+    with pytest.raises(AttributeError):
+        _VF.nothing  # noqa: B018
