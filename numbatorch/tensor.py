@@ -25,6 +25,7 @@ from . import (
     tensor_values,
 )
 from .attributes import Holder, shown
+from .autograd import engine, rules
 from .autograd.modes import check_changeable
 from .device import CPU, device as device_type
 from .layout import Layout, has_format, layout, span
@@ -389,6 +390,8 @@ def tensor(value, device=CPU):
 
 
 asking.Tensor = calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
+for _user in (engine, rules):
+    _user.alias, _user.empty_layout = alias, empty_layout
 for _part in (tensor_gradients, tensor_moves, tensor_values):
     _part.Tensor, _part.alias, _part.empty_layout = Tensor, alias, empty_layout
     for _name, _member in vars(_part.Part).items():

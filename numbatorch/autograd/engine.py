@@ -8,11 +8,15 @@ import heapq
 import itertools
 import sys
 import threading
+from typing import Any
 
 from ..interception import state
 from ..layout import Layout
 from .modes import mode
 from .node import RELEASED, Node, anomaly
+
+alias: Any = None  # these two are set by tensor.py, which imports this module first
+empty_layout: Any = None
 
 
 class Task:
@@ -225,15 +229,17 @@ def _accumulate(leaf, gradient, create):
     elif present is None:
         # The gradient becomes .grad itself only when nobody else can see it.
         alone = sys.getrefcount(gradient) <= 4 and sys.getrefcount(gradient._storage) <= 2
+        base = gradient._base
         if create:
             leaf._grad = gradient
+        elif base is not None and gradient._layout is leaf._layout and _is_only_view(gradient, base):
+            leaf._grad = alias(gradient, gradient._layout)
         elif alone and gradient._layout is leaf._layout:
             gradient = gradient.detach() if gradient._needs_grad else gradient
             leaf._grad = gradient
         elif _is_sparse(gradient._layout):
             leaf._grad = gradient.detach().clone()
         else:
-            from ..tensor import empty_layout
             copy = empty_layout(leaf._layout if not _is_sparse(leaf._layout) and _is_dense(leaf._layout)
                                 else leaf._layout.with_(shape=leaf._layout.shape))
             copy.copy_(gradient.detach())
@@ -251,6 +257,13 @@ def _accumulate(leaf, gradient, create):
     if hooks:
         for hook in list(hooks.values()):
             hook(leaf)
+
+
+def _is_only_view(gradient, base):
+    """Whether a view of all of a tensor is all that refers to it. Counted: the callers' variables and the arguments."""
+    storage = base._storage
+    return (sys.getrefcount(gradient) <= 6 and sys.getrefcount(base) <= 4 and sys.getrefcount(storage) <= 4
+            and storage.nbytes == gradient._layout.nbytes)
 
 
 def _is_sparse(layout_):

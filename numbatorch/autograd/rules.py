@@ -8,6 +8,7 @@ tensors. What is saved is what those gradients name.
 import functools
 import inspect
 import math
+from typing import Any
 
 from .. import dtypes
 from ..errors import NotOnHostError, NoValuesError
@@ -20,6 +21,8 @@ from . import written
 from .modes import mode
 
 _FORMULAS = ("elementwise", "reduction", "rowwise")
+alias: Any = None  # these two are set by tensor.py, which imports this module first
+empty_layout: Any = None
 
 # Scalar functions whose op on tensors has another name.
 _TENSOR_OP = {"div": "true_divide", "floordiv": "floor_divide", "mod": "remainder", "and": "bitwise_and",
@@ -65,7 +68,6 @@ def backward_name(op):
 
 def shaped(tensor, layout_):
     """The same memory with another layout of as many elements."""
-    from ..tensor import alias
     return alias(tensor, layout_)
 
 
@@ -329,7 +331,6 @@ def linked(value, node, index):
 
 def _zero(spec):
     """Zeros in a shape and dtype."""
-    from ..tensor import empty_layout
     return empty_layout(spec.with_(shape=spec.shape)).zero_()
 
 

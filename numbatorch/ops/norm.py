@@ -1,7 +1,7 @@
 """Normalisation layers over the rowwise ops."""
 
 from ..layout import Layout
-from .declare import OPS, composite
+from .declare import OPS, composite, elementwise
 from .rowwise import batch_norm_rows, layer_norm_rows, layer_normed_rows, rms_norm_rows
 
 _BOTH = ("", "nn.functional")
@@ -51,6 +51,25 @@ def _by_channel(x, ndim):
     return None if x is None else x.view(1, -1, *(1,) * (ndim - 2))
 
 
+@elementwise(name="_scaled_lerp", method=False, out=False, differentiable=False)
+def scaled_lerp(input, end, factor: float, weight: float):
+    """input + weight * (end * factor - input)."""
+    return input + weight * (end * factor - input)
+
+
+def _move(running, value, factor, momentum):
+    """Move a running statistic (C,) towards a batch's, of as many elements, times `factor`; unrecorded."""
+    if running is None:
+        return
+    value = value.detach().view(-1)
+    if value._layout.dtype is running._layout.dtype and not running._needs_grad:
+        scaled_lerp.call_inplace(running, value, factor, momentum)
+        return
+    from ..autograd.modes import no_grad
+    with no_grad():
+        running.lerp_(value.to(running.dtype) * factor, momentum)
+
+
 @composite(namespaces="nn.functional", method=False)
 def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1,
                eps=1e-05):
@@ -58,32 +77,28 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
 
     In training mean and variance are the batch's, and move the running ones by `momentum` (variance unbiased).
     """
-    if input.ndim < 2:
-        if input.numel() == 0:  # nothing to normalise
+    shape, ndim, numel = input._layout.shape, input._layout.ndim, input._layout.numel
+    if ndim < 2:
+        if numel == 0:  # nothing to normalise
             return input.clone()
         raise RuntimeError(f"batch_norm: expected at least 2 dimensions, got input {tuple(input.shape)}")
     if eps <= 0 if training else eps < 0:
         raise ValueError(f"batch_norm: eps must be {'positive during training' if training else 'non-negative'}, but "
                          f"got {eps}")
-    channels = input.shape[1]
+    channels = shape[1]
     for label, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
                          ("bias", bias)):
-        if value is not None and value.numel() != channels:
+        if value is not None and value._layout.numel != channels:
             raise RuntimeError(f"batch_norm: {label} should contain {channels} elements not {value.numel()}")
-    count = input.numel() // channels if channels else 0
+    count = numel // channels if channels else 0
     if training:
         if count == 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-        scale, shift = _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
+        scale, shift = _by_channel(weight, ndim), _by_channel(bias, ndim)
         result, mean, var = batch_norm_rows.call(input, scale, shift, eps)
         if count and (running_mean is not None or running_var is not None):  # no batch moves nothing
-            from ..autograd.modes import no_grad
-            with no_grad():
-                if running_mean is not None:
-                    running_mean.lerp_(mean.detach().reshape(-1).to(running_mean.dtype), momentum)
-                if running_var is not None:
-                    unbiased = var.detach().reshape(-1).to(running_var.dtype) * (count / max(count - 1, 1))
-                    running_var.lerp_(unbiased, momentum)
+            _move(running_mean, mean, 1.0, momentum)
+            _move(running_var, var, count / max(count - 1, 1), momentum)
         return result
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")

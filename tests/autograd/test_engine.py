@@ -498,3 +498,21 @@ def test_a_view_taken_before_its_base_gets_history_has_it_too(change):
     assert view.requires_grad and view.grad_fn is not None
     (view * x).sum().backward()  # x * x
     assert x.grad.tolist() == [2, 2, 2, 2]
+
+
+def test_gradient_through_a_view_is_nobody_elses():
+    """A leaf whose gradient arrives as a view takes it over only when nobody else sees that memory."""
+    seen = []
+    for watched in (False, True):
+        leaf = torch.arange(8.0, requires_grad=True)
+        turned = leaf.view(2, 4)
+        if watched:
+            turned.register_hook(seen.append)
+        (turned * 3).backward(torch.ones(2, 4))
+        assert leaf.grad._base is None and leaf.grad.tolist() == [3.0] * 8
+        leaf.grad.zero_()
+    assert seen[0].tolist() == [[3.0] * 4] * 2
+    given, leaf = torch.ones(2, 4), torch.arange(8.0, requires_grad=True)
+    leaf.view(2, 4).backward(given)
+    leaf.grad.zero_()
+    assert given.tolist() == [[1.0] * 4] * 2
