@@ -3,7 +3,7 @@
 from . import dtypes
 from .autograd.modes import check_changeable, no_grad
 from .device import CPU
-from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _shape, _strided, empty
+from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _new_layout, _shape, _strided, empty
 from .generator import Generator, default_of, has_own
 from .interception import state
 from .layout import layout as layout_of
@@ -96,7 +96,7 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
         size = _named_size("rand", size, named)
     if dtype is not None and dtype.category < 2:
         raise NotImplementedError(f'"rand" not implemented for {dtype}')
-    target = _empty(_shape("rand", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
+    target = empty_layout(_new_layout("rand", size, dtype, device)) if out is None else out.resize_(
         _shape("rand", size))
     return _finish(drawn("uniform", target, generator, 0.0, 1.0), requires_grad)
 
@@ -107,7 +107,7 @@ def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
     _strided("randn", layout)
     if named:
         size = _named_size("randn", size, named)
-    target = _empty(_shape("randn", size), _dtype(dtype), _device(device)) if out is None else out.resize_(
+    target = empty_layout(_new_layout("randn", size, dtype, device)) if out is None else out.resize_(
         _shape("randn", size))
     if target.dtype.category < dtypes.FLOAT:
         raise NotImplementedError(f'"normal_kernel_cpu" not implemented for {target.dtype}')

@@ -432,14 +432,11 @@ def fill(function, state, ptr, shape, strides, dtype, *arguments):
     if dtype.startswith("complex"):
         _fill_complex(function, state, ptr, shape, strides, dtype, *arguments)
         return
-    n = math.prod(shape)
+    n, order, is_dense, is_contiguous = _arranged(shape, strides)
     if n == 0:
         return
-    order = draw_order(shape, strides)
-    options = {}
-    if function is fill_normal:
-        options["is_contiguous"] = _is_dense(shape, strides, range(len(shape)))
-    if _is_dense(shape, strides, order):
+    options = {"is_contiguous": is_contiguous} if function is fill_normal else {}
+    if is_dense:
         function(state, ptr, n, dtype, *arguments, **options)
         return
     scratch = np.empty(n * _itemsize(dtype), dtype=np.uint8)
@@ -456,6 +453,13 @@ def _fill_complex(function, state, ptr, shape, strides, dtype, *arguments):
         std = arguments[1] if len(arguments) > 1 else 1.0
         arguments = (mean, std / math.sqrt(2.0))
     fill(function, state, ptr, (*shape, 2), (*(2 * stride for stride in strides), 1), part, *arguments)
+
+
+@functools.lru_cache(4096)
+def _arranged(shape, strides):
+    """(number of elements, order to draw them in, whether they are dense in that order, and in the order of dims)."""
+    order = draw_order(shape, strides)
+    return math.prod(shape), order, _is_dense(shape, strides, order), _is_dense(shape, strides, range(len(shape)))
 
 
 def draw_order(shape, strides):
