@@ -56,6 +56,8 @@ class Compiled:
                 result = program.call((args, kwargs))
                 if result is not MISS:
                     if result.__class__ is Stopped:
+                        if program.chosen(result.step):
+                            continue  # as if a guard had failed
                         where = program.graph.steps[result.step].where
                         return self._plainly(f"a value led elsewhere: {where}", args, kwargs)
                     return result

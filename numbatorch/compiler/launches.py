@@ -6,6 +6,7 @@ not a recorder, the call of it is stopped before it happens.
 """
 
 import copy
+import ctypes
 import sys
 import types
 
@@ -35,20 +36,30 @@ def found(kernel, arguments):
     calls: list = []
     rebound = _rebound(kernel, calls, {})
     blocks: list = []
+    sizes: list = []
     allocate = memory.allocate
 
     def kept(nbytes):
         block = allocate(nbytes)
         blocks.append(block)
+        sizes.append((block, nbytes))
         return block
+
+    def cleared(address, value, nbytes):  # of memory that the kernel works in: it stays so
+        if not any(0 <= address - memory.address(b) <= n - nbytes for b, n in sizes):
+            raise Opaque(f"{kernel.__qualname__} clears memory in a way of its own")
+        return ctypes.memset(address, value, nbytes)
 
     def guard(frame, event, argument):
         if event == "c_call" and is_native(argument):
             raise Opaque(f"{kernel.__qualname__} calls {argument.__self__.name} in a way of its own")
-    users = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".")
-             and getattr(m, "allocate", None) is allocate]
+    own = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".") and m is not None]
+    users = [m for m in own if getattr(m, "allocate", None) is allocate]
+    fillers = [m for m in own if getattr(m, "memset", None) is ctypes.memset]
     for module in users:
         module.allocate = kept
+    for module in fillers:
+        module.memset = cleared
     sys.setprofile(guard)
     try:
         rebound(*arguments)
@@ -56,6 +67,8 @@ def found(kernel, arguments):
         sys.setprofile(None)
         for module in users:
             module.allocate = allocate
+        for module in fillers:
+            module.memset = ctypes.memset
     if not calls:
         raise Opaque(f"{kernel.__qualname__} calls no kernel")
     return calls, blocks

@@ -8,6 +8,7 @@ a program was captured from has to be still in its place.
 import enum
 import functools
 import inspect
+import math
 import sys
 import types
 import weakref
@@ -280,8 +281,10 @@ def same(a, b):
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
-        return a == b or a != a and b != b
-    if isinstance(a, (bool, int, complex, str, bytes)):
+        return a == b and (a != 0 or math.copysign(1.0, a) == math.copysign(1.0, b)) or a != a and b != b
+    if isinstance(a, complex):
+        return same(a.real, b.real) and same(a.imag, b.imag)
+    if isinstance(a, (bool, int, str, bytes)):
         return a == b
     if isinstance(a, tuple):
         return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))

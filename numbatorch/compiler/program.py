@@ -14,7 +14,7 @@ from ..generator import default_generator
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
-from . import calling, native, replay
+from . import calling, native, replay, traced
 from .memory import MemoryPlan
 from .places import ABSENT, look, same
 from .structure import equal
@@ -205,6 +205,9 @@ class Program:
         for group, key, _, path in self.places.options:
             if type(group.get(key)) is not float:
                 return f"{path} is {_shown(group.get(key))}, and was a float"
+        for k, step in enumerate(self.graph.steps):
+            if self.chosen(k) and traced.value(step.check, [o[0][o[1]] for o in self.places.options]) != step.expected:
+                return f"{step.where} decides otherwise by an optimizer's number"
         for tensor, has, storage, path in self.present:
             grad = tensor._grad
             if (grad is not None) is not has:
@@ -213,13 +216,18 @@ class Program:
                 return f"{path}.grad is in other memory"
         return "an argument shares memory with what is written" if self.overlap(tensors) else ""
 
+    def chosen(self, k):
+        """Whether step `k` is a check that only options of an optimizer decide, which may get a program of its own."""
+        check = self.graph.steps[k].check
+        return check is not None and all(kind == "option" for kind, _ in traced.sources(check))
+
     def overlap(self, tensors):
         """Whether tensors among the arguments share memory that something writes to."""
         if not self.shared_matters:
             return False
         for k, t in enumerate(tensors):
             if self.inputs[k][3] is None and (t._storage in self.states or k in self.written_inputs and any(
-                    o is not t and o._storage is t._storage for o in tensors)):
+                    j != k and o._storage is t._storage for j, o in enumerate(tensors))):
                 return True
         return False
 

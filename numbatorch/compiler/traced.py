@@ -140,6 +140,18 @@ def sources(expression):
     return set().union(*(sources(part) for part in expression[1:]))
 
 
+def value(expression, options):
+    """The number that an expression over options gives, which are a list of numbers."""
+    kind = expression[0]
+    if kind == "number":
+        return expression[1]
+    if kind == "option":
+        return options[expression[1]]
+    if kind == "neg":
+        return -value(expression[1], options)
+    return getattr(operator, {"div": "truediv"}.get(kind, kind))(*(value(part, options) for part in expression[1:]))
+
+
 def text(expression, names=None):
     """An expression as Python; `names` maps ("read", k) and ("option", k) to what stands for them."""
     kind = expression[0]

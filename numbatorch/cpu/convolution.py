@@ -9,7 +9,7 @@ No result depends on the number of threads.
 
 from __future__ import annotations
 
-from ctypes import memset
+from ctypes import addressof, c_char, memset
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
@@ -134,7 +134,8 @@ class InputGradientPlan:
             self.kernel, self.meta, self.units, self.grain = plan
             return
         size = host_target(g.dtype).bytes
-        self.turned_bytes = self.cleared = 0
+        self.turned_bytes = 0
+        self.cleared = None
         for phase in product(*(range(min(s, n)) for s, n in zip(g.stride, g.size, strict=True))):
             taps, shifts = [], []
             for tap, shift in enumerate(g.shifts):
@@ -143,7 +144,11 @@ class InputGradientPlan:
                     taps.append(tap)
                     shifts.append(tuple(a // s for a, s in apart))
             if not taps:  # inputs that no window meets
-                self.cleared = g.n * g.c * prod(g.size) * size
+                if self.cleared is None:
+                    dtype, count = by_name(g.dtype), g.n * g.c * prod(g.size)
+                    self.cleared = operands.converted(layout(dtype, (count,), (0,)), layout(dtype, (count,)))
+                    self._zero = bytearray(64)  # which is copied to all
+                    self.zero = addressof(c_char.from_buffer(self._zero))
                 continue
             grid = tuple(ceil((n - p) / s) for n, p, s in zip(g.size, phase, g.stride, strict=True))
             forward = _forward_launch(Correlation(
@@ -161,8 +166,8 @@ class InputGradientPlan:
 
         workspace = allocate(max(64, self.turned_bytes))
         base = address(workspace)
-        if self.cleared:
-            memset(gx_ptr, 0, self.cleared)
+        if self.cleared is not None:
+            self.cleared.kernel(self.zero, gx_ptr, self.cleared.meta, self.cleared.units, self.cleared.grain)
         for turn, forward, turned, place in self.phases:
             turn.run(w_ptr, base + turned)
             forward.run(gy_ptr, base + turned, gx_ptr + place)

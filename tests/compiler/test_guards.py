@@ -1,0 +1,77 @@
+"""What may change between two calls of a compiled function, and must never give an old number."""
+
+import math
+
+import numbatorch as torch
+
+nn, F = torch.nn, torch.nn.functional
+
+
+def alike(step, calls, build=None):
+    """The compiled function gives what the function gives, call by call; the compiled one."""
+    run = torch.compile(step)
+    for call in calls:
+        expected = step(*call())
+        found = run(*call())
+        assert torch.equal(found, expected) and torch.equal(torch.signbit(found), torch.signbit(expected)), (
+            found, expected, run.explain())
+    return run
+
+
+def test_inputs_that_no_window_meets_have_no_gradient():
+    weight = torch.randn(8, 4, 1, 1)
+
+    def slope(x):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(F.conv2d(x * 2, weight, None, 2).square().sum(), x)[0]
+    x = torch.randn(2, 4, 6, 6)
+    run = alike(slope, [lambda: (x,)] * 6)
+    assert run.programs[0].runs == 4
+
+
+def test_one_tensor_twice_is_not_two():
+    def step(a, b):
+        a.add_(1)
+        return a * b
+
+    def apart():
+        return torch.ones(3), torch.full((3,), 2.0)
+
+    def twice():
+        a = torch.ones(3)
+        return a, a
+    run = alike(step, [apart] * 4 + [twice, apart, twice])
+    assert run.programs[0].runs == 3
+
+
+def test_the_sign_of_zero_is_part_of_a_number():
+    box = {"zero": 0.0}
+    run = alike(lambda a, n: a / n, [lambda: (torch.ones(2), 0.0)] * 4 + [lambda: (torch.ones(2), -0.0)] * 2)
+    assert run.programs
+    run = torch.compile(lambda a: a * box["zero"])
+    for k in range(8):
+        box["zero"] = -0.0 if k > 4 else 0.0
+        assert math.copysign(1.0, run(torch.ones(1)).item()) == (-1.0 if k > 4 else 1.0)
+
+
+def test_numbers_of_an_optimizer_that_are_compared_may_change():
+    """Where a comparison comes out as before the program fits; where not, there is another one."""
+    def trained(compiled):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+            return model.weight.sum().detach()
+        run, found = torch.compile(step) if compiled else step, []
+        for k in range(20):
+            optimizer.param_groups[0]["momentum"] = 0.9 - 0.01 * k
+            optimizer.param_groups[0]["weight_decay"] = 0.0 if 8 <= k < 14 else 0.1 + 0.01 * k
+            found.append(run(torch.full((4, 3), 1.0 + k)).item())
+        return found, run
+    found, run = trained(True)
+    assert found == trained(False)[0]
+    assert len(run.programs) == 2 and sum(p.runs for p in run.programs) == 20 - 5, run.explain()
