@@ -3,7 +3,6 @@
 import functools
 import itertools
 from array import array
-from operator import attrgetter
 
 from .. import dtypes
 from ..expr.kinds import Native
@@ -13,7 +12,7 @@ from .parts import narrow_
 from .splitting import atleast_1d, atleast_2d, atleast_3d, listed
 from .view import reshape
 
-_layout_of, _address_of, _needs_gradient = attrgetter("_layout"), attrgetter("_ptr"), attrgetter("_needs_grad")
+FEW = 8  # tensors whose addresses are arguments: a kernel for each number
 _NOTHING = (0,)  # tensors of this shape are left out whatever the others' shapes
 
 
@@ -100,21 +99,63 @@ def _writer(layouts, dim):
         return None
     from ..autograd.modes import mode
     from ..interception import state
+    from ..plan import backend
     from ..tensor import empty_layout
     whole, launch = found
-    kernel, meta, units, grain = launch.kernel, launch.meta, launch.units, launch.grain
+    by_argument = None
+    if len(layouts) <= FEW:
+        by_argument = backend(whole.device).plan(Native("join", "several", layouts, [whole], {"dim": dim}))
+    used = by_argument or launch
+    kernel, meta, units, grain = used.kernel, used.meta, used.units, used.grain
 
     def write(tensors):
         result = empty_layout(whole)
-        addresses = array("q", map(_address_of, tensors))
+        addresses = array("q", [t._ptr for t in tensors])
         kernel(addresses.buffer_info()[0], result._ptr, meta, units, grain)
         return result
-    return mode, state, write
+
+    def write_few(tensors):
+        result = empty_layout(whole)
+        kernel(*[t._ptr for t in tensors], result._ptr, meta, units, grain)
+        return result
+    write.launch = write_few.launch = used  # which keeps what `meta` points to
+    return mode, state, write if by_argument is None else write_few
+
+
+@functools.lru_cache(4096)
+def _stacker(layouts, dim):
+    """`_writer` for tensors of one shape along a new dimension; None where they differ, too."""
+    first = layouts[0]
+    if any(own is not first for own in layouts) or not first.is_contiguous or not -first.ndim - 1 <= dim <= first.ndim:
+        return None
+    dim %= first.ndim + 1
+    return _writer((layout(first.dtype, (*first.shape[:dim], 1, *first.shape[dim:]), None, first.device),) * len(
+        layouts), dim)
+
+
+def _at_once(find, tensors, dim):
+    """The tensors written by what `find` gives, where nothing is recorded and nobody else answers; else None."""
+    if tensors.__class__ is not list and tensors.__class__ is not tuple:
+        return None
+    try:
+        found = find(tuple([t._layout for t in tensors]), dim)
+    except (AttributeError, TypeError, IndexError):  # what is no tensor, no dimension, or nothing
+        return None
+    if found is None:
+        return None
+    mode, state, write = found
+    if state.active or state.traced is not None:
+        return None
+    if mode.enabled:
+        for t in tensors:
+            if t._needs_grad:
+                return None
+    return write(tensors)
 
 
 def _together(tensors, dim):
     """The tensors joined by one kernel, unrecorded; None where `_planned` says so."""
-    found = _writer(tuple(map(_layout_of, tensors)), dim)
+    found = _writer(tuple([t._layout for t in tensors]), dim)
     return None if found is None else found[2](tensors)
 
 
@@ -152,16 +193,9 @@ def cat(tensors, dim=0, *, axis=None):
 
     Tensors of shape (0,) are left out whatever the others' shapes.
     """
-    if axis is None and (tensors.__class__ is list or tensors.__class__ is tuple):
-        try:
-            found = _writer(tuple(map(_layout_of, tensors)), dim)
-        except (AttributeError, TypeError, IndexError):  # what is no tensor, no dimension, or nothing
-            found = None
-        if found is not None:
-            mode, state, write = found
-            if not (state.active or state.traced is not None or mode.enabled and True in map(
-                    _needs_gradient, tensors)):
-                return write(tensors)
+    result = _at_once(_writer, tensors, dim) if axis is None else None
+    if result is not None:
+        return result
     given = _sequence("cat", tensors)
     dim = dim if axis is None else axis
     from ..autograd.modes import mode
@@ -197,6 +231,9 @@ def stack(tensors, dim=0):
 
     RuntimeError where shapes differ or there is no tensor.
     """
+    result = _at_once(_stacker, tensors, dim)
+    if result is not None:
+        return result
     given = _sequence("stack", tensors)
     shape = given[0]._layout.shape
     for k, t in enumerate(given):

@@ -135,3 +135,30 @@ def test_unique_and_counts():
     assert nt.unique(nt.tensor([[2, 1], [0, 1], [2, 1]]), dim=0).tolist() == [[0, 1], [2, 1]]
     assert x.bincount(minlength=5).tolist() == [0, 2, 1, 3, 0]
     assert nt.bucketize(nt.tensor([0.5, 1.0, 9.0]), nt.tensor([1.0, 2.0]), right=True).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("dtype", [nt.int64, nt.int32])
+@pytest.mark.parametrize("count", [1, 7, 64, 1000])
+def test_one_index_outside_is_found_wherever_it_is(dtype, count):
+    table = nt.zeros(10)
+    index = nt.full((count,), 9, dtype=dtype)
+    assert table.index_select(0, index).numel() == count
+    for place in {0, count // 2, count - 1}:
+        for wrong in (-1, 10, -2**31, 2**31 - 1):
+            bad = index.clone()
+            bad[place] = wrong
+            with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for dimension 0 with size 10"):
+                table.index_select(0, bad)
+    assert nt.take(table, nt.full((count,), -10)).numel() == count  # which counts from the end
+    with pytest.raises(IndexError):
+        nt.take(table, nt.full((count,), -11))
+
+
+def test_scatter_leaves_its_input_alone_and_keeps_its_strides():
+    base, index = nt.arange(12.0).reshape(3, 4).t(), nt.tensor([[0, 0, 2]] * 4)
+    before = base.tolist()
+    added = base.scatter_add(1, index, nt.ones(4, 3))
+    assert base.tolist() == before and added.stride() == base.stride()
+    assert (added - base).tolist() == [[2, 0, 1]] * 4
+    part = base.scatter(1, index[:2, :1], nt.full((2, 1), 9.0))  # fewer places than the input has
+    assert part.tolist() == [[9, 4, 8], [9, 5, 9], [2, 6, 10], [3, 7, 11]]

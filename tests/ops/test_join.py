@@ -1,5 +1,6 @@
 """Joining, padding and rearranging."""
 
+import numpy as np
 import pytest
 
 import numbatorch as nt
@@ -68,3 +69,15 @@ def test_grids_and_choices():
     assert nt.cartesian_prod(a, b).tolist() == [[i, j] for i in range(2) for j in range(3)]
     assert nt.combinations(b).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert F.one_hot(a).tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 9, 20])
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_few_and_many_tensors(count, dim):
+    given = [np.random.default_rng(k).standard_normal((3, 5)).astype(np.float32) for k in range(count)]
+    tensors = [nt.from_numpy(x) for x in given]
+    assert np.array_equal(nt.cat(tensors, dim).numpy(), np.concatenate(given, dim))
+    assert np.array_equal(nt.stack(tensors, dim).numpy(), np.stack(given, dim))
+    tensors[0].requires_grad_()
+    nt.stack(tensors, dim).sum().backward()
+    assert tensors[0].grad.tolist() == [[1.0] * 5] * 3
