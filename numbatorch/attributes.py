@@ -59,4 +59,10 @@ class Attributes(dict):
         return dict, (dict(self),)
 
 
-shown = property(Attributes, doc="What was hung on the tensor, by name.")
+def _replace(tensor, attributes):
+    own, given = Attributes(tensor), dict(attributes)
+    own.clear()
+    own.update(given)
+
+
+shown = property(Attributes, _replace, doc="What was hung on the tensor, by name.")

@@ -55,8 +55,9 @@ def _get_accelerator():
 
 
 def _cuda_isInBadFork():
-    """Whether this process was forked from one that used a GPU, which the child then cannot: no."""
-    return False
+    """Whether this process was forked from one that used a GPU, which the child then cannot."""
+    from .cuda import runtime
+    return runtime.is_forked()
 
 
 class _nn:

@@ -218,7 +218,9 @@ def test_make_tensor_stays_in_its_range():
 
 def test_swap_tensors_exchanges_all_but_identity():
     a, b = torch.ones(2), torch.nn.Parameter(torch.zeros(3))
+    a.mark = "of the ones"
     torch.utils.swap_tensors(a, b)
+    assert b.mark == "of the ones" and not hasattr(a, "mark")
     assert isinstance(a, torch.nn.Parameter) and a.requires_grad and a.shape == (3,) and b.tolist() == [1.0, 1.0]
     assert type(b) is torch.Tensor and not b.requires_grad
     import weakref
@@ -226,3 +228,10 @@ def test_swap_tensors_exchanges_all_but_identity():
     with pytest.raises(RuntimeError, match="weakref"):
         torch.utils.swap_tensors(a, b)
     assert kept() is a
+
+
+def test_what_hangs_on_a_tensor_can_be_replaced_at_once():
+    x = torch.ones(2)
+    x.old = 1
+    x.__dict__ = {"new": 2}
+    assert x.__dict__ == {"new": 2} and not hasattr(x, "old") and x.tolist() == [1.0, 1.0]

@@ -23,6 +23,12 @@ def test_arguments_of_to_are_read_as_to_reads_them():
     assert _C._get_accelerator().type in ("cpu", "cuda") and not _C._cuda_isInBadFork()
 
 
+def test_a_child_of_a_process_that_used_the_gpu_is_told(monkeypatch):
+    from numbatorch.cuda import runtime
+    monkeypatch.setitem(runtime._state, "forked", True)
+    assert _C._cuda_isInBadFork()
+
+
 def test_the_gradient_of_softmax_by_its_inner_name():
     x = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
     y, weights = x.softmax(1), torch.rand(2, 3, dtype=torch.float64)

@@ -85,6 +85,11 @@ def is_initialized():
     return _state["driver"] is not None
 
 
+def is_forked():
+    """Whether this process was forked from one that had opened the driver, which the child cannot use."""
+    return _state["forked"]
+
+
 def count():
     """How many devices there are; 0 without a driver."""
     chosen = found()

@@ -28,7 +28,13 @@ def swap_tensors(t1, t2):
     if set(copyreg._slotnames(type(t1))) != set(copyreg._slotnames(type(t2))):  # type: ignore[attr-defined]
         raise RuntimeError("swap_tensors: cannot swap t1 and t2 if they have different slots")
     t1.__class__, t2.__class__ = t2.__class__, t1.__class__
-    t1.__dict__, t2.__dict__ = t2.__dict__, t1.__dict__
+    from numbatorch.attributes import fields
+    one, other = fields(t1), fields(t2)
+    first, second = dict(one), dict(other)
+    one.clear()
+    one.update(second)
+    other.clear()
+    other.update(first)
 
 
 def __getattr__(name: str) -> Any:
