@@ -1,6 +1,10 @@
 """One capture of a call: the function runs as ever, is watched, and what was seen is judged."""
 
 import ctypes
+import random
+import sys
+
+import numpy as np
 
 from ..generator import default_generator
 from ..layout import Layout
@@ -23,7 +27,7 @@ class Attempt:
             raise Unsupported("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast outside "
                               "the function, function modes)")
         self.places = Places()
-        self.places.walk((function, name), *others(template))
+        self.places.walk((function, name), *others(template), *_of_all_modules())
         self.capture = Capture(name, function)
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
         self._memory()
@@ -59,7 +63,7 @@ class Attempt:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
         saved = _Snapshot(capture.buffers, self.places, self.tensors)
-        groups = []
+        groups, drawn = [], _Draws(self.places.randoms)
         for group, key, value, path in self.places.options:
             groups.append((group, key, value))
             capture.options.append((group, key, path))
@@ -77,7 +81,7 @@ class Attempt:
                         group[key] = value if now.expression[0] == "option" else now.value
                 self.places.dissolve()
         except Exception as error:
-            if not (groups or capture.reads):
+            if not (groups or capture.reads) or not _may_be_ours(error):
                 raise
             saved.restore()  # it may come from the numbers that stand in for floats: what the function itself does
             return self.call(args, kwargs), None, f"{type(error).__name__} while capturing: {error}"
@@ -85,6 +89,7 @@ class Attempt:
             if result is given:
                 result = own
         candidate = None
+        reason = reason or drawn.reason()
         if not reason:
             try:
                 candidate = Candidate(self, result, versions)
@@ -109,6 +114,45 @@ class Attempt:
     def call(self, args, kwargs):
         """The function itself."""
         return self.function(*args, **kwargs)
+
+
+def _may_be_ours(error):
+    """Whether an error could come from the numbers that stand in for floats, and not from the function alone."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return isinstance(error, (TypeError, AttributeError)) or isinstance(error, (ValueError, RuntimeError)) and (
+        watch.inside_library(trace.tb_frame.f_code.co_filename))
+
+
+def _of_all_modules():
+    """(table, name) of the hooks that all modules and optimizers share."""
+    hooks, steps = (sys.modules.get(f"numbatorch.{name}") for name in ("nn.modules.hooks", "optim.optimizer"))
+    found = [] if hooks is None else [(hooks.any_call_hook, "hooks of all modules")]
+    return found if steps is None else [*found, (steps._global_pre_hooks, "hooks of all optimizers"),
+                                        (steps._global_post_hooks, "hooks of all optimizers")]
+
+
+class _Draws:
+    """The states of random generators that are not this library's, to see whether a call has drawn from them."""
+
+    def __init__(self, known):
+        self._before = [(of, path, _state(of)) for of, path in (
+            (random._inst, "Python"), (np.random.mtrand._rand, "NumPy"), *known)]
+
+    def reason(self):
+        """Why the call cannot be repeated; "" where nothing was drawn."""
+        for of, path, before in self._before:
+            if _state(of) != before:
+                return f"the function draws random numbers of {path}"
+        return ""
+
+
+def _state(of):
+    if isinstance(of, random.Random):
+        return of.getstate()
+    return repr(of.bit_generator.state) if isinstance(of, np.random.Generator) else [
+        part.tobytes() if isinstance(part, np.ndarray) else part for part in of.get_state()]
 
 
 def _check_plain(tensor, path):

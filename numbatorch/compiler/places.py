@@ -9,6 +9,7 @@ import enum
 import functools
 import inspect
 import math
+import random
 import sys
 import types
 import weakref
@@ -25,7 +26,7 @@ from ..storage import Storage
 from ..tensor import Tensor
 from .traced import Traced, Whole
 
-MOST = 100_000
+MOST, ARRAY = 100_000, 1 << 18  # objects that a walk finds; bytes of one NumPy array
 _COMPILED = f"{__package__}.compiled"
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), slice, range,
@@ -45,13 +46,13 @@ class Unsupported(Exception):
 class Places:
     """The places that a walk has found.
 
-    entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", and "size" (of a
-    container, key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options: places of an
-    optimizer's numbers, [(dict, key, value, path)]. arrays: whether NumPy arrays were seen.
+    entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", "array" (its content),
+    and "size" (of a container, key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options:
+    places of an optimizer's numbers, [(dict, key, value, path)]. randoms: generators of NumPy and Python, [(generator, path)].
     """
 
     def __init__(self):
-        self.entries, self.tensors, self.gradients, self.options, self.arrays = [], {}, [], [], False
+        self.entries, self.tensors, self.gradients, self.options, self.randoms = [], {}, [], [], []
         self._seen, self._queue = {}, deque()
 
     def walk(self, *roots):
@@ -79,7 +80,12 @@ class Places:
         if isinstance(value, Tensor):
             self._tensor(value, path)
         elif isinstance(value, np.ndarray):
-            self.arrays = True
+            if value.nbytes > ARRAY:
+                raise Unsupported(f"{path} is a NumPy array of more than {ARRAY} bytes, too large to look after; a "
+                                  "tensor can be looked after")
+            self.entries.append(("array", value, None, content(value), path))
+        elif isinstance(value, (np.random.RandomState, np.random.Generator, random.Random)):
+            self.randoms.append((value, path))
         elif isinstance(value, dict):
             self._dict(value, path)
         elif isinstance(value, list):
@@ -189,12 +195,15 @@ class Places:
 
     def _names(self, code, scope, path):
         names = set(_names_in(code))
-        for name in sorted(names & scope.keys()):
-            value = scope[name]
-            self._entry("dict", scope, name, value, name)
-            if isinstance(value, types.ModuleType) and not is_library(value.__name__):
-                for inner in sorted(names & vars(value).keys()):
-                    self._entry("dict", vars(value), inner, vars(value)[inner], f"{name}.{inner}")
+        scopes, seen = [(scope, "")], {id(scope)}
+        for scope, prefix in scopes:
+            for name in sorted(names & scope.keys()):
+                value = scope[name]
+                self._entry("dict", scope, name, value, f"{prefix}{name}")
+                inner = vars(value) if isinstance(value, types.ModuleType) and not is_library(value.__name__) else None
+                if inner is not None and id(inner) not in seen:
+                    seen.add(id(inner))
+                    scopes.append((inner, f"{prefix}{name}."))
 
     def _class(self, kind, path):
         for base in kind.__mro__:
@@ -273,7 +282,14 @@ def look(entry):
         return tuple(container)
     if kind == "class":
         return vars(container).get(key, ABSENT)
+    if kind == "array":
+        return content(container)
     return getattr(container, key, ABSENT)
+
+
+def content(array):
+    """What a NumPy array is, as a value."""
+    return array.tobytes(), array.shape, array.dtype.str
 
 
 def same(a, b):

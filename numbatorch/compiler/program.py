@@ -73,7 +73,7 @@ class Program:
         self.graph, self.template, self.inputs, self.places = graph, template, inputs, places
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
         self.modes, self.runs, self.backward = modes(), 0, backward
-        self.slow = [e for e in places.entries if e[0] in ("slot", "set", "class")]
+        self.slow = [e for e in places.entries if e[0] in ("slot", "set", "class", "array")]
         self._memory()
         self.guard = self.quiet = None
         self.counter = Counter([(s, "version", n) for s, n in bumps])

@@ -11,6 +11,7 @@ import threading
 
 from .. import calls, interception, plan as planning
 from ..cpu import backend
+from ..generator import Generator
 from ..ops import join
 from ..ops.declare import OPS
 from ..storage import UntypedStorage, window
@@ -160,6 +161,8 @@ class Watch:
             return observer.truth(self, item) if mine() and self._layout.numel == 1 else truth(self)
         self._set(Tensor, "item", number)
         self._set(Tensor, "__bool__", as_bool)
+        for name in ("manual_seed", "seed", "set_state"):
+            self._set(Generator, name, _refused(getattr(Generator, name), "sets a generator's state", observer, mine))
         for holder, name, what in ((Tensor, "__dlpack__", "hands memory to another library"),
                                    (UntypedStorage, "data_ptr", "asks for an address"),
                                    *((m, "window", "looks at values as an array or list") for m in _users_of(window)),
@@ -196,6 +199,14 @@ def _noted(function, what, observer, mine):
     def call(*args, **kwargs):
         if mine():
             observer.seen(args[0], what)
+        return function(*args, **kwargs)
+    return call
+
+
+def _refused(function, what, observer, mine):
+    def call(*args, **kwargs):
+        if mine():
+            observer.refuse(f"the function {what}")
         return function(*args, **kwargs)
     return call
 

@@ -98,7 +98,7 @@ def test_changes_in_place_of_arguments_and_globals():
 
 @pytest.mark.parametrize("what,reason", [
     ("item", "two calls differ"), ("number", "changes"), ("list", "changes"), ("numpy", "array or list"),
-    ("random", "two calls differ"), ("iterator", "hold"), ("disabled", "kept from the compiler")])
+    ("random", "random numbers of Python"), ("iterator", "hold"), ("disabled", "kept from the compiler")])
 def test_what_is_not_supported_runs_eagerly_and_says_why(what, reason):
     import random
     state, items = {"count": 0, "losses": []}, iter([torch.full((2,), float(k)) for k in range(20)])

@@ -1,6 +1,11 @@
 """What may change between two calls of a compiled function, and must never give an old number."""
 
 import math
+import random
+import types
+
+import numpy as np
+import pytest
 
 import numbatorch as torch
 
@@ -75,3 +80,63 @@ def test_numbers_of_an_optimizer_that_are_compared_may_change():
     found, run = trained(True)
     assert found == trained(False)[0]
     assert len(run.programs) == 2 and sum(p.runs for p in run.programs) == 20 - 5, run.explain()
+
+
+def test_numpy_arrays_and_modules_that_are_seen():
+    array, outer, inner = np.ones(3), types.ModuleType("users_outer"), types.ModuleType("users_inner")
+    outer.inner, inner.SCALE = inner, 2.0
+    scope = {"outer": outer, "array": array, "np": np}
+    exec("def step(x):\n    return x * outer.inner.SCALE + float(array[0])", scope)
+    run = torch.compile(scope["step"])
+    for k in range(12):
+        inner.SCALE, array[0] = (3.0 if k > 7 else 2.0), 5.0 if k > 3 else 1.0
+        assert run(torch.ones(1)).item() == inner.SCALE + array[0]
+    assert len(run.programs) >= 2, run.explain()
+    scope["array"] = np.zeros(1 << 20)
+    for _ in range(3):
+        assert run(torch.ones(1)).item() == 3.0
+    assert "too large to look after" in run.explain()
+
+
+def test_random_numbers_of_others_are_refused():
+    held = np.random.default_rng(0)
+    for draw in (random.random, np.random.rand, held.random, lambda: 0.0 * int(torch.manual_seed(3).initial_seed())):
+        run = torch.compile(lambda x, draw=draw: x * 2 if draw() < 0.7 else x * 3)
+        random.seed(1)
+        np.random.seed(1)
+        for _ in range(8):
+            run(torch.ones(2))
+        assert not run.programs and ("random numbers of" in run.explain() or "generator" in run.explain())
+
+
+def test_hooks_of_all_modules_and_steps():
+    model = nn.Linear(2, 2)
+    run, x = torch.compile(lambda x: model(x).detach()), torch.ones(1, 2)
+    for _ in range(4):
+        run(x)
+    assert run.programs
+    plain = run(x)
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, result: result + 1)
+    try:
+        assert torch.equal(run(x), plain + 1)
+    finally:
+        handle.remove()
+    assert torch.equal(run(x), plain)
+
+
+def test_an_error_of_the_function_is_raised_once():
+    model, count = nn.Linear(2, 2), []
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(x):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+        count.append(1)
+        raise ValueError("enough")
+    run = torch.compile(step)
+    for k in range(1, 5):
+        with pytest.raises(ValueError, match="enough"):
+            run(torch.ones(1, 2))
+        assert len(count) == k and {s["step"].item() for s in optimizer.state.values()} == {k}
+        assert optimizer.param_groups[0]["lr"] == 1e-3 and type(optimizer.param_groups[0]["lr"]) is float
