@@ -150,7 +150,7 @@ class FormulaRule:
             self.kept_shape = tuple(1 if i in plan.dims else n for i, n in enumerate(shape))
         self.specs = [plan.specs[n] for n in self.wanted]
         self._internal(op, plan, row_args)
-        self.run = written.elementwise_step(self, plan) or self.general_run
+        self.run = written.formula_step(self, plan) or self.general_run
 
     def _without_kept(self, statics, absent):
         """The trees with further results made from the operands again, where these results take no gradient themselves:

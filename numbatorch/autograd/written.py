@@ -1,5 +1,5 @@
 """What a rule does on every call, written out as source for its operands: hanging a node on the results, and the
-backward step of elementwise ops. The general forms (rules.py) do the same; these leave out every question whose answer
+backward step of formulas. The general forms (rules.py) do the same; these leave out every question whose answer
 is known.
 """
 
@@ -58,19 +58,30 @@ def recorder(rule, plan, wanted):
         "sequence": tape._sequence, "watching": tape.watching, "noticed": tape.noticed, "refuse_saved": refuse_saved})
 
 
-def elementwise_step(rule, plan):
-    """run(node, grads) of a FormulaRule whose op and backward op are elementwise with one result; None for others."""
-    if (plan.op.kind != "elementwise" or rule.grad_names not in ([], ["grad"]) or len(plan.layouts) != 1
-            or any(rule.zero)):
+def formula_step(rule, plan):
+    """run(node, grads) of a FormulaRule that reads the gradient of the first result alone; None for others."""
+    if rule.grad_names not in ([], ["grad"]) or any(rule.zero):
         return None
     scope = {"mode": mode, "general": rule.general_run, "call": rule.call}
     lines = ["def written(node, grads):", "    saved = node.saved",
              "    if mode.enabled or saved.__class__ is not tuple: return general(node, grads)", "    g = grads[0]"]
+    if len(plan.layouts) > 1:
+        lines.append("    if g is None: return general(node, grads)")
     specs = list(plan.specs.values())
     for k, (source, i) in enumerate(rule.keep):
         if source == "result" or isinstance(specs[i], Layout):
             lines.append(f"    if saved[{k}]._storage.version != node.versions[{k}]: return general(node, grads)")
-    arguments = [*(["g"] if rule.grad_names else []), *(f"saved[{k}]" for k in range(len(rule.keep)))]
+    values = [f"saved[{k}]" for k in range(len(rule.keep))]
+    if plan.op.kind == "reduction":
+        scope["kept"] = rule._kept
+        lines.append("    g = kept(g)")
+        values = [f"kept({v})" if source == "result" else v for v, (source, _) in zip(values, rule.keep, strict=True)]
+    arguments = [*(["g"] if rule.grad_names else []), *values]
+    if rule.length is not None:
+        arguments.append(repr(rule.length))
+    if rule.call is not None and rule.kind == "rowwise":
+        scope["dims"], scope["shape"] = rule.dims, rule.shape
+        arguments += ["dims", "shape"]
     computed = [i for i, passed in zip(rule.positions, rule.passed, strict=True) if not passed]
     if computed:
         names = ", ".join(f"v{i}" for i in computed)
