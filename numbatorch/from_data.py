@@ -1,6 +1,7 @@
 """Making tensors from what there is: Python data, NumPy arrays, buffers, files."""
 
 import ctypes
+from array import array
 
 import numpy as np
 
@@ -142,8 +143,10 @@ def _no_dtype(value, place="data", first=True):
 
 
 def _of_sequence(data, dtype):
-    if dtype is None and data and data[0].__class__ is float:  # the common case: a flat list of floats
-        result = _of_floats(data)
+    first = data[0].__class__ if data else None
+    if first is float or first is int:  # the common cases: a flat list of floats, or of ints
+        own = dtype or (dtypes._default if first is float else dtypes.int64)
+        result = (_of_integers if own.category == dtypes.INTEGER else _of_floats)(data, own)
         if result is not None:
             return result
     shape, leaves = _infer(data)
@@ -177,9 +180,25 @@ def _of_sequence(data, dtype):
     return _take(array).to(own) if own.is_foreign else _take(array)
 
 
-def _of_floats(data):
-    """A tensor of a flat sequence of real numbers in the default dtype, or None for anything else."""
-    own = dtypes._default
+_CODES = {"int64": "q", "int32": "i", "int16": "h", "int8": "b"}  # of arrays that refuse what they cannot hold
+
+
+def _of_integers(data, own):
+    """A tensor of a flat sequence of ints that a signed integer dtype holds, or None for anything else."""
+    code = _CODES.get(own.name)
+    if code is None or set(map(type, data)) != {int}:
+        return None
+    try:
+        values = array(code, data)
+    except OverflowError:  # said with the value by who looks at each
+        return None
+    result = empty_layout(layout(own, (len(data),)))
+    ctypes.memmove(result._ptr, values.buffer_info()[0], result._layout.nbytes)
+    return result
+
+
+def _of_floats(data, own):
+    """A tensor of a flat sequence of real numbers in a dtype of floats, or None for anything else."""
     carrier = _CARRIERS.get(own.name)
     if carrier is None:
         return None
@@ -187,7 +206,7 @@ def _of_floats(data):
     result = empty_layout(layout(own, (n,)))
     try:
         (carrier * n).from_address(result._ptr)[:] = data
-    except TypeError:
+    except (TypeError, OverflowError):
         return None
     return result
 

@@ -178,3 +178,21 @@ def test_storages_are_shared(make):
     assert make(typed).tolist() == [1.0, 2.0]
     with pytest.raises(TypeError, match="float32, not"):
         make(typed, dtype=torch.int32)
+
+
+@pytest.mark.parametrize("dtype", [None, "int8", "int32", "uint8", "float32", "float64", "bfloat16", "bool", "complex64"])
+@pytest.mark.parametrize("data", [[1, 2, 3], [1, True], [1, 2.5], [0.5, 2], [1] * 100])
+def test_flat_lists_become_what_arrays_would(dtype, data):
+    own = None if dtype is None else getattr(torch, dtype)
+    made = torch.tensor(data, dtype=own)
+    wanted = torch.tensor(np.array(data)).to(own or (
+        torch.float32 if any(type(v) is float for v in data) else torch.int64))
+    assert made.dtype is wanted.dtype and torch.equal(made, wanted)
+    assert torch.ones(1, dtype=made.dtype).new_tensor(data).dtype is made.dtype
+
+
+def test_flat_lists_refuse_what_does_not_fit():
+    with pytest.raises(RuntimeError, match="300"):
+        torch.tensor([1, 300], dtype=torch.int8)
+    with pytest.raises(ValueError, match="Overflow"):
+        torch.tensor([1, 2**63])
