@@ -124,7 +124,8 @@ class Backend(Protocol):
 
     A module stands for the one device of its type, or for all; `on(index)`, where a module has it, gives the backend
     of one device of several. Optional: `random`, whose `fill` and `fill_*` draw numbers where the device's tensors are
-    (cpu/random.py); without it they are drawn on the host and copied.
+    (cpu/random.py); without it they are drawn on the host and copied; and `range_check` (cpu/scalars.py), which tells
+    at once whether few indices lie in a range; without it they are reduced to their bounds, which are read.
     """
 
     on_host: bool  # whether this process reads and writes the memory itself, at the same addresses

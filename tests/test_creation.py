@@ -180,7 +180,7 @@ def test_storages_are_shared(make):
         make(typed, dtype=torch.int32)
 
 
-@pytest.mark.parametrize("dtype", [None, "int8", "int32", "uint8", "float32", "float64", "bfloat16", "bool", "complex64"])
+@pytest.mark.parametrize("dtype", [None, *"int8 int32 uint8 float32 float64 bfloat16 bool complex64".split()])
 @pytest.mark.parametrize("data", [[1, 2, 3], [1, True], [1, 2.5], [0.5, 2], [1] * 100])
 def test_flat_lists_become_what_arrays_would(dtype, data):
     own = None if dtype is None else getattr(torch, dtype)
