@@ -100,7 +100,7 @@ _NATIVE = {  # requests by name: the function that answers, in the module of the
     ("search", "plan"): "plan", ("sort", "plan"): "plan",
     ("window", "max_pool"): "max_pool", ("window", "max_pool_backward"): "max_pool_backward",
     ("window", "scatter_planes"): "scatter_planes", ("window", "avg_pool"): "avg_pool",
-    ("window", "avg_pool_backward"): "avg_pool_backward", ("join", "plan"): "plan",
+    ("window", "avg_pool_backward"): "avg_pool_backward", ("join", "plan"): "plan", ("join", "several"): "several",
     ("compressed", "product"): "product", ("compressed", "sampled"): "sampled",
 }
 
