@@ -8,6 +8,7 @@ import numpy as np
 
 from ..generator import default_generator
 from ..layout import Layout
+from ..tensor import Tensor, empty_layout
 from . import watch
 from .backward import Captured, stand_in
 from .candidate import Candidate, attempt_tensors, used
@@ -42,18 +43,25 @@ class Attempt:
                 _check_plain(grad, f"{path}.grad")
                 capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage)
         ranges = [(b.address, b.address + b.nbytes) for b in capture.buffers]
+        self.copies, shared = [], [*ranges]
         for k, tensor in enumerate(self.tensors):
             _check_plain(tensor, f"argument {k}")
-            held = id(tensor) in self.places.tensors
+            held, given = id(tensor) in self.places.tensors, tensor
             start, nbytes = tensor._ptr, tensor._layout.nbytes
             if not held:
-                if any(a < start + nbytes and start < b for a, b in ranges):
-                    raise Unsupported(f"argument {k} shares memory with another, or with what the function holds")
-                capture.know("input", start, nbytes, f"argument {k}", k)
+                if _meets(shared, start, nbytes):
+                    if (_meets(ranges, start, nbytes) or tensor._needs_grad or type(tensor) is not Tensor
+                            or any(o is tensor for o in self.tensors[:k])):
+                        raise Unsupported(f"argument {k} shares memory with another, or with what the function holds")
+                    given = _copied(tensor)
+                    self.copies.append(given)
+                capture.know("input", given._ptr, nbytes, f"argument {k}", k)
                 if nbytes:
-                    ranges.append((start, start + nbytes))
+                    shared.append((start, start + nbytes))
+            if tensor._node is not None and self.modes[0] and not held:
+                given = stand_in(tensor)
             self._inputs.append((tensor._layout, tensor._needs_grad, type(tensor), tensor if held else None))
-            self.given.append(stand_in(tensor) if tensor._node is not None and self.modes[0] and not held else tensor)
+            self.given.append(given)
             self.gradients.append(tensor._grad)
 
     def run(self, args, kwargs):
@@ -63,7 +71,7 @@ class Attempt:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
         saved = _Snapshot(capture.buffers, self.places, self.tensors)
-        groups, drawn = [], _Draws(self.places.randoms)
+        groups, drawn, alone = [], _Draws(self.places.randoms), self._references()
         for group, key, value, path in self.places.options:
             groups.append((group, key, value))
             capture.options.append((group, key, path))
@@ -73,6 +81,7 @@ class Attempt:
                 with watch.Watch(capture):
                     inside = build(self.template, self.given)
                     result = self.call(*inside)
+                    del inside
                     reason = self._go_backward(result)
             finally:
                 for group, key, value in groups:
@@ -85,9 +94,11 @@ class Attempt:
                 raise
             saved.restore()  # it may come from the numbers that stand in for floats: what the function itself does
             return self.call(args, kwargs), None, f"{type(error).__name__} while capturing: {error}"
-        for own, given in zip(self.tensors, self.given, strict=True):
-            if result is given:
-                result = own
+        result = next((own for own, g in zip(self.tensors, self.given, strict=True) if result is g), result)
+        if self.copies and (alone != self._references() or self._changes_arguments()):
+            result = None
+            saved.restore()
+            return self.call(args, kwargs), None, "arguments that share memory are changed, or kept by the result"
         candidate = None
         reason = reason or drawn.reason()
         if not reason:
@@ -96,6 +107,13 @@ class Attempt:
             except Unsupported as unsupported:
                 reason = str(unsupported)
         return without_traced(result), candidate, reason
+
+    def _references(self):
+        """How often the copies of arguments are referred to: by more than before, where the call has kept one."""
+        return [(sys.getrefcount(c), sys.getrefcount(c._storage)) for c in self.copies]
+
+    def _changes_arguments(self):
+        return any(b.kind == "input" for step in self.capture.steps for b in step.writes())
 
     def _go_backward(self, result):
         """Capture the backward pass of results that are to be differentiated outside; why that cannot be, or ""."""
@@ -114,6 +132,17 @@ class Attempt:
     def call(self, args, kwargs):
         """The function itself."""
         return self.function(*args, **kwargs)
+
+
+def _meets(ranges, start, nbytes):
+    return any(a < start + nbytes and start < b for a, b in ranges)
+
+
+def _copied(tensor):
+    """An argument in memory of its own, in which a capture tells it from one that it overlaps with."""
+    made = empty_layout(tensor._layout)
+    ctypes.memmove(made._ptr, tensor._ptr, tensor._layout.nbytes)
+    return made
 
 
 def _may_be_ours(error):

@@ -41,7 +41,8 @@ class Captured:
     def __init__(self, capture, results, arguments, given, known):
         self.boundary = len(capture.steps)
         self.roots, places, self.targets = [], {}, []
-        begin = {id(g._node): k for k, (a, g) in enumerate(zip(arguments, given, strict=True)) if g is not a}
+        begin = {id(g._node): k for k, (a, g) in enumerate(zip(arguments, given, strict=True))
+                 if g is not a and g._node is not None}
         leaves = _leaves([r for _, r in results], begin)
         for k, r in results:
             placeholder = empty_layout(layout_of(r._layout.dtype, r._layout.shape))

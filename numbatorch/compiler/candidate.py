@@ -83,7 +83,7 @@ class Candidate:
                 view = View(None, 0, tensor._layout, tensor)
                 for j, own in enumerate(self.tensors):
                     if own is tensor and self.attempt._inputs[j][3] is None:
-                        view = View(capture.find(tensor._ptr), 0, tensor._layout, None, "same")
+                        view = View(capture.find(self.attempt.given[j]._ptr), 0, tensor._layout, None, "same")
             elif type(tensor) is not Tensor:
                 raise Unsupported(f"result {k} is a {type(tensor).__name__}")
             else:

@@ -47,8 +47,9 @@ class Places:
     """The places that a walk has found.
 
     entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", "array" (its content),
-    and "size" (of a container, key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options:
-    places of an optimizer's numbers, [(dict, key, value, path)]. randoms: generators of NumPy and Python, [(generator, path)].
+    and "size" (of a container, key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)].
+    options: places of an optimizer's numbers, [(dict, key, value, path)]. randoms: generators of NumPy and Python,
+    [(generator, path)].
     """
 
     def __init__(self):

@@ -227,7 +227,8 @@ class Program:
             return False
         for k, t in enumerate(tensors):
             if self.inputs[k][3] is None and (t._storage in self.states or k in self.written_inputs and any(
-                    j != k and o._storage is t._storage for j, o in enumerate(tensors))):
+                    j != k and o._ptr < t._ptr + t._layout.nbytes and t._ptr < o._ptr + o._layout.nbytes
+                    for j, o in enumerate(tensors))):
                 return True
         return False
 

@@ -45,8 +45,14 @@ def test_one_tensor_twice_is_not_two():
     def twice():
         a = torch.ones(3)
         return a, a
-    run = alike(step, [apart] * 4 + [twice, apart, twice])
-    assert run.programs[0].runs == 3
+    def of_one_array():
+        array = np.ones(3)
+        return torch.from_numpy(array), torch.from_numpy(array)
+
+    def of_two_arrays():
+        return torch.from_numpy(np.ones(3)), torch.from_numpy(np.ones(3))
+    run = alike(step, [apart] * 4 + [twice, apart, twice] + [of_two_arrays] * 4 + [of_one_array, of_two_arrays])
+    assert run.programs[0].runs == run.programs[1].runs == 3
 
 
 def test_the_sign_of_zero_is_part_of_a_number():
@@ -140,3 +146,27 @@ def test_an_error_of_the_function_is_raised_once():
             run(torch.ones(1, 2))
         assert len(count) == k and {s["step"].item() for s in optimizer.state.values()} == {k}
         assert optimizer.param_groups[0]["lr"] == 1e-3 and type(optimizer.param_groups[0]["lr"]) is float
+
+
+def test_arguments_may_overlap():
+    text = torch.arange(40.0)
+
+    def parts(k, apart):
+        whole = text + k
+        return (whole[:6], whole[1:7].clone() if apart else whole[1:7])
+    run = alike(lambda x, y: (x * 2 + y).sum(), [lambda k=k: parts(k, k % 5 == 4) for k in range(9)])
+    assert run.programs[0].runs == 7, run.explain()
+    kept: list = []
+    cases = {"changed": lambda x, y: x.add_(1) * y, "given": lambda x, y: y, "view": lambda x, y: y[1:],
+             "inside": lambda x, y: {"y": y}, "kept": lambda x, y: kept.append(y)}
+    for name, step in cases.items():
+        run = torch.compile(step)
+        for k in range(6):
+            (x, y), (a, b) = parts(k, False), parts(k, False)
+            found, expected = run(x, y), step(a, b)
+            if name == "changed":
+                assert torch.equal(found, expected) and torch.equal(x, a) and torch.equal(y, b)
+                continue
+            found = kept[-2] if name == "kept" else found["y"] if name == "inside" else found
+            x.fill_(100.0)
+            assert (found[:4] == 100).all(), name  # it is no copy
