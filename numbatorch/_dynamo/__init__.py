@@ -1,4 +1,7 @@
-"""What libraries say to PyTorch's tracer by its inner name; as in `numbatorch.compiler`, functions run as they are."""
+"""What libraries say to PyTorch's tracer by its inner name.
+
+`compile` (numbatorch/compiler) captures what runs, not code, so most of it changes nothing here, and says so.
+"""
 
 from types import SimpleNamespace
 
@@ -14,14 +17,14 @@ def mark_static_address(t, guard=False):
 
 
 def mark_dynamic(t, index, **_):
-    """Say that dimensions of a tensor vary between calls; kernels take any sizes."""
+    """Say that dimensions of a tensor vary between calls. Without effect: each shape has its program."""
 
 
 mark_static = maybe_mark_dynamic = mark_unbacked = mark_dynamic
 
 
 def graph_break(msg=""):
-    """End a graph here; none is drawn."""
+    """End a graph here. Without effect: a function becomes one program, or runs eagerly."""
 
 
 # Settings that programs make; each is kept and changes nothing.

@@ -46,12 +46,12 @@ def elementwise(name, call, operands=1, bytes_of_result=4):
         return lambda: call(T, *values), Work(bytes=elements * (4 * operands + bytes_of_result))
 
 
-def by_row(name, call, bytes_of_row=0, passes=1):
+def by_row(name, call, bytes_of_row=None, passes=1):
     """A case over a matrix that reads it and writes it anew, or writes `bytes_of_row` for each row."""
     @case(name)
     def make(T, elements):
         x = matrix(T, elements)
-        written = bytes_of_row * x.shape[0] if bytes_of_row else 4 * elements
+        written = 4 * elements if bytes_of_row is None else bytes_of_row * x.shape[0]
         return lambda: call(T, x), Work(bytes=4 * elements * passes + written)
 
 
@@ -71,9 +71,9 @@ elementwise("pow", lambda T, a, b: a**b, 2)
 elementwise("relu", lambda T, a: a.relu())
 elementwise("gelu", lambda T, a: T.nn.functional.gelu(a))
 elementwise("dropout", lambda T, a: T.nn.functional.dropout(a, 0.1))
-by_row("sum", lambda T, x: x.sum(), 1e-9)
+by_row("sum", lambda T, x: x.sum(), 0)
 by_row("sum_rows", lambda T, x: x.sum(1), 4)
-by_row("sum_columns", lambda T, x: x.sum(0), 1e-9)
+by_row("sum_columns", lambda T, x: x.sum(0), 0)
 by_row("max_rows", lambda T, x: x.max(1), 12)
 by_row("argmax_rows", lambda T, x: x.argmax(1), 8)
 by_row("var_rows", lambda T, x: x.var(1), 4)
@@ -81,10 +81,10 @@ by_row("softmax", lambda T, x: x.softmax(1))
 by_row("log_softmax", lambda T, x: x.log_softmax(1))
 by_row("layer_norm", lambda T, x: T.nn.functional.layer_norm(x, x.shape[1:]))
 by_row("cumsum", lambda T, x: x.cumsum(1))
-by_row("sort", lambda T, x: x.sort(1), 0, 3)
+by_row("sort", lambda T, x: x.sort(1), passes=3)
 by_row("topk", lambda T, x: x.topk(8, 1), 96)
 by_row("transpose_copy", lambda T, x: x.t().contiguous())
-by_row("cat", lambda T, x: T.cat([x, x], 1), 0, 3)
+by_row("cat", lambda T, x: T.cat([x, x], 1), passes=3)
 
 
 @case("randn")

@@ -1,10 +1,10 @@
 """Convolution of NC* tensors in one to three dimensions, float32 and float64: forward and both gradients.
 
-Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of three templates:
-convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place, and
-convolution_planes goes plane by plane where a group has few channels. The input gradient is the same over grad_output,
-one run per phase of the stride, with the weights turned round. convolution_weights sums the weight gradient.
-No result depends on the number of threads.
+Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of four templates:
+convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place,
+convolution_lanes has outputs in the lanes where the input has few channels, and convolution_planes goes plane by plane
+where a group has few. The input gradient is the same over grad_output, one run per phase of the stride, with the
+weights turned round. convolution_weights sums the weight gradient. No result depends on the number of threads.
 """
 
 from __future__ import annotations

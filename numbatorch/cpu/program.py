@@ -199,7 +199,7 @@ _PACK = {"int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "u
 
 
 def _packed(text, value):
-    """A number as the 8 or 16 bytes of its slots. OverflowError where it does not fit."""
+    """A number as the 8 or 16 bytes of its slots; integers wrap, and floats beyond float32 become infinite."""
     if text == "bool":
         raw = struct.pack("<B", value != 0)
     elif text in ("complex64", "complex128"):

@@ -86,13 +86,17 @@ def is_tf32_supported():
 
 
 class device:
-    """`with device(d):` makes a device the current one. None and numbers below 0 change nothing."""
+    """`with device(d):` makes a device the current one. None and numbers below 0 change nothing.
+
+    ValueError for a device of another type.
+    """
 
     def __init__(self, device=None):
         if isinstance(device, (str, _device)):
             device = _device(device)
-            number = device.index if device.type == "cuda" else -1
-            self.idx = 0 if number is None else number
+            if device.type != "cuda":
+                raise ValueError(f"cuda.device: expected a cuda device, but got: {device}")
+            self.idx = runtime.thread.index if device.index is None else device.index
         else:
             self.idx = -1 if device is None else device
         self._before = None

@@ -11,7 +11,6 @@ from ..expr.kinds import Launch
 from . import random
 
 on_host = has_values = False
-_ALIGNMENT = 64
 _next = itertools.count(1 << 56, 1 << 48)  # blocks of less than 2**48 bytes
 
 

@@ -127,6 +127,13 @@ def test_memory_is_counted_and_given_back(gpu):
     assert "tensors" in torch.cuda.memory_summary() and torch.cuda.memory_cached() == torch.cuda.memory_reserved()
 
 
+def test_cuda_without_a_number_is_the_current_device(gpu, monkeypatch):
+    monkeypatch.setattr(runtime.thread, "index", 1)
+    assert torch.cuda.device("cuda").idx == 1 and torch.cuda.device("cuda:0").idx == 0
+    with pytest.raises(ValueError, match="expected a cuda device, but got: cpu"):
+        torch.cuda.device("cpu")
+
+
 def test_too_large_a_tensor_is_refused_with_sizes(gpu):
     keep = torch.ones(10, device="cuda")
     with pytest.raises(torch.cuda.OutOfMemoryError, match=r"Tried to allocate 8.00 GiB on cuda:0, which has 1.00 GiB"):

@@ -1,4 +1,4 @@
-"""Contents of files by their extensions: text, JSON, pickles, NumPy, pictures, MATLAB."""
+"""Contents of files by their extensions: text, JSON, pickles, NumPy, pictures, sound in WAV."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def audiohandler(extension: str, data: Any) -> Any:
 
 
 class MatHandler:
-    """MATLAB's files by scipy's `loadmat`."""
+    """NotImplementedError for MATLAB's files, which are not read here; None for others."""
 
     def __init__(self, **loadmat_kwargs: Any):
         self.loadmat_kwargs = loadmat_kwargs
@@ -122,7 +122,7 @@ class MatHandler:
 
 
 def mathandler(**loadmat_kwargs: Any) -> MatHandler:
-    """A handler of MATLAB's files."""
+    """A MatHandler, which refuses MATLAB's files."""
     return MatHandler(**loadmat_kwargs)
 
 
