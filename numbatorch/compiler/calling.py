@@ -56,10 +56,12 @@ def _arguments(s, template, value):
     s.add(f"{at} = {value}")
     s.add(f"if {at}.__class__ is not {s.name(kind, 'kind')} or len({at}) != {len(parts)}: return MISS")
     if kind is dict:
-        for n, (key, part) in enumerate(parts):
-            s.add(f"if {s.name(key, 'key')} not in {at}: return MISS")
+        if len(parts) > 1:  # their order is what a function may go through them in
+            s.add(f"if tuple({at}) != {s.name(tuple([key for key, _ in parts]), 'keys')}: return MISS")
+        elif parts:
+            s.add(f"if {s.name(parts[0][0], 'key')} not in {at}: return MISS")
+        for key, part in parts:
             _arguments(s, part, f"{at}[{s.name(key, 'key')}]")
-            del n
     else:
         for n, part in enumerate(parts):
             _arguments(s, part, f"{at}[{n}]")

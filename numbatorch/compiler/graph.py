@@ -121,7 +121,7 @@ class Graph:
         reads = set()
         for number, step in enumerate(self.steps):
             for b in step.reads():
-                if b not in known and b not in written:
+                if b.nbytes and b not in known and b not in written:
                     raise RuntimeError(f"step {number}, {step.name}: reads {b.label}, which nothing has written")
             for place in step.places:
                 end = place.offset + place.layout.nbytes

@@ -47,9 +47,9 @@ class Places:
     """The places that a walk has found.
 
     entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", "array" (its content),
-    and "size" (of a container, key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)].
-    options: places of an optimizer's numbers, [(dict, key, value, path)]. randoms: generators of NumPy and Python,
-    [(generator, path)].
+    and "size" (of a list, or the keys of a dict; key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its
+    .grad, path)]. options: places of an optimizer's numbers, [(dict, key, value, path)]. randoms: generators of NumPy
+    and Python, [(generator, path)].
     """
 
     def __init__(self):
@@ -122,7 +122,7 @@ class Places:
             self._object(value, path)
 
     def _dict(self, value, path):
-        self.entries.append(("size", value, None, len(value), path))
+        self.entries.append(("size", value, None, tuple(value), path))
         for k, v in value.items():
             name = k if isinstance(k, (str, int)) else type(k).__name__
             self._entry("dict", value, k, v, f"{path}[{name!r}]")
@@ -147,6 +147,7 @@ class Places:
         kind = type(value)
         if isinstance(own, dict):
             groups = own.get("param_groups") if hasattr(kind, "add_param_group") else None
+            self.entries.append(("size", own, None, tuple(own), path))
             for name, v in list(own.items()):
                 if name not in _UNSEEN and not (name == "param_groups" and isinstance(groups, list)):
                     self._entry("dict", own, name, v, f"{path}.{name}")
@@ -165,7 +166,7 @@ class Places:
         self.entries.append(("size", groups, None, len(groups), path))
         for k, group in enumerate(groups):
             self.entries.append(("list", groups, k, group, f"{path}[{k}]"))
-            self.entries.append(("size", group, None, len(group), f"{path}[{k}]"))
+            self.entries.append(("size", group, None, tuple(group), f"{path}[{k}]"))
             for name, v in group.items():
                 at = f"{path}[{k}][{name!r}]"
                 if type(v) is float and isinstance(name, str):
@@ -278,7 +279,7 @@ def look(entry):
         except ValueError:
             return ABSENT
     if kind == "size":
-        return len(container)
+        return tuple(container) if isinstance(container, dict) else len(container)
     if kind == "set":
         return tuple(container)
     if kind == "class":

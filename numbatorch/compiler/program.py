@@ -201,7 +201,8 @@ class Program:
         for entry in self.places.entries:
             now = look(entry)
             if now is not entry[3] and not same(now, entry[3]):
-                return f"{entry[4]} is {_shown(now)}, and was {_shown(entry[3])}"
+                return (f"{entry[4]} has other parts" if entry[0] == "size" else
+                        f"{entry[4]} is {_shown(now)}, and was {_shown(entry[3])}")
         for group, key, _, path in self.places.options:
             if type(group.get(key)) is not float:
                 return f"{path} is {_shown(group.get(key))}, and was a float"

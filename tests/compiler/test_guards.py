@@ -170,3 +170,36 @@ def test_arguments_may_overlap():
             found = kept[-2] if name == "kept" else found["y"] if name == "inside" else found
             x.fill_(100.0)
             assert (found[:4] == 100).all(), name  # it is no copy
+
+
+def test_the_order_of_keys_counts():
+    def weighted(*given, **named):
+        parts = [*named.values()] if named else [*given[0].values()]
+        return sum(v * (n + 1) for n, v in enumerate(parts))
+    x, y = torch.ones(2), torch.full((2,), 5.0)
+    forth, back = {"x": x, "y": y}, {"y": y, "x": x}
+    run = alike(weighted, [lambda k=k: (forth if k % 8 < 4 else back,) for k in range(16)])
+    assert len(run.programs) == 2
+    for k in range(12):
+        named = forth if k % 3 else back
+        assert torch.equal(run(**named), weighted(**named))
+    held = dict(forth)
+    run = torch.compile(lambda: weighted(held))
+    for k in range(10):
+        if k == 5:
+            held["x"] = held.pop("x")
+        assert torch.equal(run(), weighted(held))
+
+
+def test_an_attribute_that_hides_the_class():
+    model = nn.ReLU()
+    run, x = torch.compile(lambda x: model(x)), torch.tensor([-1.0, 2.0])
+    for k in range(10):
+        if k == 5:
+            model.forward = lambda x: x * 3
+        assert torch.equal(run(x), x * 3 if k > 4 else x.relu())
+
+
+def test_nothing_in_a_tensor():
+    run = alike(lambda x: x.sum() + 1, [lambda: (torch.ones(0, 3),)] * 5 + [lambda: (torch.ones(2, 3),)] * 5)
+    assert len(run.programs) == 2
