@@ -1,9 +1,12 @@
 """The face of an accelerator that is not there. What programs ask (how many, how much memory, which state) is answered
 as PyTorch answers it on a machine without one; what they order raises NoAcceleratorError; isinstance() is False.
+
+A kind that can be there says so in `present`; what remains of its face then raises NotImplementedError.
 """
 
 import copy
 import importlib
+from collections.abc import Callable
 
 from .errors import NoAcceleratorError
 
@@ -25,6 +28,7 @@ ORDERS = """
     set_rng_state set_stream synchronize temperature utilization change_current_allocator use_mem_pool
 """.split()
 CLASSES = "Event Stream MemPool".split()
+present: dict[str, Callable[[], bool]] = {}  # kinds of devices that this machine may have: whether there is one
 
 
 def _answer(kind, name, value):
@@ -35,9 +39,16 @@ def _answer(kind, name, value):
 
 def _refuse(kind, name):
     def function(*args, **kwargs):
-        device = kind.partition(".")[0]
-        raise NoAcceleratorError(f"{kind}.{name}: no {device} device is available in this build, only cpu")
-    return _named(function, kind, name, f"NoAcceleratorError: there is no {kind} device in this build.")
+        raise _refusal(kind, name, NoAcceleratorError)
+    return _named(function, kind, name, f"NoAcceleratorError without a {kind} device, NotImplementedError with one.")
+
+
+def _refusal(kind, name, error):
+    """The error of what a face was ordered."""
+    device = kind.partition(".")[0]
+    if device in present and present[device]():
+        return NotImplementedError(f"{kind}.{name}: not part of numbatorch")
+    return error(f"{kind}.{name}: no {device} device is available, only cpu")
 
 
 def answers(kind, values):
@@ -71,8 +82,7 @@ class _Absent(type):
         return False
 
     def __call__(cls, *args, **kwargs):
-        raise cls.error(f"{cls.__module__.partition('.')[2]}.{cls.__name__}: no such device is available in this "
-                        "build, only cpu")
+        raise _refusal(cls.__module__.partition(".")[2], cls.__name__, cls.error)
 
 
 def absent_class(kind, name, error=NoAcceleratorError):

@@ -1,6 +1,6 @@
 """The accelerator beside the CPU, whichever it is: the GPU where there is one; else what is asked of it is refused."""
 
-from .absent import absent_class, device, face
+from .absent import absent_class, device, face, present
 
 _ORDERS = """
     current_device_idx current_device_index current_stream empty_cache empty_host_cache get_device_capability
@@ -12,6 +12,14 @@ _CUDA = {  # the same by the name that cuda has for it
     "set_device_idx": "set_device", "set_device_index": "set_device"}
 _face = face("accelerator", orders=_ORDERS)
 Graph = absent_class("accelerator", "Graph")
+
+
+def _is_present():
+    from . import cuda
+    return cuda.is_available()
+
+
+present["accelerator"] = _is_present
 
 
 def _either(name):

@@ -10,7 +10,7 @@ class LinAlgError(RuntimeError):
 
 
 class NoAcceleratorError(AssertionError, RuntimeError):
-    """A device was asked to work that this build has no kernels for.
+    """A device was asked to work that is not there.
 
     PyTorch raises AssertionError where it was built without a device, RuntimeError where a machine lacks it.
     """

@@ -7,7 +7,7 @@ machine without a GPU, and orders raise NoAcceleratorError with the reason.
 import functools
 import importlib
 
-from ..absent import absent_class, face
+from ..absent import absent_class, face, present
 from ..errors import OutOfMemoryError
 from . import runtime
 
@@ -16,8 +16,9 @@ _LIVE = {  # what works where there is a device, by the module that has it
     "devices": """can_device_access_peer current_device get_arch_list get_device_capability get_device_name
         get_device_properties get_gencode_flags init is_bf16_supported is_tf32_supported set_device synchronize""",
     "usage": """caching_allocator_enable device_memory_used empty_cache get_allocator_backend
-        get_per_process_memory_fraction max_memory_allocated max_memory_cached max_memory_reserved mem_get_info
-        memory_allocated memory_cached memory_reserved memory_stats memory_stats_as_nested_dict memory_summary
+        get_per_process_memory_fraction list_gpu_processes max_memory_allocated max_memory_cached max_memory_reserved
+        mem_get_info memory_allocated memory_cached memory_reserved memory_snapshot memory_stats
+        memory_stats_as_nested_dict memory_summary
         reset_accumulated_memory_stats reset_max_memory_allocated reset_max_memory_cached reset_peak_memory_stats
         set_per_process_memory_fraction""",
     "queues": "ExternalStream current_stream default_stream get_stream_from_external set_stream",
@@ -30,6 +31,7 @@ _CLASSES = {"Event": "queues", "Stream": "queues", "StreamContext": "queues", "s
 _SUBMODULES = ("amp", "graphs", "jiterator", "memory", "nccl", "nvtx", "profiler", "random", "sparse", "streams",
                "tunable")
 
+present["cuda"] = lambda: runtime.found() is not None
 _face = face(
     "cuda",
     answers={"caching_allocator_enable": None, "host_memory_stats": {},

@@ -1,4 +1,4 @@
-"""Kernels of one's own as CUDA C++: refused, there is no GPU. `numbatorch.library` makes kernels of Python formulas."""
+"""Kernels of one's own as CUDA C++: refused. `numbatorch.library` makes kernels of Python formulas."""
 
 from ..absent import orders
 

@@ -1,4 +1,4 @@
-"""Marks in NVIDIA's profilers: refused, there is no GPU to profile."""
+"""Marks in NVIDIA's profilers: not part of numbatorch, refused."""
 
 from ..absent import orders
 

@@ -1,4 +1,4 @@
-"""NVIDIA's profiler: refused, there is no GPU to profile."""
+"""NVIDIA's profiler: not part of numbatorch, refused."""
 
 from ..absent import orders
 

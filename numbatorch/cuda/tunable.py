@@ -1,4 +1,4 @@
-"""Tuning of GPU kernels by trial: off, there is no GPU."""
+"""Tuning of GPU kernels by trial: off, and not part of numbatorch."""
 
 from ..absent import answers, orders
 

@@ -71,6 +71,17 @@ def memory_summary(device=None, abbreviated=False):
                       f"{s['retries']} retries, {s['failures']} failures"))
 
 
+def memory_snapshot(mempool_id=None):
+    """NotImplementedError: segments and blocks one by one; `memory_stats` has their sums."""
+    raise NotImplementedError("cuda.memory_snapshot: not part of numbatorch; cuda.memory_stats() has the sums")
+
+
+def list_gpu_processes(device=None):
+    """NotImplementedError: other processes; `mem_get_info` tells what all of them use together."""
+    raise NotImplementedError("cuda.list_gpu_processes: not part of numbatorch; nvidia-smi lists them, "
+                              "cuda.mem_get_info() has the sum")
+
+
 def reset_peak_memory_stats(device=None):
     """Let peaks count from now on."""
     s = _pool(device, "reset_peak_memory_stats").statistics

@@ -134,6 +134,16 @@ def test_cuda_without_a_number_is_the_current_device(gpu, monkeypatch):
         torch.cuda.device("cpu")
 
 
+def test_with_a_device_what_is_missing_is_not_said_to_lack_one(gpu):
+    from numbatorch.cuda import nvtx
+    for call in (torch.cuda.cudart, torch.cuda.MemPool, torch.cuda.utilization, lambda: nvtx.range_push("step"),
+                 torch.cuda.memory_snapshot, torch.cuda.list_gpu_processes, torch.accelerator.empty_host_cache):
+        with pytest.raises(NotImplementedError, match="not part of numbatorch"):
+            call()
+    with runtime.using(None), pytest.raises(RuntimeError, match="cuda.utilization: no cuda device is available"):
+        torch.cuda.utilization()
+
+
 def test_too_large_a_tensor_is_refused_with_sizes(gpu):
     keep = torch.ones(10, device="cuda")
     with pytest.raises(torch.cuda.OutOfMemoryError, match=r"Tried to allocate 8.00 GiB on cuda:0, which has 1.00 GiB"):
