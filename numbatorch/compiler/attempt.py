@@ -1,11 +1,13 @@
 """One capture of a call: the function runs as ever, is watched, and what was seen is judged."""
 
 import ctypes
+import io
 import random
 import sys
 
 import numpy as np
 
+from ..attributes import fields
 from ..generator import default_generator
 from ..layout import Layout
 from ..tensor import Tensor, empty_layout
@@ -163,7 +165,7 @@ def _of_all_modules():
 
 
 class _Draws:
-    """The states of random generators that are not this library's, to see whether a call has drawn from them."""
+    """The states of files, and of random generators not of this library: has a call moved them?"""
 
     def __init__(self, known):
         self._before = [(of, path, _state(of)) for of, path in (
@@ -173,11 +175,17 @@ class _Draws:
         """Why the call cannot be repeated; "" where nothing was drawn."""
         for of, path, before in self._before:
             if _state(of) != before:
-                return f"the function draws random numbers of {path}"
+                return (f"the function reads or writes the file {path}" if isinstance(of, io.IOBase) else
+                        f"the function draws random numbers of {path}")
         return ""
 
 
 def _state(of):
+    if isinstance(of, io.IOBase):
+        try:
+            return of.tell()
+        except (OSError, ValueError):  # closed, or one that has no place
+            return None
     if isinstance(of, random.Random):
         return of.getstate()
     return repr(of.bit_generator.state) if isinstance(of, np.random.Generator) else [
@@ -186,6 +194,8 @@ def _state(of):
 
 def _check_plain(tensor, path):
     """Unsupported for tensors that are not plain memory of the CPU."""
+    if "_layout" not in fields(tensor):
+        raise Unsupported(f"{path} has no shape yet; it gets one in the first call")
     own = tensor._layout
     if own.__class__ is not Layout:
         raise Unsupported(f"{path} is no plain tensor (sparse, batched, or of a class of its own)")

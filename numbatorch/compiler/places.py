@@ -8,6 +8,7 @@ a program was captured from has to be still in its place.
 import enum
 import functools
 import inspect
+import io
 import math
 import random
 import sys
@@ -48,8 +49,8 @@ class Places:
 
     entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", "array" (its content),
     and "size" (of a list, or the keys of a dict; key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its
-    .grad, path)]. options: places of an optimizer's numbers, [(dict, key, value, path)]. randoms: generators of NumPy
-    and Python, [(generator, path)].
+    .grad, path)]. options: places of an optimizer's numbers, [(dict, key, value, path)]. randoms: files, and generators
+    of NumPy and Python, [(object, path)].
     """
 
     def __init__(self):
@@ -85,7 +86,7 @@ class Places:
                 raise Unsupported(f"{path} is a NumPy array of more than {ARRAY} bytes, too large to look after; a "
                                   "tensor can be looked after")
             self.entries.append(("array", value, None, content(value), path))
-        elif isinstance(value, (np.random.RandomState, np.random.Generator, random.Random)):
+        elif isinstance(value, (np.random.RandomState, np.random.Generator, random.Random, io.IOBase)):
             self.randoms.append((value, path))
         elif isinstance(value, dict):
             self._dict(value, path)

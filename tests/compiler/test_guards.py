@@ -1,5 +1,6 @@
 """What may change between two calls of a compiled function, and must never give an old number."""
 
+import io
 import math
 import random
 import types
@@ -203,3 +204,17 @@ def test_an_attribute_that_hides_the_class():
 def test_nothing_in_a_tensor():
     run = alike(lambda x: x.sum() + 1, [lambda: (torch.ones(0, 3),)] * 5 + [lambda: (torch.ones(2, 3),)] * 5)
     assert len(run.programs) == 2
+
+
+def test_files_and_modules_without_shapes():
+    file = io.StringIO()
+    run = torch.compile(lambda x: (file.write("a"), x * 2)[1])
+    for k in range(6):
+        run(torch.ones(2))
+        assert len(file.getvalue()) == k + 1
+    assert "reads or writes the file" in run.explain()
+    model = nn.LazyLinear(2)
+    run, x = torch.compile(lambda x: model(x).detach()), torch.ones(1, 3)
+    for _ in range(6):
+        assert torch.equal(run(x), model(x))
+    assert run.programs, run.explain()
