@@ -157,11 +157,14 @@ def _may_be_ours(error):
 
 
 def _of_all_modules():
-    """(table, name) of the hooks that all modules and optimizers share."""
-    hooks, steps = (sys.modules.get(f"numbatorch.{name}") for name in ("nn.modules.hooks", "optim.optimizer"))
+    """(table, name) of what all functions depend on: hooks of all modules and optimizers, autocast's dtypes."""
+    hooks, steps, cast = (sys.modules.get(f"numbatorch.{name}") for name in (
+        "nn.modules.hooks", "optim.optimizer", "amp.autocast_mode"))
     found = [] if hooks is None else [(hooks.any_call_hook, "hooks of all modules")]
-    return found if steps is None else [*found, (steps._global_pre_hooks, "hooks of all optimizers"),
-                                        (steps._global_post_hooks, "hooks of all optimizers")]
+    if steps is not None:
+        found += [(steps._global_pre_hooks, "hooks of all optimizers"),
+                  (steps._global_post_hooks, "hooks of all optimizers")]
+    return found if cast is None else [*found, (cast.settings.dtype, "autocast's dtypes")]
 
 
 class _Draws:

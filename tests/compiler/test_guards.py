@@ -218,3 +218,20 @@ def test_files_and_modules_without_shapes():
     for _ in range(6):
         assert torch.equal(run(x), model(x))
     assert run.programs, run.explain()
+
+
+def test_the_dtype_that_autocast_has_by_default():
+    weight, x = torch.randn(3, 3), torch.randn(2, 3)
+
+    def step(x):
+        with torch.autocast("cpu"):
+            return x @ weight
+    run = torch.compile(step)
+    try:
+        for k in range(12):
+            torch.set_autocast_dtype("cpu", torch.float16 if k % 8 > 4 else torch.bfloat16)
+            found, expected = run(x), step(x)
+            assert found.dtype is expected.dtype and torch.equal(found, expected), k
+    finally:
+        torch.set_autocast_dtype("cpu", torch.bfloat16)
+    assert sum(p.runs for p in run.programs) >= 5, run.explain()
