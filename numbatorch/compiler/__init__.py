@@ -23,7 +23,7 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
     The bits are those of eager code; only gradients of a parameter that several calls share may be added up in another
     order. A function may not rely on effects in Python other than its result, gradients and tensors changed in place:
     calls that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks,
-    random numbers of Python) has to stay the same. Results cannot be differentiated twice.
+    the environment) has to stay the same. Results cannot be differentiated twice.
 
     RuntimeError where both mode and options are given; TypeError for a model that cannot be called.
     """
