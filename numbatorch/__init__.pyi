@@ -7,11 +7,16 @@ from .formats import layout_type as _layout_type, memory_format as _memory_forma
 from .dtypes import dtype as _dtype
 from .tensor import _DeviceLike, _Ints, _Number, _Size, Tensor as Tensor, _aminmax_result, _cummax_result, _cummin_result, _frexp_result, _geqrf_result, _histogram_result, _kthvalue_result, _lu_unpack_result, _max_dim_result, _max_result, _median_result, _min_dim_result, _min_result, _mode_result, _nanmedian_result, _qr_result, _slogdet_result, _sort_result, _svd_result, _topk_result, _triangular_solve_result
 from . import _C as _C
+from . import _VF as _VF
 from . import __config__ as __config__
 from . import __future__ as __future__
+from . import _custom_ops as _custom_ops
 from . import _dynamo as _dynamo
+from . import _higher_order_ops as _higher_order_ops
+from . import _tensor_str as _tensor_str
 from . import accelerator as accelerator
 from . import amp as amp
+from . import ao as ao
 from . import autograd as autograd
 from . import backends as backends
 from . import compiler as compiler
@@ -35,10 +40,12 @@ from . import mps as mps
 from . import multiprocessing as multiprocessing
 from . import nested as nested
 from . import nn as nn
+from . import onnx as onnx
 from . import optim as optim
 from . import overrides as overrides
 from . import profiler as profiler
 from . import random as random
+from . import return_types as return_types
 from . import safetensors as safetensors
 from . import serialization as serialization
 from . import signal as signal
@@ -112,6 +119,10 @@ from .formats import memory_format as memory_format
 from .func import vmap as vmap
 from .generator import Generator as Generator
 from .generator import default_generator as default_generator
+from .jit import CompilationUnit as CompilationUnit
+from .jit import Future as Future
+from .jit import ScriptFunction as ScriptFunction
+from .jit import ScriptModule as ScriptModule
 from .legacy import Storage as Storage
 from .legacy import TypedStorage as TypedStorage
 from .legacy import set_default_tensor_type as set_default_tensor_type
@@ -144,6 +155,7 @@ from .runtime import set_num_threads as set_num_threads
 from .runtime import set_warn_always as set_warn_always
 from .serialization import load as load
 from .serialization import save as save
+from .serialization.file_reader import PyTorchFileReader as PyTorchFileReader
 from .size import Size as Size
 from .sparse import sparse_bsc_tensor as sparse_bsc_tensor
 from .sparse import sparse_bsr_tensor as sparse_bsr_tensor
@@ -814,8 +826,10 @@ def kthvalue(input: Tensor, k: _int, dim: _Ints = -1, keepdim: _bool = False, *,
     """The k-th smallest element along `dim` (k counts from 1) and where it is."""
 def layer_norm(input: Tensor, normalized_shape: _Ints, weight: Tensor | None = None, bias: Tensor | None = None, eps: _float = 1e-05, cudnn_enable: _bool = True) -> Tensor:
     """(input - mean) / sqrt(var + eps) over the last dimensions, times weight, plus bias (arXiv:1607.06450)."""
-def layer_norm_rows(input: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: _Number = 1e-05, rank: _int = 1) -> Tensor:
-    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias."""
+def layer_norm_rows(input: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: _Number = 1e-05, rank: _int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """(input - mean) / sqrt(var + eps) over the last `rank` dimensions, times weight, plus bias; then mean, and 1 / sqrt(var + eps), for the gradient."""
+def layer_normed_rows(input: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: _Number = 1e-05, rank: _int = 1) -> Tensor:
+    """The result of layer_norm_rows alone, where nothing needs a gradient."""
 def lcm(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = None) -> Tensor:
     """Least common multiple of integers, never negative; 0 where one of them is 0."""
 def lcm_(input: Tensor, other: Tensor | _Number) -> Tensor:
@@ -1282,7 +1296,7 @@ def subtract(input: Tensor, other: Tensor | _Number, *, alpha: _Number = 1, out:
     """input - alpha * other."""
 def sum(input: Tensor, dim: _Ints | None = None, keepdim: _bool = False, *, dtype: _dtype | None = None, out: Tensor | None = None) -> Tensor:
     """Sum over `dim` (all dimensions when None); bool and integer inputs count in int64."""
-def surprise_rows(input: Tensor, target: Tensor, dim: _Ints) -> Tensor:
+def surprise_rows(input: Tensor, target: Tensor, dim: _Ints) -> tuple[Tensor, Tensor, Tensor]:
     """-log_softmax(input)[target] along `dim`, of size 1 in `target` and in the result."""
 def svd(input: Tensor, some: _bool = True, compute_uv: _bool = True, *, out: tuple[Tensor, ...] | None = None) -> _svd_result:
     """U diag(S) V^H = input: `linalg.svd`, but with V itself; U and V are zeros unless `compute_uv`."""
