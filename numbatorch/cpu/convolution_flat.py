@@ -32,7 +32,7 @@ def flat_launch(task: Correlation) -> Launch | None:
     reach, reach_columns = max(row for row, _ in shifts) - top, max(column for _, column in shifts) - left
     copies = not (top >= 0 and left >= 0 and top + rows + reach <= height and left + columns + reach_columns <= width)
     pitch = columns + reach_columns if copies else width
-    if pitch + 1 < target.lanes:  # a vector would hold parts of three rows
+    if pitch < target.lanes:  # a vector would hold parts of three rows, and a copied one reach into the next channel
         return None
     flops = task.flops
     wanted = max(1, ceil(flops / (g.n * g.groups * max(UNIT_FLOPS, flops / 32)))) if flops else 1

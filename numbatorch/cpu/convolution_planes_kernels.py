@@ -178,7 +178,8 @@ def write_planes(name: str, target: Target, with_bias: bool) -> str:
             place = p["y_image"] * image + p["y_group"] * group + p["y_channel"] * outputs.index
             y_block = f.offset(y, place + p["y_row"] * row + p["y_column"] * column)
             # Rows that follow one another in y are stored by whole vectors, the next row over the end of the last.
-            joined = f.select(columns.equals(p["columns"]), columns * rows, 0)
+            follow = p["y_row"].equals(p["columns"] * size)
+            joined = f.select(columns.equals(p["columns"]), f.select(follow, columns * rows, 0), 0)
             with f.loop(0, rows) as lines:
                 source = f.offset(results, lines.index * p["pitch"] * size)
                 target_row = f.offset(y_block, p["y_row"] * lines.index)

@@ -313,6 +313,9 @@ def complex_transform(request):
     (source,), (target,), options = request.inputs, request.outputs, request.options
     dtype, inverse = source.dtype.to_real().name, options["inverse"]
     order = sorted(range(target.ndim), key=lambda d: -target.strides[d])
+    long = [d for d in order if target.shape[d] > 1]  # a transform of one number does nothing
+    if any(d in options["dims"] for d in long):
+        order = long
     stages, inner = [], 1
     for d in reversed(order):
         n = target.shape[d]
@@ -321,7 +324,7 @@ def complex_transform(request):
             stages.append((transform, dtype, outer, n, inner, inverse, 1.0))
         inner *= n
     dense, sizes = target, _turned(source, target)
-    if sizes is not None and order[-1] in options["dims"]:
+    if sizes is not None and order[-1] in options["dims"] and order is long:
         stages[0] = (walks.turned, dtype, *sizes, inverse, 1.0)
         dense = source
     stages[-1] = (*stages[-1][:-1], float(options["factor"]))

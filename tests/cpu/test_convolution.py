@@ -49,6 +49,11 @@ CASES = {
     "few channels, not padded": (3, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),
     "few channels, many taps, groups": (2, 8, 20, 21, 32, 9, 9, (1, 2), (3, 0), (1, 2), 2),
     "grouped": (2, 34, 18, 18, 36, 3, 3, 1, 1, 1, 2),
+    "few planes, rows apart": (1, 1, 13, 5, 3, 5, 2, (3, 1), 1, 1, 1),
+    "few planes of groups, rows apart": (2, 4, 13, 5, 4, 1, 3, (3, 1), (2, 0), 1, 2),
+    "rows of 15, one less than a vector": (2, 8, 20, 13, 3, 2, 2, 1, 1, 1, 1),
+    "rows of 15 with gaps": (3, 8, 20, 13, 3, 1, 3, 1, 1, 2, 1),
+    "rows of 7, one less than a vector": (1, 32, 8, 5, 12, 2, 1, 1, (2, 1), (2, 1), 4),
 }
 
 

@@ -204,3 +204,12 @@ def test_numbers_of_a_transform():
 def test_narrow_floats_are_refused(dtype):
     with pytest.raises(RuntimeError, match="Unsupported dtype"):
         nt.fft.fft(nt.ones(4).to(dtype))
+
+
+@pytest.mark.parametrize("shape, dims", [((8, 37, 1), (0, 2)), ((5, 12, 1), (0, 2)), ((12, 1), (1,)),
+                                         ((1, 8, 1, 3), (1, 2)), ((31, 1, 12), (0, 1)), ((1, 1), (0, 1))])
+def test_dimensions_of_one_number_change_nothing(shape, dims):
+    x = numbers(*shape)
+    assert np.allclose(nt.fft.fftn(nt.tensor(x), dim=dims).numpy(), np.fft.fftn(x, axes=dims), atol=1e-12)
+    found = nt.fft.ifftn(nt.tensor(x), dim=dims, norm="forward").numpy()
+    assert np.allclose(found, np.fft.ifftn(x, axes=dims, norm="forward"), atol=1e-12)
