@@ -5,7 +5,6 @@ views, gradients, optimizers and in-place changes are right because what ran is 
 repeated runs eagerly, for reasons that `explain()` names.
 """
 
-import contextlib
 
 _STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile",
             "aot_eager_then_compile")
@@ -65,17 +64,17 @@ def disable(fn=None, recursive=True, *, reason=None):
     @functools.wraps(fn)
     def eager(*args, **kwargs):
         from . import watch
-        for own in watch.current:
+        for own in watch.here():
             own.observer.refuse(f"calls {getattr(fn, '__name__', fn)}, which is kept from the compiler")
         return fn(*args, **kwargs)
     return eager
 
 
 def is_compiling():
-    """Whether a capture runs now."""
+    """Whether this thread's call is being captured."""
     import sys
     watch = sys.modules.get(f"{__name__}.watch")
-    return bool(watch is not None and watch.current)
+    return bool(watch is not None and watch.here())
 
 
 is_dynamo_compiling = is_exporting = is_compiling
@@ -96,9 +95,11 @@ def cudagraph_mark_step_begin():
     """Say that a step of training begins, for graphs of GPU work, of which there are none."""
 
 
-class set_stance(contextlib.ContextDecorator):
-    """How compiled functions act, from now on or inside `with`: "force_eager" runs them as they are.
+class set_stance:
+    """How compiled functions act, from now on, inside `with`, or, as a decorator, inside calls of a function.
 
+    "force_eager" runs them as they are; "eager_on_recompile" runs what no program fits as it is; "fail_on_recompile"
+    raises RuntimeError there. The other words are "default": a call is captured while it runs eagerly.
     RuntimeError for other words than those of PyTorch.
     """
 
@@ -106,14 +107,24 @@ class set_stance(contextlib.ContextDecorator):
         if stance not in _STANCES:
             raise RuntimeError(f"set_stance: invalid stance {stance!r}, expected one of {', '.join(_STANCES)}")
         from .compiled import stance as state
-        self._state, self._before = state, state.force_eager
-        state.force_eager = stance == "force_eager"
+        self._state, self._before, self._name = state, state.name, stance
+        state.name = stance
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._state.force_eager = self._before
+        self._state.name = self._before
+
+    def __call__(self, function):
+        import functools
+        self._state.name = self._before  # until the function is called
+
+        @functools.wraps(function)
+        def inside(*args, **kwargs):
+            with set_stance(self._name):
+                return function(*args, **kwargs)
+        return inside
 
 
 def _references():

@@ -47,7 +47,7 @@ class Compiled:
         return Compiled, (self.function, self.fullgraph)
 
     def __call__(self, *args, **kwargs):
-        if watch.current or engine.running.tasks or stance.force_eager:
+        if watch.current or engine.running.tasks or stance.name == "force_eager":
             return self.function(*args, **kwargs)
         if not self._lock.acquire(blocking=False):  # another thread runs it
             return self._plainly("another thread was running it", args, kwargs)
@@ -81,6 +81,11 @@ class Compiled:
                     return result
                 return self._plainly("a guard that fails again and again" if result is MISS else
                                      f"a value led elsewhere: {program.graph.steps[result.step].where}", args, kwargs)
+        if stance.name == "fail_on_recompile":
+            raise RuntimeError(f"compile: {self.name} would be captured under the stance fail_on_recompile: "
+                               f"{why or 'there is no program yet'}")
+        if stance.name == "eager_on_recompile":
+            return self._plainly("the stance eager_on_recompile", args, kwargs)
         if self._failures >= ATTEMPTS:
             self._eager += 1
             return self.function(*args, **kwargs)
@@ -216,9 +221,9 @@ class Compiled:
 
 
 class Stance:
-    """How compiled functions act: `force_eager` while `set_stance("force_eager")` is on."""
+    """How compiled functions act: the word of `set_stance` that is in force."""
 
-    force_eager = False
+    name = "default"
 
 
 stance = Stance()

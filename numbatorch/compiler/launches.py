@@ -8,6 +8,7 @@ not a recorder, the call of it is stopped before it happens.
 import copy
 import ctypes
 import sys
+import threading
 import types
 
 from ..cpu import memory
@@ -37,16 +38,19 @@ def found(kernel, arguments):
     rebound = _rebound(kernel, calls, {})
     blocks: list = []
     sizes: list = []
-    allocate = memory.allocate
+    allocate, thread = memory.allocate, threading.get_ident()
 
     def kept(nbytes):
         block = allocate(nbytes)
+        if threading.get_ident() != thread:
+            return block
         blocks.append(block)
         sizes.append((block, nbytes))
         return block
 
     def cleared(address, value, nbytes):  # of memory that the kernel works in: it stays so
-        if not any(0 <= address - memory.address(b) <= n - nbytes for b, n in sizes):
+        inside = any(0 <= address - memory.address(b) <= n - nbytes for b, n in sizes)
+        if threading.get_ident() == thread and not inside:
             raise Opaque(f"{kernel.__qualname__} clears memory in a way of its own")
         return ctypes.memset(address, value, nbytes)
 

@@ -153,7 +153,7 @@ class Places:
                 if name not in _UNSEEN and not (name == "param_groups" and isinstance(groups, list)):
                     self._entry("dict", own, name, v, f"{path}.{name}")
             if isinstance(groups, list):
-                self._groups(own, groups, f"{path}.param_groups")
+                self._groups(own, groups, f"{path}.param_groups", is_library(kind.__module__))
         for base in kind.__mro__:
             for name in _slots(base):
                 v = getattr(value, name, ABSENT)
@@ -161,8 +161,11 @@ class Places:
         if not is_library(kind.__module__):
             self._put(kind, path)
 
-    def _groups(self, own, groups, path):
-        """The parameter groups of an optimizer: numbers that may change from step to step."""
+    def _groups(self, own, groups, path, traced):
+        """The parameter groups of an optimizer: numbers that may change from step to step.
+
+        traced: they may be followed as such, by optimizers that know no other use of them than arithmetic.
+        """
         self.entries.append(("dict", own, "param_groups", groups, path))
         self.entries.append(("size", groups, None, len(groups), path))
         for k, group in enumerate(groups):
@@ -170,7 +173,7 @@ class Places:
             self.entries.append(("size", group, None, tuple(group), f"{path}[{k}]"))
             for name, v in group.items():
                 at = f"{path}[{k}][{name!r}]"
-                if type(v) is float and isinstance(name, str):
+                if traced and type(v) is float and isinstance(name, str):
                     self.options.append((group, name, v, at))
                 else:
                     self._entry("dict", group, name, v, at)

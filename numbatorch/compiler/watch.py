@@ -62,6 +62,11 @@ def all_plans():
     return found
 
 
+def here():
+    """The watches that are on in this thread."""
+    return [own for own in current if own.thread == threading.get_ident()]
+
+
 class Watch:
     """`with Watch(observer):` tells the observer, for this thread:
 
@@ -234,4 +239,4 @@ class _Fills:
         return function
 
 
-__all__ = ["FILLS", "Watch", "calls", "current", "from_library", "place"]
+__all__ = ["FILLS", "Watch", "calls", "current", "from_library", "here", "place"]

@@ -235,3 +235,54 @@ def test_the_dtype_that_autocast_has_by_default():
     finally:
         torch.set_autocast_dtype("cpu", torch.bfloat16)
     assert sum(p.runs for p in run.programs) >= 5, run.explain()
+
+
+class _Picky(torch.optim.Optimizer):
+    """An optimizer of a user's own that looks at the type of its rate."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            rate = group["lr"] if type(group["lr"]) is float else -1.0
+            for p in group["params"]:
+                p.data.add_(p.grad, alpha=-rate)
+
+
+def test_optimizers_of_ones_own_see_their_numbers():
+    def run(compiled):
+        w = torch.ones(3, requires_grad=True)
+        optimizer = _Picky([w], 0.125)
+
+        def step(x):
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            optimizer.step()
+        if compiled:
+            step = torch.compile(step)
+        for k in range(6):
+            if k == 4:
+                optimizer.param_groups[0]["lr"] = 0.25
+            step(torch.ones(3))
+        return w.tolist()
+    assert run(True) == run(False) == [0.0] * 3
+
+
+def test_stances():
+    double = torch.compile(lambda x: x * 2)
+    x = torch.ones(2)
+
+    @torch.compiler.set_stance("fail_on_recompile")
+    def strictly(x):
+        return double(x)
+    with pytest.raises(RuntimeError, match="no program yet"):
+        strictly(x)
+    for _ in range(3):
+        double(x)
+    assert strictly(x).tolist() == [2.0, 2.0] and len(double.programs) == 1
+    with pytest.raises(RuntimeError, match="fail_on_recompile"):
+        strictly(torch.ones(3))
+    with torch.compiler.set_stance("eager_on_recompile"):
+        assert double(torch.ones(3)).tolist() == [2.0] * 3 and len(double.programs) == 1
+    assert "eager_on_recompile" in double.explain()
