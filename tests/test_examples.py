@@ -1,6 +1,7 @@
 """Every example runs."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,13 @@ NEEDS_A_MODEL = "sentence_embedding"
 
 
 def load(name):
-    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """An example as a module, once a process: an op is declared once."""
+    if f"example_{name}" not in sys.modules:
+        spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[f"example_{name}"] = module
+    return sys.modules[f"example_{name}"]
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in FOLDER.glob("*.py") if p.stem != NEEDS_A_MODEL))

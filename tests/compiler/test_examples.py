@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ FOLDER = Path(__file__).parent.parent.parent / "examples"
 
 @functools.cache
 def load(name):
-    spec = importlib.util.spec_from_file_location(f"compiled_example_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """An example as a module, once a process: an op is declared once (tests/test_examples.py loads them, too)."""
+    if f"example_{name}" not in sys.modules:
+        spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[f"example_{name}"] = module
+    return sys.modules[f"example_{name}"]
 
 
 def digits(count):
