@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbatorch.cpu.convolution_packed_kernels import fields
+from numbatorch.cpu.convolution_packed_kernels import fields, forward_kernel
 from numbatorch.cpu.irwriter import Module
 from numbatorch.cpu.microkernel import FLAT, PLACE, Target, write_rows
 
@@ -53,16 +53,7 @@ def write_flat(name: str, target: Target, with_bias: bool) -> str:
     module = Module()
     write_rows(module, "rows", target, FLAT)
     _write_copy_padded(module, target)
-    middle = [("bias", "ptr noalias")] if with_bias else []
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", "ptr"), ("meta", "ptr noalias")]
-        + [("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, w, *rest = f.parameters
-    bias = rest.pop(0) if with_bias else None
-    y, meta, start, stop = rest
+    f, x, w, bias, y, meta, start, stop = forward_kernel(module, name, with_bias, "ptr")
     p = fields(f, FLAT_META, meta)
     table = f.offset(meta, 8 * len(FLAT_META))
     size, lanes = target.bytes, target.lanes

@@ -6,6 +6,7 @@ is only broadcast, read in place or from a block copied with its padding; weight
 
 from __future__ import annotations
 
+from numbatorch.cpu.convolution_packed_kernels import fields, forward_kernel
 from numbatorch.cpu.convolution_planes_kernels import META as PLANES_META, write_copy_phases
 from numbatorch.cpu.irwriter import Module
 from numbatorch.cpu.microkernel import LANES, Target, transpose, write_rows
@@ -52,18 +53,8 @@ def write_lanes(name: str, target: Target, with_bias: bool) -> str:
     write_rows(module, "rows", target, LANES)
     write_copy_phases(module, target)
     _write_store(module, target)
-    middle = [("bias", "ptr noalias")] if with_bias else []
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", "ptr noalias"), ("meta", "ptr noalias")]
-        + [("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, w, *rest = f.parameters
-    bias = rest.pop(0) if with_bias else None
-    y, meta, start, stop = rest
-    p = {n: f.load("ptr" if n in ("tiles", "transpose") else "i64", f.offset(meta, 8 * i), 8)
-         for i, n in enumerate(META)}
+    f, x, w, bias, y, meta, start, stop = forward_kernel(module, name, with_bias, "ptr noalias")
+    p = fields(f, META, meta)
     size, lanes, row_bytes = target.bytes, target.lanes, target.panel * target.bytes
     table = f.offset(meta, 8 * len(META))
     # The tiles read x through `copied` by unit steps, or in place by the steps of the convolution.

@@ -28,6 +28,19 @@ def fields(f: Function, names: list[str], at: Value) -> dict[str, Value]:
     return {name: f.load("ptr" if name in ADDRESSES else "i64", f.offset(at, 8 * i), 8) for i, name in enumerate(names)}
 
 
+def forward_kernel(module: Module, name: str, with_bias: bool, result: str) -> tuple:
+    """A new function (x, weight, [bias,] y, meta, start, stop) and its parameters, bias None; result: the type of y."""
+    middle = [("bias", "ptr noalias")] if with_bias else []
+    f = module.function(
+        name,
+        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", result), ("meta", "ptr noalias")]
+        + [("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    x, w, *rest = f.parameters
+    return f, x, w, rest.pop(0) if with_bias else None, *rest
+
+
 def write_pack_taps(module: Module, name: str, target: Target, step: int) -> None:
     """to[channel * taps + tap, lane] = x at (output position + lane) shifted by the tap, 0 outside the input.
 
@@ -120,16 +133,7 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
     module = Module()
     write_rows(module, "rows", target)
     _write_spread(module, target)
-    middle = [("bias", "ptr noalias")] if with_bias else []
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", "ptr"), ("meta", "ptr noalias")]
-        + [("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, w, *rest = f.parameters
-    bias = rest.pop(0) if with_bias else None
-    y, meta, start, stop = rest
+    f, x, w, bias, y, meta, start, stop = forward_kernel(module, name, with_bias, "ptr")
     p = fields(f, FORWARD_META, meta)
     size, row_bytes = target.bytes, target.panel * target.bytes
     panel, stage = f.stack(K_BLOCK * row_bytes), f.stack(PANELS * STAGE_ROWS * row_bytes)

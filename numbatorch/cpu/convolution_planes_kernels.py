@@ -7,6 +7,7 @@ are computed and dropped. A vector is full whatever the width of the plane is.
 
 from __future__ import annotations
 
+from numbatorch.cpu.convolution_packed_kernels import fields, forward_kernel
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import Target, add_vectors, multiply_add, sum_lanes, zero
 
@@ -21,10 +22,6 @@ META = (
 ).split()
 
 
-def _fields(f: Function, at: Value) -> dict[str, Value]:
-    return {name: f.load("i64", f.offset(at, 8 * i), 8) for i, name in enumerate(META)}
-
-
 def write_copy_phases(module: Module, target: Target) -> None:
     """to[phase, row, column] = x at (row * step + phase + top, ...), 0 outside, rows of `pitch` elements.
 
@@ -36,7 +33,7 @@ def write_copy_phases(module: Module, target: Target) -> None:
         + [("rows", "i64"), ("first_column", "i64")],
     )
     x, to, meta, first_row, rows, first_column = f.parameters
-    p, size, lanes = _fields(f, meta), target.bytes, target.lanes
+    p, size, lanes = fields(f, META, meta), target.bytes, target.lanes
     vectors = (p["pitch"] + (lanes - 1)) // lanes
     lane_step = p["step_columns"] * size
 
@@ -141,17 +138,8 @@ def write_planes(name: str, target: Target, with_bias: bool) -> str:
     module = Module()
     write_copy_phases(module, target)
     _write_sums(module, target)
-    middle = [("bias", "ptr noalias")] if with_bias else []
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("w", "ptr noalias"), *middle, ("y", "ptr noalias"), ("meta", "ptr noalias")]
-        + [("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, w, *rest = f.parameters
-    bias = rest.pop(0) if with_bias else None
-    y, meta, start, stop = rest
-    p, size, lanes = _fields(f, meta), target.bytes, target.lanes
+    f, x, w, bias, y, meta, start, stop = forward_kernel(module, name, with_bias, "ptr noalias")
+    p, size, lanes = fields(f, META, meta), target.bytes, target.lanes
     table = f.offset(meta, 8 * len(META))
     copied, results = f.stack(BLOCK_BYTES), f.stack(BLOCK_BYTES)
     per_group = p["row_blocks"] * p["column_blocks"]
@@ -266,7 +254,7 @@ def write_planes_weight(name: str, target: Target) -> str:
         internal=False,
     )
     x, gy, to, totals, meta, start, stop = f.parameters
-    p, size = _fields(f, meta), target.bytes
+    p, size = fields(f, META, meta), target.bytes
     table = f.offset(meta, 8 * len(META))
     copied, grads = f.stack(BLOCK_BYTES), f.stack(BLOCK_BYTES)
     with f.loop(start, stop) as units:

@@ -70,24 +70,6 @@ def combined(request):
     return Launch(kernel, 0, 1, 1, (copied, written))
 
 
-def _combined(combine, dtype):
-    """Text of the value to store, from `old` and `new` places."""
-    if combine == "set":
-        return "{new}"
-    old, new = write.load("{old}", dtype), write.load("{new}", dtype)
-    kind = write.compute_type(dtype)
-    if kind == "bool":
-        text = {"add": f"({old}) | ({new})", "max": f"({old}) | ({new})"}.get(combine, f"({old}) & ({new})")
-    elif combine in ("add", "mul"):
-        text = f"({old}) {'+' if combine == 'add' else '*'} ({new})"
-    elif kind.startswith("float"):
-        text = f"{combine}imum({old}, {new})"
-    else:
-        sign = ">" if combine == "max" else "<"
-        text = f"{new} if {new} {sign} {old} else {old}"
-    return write.store(text if kind == "bool" else f"{kind}({text})", kind, dtype)
-
-
 def source(name, rank, turn_rank, classes, combine, dtype):
     """The kernel: units of BLOCK elements; for each, every turn of the meeting dimensions in order."""
     names = ("target", "index", "source")
@@ -110,7 +92,7 @@ def source(name, rank, turn_rank, classes, combine, dtype):
     find = [f"{pad}chosen = int64(index[at_index + on_index + {step['index']}])",
             f"{pad}chosen = chosen + size if chosen < 0 else chosen", f"{pad}spot = at_target + chosen * stride"]
     place = f"target[spot + {step['target']}]"
-    value = _combined(combine, dtype).format(old=place, new=f"source[at_source + on_source + {step['source']}]")
+    value = write.combined(combine, dtype).format(old=place, new=f"source[at_source + on_source + {step['source']}]")
     store = [f"                {place} = {value}"]
     loop = ["            for i in range(first, last):"]
     lines += find + loop + store if classes[1] == "0" else loop + find + store
@@ -126,7 +108,7 @@ def row_source(name, rank, turn_rank, classes, combine, dtype):
     index_step, source_step = sizes + 2 * turn_rank - 1, sizes + 3 * turn_rank - 1
     step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(names[1:], classes[1:], strict=True)}
     place = "target[at_target + " + ("chosen]" if classes[0] == "1" else "chosen * stride]")
-    value = _combined(combine, dtype).format(old=place, new=f"source[on_source + {step['source']}]")
+    value = write.combined(combine, dtype).format(old=place, new=f"source[on_source + {step['source']}]")
     lines = [f"def {name}(target, index, source, unused, meta, start, stop):",
              f"    inner = meta[{sizes + turn_rank - 1}]", f"    size = meta[{tail}]",
              f"    stride = meta[{tail + 1}]", f"    lines = meta[{tail + 2}]",

@@ -10,7 +10,7 @@ from numba.core import types
 
 from ..expr.philox import philox_words
 from ..lowering.contexts import intrinsic
-from ..lowering.intrinsics import rebound
+from ..lowering.intrinsics import larger, rebound
 
 SHARED = 1024  # elements of a shared array: one for each thread of the largest block
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -57,21 +57,6 @@ def barrier(context):
         return context.get_dummy_value()
 
     return types.none(), generate
-
-
-@intrinsic
-def larger(context, a, b):
-    """The larger of two signed integers, as int64: what `max` means in a kernel."""
-    for operand in (a, b):
-        kind = types.unliteral(operand)
-        if not isinstance(kind, types.Integer) or not kind.signed:
-            return None
-
-    def generate(context, builder, signature, arguments):
-        a, b = arguments
-        return builder.select(builder.icmp_signed(">", a, b), a, b)
-
-    return types.int64(types.int64, types.int64), generate
 
 
 def _shared(element):

@@ -66,7 +66,7 @@ def _write(request):
     numbers.add("stride", walk["stride"])
     numbers.add("units", units)
     dtype = target.dtype.name
-    value = combined(combine, dtype).format(old="target[spot]", new="source[at_source + on_source]")
+    value = write.combined(combine, dtype).format(old="target[spot]", new="source[at_source + on_source]")
     lines += [f"{pad}turn = int64(0)", f"{pad}while turn < turns:", *steps,
               f"{deep}chosen = int64(index[at_index + on_index])",
               f"{deep}chosen = chosen + size if chosen < 0 else chosen", f"{deep}spot = at_target + chosen * stride",
@@ -101,7 +101,7 @@ def _sorted(request, elements):
     passes = sort.passes("int64", elements, elements, device)
     dtype, combine = target.dtype.name, walk["combine"]
     stored = WORDS[target.dtype.itemsize] if combine == "set" else write.storage(dtype)
-    value = combined(combine, dtype).format(old="target[spot]", new="source[sources[j]]")
+    value = write.combined(combine, dtype).format(old="target[spot]", new="source[sources[j]]")
     name = f"scatter_runs_{combine}_{dtype if combine != 'set' else stored}"
     text = f"""def {name}(target, source, spots, sources, units):
     i = grid()
@@ -134,20 +134,3 @@ def _sorted(request, elements):
         put(target, source, spots, sources, *rest)
     run.kernel = put.kernel
     return Launch(run, 0, elements, 1)
-
-
-def combined(combine, dtype):
-    """Text of the value to store, from `old` and `new` places."""
-    if combine == "set":
-        return "{new}"
-    old, new = write.load("{old}", dtype), write.load("{new}", dtype)
-    kind = write.compute_type(dtype)
-    if kind == "bool":
-        text = {"add": f"({old}) | ({new})", "max": f"({old}) | ({new})"}.get(combine, f"({old}) & ({new})")
-    elif combine in ("add", "mul"):
-        text = f"({old}) {'+' if combine == 'add' else '*'} ({new})"
-    elif kind.startswith("float"):
-        text = f"{combine}imum({old}, {new})"
-    else:
-        text = f"{new} if {new} {'>' if combine == 'max' else '<'} {old} else {old}"
-    return write.store(text if kind == "bool" else f"{kind}({text})", kind, dtype)

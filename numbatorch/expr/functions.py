@@ -185,7 +185,6 @@ def _share(g, y, a):
 
 row_length = Expr("row_length")   # elements in a row, in the formula's type
 row_index = Expr("row_index")     # position in the row, int64
-CAST = "cast"                     # Expr("cast", value, dtype name)
 
 
 def cast(value, dtype):

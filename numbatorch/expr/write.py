@@ -45,6 +45,24 @@ def store(text, type_, dtype):
     return convert(text, type_, dtype)
 
 
+def combined(combine, dtype):
+    """Text of what a scatter stores, from `old` and `new` places; combine: "set", "add", "mul", "max" or "min"."""
+    if combine == "set":
+        return "{new}"
+    old, new = load("{old}", dtype), load("{new}", dtype)
+    kind = compute_type(dtype)
+    if kind == "bool":
+        text = {"add": f"({old}) | ({new})", "max": f"({old}) | ({new})"}.get(combine, f"({old}) & ({new})")
+    elif combine in ("add", "mul"):
+        text = f"({old}) {'+' if combine == 'add' else '*'} ({new})"
+    elif kind.startswith("float"):
+        text = f"{combine}imum({old}, {new})"
+    else:
+        sign = ">" if combine == "max" else "<"
+        text = f"{new} if {new} {sign} {old} else {old}"
+    return store(text if kind == "bool" else f"{kind}({text})", kind, dtype)
+
+
 def literal(value, type_):
     """A number with its type: float32(0.5)."""
     if type_ == "bool":

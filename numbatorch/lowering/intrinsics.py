@@ -123,19 +123,26 @@ def scaled(context, value, exponent):
     return types.float32(types.float32, types.int32), generate
 
 
-@intrinsic
-def smaller(context, a, b):
-    """The smaller of two signed integers, as int64: what `min` means in a kernel."""
-    for operand in (a, b):
-        kind = types.unliteral(operand)
-        if not isinstance(kind, types.Integer) or not kind.signed:
-            return None
+def _extreme(sign):
+    """min or max of two signed integers, as int64."""
 
-    def generate(context, builder, signature, arguments):
-        a, b = arguments
-        return builder.select(builder.icmp_signed("<", a, b), a, b)
+    @intrinsic
+    def extreme(context, a, b):
+        for operand in (a, b):
+            kind = types.unliteral(operand)
+            if not isinstance(kind, types.Integer) or not kind.signed:
+                return None
 
-    return types.int64(types.int64, types.int64), generate
+        def generate(context, builder, signature, arguments):
+            a, b = arguments
+            return builder.select(builder.icmp_signed(sign, a, b), a, b)
+
+        return types.int64(types.int64, types.int64), generate
+
+    return extreme
+
+
+smaller, larger = _extreme("<"), _extreme(">")  # what `min` and, on a GPU, `max` mean in a kernel
 
 
 def _bits(source, result):
