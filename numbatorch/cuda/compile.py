@@ -45,12 +45,16 @@ def architecture(capability):
 
 
 class Kernel:
-    """A kernel's source and signature, and its PTX for each architecture that was asked for."""
+    """A kernel's source and signature, and its PTX for each architecture that was asked for.
 
-    __slots__ = ("name", "source", "signature", "block", "aligned", "_texts")
+    `shared`: bytes of `shared_base()` that a block gets.
+    """
 
-    def __init__(self, name, source, signature, block, aligned=False):
+    __slots__ = ("name", "source", "signature", "block", "aligned", "shared", "_texts")
+
+    def __init__(self, name, source, signature, block, aligned=False, shared=0):
         self.name, self.source, self.signature, self.block, self.aligned = name, source, signature, block, aligned
+        self.shared = shared
         self._texts: dict[str, str] = {}
 
     def __repr__(self):
@@ -68,21 +72,22 @@ class Kernel:
         return found
 
 
-def compile_kernel(name, source, signature, block=BLOCK, aligned=False):
+def compile_kernel(name, source, signature, block=BLOCK, aligned=False, shared=0):
     """The Kernel of a source. signature: types of its parameters ("float32*", "int64", ...).
 
     aligned: promises that all addresses are multiples of 16, so that neighbouring elements are accessed together.
+    shared: bytes of `shared_base()`.
     ValueError for a type that kernels cannot take.
     """
     signature = tuple(signature)
-    key = (name, source, signature, block, aligned)
+    key = (name, source, signature, block, aligned, shared)
     found = _kernels.get(key)
     if found is None:
         for text in signature:
             llvm_type(text)
         if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
             print(f"# cuda kernel {name}({', '.join(signature)})\n{source.rstrip()}\n", file=sys.stderr)
-        found = _kernels.setdefault(key, Kernel(name, source, signature, block, aligned))
+        found = _kernels.setdefault(key, Kernel(name, source, signature, block, aligned, shared))
     return found
 
 
@@ -108,11 +113,12 @@ def _text(kernel, architecture):
         return stored.decode()
     from ..lowering import frontend
     from . import library, target
-    from .intrinsics import NAMES
+    from .intrinsics import names
 
     start = time.thread_time()
     path = write_source(kernel.name, kernel.source, key)
-    text, native = frontend.module_text(kernel.name, kernel.source, path, kernel.signature, names=NAMES)
+    text, native = frontend.module_text(kernel.name, kernel.source, path, kernel.signature,
+                                        names=names(kernel.source))
     text = library.renamed(text)
     kinds = [llvm_type(t) + " align 16" * (kernel.aligned and t.endswith("*")) for t in kernel.signature]
     found = target.ptx(text, native, kernel.name, kinds, architecture, kernel.block, library.needed(text))
@@ -127,7 +133,7 @@ def _text(kernel, architecture):
 def _versions():
     """What besides its source decides a kernel's PTX: versions, and the text of this compiler."""
     here = Path(__file__).parent
-    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "library", "target")]
+    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "library", "matrix_tiles", "target")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in ("contexts", "frontend", "intrinsics", "narrow")]
     paths += [here.parent / "expr" / f"{name}.py" for name in ("c_library", "philox", "two_over_pi")]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]
