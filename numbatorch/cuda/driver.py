@@ -17,6 +17,7 @@ from .compile import architecture
 
 OLDEST = 12000  # CUDA 12.0: the first whose driver reads PTX 8.0
 _OUT_OF_MEMORY, _NOT_READY = 2, 600
+_SHARED = 49152  # bytes of shared memory that a function may have without being allowed more
 _CODES = {"bool": "B", "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H",
           "uint32": "I", "uint64": "Q", "float32": "f", "float64": "d"}
 _ATTRIBUTES = {
@@ -83,6 +84,9 @@ class Function:
         places = [first + end - struct.calcsize(code) for end, code in zip(ends, codes, strict=True)]
         pointers = (ctypes.c_void_p * len(places))(*places)
         self._lock = threading.Lock()  # the block is one for all threads; the driver copies it before it returns
+        shared = kernel.shared
+        if shared > _SHARED:
+            driver.allow_shared(handle, shared)
         call, block, lock, pack, threads = driver.launching, self._block, self._lock, self._pack.pack_into, kernel.block
         # Objects of ctypes, made once: converting numbers would take longer than the call.
         config, function, none = ctypes.c_void_p(first), ctypes.c_void_p(handle.value), ctypes.c_void_p(0)
@@ -93,7 +97,7 @@ class Function:
             if thread.index != index:
                 enter(index)
             with lock:
-                pack(block, 0, blocks, 1, 1, threads, 1, 1, 0, stream, 0, 0, *values)
+                pack(block, 0, blocks, 1, 1, threads, 1, 1, shared, stream, 0, 0, *values)
                 status = call(config, function, pointers, none)
             if status:
                 driver.refuse("cuLaunchKernelEx", status, f" for {kernel!r}")
@@ -305,6 +309,11 @@ class Driver:
             self.refuse("cuModuleLoadDataEx", status, f" for {kernel!r}: {log.value.decode(errors='replace')}")
         self._call("cuModuleGetFunction", ctypes.byref(handle), module, kernel.name.encode())
         return Function(self, index, kernel, handle, module)
+
+    def allow_shared(self, handle, nbytes):
+        """Let a function be launched with so much shared memory. CudaError where the device has less."""
+        with self._while_recording():
+            self._call("cuFuncSetAttribute", handle, ctypes.c_int(8), ctypes.c_int(nbytes))
 
     # Streams and events.
 
