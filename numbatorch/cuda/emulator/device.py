@@ -29,7 +29,7 @@ class Function:
         if len(values) != len(self._is_pointer):
             raise CudaError(f"{self.kernel!r} takes {len(self._is_pointer)} values, got {len(values)}")
         self._driver.work(stream, lambda: self._program.launch(
-            self._driver.arena, (blocks, 1, 1), (self.kernel.block, 1, 1), values))
+            self._driver.arena, (blocks, 1, 1), (self.kernel.block, 1, 1), values, self.kernel.shared))
 
 
 class Emulator:
