@@ -14,10 +14,10 @@ def launch(name, text, signature, device, values, units, block=256, each=None):
     return Launch(run, 0, units, 1)
 
 
-def call(name, text, signature, device, values, blocks, block=256, aligned=False):
+def call(name, text, signature, device, values, blocks, block=256, aligned=False, shared=0):
     """f(*operands, *outputs, meta, units, grain) that runs a kernel on the device's current stream."""
     index, values = device.index, tuple(values)
-    function = runtime.driver().function(index, compile_kernel(name, text, signature, block, aligned))
+    function = runtime.driver().function(index, compile_kernel(name, text, signature, block, aligned, shared))
     start, streams = function.launch, runtime.thread
 
     def run(*given):
