@@ -11,6 +11,7 @@ from numba.core import types
 from ..expr.philox import philox_words
 from ..lowering.contexts import intrinsic
 from ..lowering.intrinsics import larger, rebound
+from . import matrix_tiles
 
 SHARED = 1024  # elements of a shared array: one for each thread of the largest block
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -115,7 +116,14 @@ NAMES = {
     "philox_words": rebound(philox_words),
     **{name: _special(register) for name, register in _SPECIAL.items()},
     "grid": grid, "barrier": barrier, "max": larger, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
+    "shuffle_xor": _shuffle("bfly"),
+    **matrix_tiles.NAMES,
     **{f"shared_{name}": _shared(getattr(types, name)) for name in (
         "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64",
         "complex128")},
 }  # fmt: skip
+
+
+def names(source):
+    """What a kernel source may say: NAMES, and the functions of tiles that it names."""
+    return {**NAMES, **matrix_tiles.named(source)}
