@@ -19,7 +19,7 @@ class Program:
     """A kernel ready to run. `place(variable)` gives the address of a global or constant variable of the module."""
 
     def __init__(self, ptx, name, place):
-        from . import access, arithmetic, conversion  # noqa: F401  they enter their instructions
+        from . import access, arithmetic, conversion, matrix  # noqa: F401  they enter their instructions
 
         self.entry, constants = parse(ptx, name)
         code = Code(self.entry, {variable.name: place(variable) for variable in constants})
