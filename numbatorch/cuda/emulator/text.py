@@ -95,7 +95,7 @@ def _variable(text):
     if match is None:
         return None
     space, align, kind, name, count, data = match.groups()
-    size = TYPES[kind].itemsize * int(count or 1)
+    size = 0 if count == "" or text.startswith(".extern") else TYPES[kind].itemsize * int(count or 1)
     values = np.array([int(v, 0) for v in data.split(",")], dtype=f"u{TYPES[kind].itemsize}").tobytes() if data else b""
     return Variable(space, name, size, int(align), values.ljust(size, b"\0") if data else b"")
 
