@@ -47,6 +47,10 @@ def _unpack(code, kind, names, value):
 @instruction("cvt")
 def convert(code, item):
     *_, to, kind = item.parts
+    if to == "tf32" and "rna" in item.parts:
+        return code.unary(item, lambda a: (a.view("u4") + np.uint32(0x1000)) & np.uint32(0xFFFFE000), "f32")
+    if to in ("bf16x2", "f16x2") and kind == "f32" and "rn" in item.parts:
+        return code.binary(item, lambda high, low: _halves(to, high) << np.uint32(16) | _halves(to, low), "f32")
     if "bf16" in (to, kind) or "tf32" in (to, kind) or to.endswith("x2"):
         raise PTXError(f"no conversion of {to}: {item.text}")
     dtype, is_float = TYPES[to], to[0] == "f"
@@ -67,6 +71,15 @@ def convert(code, item):
             value = np.where(np.isnan(value), 0, np.clip(value, 0, 1))
         return value.astype(dtype)
     return code.unary(item, compute, kind)
+
+
+def _halves(to, value):
+    """The bits of float32 rounded to 16 bits, ties to even."""
+    if to == "f16x2":
+        return value.astype("f2").view("u2").astype("u4")
+    bits = value.view("u4")
+    rounded = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1)) >> np.uint32(16)
+    return np.where(np.isnan(value), np.uint32(0x7FFF), rounded)
 
 
 def _to_integer(value, dtype):
