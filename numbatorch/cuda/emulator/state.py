@@ -35,6 +35,8 @@ class State:
         self.local_base = (np.arange(lanes) * self.local_size).astype("u8")
         self.registers = [np.zeros(lanes, kind if kind == np.bool_ else f"u{kind.itemsize}")
                           for kind in program.entry.registers.values()]
+        self.copies: list = []  # (lanes, their number of groups, addresses, words) of copies that are under way
+        self.groups = np.zeros(lanes, np.int64)
         self.alive = thread < threads
         self.at = np.zeros(lanes, np.int64)
         self.at_barrier = np.zeros(lanes, bool)
@@ -89,6 +91,25 @@ class State:
         for k, value in enumerate(values):
             memory, at = self.places(space, address + np.uint64(k * dtype.itemsize), dtype, mask)
             memory[at[mask]] = np.ascontiguousarray(value).view(memory.dtype)[mask]
+
+    def start_copy(self, mask, address, words):
+        """Words on their way to shared memory."""
+        self.copies.append((mask.copy(), self.groups.copy(), address.copy(), words))
+
+    def end_copies(self, mask):
+        """What these lanes copied since the last time is one group."""
+        self.groups = self.groups + mask
+
+    def finish_copies(self, mask, left):
+        """Copies of all groups of these lanes but the last `left` have arrived."""
+        kept = []
+        for lanes, group, address, words in self.copies:
+            now = lanes & mask & (group < self.groups - left)
+            if now.any():
+                self.store("shared", address, words, np.dtype("u4"), now)
+            if (lanes & ~now).any():
+                kept.append((lanes & ~now, group, address, words))
+        self.copies = kept
 
     @staticmethod
     def _check_vector(address, dtype, count, mask):
