@@ -50,7 +50,9 @@ def _dtype(dtype, default=None):
     return dtype
 
 
-def _finish(t, requires_grad):
+def _finish(t, requires_grad, pin_memory=False):
+    if pin_memory:
+        t = t.pin_memory()
     return t.requires_grad_(True) if requires_grad else t
 
 
@@ -66,7 +68,7 @@ def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
     result = empty_layout(_new_layout("empty", size, dtype, device))
     if memory_format is not None:
         result = empty_layout(_like_layout(result, None, None, memory_format))
-    return _finish(result, requires_grad)
+    return _finish(result, requires_grad, pin_memory)
 
 
 def _empty(shape, dtype, device=CPU):
@@ -77,7 +79,8 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False,
     """A tensor with the given shape and strides (in elements), not initialised."""
     _strided("empty_strided", layout)
     from .layout import layout as make
-    return _finish(empty_layout(make(_dtype(dtype), tuple(size), tuple(stride), _device(device))), requires_grad)
+    return _finish(empty_layout(make(_dtype(dtype), tuple(size), tuple(stride), _device(device))),
+                   requires_grad, pin_memory)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False):
@@ -90,7 +93,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
     if out is not None:
         return out.resize_(_shape("full", size)).fill_(fill_value)
     own = _new_layout("full", size, dtypes.of_number(fill_value) if dtype is None else dtype, device)
-    return _finish(_fill(empty_layout(own), fill_value), requires_grad)
+    return _finish(_fill(empty_layout(own), fill_value), requires_grad, pin_memory)
 
 
 def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
@@ -102,6 +105,8 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
     if layout is not None and layout is not strided:
         return _sparse("zeros", _shape("zeros", size), layout, dtype, device, requires_grad)
     result = _fill(empty_layout(_new_layout("zeros", size, dtype, device)), 0)
+    if pin_memory:
+        result = result.pin_memory()
     return result.requires_grad_(True) if requires_grad else result
 
 
@@ -155,7 +160,7 @@ def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=N
         size = _named_size("ones", size, named)
     if out is not None:
         return out.resize_(_shape("ones", size)).fill_(1)
-    return _finish(_fill(empty_layout(_new_layout("ones", size, dtype, device)), 1), requires_grad)
+    return _finish(_fill(empty_layout(_new_layout("ones", size, dtype, device)), 1), requires_grad, pin_memory)
 
 
 def _like_layout(input, dtype, device, memory_format=None):
@@ -191,7 +196,7 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     if input.layout is not strided or layout not in (None, strided):
         return _sparse("empty_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
-    return _finish(empty_layout(_like_layout(input, dtype, device, memory_format)), requires_grad)
+    return _finish(empty_layout(_like_layout(input, dtype, device, memory_format)), requires_grad, pin_memory)
 
 
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -203,7 +208,7 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     if not plain and input.layout is not strided or layout is not None and layout is not strided:
         return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 0), requires_grad)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 0), requires_grad, pin_memory)
 
 
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -211,7 +216,7 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
     """`ones` in the shape, dtype and order of dimensions of `input`."""
     if input._layout.__class__ is not Layout and hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 1), requires_grad)
+    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 1), requires_grad, pin_memory)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -222,4 +227,4 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), fill_value),
-                   requires_grad)
+                   requires_grad, pin_memory)

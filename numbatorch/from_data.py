@@ -77,7 +77,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     dtype = None if dtype is None else _dtype(dtype)
     if isinstance(data, Tensor):
         result = data.detach().to(data.device if device is None else _device(device), dtype)
-        return _finish(result.clone() if result._storage is data._storage else result, requires_grad)
+        return _finish(result.clone() if result._storage is data._storage else result, requires_grad, pin_memory)
     place = _device(device)
     if isinstance(data, (np.ndarray, np.generic)):
         result = _of_array(data, dtype)
@@ -100,7 +100,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         result = _of_sequence(list(data), dtype)
     else:
         raise _no_dtype(data)
-    return _finish(_at(result, place), requires_grad)
+    return _finish(_at(result, place), requires_grad, pin_memory)
 
 
 def _check_range(value, dtype):
@@ -299,7 +299,7 @@ def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=
     place = _device(device)
     own = _dtype(dtype)
     storage = UntypedStorage.from_file(filename, shared, size * own.itemsize)
-    return _finish(_at(tensor_from_storage(storage._storage, own, (size,)), place), requires_grad)
+    return _finish(_at(tensor_from_storage(storage._storage, own, (size,)), place), requires_grad, pin_memory)
 
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):

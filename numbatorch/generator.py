@@ -41,7 +41,11 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError(f"manual_seed: Overflow when unpacking long long: got seed={seed}, expected one of "
                              "[-2^63, 2^64)")
-        self._seed, self._state = seed % 2**64, None
+        self._seed = seed % 2**64
+        if hasattr(self._state, "restart"):  # what was recorded refers to a GPU's state
+            self._state.restart(self._seed)
+        else:
+            self._state = None
         return self
 
     def seed(self):

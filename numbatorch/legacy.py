@@ -119,8 +119,12 @@ class TypedStorage:
         return self._untyped_storage.get_device()
 
     def is_pinned(self, device="cuda"):
-        """Whether pages are locked for an accelerator: never."""
-        return False
+        """Whether an accelerator reads and writes the memory, which is the host's, directly."""
+        return self._untyped_storage.is_pinned()
+
+    def pin_memory(self, device="cuda"):
+        """A copy that an accelerator reads and writes directly; itself where it is one, or there is no accelerator."""
+        return type(self)(wrap_storage=self._untyped_storage.pin_memory(device), dtype=self.dtype)
 
     def is_shared(self):
         """Whether the memory is one that processes share."""

@@ -98,7 +98,7 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
         raise NotImplementedError(f'"rand" not implemented for {dtype}')
     target = empty_layout(_new_layout("rand", size, dtype, device)) if out is None else out.resize_(
         _shape("rand", size))
-    return _finish(drawn("uniform", target, generator, 0.0, 1.0), requires_grad)
+    return _finish(drawn("uniform", target, generator, 0.0, 1.0), requires_grad, pin_memory)
 
 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
@@ -111,7 +111,7 @@ def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
         _shape("randn", size))
     if target.dtype.category < dtypes.FLOAT:
         raise NotImplementedError(f'"normal_kernel_cpu" not implemented for {target.dtype}')
-    return _finish(drawn("normal", target, generator, 0.0, 1.0), requires_grad)
+    return _finish(drawn("normal", target, generator, 0.0, 1.0), requires_grad, pin_memory)
 
 
 def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
@@ -128,7 +128,7 @@ def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None
     target = _empty(_shape("randint", (size,)), _dtype(dtype, dtypes.int64), _device(device)) if out is None else (
         out.resize_(_shape("randint", (size,))))
     _check_range("randint", low, high)
-    return _finish(drawn("randint", target, generator, int(low), int(high)), requires_grad)
+    return _finish(drawn("randint", target, generator, int(low), int(high)), requires_grad, pin_memory)
 
 
 def _check_range(name, low, high):
@@ -150,7 +150,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
         target.copy_(randperm(n, generator=host, dtype=target.dtype, device="cpu"))
     else:
         source.fill_randperm(_state(generator), target._ptr, own.numel, own.dtype.name)
-    return _finish(target, requires_grad)
+    return _finish(target, requires_grad, pin_memory)
 
 
 def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
@@ -192,7 +192,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if size is not None:
         target = empty(size, dtype=dtype, device=device) if out is None else out.resize_(_shape("normal", (size,)))
         _check_std(std)
-        return _finish(drawn("normal", target, generator, float(mean), float(std)), requires_grad)
+        return _finish(drawn("normal", target, generator, float(mean), float(std)), requires_grad, pin_memory)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         raise TypeError("normal(): give size, or mean or std as a Tensor")
     if isinstance(std, Tensor):

@@ -44,7 +44,7 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
     else:
         values = start + step * np.arange(n, dtype=np.float64)
     result = _at(_of_array(values, d), place)
-    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
+    return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad, pin_memory)
 
 
 def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):

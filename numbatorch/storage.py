@@ -57,6 +57,20 @@ class SharedStorage(BorrowedStorage):
     __slots__ = ()
 
 
+class PinnedStorage(Storage):
+    """Memory of the host that an accelerator reads and writes directly."""
+
+    __slots__ = ()
+
+    @classmethod
+    def allocate_pinned(cls, nbytes, kind="cuda"):
+        """New memory, not initialised. NoAcceleratorError where there is no device of that kind."""
+        self = object.__new__(cls)
+        self.block = backend(kind).pinned_memory(nbytes)
+        self.ptr, self.nbytes, self.version = self.block.address, nbytes, start.version
+        return self
+
+
 class TwinStorage(Storage):
     """The memory of another storage, `root`, with a count of changes of its own: what `.data` views."""
 
@@ -191,8 +205,14 @@ class UntypedStorage:
         return UntypedStorage(result)
 
     def is_pinned(self, device="cuda"):
-        """Whether pages are locked for an accelerator: never."""
-        return False
+        """Whether an accelerator reads and writes the memory, which is the host's, directly."""
+        return isinstance(self._storage, PinnedStorage)
+
+    def pin_memory(self, device="cuda"):
+        """A copy that an accelerator reads and writes directly; itself where it is one, or there is no accelerator."""
+        from .transfer import pinned_storage
+        found = pinned_storage(self._storage)
+        return self if found is self._storage else UntypedStorage(found)
 
     def is_shared(self):
         """Whether the memory is one that processes share."""

@@ -32,7 +32,7 @@ from .layout import Layout, has_format, layout, span
 from .ops.declare import OPS
 from .plan import backend, storage_class
 from .size import Size
-from .storage import BorrowedStorage, SharedStorage, Storage, UntypedStorage
+from .storage import BorrowedStorage, PinnedStorage, SharedStorage, Storage, UntypedStorage
 from .tensor_moves import converted, copied
 from .versions import start
 
@@ -191,8 +191,9 @@ class Tensor(Holder):
         """Whether it views memory that `inference_mode` made."""
         return self._storage.version < 0
 
-    def is_pinned(self) -> bool:
-        return False
+    def is_pinned(self, device=None) -> bool:
+        """Whether an accelerator reads and writes the memory, which is the host's, directly."""
+        return isinstance(self._storage.root, PinnedStorage)
 
     def is_shared(self) -> bool:
         """Whether the memory is one that processes share."""
@@ -247,7 +248,12 @@ class Tensor(Holder):
         return self if self._layout.is_contiguous else _convert(self, self._layout.dtype, True)
 
     def pin_memory(self, device=None) -> Tensor:
-        return self
+        """A copy that an accelerator reads and writes directly, so that `to(..., non_blocking=True)` need not wait.
+
+        Itself where it is one already, and where there is no accelerator. RuntimeError unless it is on the CPU.
+        """
+        from .transfer import pinned
+        return pinned(self)
 
     def resize_(self, *size, memory_format=None) -> Tensor:
         """Give this tensor another shape, with more memory where it needs it. Contents stay as far as they reach."""

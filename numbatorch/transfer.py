@@ -4,6 +4,7 @@ Kernels that a backend does not have, and bodies of ops that use NumPy, run on c
 results are copied back. Ops and backends know nothing of it.
 """
 
+import bisect
 import ctypes
 from typing import Any
 
@@ -11,12 +12,13 @@ import numpy as np
 
 from . import dtypes
 from .device import CPU
-from .errors import NotOnHostError, NoValuesError
+from .errors import NoAcceleratorError, NotOnHostError, NoValuesError
 from .interception import arguments
 from .layout import Layout, is_dense, layout, span
 from .ops.declare import OPS
 from .plan import backend
-from .tensor import Tensor, alias, empty_layout
+from .storage import PinnedStorage
+from .tensor import Tensor, alias, empty_layout, tensor_from_storage
 
 
 def copy_bytes(to, target, of, source, nbytes, wait=True):
@@ -43,9 +45,49 @@ def moved(tensor, device, wait=True):
     if not is_dense(own.shape, own.strides):
         tensor = OPS["_to"].call(tensor.detach(), own.dtype, False)
         own = tensor._layout
-    result = empty_layout(layout(own.dtype, own.shape, own.strides, device))
+    to = layout(own.dtype, own.shape, own.strides, device)
+    pins = not wait and device is CPU and hasattr(backend(own.device), "pinned_memory")
+    result = pinned_empty(to) if pins else empty_layout(to)  # what the host need not wait for must be pinned
     copy_bytes(device, result._ptr, own.device, tensor._ptr, own.nbytes, wait)
     return result
+
+
+def pinned(tensor):
+    """A copy of a tensor in memory that an accelerator reads and writes directly; recorded.
+
+    Itself where it is one already, and where there is no accelerator. RuntimeError unless it is on the CPU.
+    """
+    own = tensor._layout
+    if own.device is not CPU:
+        raise RuntimeError(f"pin_memory: cannot pin a tensor on {own.device}: only memory of the CPU can be pinned")
+    if tensor.is_pinned() or not _has_pinned_memory():
+        return tensor
+    strides = own.strides if is_dense(own.shape, own.strides) else None
+    return pinned_empty(layout(own.dtype, own.shape, strides)).copy_(tensor)
+
+
+def pinned_empty(own):
+    """A tensor of a layout of the CPU in pinned memory, not initialised."""
+    storage = PinnedStorage.allocate_pinned(own.nbytes)
+    return alias(tensor_from_storage(storage, dtypes.uint8, (own.nbytes,)), own)
+
+
+def pinned_storage(storage):
+    """A copy of a storage of the CPU in pinned memory; itself as for `pinned`."""
+    if storage.device is not CPU:
+        raise RuntimeError(f"pin_memory: cannot pin a storage on {storage.device}, only memory of the CPU")
+    if isinstance(storage.root, PinnedStorage) or not _has_pinned_memory():
+        return storage
+    result = PinnedStorage.allocate_pinned(storage.nbytes)
+    copy_bytes(CPU, result.ptr, CPU, storage.ptr, storage.nbytes)
+    return result
+
+
+def _has_pinned_memory():
+    try:
+        return backend("cuda").place(None) is not None
+    except NoAcceleratorError:
+        return False
 
 
 def sent(tensor, device, dtype=None, memory_format=None, wait=True):
@@ -102,10 +144,12 @@ def gathered(op, inplace, values, tensors):
     if not (inplace or op.brings):
         home = next((t._layout.device for t in tensors if t._layout.device is not CPU), CPU)
     changed = list(values)
+    wait = home is CPU or not any(v is True for p, v in zip(op.parameters, values, strict=True)
+                                  if p.name == "non_blocking")  # the host would read what is not there yet
     for k, v in enumerate(values):
         if isinstance(v, Tensor) and v._layout.device is not home and (op.brings or (
                 op.kind == "elementwise" and v._layout.device is CPU and v._layout.ndim == 0)):
-            changed[k] = OPS["_move"].call(v, home, True)
+            changed[k] = OPS["_move"].call(v, home, wait)
     return changed if any(a is not b for a, b in zip(changed, values, strict=True)) else None
 
 
@@ -205,26 +249,36 @@ def launched_on_host(request, specs, outputs, device):
     host, there = backend(CPU), backend(device)
     launch = host.plan(request)
     parts = [_extent(spec) if isinstance(spec, Layout) else None for spec in (*specs.values(), *outputs)]
-    run = launch.kernel
+    run, nothing = launch.kernel, np.empty(1, np.uint8)
 
     def kernel(*args):
-        copies: dict[Any, Any] = {}  # (address, size) -> (the host's array, what it was)
-        passed = []
-        for part, place in zip(parts, args, strict=False):
+        used = sorted({(place - part[0], place - part[0] + part[1]) for part, place in zip(parts, args, strict=False)
+                       if part is not None and part[1]})
+        regions: list[Any] = []  # [first address, end]: operands may share memory, which is one array then
+        for first, end in used:
+            if regions and first < regions[-1][1]:
+                regions[-1][1] = max(regions[-1][1], end)
+            else:
+                regions.append([first, end])
+        arrays = []
+        for first, end in regions:
+            array = np.empty(end - first, np.uint8)
+            there.download(array.ctypes.data, first, end - first)
+            arrays.append(array)
+        before = [array.copy() for array in arrays]
+        starts = [first for first, _ in regions]
+
+        def host_address(part, place):
             if part is None:
-                passed.append(place)
-                continue
-            before, size = part
-            key = place - before, size
-            if key not in copies:
-                array = np.empty(max(size, 1), np.uint8)
-                there.download(array.ctypes.data, *key)
-                copies[key] = array, array.copy()
-            passed.append(copies[key][0].ctypes.data + before)
-        run(*passed, *args[len(parts):])
-        for (place, size), (array, old) in copies.items():
+                return place
+            if not part[1]:
+                return nothing.ctypes.data
+            region = bisect.bisect_right(starts, place - part[0]) - 1
+            return arrays[region].ctypes.data + place - starts[region]
+        run(*(host_address(part, place) for part, place in zip(parts, args, strict=False)), *args[len(parts):])
+        for (first, end), array, old in zip(regions, arrays, before, strict=True):
             if not np.array_equal(array, old):
-                there.upload(place, array.ctypes.data, size)
+                there.upload(first, array.ctypes.data, end - first)
     launch.kernel = kernel
     return launch
 
@@ -246,5 +300,5 @@ def drawing(device):
     return found
 
 
-__all__ = ["copy_bytes", "drawing", "gathered", "gradient_on_host", "launched_on_host", "moved", "reader",
-           "run_on_host", "sample", "sent"]
+__all__ = ["copy_bytes", "drawing", "gathered", "gradient_on_host", "launched_on_host", "moved", "pinned",
+           "pinned_empty", "pinned_storage", "reader", "run_on_host", "sample", "sent"]

@@ -197,7 +197,7 @@ class profile:
 
     record_shapes: shapes of operands. with_flops: operations and bytes of each call, and how fast they were.
     profile_memory: bytes allocated less freed. with_stack: the lines of the program. with_modules: a row for each
-    module. use_device, use_cuda: RuntimeError, there is none. enabled=False does nothing.
+    module. use_device, use_cuda: RuntimeError, times are the host's alone. enabled=False does nothing.
     """
 
     def __init__(self, enabled=True, *, use_cuda=False, use_device=None, record_shapes=False, with_flops=False,
@@ -205,8 +205,8 @@ class profile:
                  experimental_config=None, acc_events=False, custom_trace_id_callback=None,
                  post_processing_timeout_s=None, activity_filters=None):
         if use_cuda or use_device not in (None, "cpu"):
-            raise RuntimeError(f"profile: there is no {use_device or 'cuda'} device in this build, only the CPU's time "
-                               "can be told")
+            raise RuntimeError(f"profile: only the host's time can be told, not that of {use_device or 'cuda'}; "
+                               "torch.cuda.Event(enable_timing=True) times work on a GPU")
         self.enabled, self.entered, self.use_device = enabled and use_cpu, False, None
         self.record_shapes, self.with_flops, self.profile_memory = record_shapes, with_flops, profile_memory
         self.with_stack, self.with_modules = with_stack, with_modules
@@ -318,7 +318,7 @@ class _Emit:
 
 
 class emit_nvtx(_Emit):
-    """Marks for NVIDIA's tools, which see no GPU here: does nothing."""
+    """Marks for NVIDIA's tools: does nothing; kernels carry the names of their ops there."""
 
 
 class emit_itt(_Emit):
@@ -327,12 +327,12 @@ class emit_itt(_Emit):
 
 def load_nvprof(path):
     """NotImplementedError: traces of NVIDIA's nvprof."""
-    _unavailable("load_nvprof", f"traces of nvprof ({path}) are of a GPU, which this build does not use")
+    _unavailable("load_nvprof", f"traces of nvprof ({path}) are not read here")
 
 
 def parse_nvprof_trace(path):
     """NotImplementedError: traces of NVIDIA's nvprof."""
-    _unavailable("parse_nvprof_trace", f"traces of nvprof ({path}) are of a GPU, which this build does not use")
+    _unavailable("parse_nvprof_trace", f"traces of nvprof ({path}) are not read here")
 
 
 class EnforceUnique:

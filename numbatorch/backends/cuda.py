@@ -1,4 +1,4 @@
-"""CUDA libraries: there is no GPU for them. Settings are kept; products of float32 matrices have one precision."""
+"""CUDA libraries: none is used, kernels of the GPU are made here. Settings are kept."""
 
 import contextlib
 
@@ -9,8 +9,8 @@ _sdp = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True, "fp16
 
 
 def is_built():
-    """Whether CUDA kernels are part of this build: no."""
-    return False
+    """Whether kernels for CUDA can be run: they are made as they are needed, where there is a driver."""
+    return numbatorch.cuda.is_available()
 
 
 def is_flash_attention_available():
@@ -49,10 +49,16 @@ matmul = _Matmul()
 
 
 class _PlanCache:
-    """Plans of cuFFT. NoAcceleratorError for every question: there is no GPU."""
+    """Plans of cuFFT: there are none, transforms of a GPU's tensors run on the host.
+
+    Every question is refused: NotImplementedError, NoAcceleratorError where there is no GPU.
+    """
 
     def __getattr__(self, name):
-        raise NoAcceleratorError(f"backends.cuda.cufft_plan_cache.{name}: no cuda device is available in this build")
+        if numbatorch.cuda.is_available():
+            raise NotImplementedError(f"backends.cuda.cufft_plan_cache.{name}: not part of numbatorch: transforms "
+                                      "of a GPU's tensors run on the host")
+        raise NoAcceleratorError(f"backends.cuda.cufft_plan_cache.{name}: no cuda device is available")
 
     def __getitem__(self, device):
         return self
@@ -68,7 +74,7 @@ def _switch(kind, title):
     def enable(enabled):
         _sdp[kind] = bool(enabled)
     enabled.__doc__ = f"What was set for {title}; attention here has kernels of its own."
-    enable.__doc__ = f"Allow or forbid {title}: kept, and without effect on the CPU."
+    enable.__doc__ = f"Allow or forbid {title}: kept, and without effect."
     return enabled, enable
 
 

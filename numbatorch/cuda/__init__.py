@@ -25,6 +25,8 @@ _LIVE = {  # what works where there is a device, by the module that has it
     "seeding": """get_rng_state get_rng_state_all initial_seed manual_seed manual_seed_all seed seed_all set_rng_state
         set_rng_state_all""",
     "recording": "graph_pool_handle is_current_stream_capturing",
+    "pinned": """empty_host_cache host_memory_stats host_memory_stats_as_nested_dict
+        reset_accumulated_host_memory_stats reset_peak_host_memory_stats""",
 }
 _CLASSES = {"Event": "queues", "Stream": "queues", "StreamContext": "queues", "stream": "queues",
             "device": "devices", "device_of": "devices", "CUDAGraph": "recording", "graph": "recording"}
@@ -38,7 +40,7 @@ _face = face(
              "host_memory_stats_as_nested_dict": {}, "max_memory_cached": 0, "memory_cached": 0, "ipc_collect": None,
              "memory_summary": "", "list_gpu_processes": "no cuda device"},
     orders="""caching_allocator_alloc caching_allocator_delete caching_allocator_disabled check_error cudart
-        current_blas_handle current_solver_handle default_stream ExternalStream get_allocator_backend
+        current_blas_handle current_solver_handle default_stream empty_host_cache ExternalStream get_allocator_backend
         get_sync_debug_mode reset_accumulated_host_memory_stats reset_max_memory_allocated reset_max_memory_cached
         reset_peak_host_memory_stats set_sync_debug_mode""".split(),
     classes="CUDAPluggableAllocator GreenContext cudaStatus".split())

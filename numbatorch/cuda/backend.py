@@ -4,7 +4,7 @@ import functools
 import importlib
 
 from ..expr import kinds
-from . import runtime
+from . import pinned, runtime
 from .memory_pool import Pool
 
 on_host, has_values = False, True
@@ -35,6 +35,11 @@ class Device:
         """The address of a block's first byte."""
         return block.address
 
+    @staticmethod
+    def pinned_memory(nbytes):
+        """A block of the host's memory that devices read and write directly."""
+        return pinned_memory(nbytes)
+
     def plan(self, request):
         """The Launch that answers a request (expr/kinds.py); None where no template does, so that the CPU answers."""
         return plan(request)
@@ -44,16 +49,22 @@ class Device:
         if nbytes:
             stream = runtime.stream(self.index)
             self.driver.upload(self.index, target, source, nbytes, stream)
-            if wait:
-                self.driver.synchronize_stream(self.index, stream)
+            self._finish(source, stream, wait)
+
+    def _finish(self, address, stream, wait):
+        """Wait for a copy, or let the pinned memory at an address wait for it before others get it."""
+        block = None if wait else pinned.covering(address)
+        if block is not None:
+            block.used_on((self.index, stream))
+        else:  # the driver may read pageable memory later, too
+            self.driver.synchronize_stream(self.index, stream)
 
     def download(self, target, source, nbytes, wait=True):
         """Copy bytes to the host's memory at `target`; unless `wait`, pinned memory may be written later."""
         if nbytes:
             stream = runtime.stream(self.index)
             self.driver.download(self.index, target, source, nbytes, stream)
-            if wait:
-                self.driver.synchronize_stream(self.index, stream)
+            self._finish(target, stream, wait)
 
     def move(self, target, source, nbytes):
         """Copy bytes within the device, or to it from another one."""
@@ -64,6 +75,11 @@ class Device:
         """Make all bytes `value`."""
         if nbytes:
             self.driver.fill(self.index, target, value, nbytes, runtime.stream(self.index))
+
+
+def pinned_memory(nbytes):
+    """A block of the host's memory that devices read and write directly."""
+    return pinned.pool().allocate(nbytes)
 
 
 _devices: dict[tuple, Device] = {}

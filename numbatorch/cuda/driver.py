@@ -143,6 +143,7 @@ class Driver:
         self.launching = launching.cuLaunchKernelEx
         self._contexts: dict[int, ctypes.c_void_p] = {}
         self._functions: dict[tuple, Function] = {}
+        self.gone: set[int] = set()  # streams that were destroyed, whose handles nothing may be asked of
         self.thread = _Thread()
         self._lock = threading.RLock()
 
@@ -327,12 +328,16 @@ class Driver:
     def create_stream(self, index, priority):
         """A queue of work of its own, which does not wait for the default one."""
         self.enter(index)
-        return self._handle("cuStreamCreateWithPriority", ctypes.c_uint(1), ctypes.c_int(priority))
+        handle = self._handle("cuStreamCreateWithPriority", ctypes.c_uint(1), ctypes.c_int(priority))
+        self.gone.discard(handle)
+        return handle
 
     def destroy_stream(self, stream):
         """Give a stream up when its work is done: memory goes by handles, and the next stream may get this one's."""
-        self._call("cuStreamSynchronize", ctypes.c_void_p(stream))
-        self._call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
+        with self._while_recording():
+            self._call("cuStreamSynchronize", ctypes.c_void_p(stream))
+            self.gone.add(stream)
+            self._call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
 
     def _is_ready(self, name, handle):
         status = getattr(self._library, name)(ctypes.c_void_p(handle))

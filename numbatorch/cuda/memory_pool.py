@@ -43,11 +43,14 @@ class Block:
 class Pool:
     """The memory of one device. `allocate(nbytes)` gives a Block; statistics are in bytes and counts."""
 
+    recordings = 0  # pools of this process that keep blocks for a graph
+
     def __init__(self, driver, index, current_stream):
         self.driver, self.index, self._current_stream = driver, index, current_stream
         self.returned = collections.deque()  # blocks that nobody refers to: a collection may come at any moment
         self._free: dict[tuple, list[int]] = collections.defaultdict(list)  # (stream, size): addresses
-        self._pending: list[tuple] = []  # (events, address, size, stream) of blocks that other streams used
+        # Blocks that other streams used: (events, those streams while events are None, address, size, stream).
+        self._pending: list[tuple] = []
         self._slabs: dict[int, int] = {}  # address of a slab: its blocks' size
         self._segments: dict[int, int] = {}  # address asked of the driver: bytes
         self._slab_of: dict[int, int] = {}
@@ -65,7 +68,7 @@ class Pool:
         OutOfMemoryError where the device has not enough, after what is kept was given back and it was tried again.
         """
         with self._lock:
-            if self.returned or self._pending:
+            if self.returned or self._pending and not Pool.recordings:
                 self.settle()
             stream = self._current_stream(self.index)
             size = self._sizes.get(nbytes) or self._size(nbytes)
@@ -90,7 +93,11 @@ class Pool:
         return size
 
     def keep_into(self, blocks):
-        """Let a list keep every Block from now on, for work that is recorded and done later; None: no more."""
+        """Let a list keep every Block from now on, for work that is recorded and done later; None: no more.
+
+        Meanwhile no event is recorded or asked for, nor memory given back: a stream that is recorded forbids it.
+        """
+        Pool.recordings += (blocks is not None) - (self._kept is not None)
         self._kept = blocks
 
     def _fresh(self, nbytes, size, stream):
@@ -105,7 +112,7 @@ class Pool:
 
     def _segment(self, nbytes, size):
         address = self._ask(size)
-        if address is None:
+        if address is None and not Pool.recordings:
             self.statistics["retries"] += 1
             self.empty()
             address = self._ask(size)
@@ -141,17 +148,18 @@ class Pool:
                 s["frees"] += 1
                 s["allocated"] -= size
                 s["freed_total"] += size
-                if streams:
-                    events = [self._event(other) for other in streams]
-                    self._pending.append((events, address, size, stream))
+                if streams or Pool.recordings and self.driver.exact:
+                    self._pending.append((None, streams, address, size, stream))
                 elif self.driver.exact:
                     self._release(address)
                 else:
                     self._free[stream, size].append(address)
-            if not self._pending:
+            if not self._pending or Pool.recordings:
                 return
             waiting, self._pending = self._pending, []
-            for events, address, size, stream in waiting:
+            for events, streams, address, size, stream in waiting:
+                if events is None:
+                    events = [self._event(other) for other in streams if not self._is_gone(other)]
                 if all(self.driver.query_event(event) for event in events):
                     for event in events:
                         self.driver.destroy_event(event)
@@ -160,22 +168,41 @@ class Pool:
                     else:
                         self._free[stream, size].append(address)
                 else:
-                    self._pending.append((events, address, size, stream))
+                    self._pending.append((events, (), address, size, stream))
+
+    def _is_gone(self, stream):
+        """Whether a stream was destroyed, which waits for its work."""
+        return stream in self.driver.gone
 
     def _event(self, stream):
         event = self.driver.create_event(self.index, False)
         self.driver.record_event(self.index, event, stream)
         return event
 
+    def _give(self, address):
+        """Give memory back to the driver."""
+        self.driver.free(self.index, address)
+
+    def reset_accumulated(self):
+        """Let what only grows count from now on."""
+        s = self.statistics
+        s["allocations"] -= s["frees"]
+        s["driver_allocations"] -= s["driver_frees"]
+        s.update(allocated_total=s["allocated"], **dict.fromkeys((
+            "freed_total", "frees", "driver_frees", "retries", "failures"), 0))
+
     def _release(self, address):
         size = self._segments.pop(address)
-        self.driver.free(self.index, address)
+        self._give(address)
         self.statistics["driver_frees"] += 1
         self.statistics["reserved"] -= size
 
     def empty(self):
-        """Give all memory that no tensor uses back to the driver."""
+        """Give all memory that no tensor uses back to the driver; nothing while work is recorded."""
         with self._lock:
+            if Pool.recordings:
+                return
+            self.settle()
             for events, *_ in self._pending:
                 for event in events:
                     self.driver.synchronize_event(event)

@@ -1,11 +1,13 @@
 """Random numbers on the GPU: Philox by the number of the element, so a stream depends on its seed alone.
 
-A `PhiloxState` is the generator: a seed and how many groups of four words were drawn. Each fill takes it first, then
-the address of `n` contiguous elements and the name of their dtype, and moves the state on by the groups that it used;
+A `PhiloxState` is the generator: a seed and how many groups of four words were drawn. Kernels get both as numbers;
+those that a graph records read them from memory, which each replay writes. Each fill takes the state first, then the
+address of `n` contiguous elements and the name of their dtype, and moves the state on by the groups that it used;
 `fill` brings numbers into any strides. Of the distributions that are not here the host draws (see `host_seed`).
 """
 
 import math
+import threading
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from ..expr import kinds, write
 from ..expr.philox import philox_words
 from ..expr.tree import arg
 from ..layout import layout
+from . import runtime
 from .launching import call
 
 BLOCK = 256
@@ -23,12 +26,17 @@ _UNIT = {"float32": "float32({} >> uint64(8)) * float32(5.9604644775390625e-08)"
 
 
 class PhiloxState:
-    """A seed, and the number of the next group of four words."""
+    """A seed, and the number of the next group of four words. Threads may draw from one state."""
 
-    __slots__ = ("initial_seed", "group")
+    __slots__ = ("initial_seed", "group", "_lock")
 
     def __init__(self, seed, group=0):
-        self.initial_seed, self.group = seed, group
+        self.initial_seed, self.group, self._lock = seed, group, threading.Lock()
+
+    def restart(self, seed):
+        """Begin again from another seed."""
+        with self._lock:
+            self.initial_seed, self.group = seed, 0
 
     def copy(self):
         """Another state in the same place."""
@@ -47,7 +55,8 @@ class PhiloxState:
 
     def take(self, groups):
         """The number of the first of so many groups."""
-        first, self.group = self.group, self.group + groups
+        with self._lock:
+            first, self.group = self.group, self.group + groups
         return first
 
     def host_seed(self):
@@ -75,25 +84,31 @@ class Fills:
         """Launch a kernel: `lines` turn the words w0..w3 into the elements x0, x1, ... of a thread."""
         each = 4 // words
         groups = -(-n // each)
-        first = state.take(groups)
         if not n:
             return
-        key = label, dtype, groups
+        graph = runtime.thread.recording
+        key = label, dtype, groups, graph is not None
         found = self._kernels.get(key)
         if found is None:
-            name = f"philox_{label}_{dtype}"
-            head = [f"def {name}({', '.join(['out', *names, 'seed', 'group', 'n'])}):", "    i = grid()",
-                    f"    if i * {each} < n:", "        w0, w1, w2, w3 = philox_words(i + group, seed)"]
+            name = f"philox_{label}_{dtype}{'_replayed' * key[-1]}"
+            seed = ("place[1] + group", "place[0]") if key[-1] else ("group", "seed")
+            head = [f"def {name}({', '.join(['out', *names, 'place' if key[-1] else 'seed', 'group', 'n'])}):",
+                    "    i = grid()", f"    if i * {each} < n:",
+                    f"        w0, w1, w2, w3 = philox_words(i + {seed[0]}, {seed[1]})"]
             body = [" " * 8 + line for line in lines]
             for k in range(each):
                 body += [f"        if i * {each} + {k} < n:" if k else "        if True:",
                          f"            out[i * {each} + {k}] = x{k}"]
-            signature = (f"{write.storage(dtype)}*", *types, "int64", "int64", "int64")
+            signature = (f"{write.storage(dtype)}*", *types, "int64*" if key[-1] else "int64", "int64", "int64")
             if len(self._kernels) > 1000:
                 self._kernels.clear()
             found = self._kernels[key] = call(name, "\n".join([*head, *body]) + "\n", signature, self._device, (),
                                               -(-groups // BLOCK), BLOCK)
-        found(ptr, *values, _signed(state.initial_seed), first, n, 0, 0, 0)
+        if graph is not None:
+            place, first = graph.draws(state, groups)
+        else:
+            place, first = _signed(state.initial_seed), state.take(groups)
+        found(ptr, *values, place, first, n, 0, 0, 0)
 
     def _from_unit(self, state, ptr, n, dtype, label, formula, values, names):
         """Elements by a formula of u in [0, 1), in float64 for that dtype and in float32 for others."""

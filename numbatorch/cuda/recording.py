@@ -1,11 +1,13 @@
 """Recorded work: what a stream is asked for, kept as a graph and launched as a whole.
 
-Tensors made while recording live as long as the graph, so that a replay finds its memory.
+Tensors made while recording live as long as the graph, so that a replay finds its memory. Random numbers are new at
+every replay: their kernels read seed and place from memory, which a replay writes first (`draws`).
 """
 
+import ctypes
 import sys
 
-from . import runtime
+from . import pinned, runtime
 from .queues import Stream, current_stream
 
 _MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
@@ -17,6 +19,8 @@ class CUDAGraph:
     def __init__(self, keep_graph=False):
         self._driver, self._graph, self._stream, self._pool = runtime.driver(), None, None, None
         self._blocks: list = []
+        self._draws: dict = {}  # PhiloxState: [memory of its seed and first group, groups that a replay takes]
+        self._replayed: set = set()  # streams that replays went to
 
     def capture_begin(self, pool=None, capture_error_mode="global"):
         """Record what the current stream is asked for from now on. RuntimeError on the default stream."""
@@ -33,13 +37,14 @@ class CUDAGraph:
         self._pool = on(index).pool
         self._driver.begin_capture(index, stream.cuda_stream, _MODES[capture_error_mode])
         self._pool.keep_into(self._blocks)
-        self._stream = stream
+        self._stream, runtime.thread.recording = stream, self
 
     def capture_end(self):
         """Stop recording."""
         if self._stream is None:
             raise RuntimeError("CUDAGraph.capture_end: capture_begin was not called")
         stream, self._stream = self._stream, None
+        runtime.thread.recording = None
         self._pool.keep_into(None)
         self._graph = self._driver.end_capture(stream.device.index, stream.cuda_stream)
 
@@ -48,13 +53,34 @@ class CUDAGraph:
         if self._graph is None:
             raise RuntimeError("CUDAGraph.replay: called without a preceding successful capture")
         stream = current_stream()
-        self._driver.launch_graph(stream.device.index, self._graph, stream.cuda_stream)
+        index, handle = stream.device.index, stream.cuda_stream
+        if handle not in self._replayed:
+            self._replayed.add(handle)
+            for block in self._blocks:
+                block.used_on(handle)
+        for state, (block, groups) in self._draws.items():
+            source = pinned.pool().allocate(16)  # which waits for the copy before others get it
+            (ctypes.c_uint64 * 2).from_address(source.address)[:] = state.initial_seed % 2**64, state.take(groups)
+            self._driver.upload(index, block.address, source.address, 16, handle)
+            source.used_on((index, handle))
+        self._driver.launch_graph(index, self._graph, handle)
+
+    def draws(self, state, groups):
+        """(address of a generator's seed and first group at a replay, how far these groups are behind that)."""
+        if state not in self._draws:
+            self._draws[state] = [self._pool.allocate(16), 0]
+        held = self._draws[state]
+        held[1] += groups
+        return held[0].address, held[1] - groups
+
+    def register_generator_state(self, generator):
+        """Accepted: generators are noticed when they draw."""
 
     def reset(self):
         """Forget what was recorded, and give its memory up."""
         if self._graph is not None:
             self._driver.destroy_graph(self._graph)
-        self._graph, self._blocks = None, []
+        self._graph, self._blocks, self._draws, self._replayed = None, [], {}, set()
 
     def pool(self):
         """A name for the memory that the graph keeps."""

@@ -9,14 +9,15 @@ import threading
 
 from ..errors import NoAcceleratorError
 
-_state: dict = {"driver": None, "reason": None, "forked": False}
+_state: dict = {"driver": None, "reason": None, "forked": False, "used": False}
 _lock = threading.Lock()
 
 
 class _Thread(threading.local):
-    """This thread's current device, and its current stream on each device (0: the default one)."""
+    """This thread's current device, its current stream on each device (0: the default one), what it records."""
 
     index = 0
+    recording = None  # the CUDAGraph
 
     def __init__(self):
         self.streams = {}
@@ -71,6 +72,7 @@ def driver():
     if _state["forked"]:
         raise RuntimeError("cuda: a process that was forked cannot use the GPU that its parent used; start processes "
                            "with multiprocessing.set_start_method('spawn')")
+    _state["used"] = True
     return chosen
 
 
@@ -81,8 +83,8 @@ def absent(name):
 
 
 def is_initialized():
-    """Whether this process has opened the driver."""
-    return _state["driver"] is not None
+    """Whether this process has used a device; questions (`found`, `count`) do not."""
+    return _state["used"]
 
 
 def is_forked():
@@ -116,7 +118,8 @@ def stream(index):
 def using(other):
     """`with using(driver):` makes another driver the one in use, for tests and tools; None stands for none at all."""
     before = dict(_state)
-    _state.update(driver=other, reason=None if other is not None else "no driver was asked for", forked=False)
+    _state.update(driver=other, reason=None if other is not None else "no driver was asked for", forked=False,
+                  used=False)
     try:
         yield other
     finally:

@@ -51,8 +51,13 @@ def memory_stats(device=None):
 
 def memory_stats_as_nested_dict(device=None):
     """The same as dictionaries in dictionaries."""
+    return nested(memory_stats(device))
+
+
+def nested(statistics):
+    """Names with dots as dictionaries in dictionaries."""
     found: dict = {}
-    for name, value in memory_stats(device).items():
+    for name, value in statistics.items():
         *parents, last = name.split(".")
         inner = found
         for parent in parents:
@@ -93,11 +98,7 @@ reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats  
 
 def reset_accumulated_memory_stats(device=None):
     """Let what only grows count from now on."""
-    s = _pool(device, "reset_accumulated_memory_stats").statistics
-    s["allocations"] -= s["frees"]
-    s["driver_allocations"] -= s["driver_frees"]
-    s.update(allocated_total=s["allocated"], **dict.fromkeys((
-        "freed_total", "frees", "driver_frees", "retries", "failures"), 0))
+    _pool(device, "reset_accumulated_memory_stats").reset_accumulated()
 
 
 def empty_cache():

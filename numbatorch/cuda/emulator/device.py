@@ -46,6 +46,7 @@ class Emulator:
         self._recorded: dict[int, list] = {}  # what streams are asked for that are being captured
         self._graphs: dict[int, list] = {}
         self._hosts: dict[int, np.ndarray] = {}
+        self.gone: set[int] = set()  # streams that were destroyed
         self._lock = threading.RLock()
 
     def work(self, stream, act):
@@ -55,6 +56,14 @@ class Emulator:
                 self._recorded[stream].append(act)
             else:
                 act()
+
+    def _check(self, name, stream=None):
+        """CudaError for what a GPU forbids while a stream is recorded, or asks of a stream that was destroyed."""
+        if self._recorded:
+            raise CudaError(f"{name}: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED (operation not permitted when stream is "
+                            "capturing)")
+        if stream in self.gone:
+            raise CudaError(f"{name}: CUDA_ERROR_INVALID_HANDLE (the stream was destroyed)")
 
     def constant(self, variable):
         """The address of a constant of a module."""
@@ -85,6 +94,7 @@ class Emulator:
 
     def synchronize(self, index):
         """Work is done when a call returns."""
+        self._check("cuCtxSynchronize")
 
     def allocate(self, index, nbytes):
         """The address of new memory; None where there is not enough."""
@@ -93,6 +103,7 @@ class Emulator:
 
     def free(self, index, address):
         """Give memory back."""
+        self._check("cuMemFree")
         with self._lock:
             self.arena.free(address)
 
@@ -147,13 +158,16 @@ class Emulator:
 
     def destroy_stream(self, stream):
         """Nothing is left to do."""
+        self.gone.add(stream)
 
     def query_stream(self, index, stream):
         """Whether a stream's work is done: it is."""
+        self._check("cuStreamQuery", stream)
         return True
 
     def synchronize_stream(self, index, stream):
         """Nothing is outstanding."""
+        self._check("cuStreamSynchronize", stream)
 
     def wait_event(self, index, stream, event):
         """Nothing is outstanding."""
@@ -168,14 +182,18 @@ class Emulator:
 
     def record_event(self, index, event, stream):
         """It happens now."""
+        if stream in self.gone:
+            self._check("cuEventRecord", stream)
         self.work(stream, lambda: self._times.__setitem__(event, time.perf_counter()))
 
     def query_event(self, event):
         """It has happened, or was not asked to."""
+        self._check("cuEventQuery")
         return True
 
     def synchronize_event(self, event):
         """It has happened."""
+        self._check("cuEventSynchronize")
 
     def elapsed(self, start, end):
         """Milliseconds between two events; CudaError where one was not recorded."""

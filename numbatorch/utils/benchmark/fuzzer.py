@@ -58,14 +58,13 @@ class FuzzedTensor:
 
     probability_contiguous: how often its dimensions are in order in memory. min_elements, max_elements,
     max_allocation_bytes: other draws are rejected. dim_parameter: the parameter that says how many of `size` to use.
-    tensor_constructor(size=, dtype=, **params) makes it. cuda: RuntimeError, there is none.
+    tensor_constructor(size=, dtype=, **params) makes it. cuda: on the GPU.
     """
 
     def __init__(self, name, size, steps=None, probability_contiguous=0.5, min_elements=None, max_elements=None,
                  max_allocation_bytes=None, dim_parameter=None, roll_parameter=None, dtype=torch.float32, cuda=False,
                  tensor_constructor=None):
-        if cuda:
-            raise RuntimeError("FuzzedTensor: there is no CUDA device in this build")
+        self.device = torch.device("cuda" if cuda else "cpu")
         self.name, self.size, self.steps = name, tuple(size), None if steps is None else tuple(steps)
         self.probability_contiguous, self.dim_parameter = probability_contiguous, dim_parameter
         self.min_elements, self.max_elements = min_elements, max_elements
@@ -92,9 +91,10 @@ class FuzzedTensor:
         if self.constructor is not None:
             raw = self.constructor(size=raw_size, dtype=self.dtype, **params)
         elif self.dtype.is_floating_point or self.dtype.is_complex:
-            raw = torch.rand(raw_size, dtype=self.dtype)
+            raw = torch.rand(raw_size, dtype=self.dtype, device=self.device)
         else:
-            raw = torch.randint(0, 2 if self.dtype is torch.bool else 127, raw_size, dtype=self.dtype)
+            raw = torch.randint(0, 2 if self.dtype is torch.bool else 127, raw_size, dtype=self.dtype,
+                                device=self.device)
         tensor = raw.permute(tuple(int(k) for k in np.argsort(order)))
         tensor = tensor[tuple(slice(None, None, s) for s in steps)]
         return tensor, {"numel": tensor.numel(), "order": order, "steps": steps,

@@ -44,7 +44,8 @@ class DataLoader(Generic[Batch]):
 
     With `num_workers` > 0 that many processes make batches ahead, `prefetch_factor` each; the batches come in the order
     of the sampler, or as they are ready with `in_order=False`. `generator` gives the order and the workers' seeds;
-    worker w seeds Python, NumPy and numbatorch with base seed + w. `pin_memory` is accepted and has no effect on a CPU.
+    worker w seeds Python, NumPy and numbatorch with base seed + w. `pin_memory`: batches come in memory from which
+    copies to a GPU need not wait (`to(device, non_blocking=True)`); without a GPU it changes nothing.
 
     `state_dict` and `load_state_dict` let another process go on in the middle of an epoch with the very same batches.
     """

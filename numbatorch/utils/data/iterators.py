@@ -8,6 +8,7 @@ import warnings
 import weakref
 from typing import Any
 
+import numbatorch
 from numbatorch.utils.data.graph_settings import seed_pipes
 from numbatorch.utils.data.pool import WorkerPool
 from numbatorch.utils.data.progress import Indices, Progress, WorkerProgress, aside, set_generator_states
@@ -32,6 +33,15 @@ def _warn_of_long_stream(loader: Any, yielded: int) -> None:
 
 class LoaderIterator:
     """What iterates over a DataLoader, by itself or through workers."""
+
+    _loader: Any
+
+    def _handed(self, batch: Any) -> Any:
+        """A batch as the program gets it: pinned where the loader says so and there is an accelerator."""
+        if self._loader.pin_memory and numbatorch.accelerator.is_available():
+            from numbatorch.utils.data._utils.pin_memory import pin_memory
+            return pin_memory(batch)
+        return batch
 
 
 class LocalIterator(LoaderIterator):
@@ -76,7 +86,7 @@ class LocalIterator(LoaderIterator):
             raise
         self.progress.batches += 1
         _warn_of_long_stream(self._loader, self.progress.batches)
-        return batch
+        return self._handed(batch)
 
 
 class WorkerIterator(LoaderIterator):
@@ -193,7 +203,7 @@ class WorkerIterator(LoaderIterator):
                 if failure is not None:
                     failure.reraise()
                 _warn_of_long_stream(self._loader, progress.batches)
-                return batch
+                return self._handed(batch)
             if not self._owner:
                 break
             try:
