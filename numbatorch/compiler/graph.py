@@ -101,6 +101,7 @@ class Graph:
 
     def __init__(self, name, buffers, steps, options):
         self.name, self.buffers, self.steps, self.options = name, buffers, steps, options
+        self.lowered: dict | None = None  # launches.py
 
     def __str__(self):
         """The program as Python over tensors named by their buffers."""

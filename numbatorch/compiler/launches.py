@@ -1,8 +1,8 @@
-"""What native kernels a kernel in Python calls, with which addresses: found by calling a copy of it that calls none.
+"""What native kernels a step calls, with which addresses: found by calling a copy of its kernel that calls none.
 
 Some kernels are small functions: they put pointers in another order, or run two native kernels with memory between
-them. In the copy recorders stand for the native kernels, wherever the function holds them. Should one be left that is
-not a recorder, the call of it is stopped before it happens.
+them. In the copy recorders stand for the native kernels, wherever the function holds them, for the allocator, and for
+clearing and copying bytes. Should a kernel be left that is not a recorder, its call is stopped before it happens.
 """
 
 import copy
@@ -11,16 +11,141 @@ import sys
 import threading
 import types
 
-from ..cpu import memory
+from ..cpu import memory, stages
 from ..cpu.entry import Kernel
+from .graph import Buffer, Number, Place
 
-STEP = 1 << 44  # between the addresses that stand for bases: beyond what any process has, and any offset
+STEP = 1 << 44  # between the addresses that stand for memory: beyond what any process has, and any offset
 FIRST = 1 << 52
-_MODULES = ("contraction", "gemm", "split", "convolution", "operands", "scatter")
+_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "operands", "recurrent", "scatter", "sort")
+_FILLS = ("fill_uniform", "fill_normal", "fill_randint", "fill_random", "fill_bernoulli_scalar", "fill_exponential",
+          "fill_geometric", "fill_cauchy")  # that draw a number of words known beforehand
 
 
 class Opaque(Exception):
     """A kernel that only Python can run."""
+
+
+class Spot:
+    """An address in a call: so many bytes into a buffer."""
+
+    __slots__ = ("buffer", "offset")
+
+    def __init__(self, buffer, offset):
+        self.buffer, self.offset = buffer, offset
+
+
+class Later:
+    """A number in a call that is computed when the program runs."""
+
+    __slots__ = ("expression",)
+
+    def __init__(self, expression):
+        self.expression = expression
+
+
+class Lowered:
+    """calls: [(kernel, values, meta, units, grain)] with Spots, Laters and numbers; or of "draw" steps
+    [(kernel, result, numbers, words, words a unit, bytes a unit, grain)]. None: only Python runs it.
+
+    workspaces: Buffers that the step works in.
+    """
+
+    __slots__ = ("calls", "workspaces")
+
+    def __init__(self, calls, workspaces=()):
+        self.calls, self.workspaces = calls, workspaces
+
+
+def lower(graph):
+    """{step: Lowered} of a graph's launches and draws; memory that they work in joins its buffers."""
+    if graph.lowered is None:
+        graph.lowered = {}
+    for step in graph.steps:
+        if step.kind in ("launch", "draw") and step not in graph.lowered:
+            try:
+                own = _drawn(step) if step.kind == "draw" else _launched(step)
+            except Opaque:
+                own = Lowered(None)
+            graph.lowered[step] = own
+            graph.buffers.extend(own.workspaces)
+    return graph.lowered
+
+
+def _launched(step):
+    if is_native(step.kernel):
+        values = [Spot(v.buffer, v.offset) if isinstance(v, Place) else _number(v) for v in step.values]
+        return Lowered([(step.kernel, values, step.meta, step.units, step.grain)])
+    buffers, given = _stand_ins(step)
+    calls, sizes = found(step.kernel, (*given, step.meta, step.units, step.grain), len(buffers))
+    workspaces = [Buffer(-1, "temporary", nbytes, f"work of {step.name}") for nbytes in sizes]
+    buffers += workspaces
+    made = []
+    for kernel, arguments in calls:
+        *values, meta, units, grain = [_spot(a, buffers) for a in arguments]
+        made.append((kernel, values, meta, units, grain))
+    return Lowered(made, workspaces)
+
+
+def _drawn(step):
+    from ..cpu import random
+    buffers, given = _stand_ins(step)
+    if step.kernel is not random.fill or given[0].__name__ not in _FILLS or not random.is_dense(given[3], given[4]):
+        raise Opaque(step.name)
+    state = _Draws()
+    step.kernel(given[0], state, *given[2:])
+    calls = []
+    for kernel, ptr, n, itemsize, words_each, numbers, units_each in state.calls:
+        result = None if ptr is None else _spot(ptr, buffers)
+        calls.append((kernel, result, numbers, n * words_each, words_each * units_each, itemsize * units_each,
+                      max(1, random.GRAIN // units_each)))
+    return Lowered(calls)
+
+
+class _Draws:
+    """Stands for a generator's state: notes what is drawn."""
+
+    def __init__(self):
+        self.calls = []
+
+    def draw(self, *call):
+        self.calls.append(call)
+
+    def discard(self, count):
+        self.calls.append((None, None, count, 0, 1, (), 1))
+
+    def __getattr__(self, name):
+        raise Opaque(f"a fill uses {name} of the generator")
+
+
+def _stand_ins(step):
+    """(the buffers of a step's operands, its values with addresses that stand for these)."""
+    buffers: list = []
+    given: list = []
+    for v in step.values:
+        if isinstance(v, Place):
+            if v.buffer not in buffers:
+                buffers.append(v.buffer)
+            given.append(stand_in(buffers.index(v.buffer)) + v.offset)
+        else:
+            given.append(_number(v))
+    return buffers, given
+
+
+def _number(value: Number):
+    return value.value if value.expression is None else Later(value.expression)
+
+
+def _spot(value, buffers):
+    if type(value) is not int or value < FIRST - STEP // 2:
+        return value
+    base = (value - FIRST + STEP // 2) // STEP
+    return Spot(buffers[base], value - stand_in(base))
+
+
+def stand_in(base):
+    """The address that stands for buffer number `base` of a step while its kernel is looked into."""
+    return FIRST + base * STEP
 
 
 def is_native(kernel):
@@ -28,54 +153,66 @@ def is_native(kernel):
     return isinstance(kernel, types.BuiltinFunctionType) and isinstance(kernel.__self__, Kernel)
 
 
-def found(kernel, arguments):
-    """([(native kernel, arguments)], blocks of memory that they work in). Opaque where that cannot be told."""
-    if is_native(kernel):
-        return [(kernel, arguments)], []
+class _Block:
+    """Stands for a block of memory that a kernel works in."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number):
+        self.number = number
+
+
+def found(kernel, arguments, taken=0):
+    """([(native kernel, arguments)], sizes of the memory that they work in).
+
+    Memory that the kernel asks for gets the stand-ins from number `taken` on. Opaque where it cannot be told.
+    """
     if not _is_known(kernel) or sys.getprofile() is not None:  # a profiler in native code could not be put back
         raise Opaque(getattr(kernel, "__qualname__", repr(kernel)))
     calls: list = []
-    rebound = _rebound(kernel, calls, {})
-    blocks: list = []
     sizes: list = []
-    allocate, thread = memory.allocate, threading.get_ident()
+    allocate, address, thread = memory.allocate, memory.address, threading.get_ident()
+    clear, copy_bytes = stages.clear(), stages.copy()
 
     def kept(nbytes):
-        block = allocate(nbytes)
         if threading.get_ident() != thread:
-            return block
-        blocks.append(block)
-        sizes.append((block, nbytes))
-        return block
+            return allocate(nbytes)
+        sizes.append(nbytes)
+        return _Block(taken + len(sizes) - 1)
 
-    def cleared(address, value, nbytes):  # of memory that the kernel works in: it stays so
-        inside = any(0 <= address - memory.address(b) <= n - nbytes for b, n in sizes)
-        if threading.get_ident() == thread and not inside:
-            raise Opaque(f"{kernel.__qualname__} clears memory in a way of its own")
-        return ctypes.memset(address, value, nbytes)
+    def where(block):
+        return stand_in(block.number) if type(block) is _Block else address(block)
+
+    def cleared(target, value, nbytes):
+        if threading.get_ident() != thread:
+            return ctypes.memset(target, value, nbytes)
+        calls.append((clear, (target, value, nbytes, stages.BYTES)))
+
+    def copied(target, source, nbytes):
+        if threading.get_ident() != thread:
+            return ctypes.memmove(target, source, nbytes)
+        calls.append((copy_bytes, (target, source, nbytes, stages.BYTES)))
 
     def guard(frame, event, argument):
         if event == "c_call" and is_native(argument):
             raise Opaque(f"{kernel.__qualname__} calls {argument.__self__.name} in a way of its own")
+    others = (("allocate", allocate, kept), ("address", address, where), ("memset", ctypes.memset, cleared),
+              ("memmove", ctypes.memmove, copied))
+    rebound = _rebound(kernel, calls, {id(before): after for _, before, after in others})
     own = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".") and m is not None]
-    users = [m for m in own if getattr(m, "allocate", None) is allocate]
-    fillers = [m for m in own if getattr(m, "memset", None) is ctypes.memset]
-    for module in users:
-        module.allocate = kept
-    for module in fillers:
-        module.memset = cleared
+    replaced = [(module, *other) for other in others for module in own if getattr(module, other[0], None) is other[1]]
+    for module, name, _, after in replaced:
+        setattr(module, name, after)
     sys.setprofile(guard)
     try:
         rebound(*arguments)
     finally:
         sys.setprofile(None)
-        for module in users:
-            module.allocate = allocate
-        for module in fillers:
-            module.memset = ctypes.memset
+        for module, name, before, _ in replaced:
+            setattr(module, name, before)
     if not calls:
         raise Opaque(f"{kernel.__qualname__} calls no kernel")
-    return calls, blocks
+    return calls, sizes
 
 
 def _is_known(kernel):
@@ -114,16 +251,3 @@ def _rebound(value, calls, seen):
         made = value
     seen[id(value)] = made
     return made
-
-
-def stand_in(base):
-    """The address that stands for base `base` while a kernel in Python is looked into."""
-    return FIRST + base * STEP
-
-
-def base_of(address):
-    """(base, offset) of an address near a stand-in, else None."""
-    if not isinstance(address, int) or address < FIRST - STEP // 2:
-        return None
-    base = (address - FIRST + STEP // 2) // STEP
-    return base, address - stand_in(base)

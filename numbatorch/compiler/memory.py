@@ -1,6 +1,11 @@
 """The memory plan: every temporary gets an offset in one arena, shared by those that are never alive together."""
 
-from .graph import Graph
+from bisect import insort
+
+from ..expr import kinds
+from . import requests
+from .graph import Graph, Place
+from .launches import lower
 
 ALIGNMENT = 64
 
@@ -8,13 +13,22 @@ ALIGNMENT = 64
 class MemoryPlan:
     """offsets: {buffer: bytes from the start of the arena}; lives: {buffer: (first step, last step)}; nbytes: of all.
 
-    peak: the most that is alive at any step, which no plan can undercut.
+    peak: the most that is alive at any step, which no plan can undercut. results: bytes that outlive the call.
     """
 
     def __init__(self, graph: Graph):
+        self.lowered = lower(graph)
         self.lives = lifetimes(graph)
-        self.offsets, self.nbytes = place(self.lives)
-        self.peak = _peak(self.lives)
+        holders = taken_over(graph, self.lives)
+        together: dict = {}
+        for b in self.lives:
+            together.setdefault(holders.get(b, b), []).append(b)
+        blocks = {b: (min(self.lives[m][0] for m in members), max(self.lives[m][1] for m in members))
+                  for b, members in together.items()}
+        found, self.nbytes = place(blocks)
+        self.offsets = {m: found[b] for b, members in together.items() for m in members}
+        self.peak = _peak(blocks)
+        self.results = sum(_rounded(b.nbytes) for b in graph.buffers if b.kind == "result")
         self.graph = graph
 
     def table(self):
@@ -23,25 +37,81 @@ class MemoryPlan:
         for step in self.graph.steps:
             for b in step.writes():
                 makers.setdefault(b, step)
+            if step in self.lowered:
+                makers.update(dict.fromkeys(self.lowered[step].workspaces, step))
         lines = [f"{'bytes':>12}  {'steps':>11}  {'offset':>12}  made by"]
         for b in sorted(self.lives, key=lambda b: -b.nbytes):
             first, last = self.lives[b]
             step = makers.get(b)
             by = f"{step.name} ({step.where})" if step is not None and step.where else getattr(step, "name", "")
+            by = f"{b.name} ({step.where})" if b.name and step is not None else by
             lines.append(f"{b.nbytes:>12}  {f'{first}..{last}':>11}  {self.offsets[b]:>12}  {by}")
+        for b in sorted((b for b in self.graph.buffers if b.kind == "result"), key=lambda b: -b.nbytes):
+            step = makers.get(b)
+            lines.append(f"{b.nbytes:>12}  {'stays':>11}  {'':>12}  {getattr(step, 'name', b.name)}"
+                         f"{f' ({step.where})' if step is not None and step.where else ''}")
         lines.append(f"{self.nbytes:>12}  bytes in one arena; {self.peak} alive at most, "
                      f"{sum(b.nbytes for b in self.lives)} without sharing")
+        lines.append(f"{self.total:>12}  with {self.results} bytes of results and gradients, which outlive the call")
         return "\n".join(lines)
+
+    @property
+    def total(self):
+        """Bytes that a run takes besides its arguments and what the function holds."""
+        return self.nbytes + self.results
 
 
 def lifetimes(graph):
-    """{temporary: (number of the first, of the last step that touches it)}."""
+    """{temporary: (number of the first, of the last step that touches it)}, what kernels work in included."""
     lives: dict = {}
+    lowered = graph.lowered or {}
     for number, step in enumerate(graph.steps):
-        for b in step.reads() | step.writes():
+        work = lowered[step].workspaces if step in lowered else ()
+        for b in (*step.reads(), *step.writes(), *work):
             if b.kind == "temporary":
                 lives[b] = (lives.get(b, (number,))[0], number)
     return lives
+
+
+def taken_over(graph, lives):
+    """{temporary: the one whose memory it takes over}: an elementwise result lies where an operand of its layout ends.
+
+    Such kernels read each element before they write it, as changes in place rely on.
+    """
+    holders: dict = {}
+    for number, step in enumerate(graph.steps):
+        if not _is_elementwise(step):
+            continue
+        left = [p for p in step.places if p.buffer in lives and lives[p.buffer][1] == number
+                and lives[p.buffer][0] < number and _whole(p) and all(
+                    _alike(p, o) for o in step.places if o.buffer is p.buffer) and not p.writes]
+        for p in step.places:
+            if p.writes and p.buffer in lives and lives[p.buffer][0] == number and _whole(p) and not any(
+                    o.buffer is p.buffer and o is not p for o in step.places):
+                own = next((o for o in left if _alike(o, p)), None)
+                if own is not None:
+                    left = [o for o in left if o.buffer is not own.buffer]
+                    holders[p.buffer] = holders.get(own.buffer, own.buffer)
+    return holders
+
+
+def _is_elementwise(step):
+    if step.kind != "launch":
+        return False
+    if step.request is not None:
+        return isinstance(step.request, kinds.Elementwise)
+    return step.plan is not None and step.plan.op.kind == "elementwise" and isinstance(
+        requests.of(step.plan), kinds.Elementwise)
+
+
+def _whole(p: Place):
+    return p.offset == 0 and p.layout.nbytes == p.buffer.nbytes
+
+
+def _alike(a: Place, b: Place):
+    """Whether elements of two operands have the same places in their memory."""
+    return (a.offset == b.offset and a.layout.shape == b.layout.shape and a.layout.strides == b.layout.strides
+            and a.layout.dtype.itemsize == b.layout.dtype.itemsize)
 
 
 def _rounded(nbytes):
@@ -49,19 +119,41 @@ def _rounded(nbytes):
 
 
 def place(lives):
-    """({buffer: offset}, bytes in all): the largest first, each at the lowest offset where it meets nobody alive."""
-    placed: list = []  # (offset, end, first, last)
+    """({buffer: offset}, bytes in all): each at the smallest gap between those that are alive with it.
+
+    Of some orders, by size and by how long a buffer lives, the one that needs the least.
+    """
+    orders = (lambda b: (-b.nbytes, lives[b]), lambda b: (-b.nbytes * (1 + lives[b][1] - lives[b][0]), lives[b]),
+              lambda b: (lives[b][0] - lives[b][1], -b.nbytes), lambda b: (lives[b][0], -b.nbytes))
+    least, best = _peak(lives), None
+    for order in orders:
+        for tight in (False, True):
+            found = _placed(lives, sorted(lives, key=order), tight)
+            if best is None or found[1] < best[1]:
+                best = found
+            if best[1] <= least:
+                return best
+    return best
+
+
+def _placed(lives, order, tight):
+    """({buffer: offset}, bytes in all) of buffers placed in turn: in the first gap, or the one that fits best."""
+    placed: list = []  # (offset, end, first, last), by offset
     offsets = {}
-    for b in sorted(lives, key=lambda b: (-b.nbytes, lives[b])):
+    for b in order:
         first, last = lives[b]
-        size, offset = _rounded(b.nbytes), 0
-        for start, end, born, died in sorted(placed):
+        size, offset, best = _rounded(b.nbytes), 0, None
+        for start, end, born, died in placed:
             if born <= last and first <= died:
-                if offset + size <= start:
-                    break
+                gap = start - offset
+                if gap >= size and (best is None or gap < best[0]):
+                    best = gap, offset
+                    if not tight:
+                        break
                 offset = max(offset, end)
+        offset = offset if best is None else best[1]
         offsets[b] = offset
-        placed.append((offset, offset + size, first, last))
+        insort(placed, (offset, offset + size, first, last))
     return offsets, max((end for _, end, _, _ in placed), default=0)
 
 

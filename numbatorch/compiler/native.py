@@ -1,6 +1,9 @@
 """A graph as a native program (cpu/program.py)."""
 
+import numpy as np
+
 from ..cpu.program import Base, Builder, Later, NotNative
+from ..cpu.stages import HEAD
 from ..generator import default_generator
 from . import launches, traced
 from .graph import Place
@@ -9,20 +12,24 @@ from .graph import Place
 class Runner:
     """run(bases): as the function that replay.write gives; native stages in one call, Python for the rest.
 
-    python: how many steps need Python, and their names.
+    python: the names of the steps that need Python.
     """
 
     def __init__(self, graph, addresses, dynamic, options):
         self._graph, self._addresses = graph, addresses
         self._bases = {b: k for k, b in enumerate(dynamic)}
         self._option_slots, self.python = [], []
-        self._builder, self._where, self._keep, self._current = Builder(len(dynamic)), [], [], []
+        self._builder, self._where, self._keep, self._current = Builder(len(dynamic)), [], [graph], []
+        self._lowered, self._head = launches.lower(graph), np.zeros(HEAD, np.int64)
         for k, _ in enumerate(options):
             self._option_slots.append(self._builder.slot(("option", k), "float64"))
         for number, step in enumerate(graph.steps):
             getattr(self, f"_{step.kind}")(step)
             self._where += [number] * (len(self._builder.stages) - len(self._where))
         self._native = self._builder.finish()
+        self._run = self._native.run
+        if any(step.kind == "draw" for step in graph.steps):
+            self._run = self._drawing
 
     def option_address(self, k):
         """Where option k is put before a run, as a double."""
@@ -43,7 +50,7 @@ class Runner:
 
     def run_few(self, bases):
         """`run` with the first bases only, no step being in Python; the others are as before."""
-        code = self._native.run(*bases)
+        code = self._run(*bases)
         if code < 0:
             return -1
         stage, why = divmod(code, 4)
@@ -52,18 +59,19 @@ class Runner:
         raise ZeroDivisionError(f"{self._graph.steps[self._where[stage]].name}: a number computed for it divides by "
                                 "zero, or is no real number")
 
-    def _address(self, place, look=False):
-        base = self._bases.get(place.buffer)
-        if base is not None:
-            return launches.stand_in(base) + place.offset if look else Base(base, place.offset)
-        return self._addresses.get(place.buffer, 0) + place.offset
+    def _drawing(self, *bases):
+        """Run while the generator's state is lent to the program."""
+        state = default_generator.state
+        with state.lock:
+            state.lend(self._head)
+            try:
+                return self._native.run(*bases)
+            finally:
+                state.take_back(self._head)
 
-    def _value(self, value):
-        if isinstance(value, Place):
-            return self._address(value)
-        if value.expression is not None:
-            return Later(value.expression)
-        return value.value
+    def _address(self, place):
+        base = self._bases.get(place.buffer)
+        return Base(base, place.offset) if base is not None else self._addresses.get(place.buffer, 0) + place.offset
 
     def _read(self, step):
         own = step.values[0]
@@ -73,32 +81,18 @@ class Runner:
         self._builder.check(step.check, step.expected)
 
     def _launch(self, step):
-        if launches.is_native(step.kernel):
-            self._builder.kernel(step.kernel, [self._value(v) for v in step.values], step.meta, step.units, step.grain)
-            return
-        given: list = []
-        for v in step.values:
-            if isinstance(v, Place):
-                given.append(self._address(v, True))
-            elif v.expression is not None:
-                given.append(_Mark(v.expression))
-            else:
-                given.append(v.value)
-        try:
-            calls, blocks = launches.found(step.kernel, (*given, step.meta, step.units, step.grain))
-        except launches.Opaque:
+        calls = self._lowered[step].calls
+        if calls is None:
             self._in_python(step)
             return
-        self._keep.append((blocks, step.kernel))
-        for kernel, arguments in calls:
-            *values, meta, units, grain = arguments
-            self._builder.kernel(kernel, [self._found(v) for v in values], meta, units, grain)
+        self._keep.append(step.kernel)
+        for kernel, values, meta, units, grain in calls:
+            self._builder.kernel(kernel, [self._found(v) for v in values], self._found(meta), units, grain)
 
     def _found(self, value):
-        if isinstance(value, _Mark):
-            return Later(value.expression)
-        base = launches.base_of(value)
-        return value if base is None else Base(*base)
+        if isinstance(value, launches.Spot):
+            return self._address(value)
+        return Later(value.expression) if isinstance(value, launches.Later) else value
 
     def _join(self, step):
         builder = self._builder
@@ -106,7 +100,12 @@ class Runner:
         builder.kernel(step.kernel, [block, self._address(step.values[-1])], step.meta, step.units, step.grain)
 
     def _draw(self, step):
-        self._in_python(step)
+        calls = self._lowered[step].calls
+        if calls is None:
+            self._in_python(step)
+            return
+        for kernel, result, *rest in calls:
+            self._builder.draw(self._head.ctypes.data, kernel, self._found(result), *rest)
 
     def _in_python(self, step):
         """A stage that calls the step's kernel from Python."""
@@ -121,23 +120,20 @@ class Runner:
                 names = {s: f"slots[{s!r}][0].item()" for s in traced.sources(v.expression)}
                 parts.append(traced.text(v.expression, names))
             else:
-                parts.append("default_generator.state" if step.kind == "draw" and v.value == "state" else f"given[{k}]")
+                parts.append("state" if step.kind == "draw" and v.value == "state" else f"given[{k}]")
+        call = f"kernel({', '.join(parts)})"
         if step.kind == "launch":
-            parts += [str(step.meta), str(step.units), str(step.grain)]
+            call = f"kernel({', '.join([*parts, str(step.meta), str(step.units), str(step.grain)])})"
+        lines = ["def stage():", f"    {call}"]
+        if step.kind == "draw":  # the state is lent to the program
+            lines = ["def stage():", "    state = default_generator.state", "    state.take_back(head)", "    try:",
+                     f"        {call}", "    finally:", "        state.lend(head)"]
         scope = {"current": current, "kernel": step.kernel, "default_generator": default_generator,
-                 "slots": self._builder._slot_arrays, "given": [getattr(v, "value", None) for v in step.values]}
-        exec(f"def stage(): kernel({', '.join(parts)})", scope)
+                 "slots": self._builder._slot_arrays, "head": self._head,
+                 "given": [getattr(v, "value", None) for v in step.values]}
+        exec("\n".join(lines), scope)
         self._builder.python(scope["stage"])
         self.python.append(step.name)
-
-
-class _Mark:
-    """Stands for a number that is computed later, in a call that is only looked at."""
-
-    __slots__ = ("expression",)
-
-    def __init__(self, expression):
-        self.expression = expression
 
 
 __all__ = ["NotNative", "Runner"]

@@ -161,6 +161,8 @@ _new_builtin = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_ob
 class Kernel:
     """What a kernel's built-in function carries as `__self__`: the code, its address and the text it was made from."""
 
+    needs_gil = False  # whether it gives Python's lock back by itself, so that a program's caller has to hold it
+
     def __init__(self, name, signature, source, code, needs):
         from . import threads
 

@@ -12,10 +12,10 @@ from functools import cache
 
 import numpy as np
 
-from . import compile, entry, machine, threads
+from . import compile, entry, machine, stages, threads
+from .expressions import FLOATS, NotNative, expression_text, read_text
 
-KERNEL, NUMBER, PYTHON = 0, 1, 2
-FAILED, ARITHMETIC = 1, 2  # what a number stage may answer, besides 0: its check, or that Python would raise
+KERNEL, NUMBER, PYTHON, HELD = 0, 1, 2, 3  # HELD: a kernel that gives the GIL back itself
 
 _DRIVER = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -101,7 +101,7 @@ fetch:
  %units = load i64, ptr %sp3
  %sp4 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %stages, i64 %i, i32 4
  %grain = load i64, ptr %sp4
- switch i64 %kind, label %python [ i64 0, label %kernel i64 1, label %number ]
+ switch i64 %kind, label %python [ i64 0, label %kernel i64 1, label %number i64 3, label %held ]
 kernel:
  %small = icmp sle i64 %units, %grain
  br i1 %small, label %direct, label %region
@@ -112,6 +112,14 @@ region:
  %grain1 = call i64 @llvm.smax.i64(i64 %grain, i64 1)
  call void @numbatorch_region(ptr %function, ptr %block, i64 %units, i64 %grain1)
  br label %ran
+held:
+ br i1 %free, label %hold, label %call
+hold:
+ call void @PyEval_RestoreThread(ptr %state)
+ br label %call
+call:
+ call void %function(ptr %block, i64 0, i64 %units)
+ br i1 %free, label %again, label %ran
 number:
  %status = call i64 %function(ptr %block)
  %fine = icmp eq i64 %status, 0
@@ -134,7 +142,8 @@ again:
  %state2 = call ptr @PyEval_SaveThread()
  br label %ran
 ran:
- %state1 = phi ptr [%state, %direct], [%state, %region], [%state, %number], [%state, %drop], [%state2, %again]
+ %state1 = phi ptr [%state, %direct], [%state, %region], [%state, %number], [%state, %drop], [%state, %call],
+                   [%state2, %again]
  %i1 = add i64 %i, 1
  br label %stage
 stop:
@@ -213,6 +222,21 @@ def _packed(text, value):
     return raw.ljust(8 * _slots(text), b"\0")
 
 
+def _in_slots(text, value):
+    """An argument of a kernel as the slots of its block."""
+    if isinstance(value, (Base, Block)):
+        return [value]
+    if text.endswith("*"):
+        return [int(value)]
+    raw = _packed(text, value)
+    return [int.from_bytes(raw[i:i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
+
+
+@cache
+def _load_expression(text):
+    return _load("number", text, ("number",))["number"]
+
+
 class Base:
     """An address that may be another in each run, plus an offset: base `number` of the run."""
 
@@ -234,10 +258,6 @@ class Later:
         self.expression = expression
 
 
-class NotNative(Exception):
-    """An expression that only Python computes."""
-
-
 class Builder:
     """Collects stages; `finish` gives the Native. Addresses are ints or Bases.
 
@@ -249,6 +269,7 @@ class Builder:
         self.bases, self.stages, self.blocks, self.slots = bases, [], [], {}
         self._objects = []
         self._slot_arrays = {}
+        self.wide = False
 
     def slot(self, name, kind):
         """A place for a number, "float64" or "int64", under a name."""
@@ -265,19 +286,32 @@ class Builder:
             if isinstance(value, Later):
                 later.append((value.expression, len(slots), text))
                 slots += [0] * _slots(text)
-            elif isinstance(value, (Base, Block)):
-                slots.append(value)
-            elif text.endswith("*"):
-                slots.append(int(value))
             else:
-                raw = _packed(text, value)
-                slots += [int.from_bytes(raw[i:i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
+                slots += _in_slots(text, value)
         block = len(self.blocks) + len(later)
         for expression, place, text in later:
             code, names = expression_text(expression, self.slots, text)
             self._stage(NUMBER, _load_expression(code), [*(self._address(n) for n in names), Block(block, place)])
         self._objects.append(own)
-        self._stage(KERNEL, _thunk(tuple(own.signature)), slots, units, grain)
+        self._stage(HELD if own.needs_gil else KERNEL, _thunk(tuple(own.signature)), slots, units, grain)
+
+    def draw(self, head, function, result, numbers, words, each, nbytes, grain):
+        """Draw words from the state whose head is at an address (stages.py), `each` for a unit of a kernel that takes
+        (words, result, *numbers) and writes some bytes a unit. function None: the words are passed over."""
+        draw, extend = stages.draw()
+        inner: list = [0, 0, 0]
+        thunk = 0
+        if function is not None:
+            own = function.__self__
+            inner = [own.address, 0, 0]
+            for text, value in zip(own.signature[2:], numbers, strict=True):
+                inner += _in_slots(text, value)
+            self._objects.append(own)
+            thunk = _thunk(tuple(own.signature))
+        self.blocks.append(inner)
+        slots = [head, thunk, Block(len(self.blocks) - 1), words, each, nbytes, grain, extend, result]
+        self._stage(KERNEL, draw, slots, 1, 1)
+        self.wide |= words // each > grain
 
     def _stage(self, kind, function, slots, units=0, grain=0):
         self.stages.append((kind, function, len(self.blocks), units, grain))
@@ -288,9 +322,9 @@ class Builder:
 
     def read(self, dtype, address, name):
         """Read the number at an address into slot `name`; dtype as in kernels' signatures, floats and integers."""
-        kind = "float64" if dtype in _FLOATS else "int64"
+        kind = "float64" if dtype in FLOATS else "int64"
         self.slot(name, kind)
-        text = _read_text(dtype)
+        text = read_text(dtype)
         self._stage(NUMBER, _load_expression(text), [address, self._address(name)])
 
     def check(self, expression, expected):
@@ -349,7 +383,8 @@ class Native:
         self._last = np.zeros(max(1, builder.bases), np.int64)
         self._firsts = np.cumsum([0, *map(len, patches)]).astype(np.int64)
         self._patches = np.array([p for group in patches for p in group] or [(0, 0)], np.int64)
-        wide = any(kind == KERNEL and units > grain for kind, _, _, units, grain in stages)
+        wide = builder.wide or any(kind == HELD or kind == KERNEL and units > grain
+                                   for kind, _, _, units, grain in stages)
         self._head = np.array([len(stages), self._stages.ctypes.data, builder.bases, self._last.ctypes.data,
                                self._firsts.ctypes.data, self._patches.ctypes.data, wide], np.int64)
         self._keep = builder._objects, builder._slot_arrays
@@ -364,134 +399,4 @@ class Native:
             ctypes.c_int64.from_address(place).value = address + offset
 
 
-# ------------------------------------------------------------ expressions
-
-@cache
-def _load_expression(text):
-    return _load("number", text, ("number",))["number"]
-
-
-_FLOATS = {"float16": "half", "float32": "float", "float64": "double", "bfloat16": "bfloat"}
-
-
-def _read_text(dtype):
-    if dtype in _FLOATS:
-        kind = _FLOATS[dtype]
-        widen = "" if kind == "double" else f" %w = fpext {kind} %v to double\n"
-        value = "double %w" if widen else "double %v"
-    else:
-        if dtype not in entry.TYPES:
-            raise NotNative(f"numbers of {dtype}")
-        kind = entry.TYPES[dtype]
-        signed = "sext" if dtype.startswith("int") else "zext"
-        widen = "" if kind == "i64" else f" %w = {signed} {kind} %v to i64\n"
-        value = "i64 %w" if widen else "i64 %v"
-        if dtype == "uint64":
-            raise NotNative("numbers of uint64")
-    return (f"define i64 @number(ptr %block) nounwind {{\n %source = load ptr, ptr %block\n"
-            f" %p = getelementptr ptr, ptr %block, i64 1\n %target = load ptr, ptr %p\n"
-            f" %v = load {kind}, ptr %source\n{widen} store {value}, ptr %target\n ret i64 0\n}}\n")
-
-
-_OPERATION = {"add": ("add", "fadd"), "sub": ("sub", "fsub"), "mul": ("mul", "fmul")}
-_PREDICATE = {"lt": ("slt", "olt"), "le": ("sle", "ole"), "gt": ("sgt", "ogt"), "ge": ("sge", "oge"),
-              "eq": ("eq", "oeq"), "ne": ("ne", "une")}
-
-
-class _Writer:
-    """IR of an expression as Python computes it, in int64 and float64; `bad` collects what Python would raise for."""
-
-    def __init__(self, slots):
-        self.slots, self.lines, self.names, self.bad, self.count = slots, [], [], [], 0
-
-    def name(self):
-        self.count += 1
-        return f"%t{self.count}"
-
-    def emit(self, text):
-        name = self.name()
-        self.lines.append(f" {name} = {text}")
-        return name
-
-    def value(self, expression):
-        """(type, text) of an expression."""
-        kind = expression[0] if isinstance(expression, tuple) else None
-        if expression in self.slots:
-            own = "double" if self.slots[expression] == "float64" else "i64"
-            if expression not in self.names:
-                self.names.append(expression)
-            k = self.names.index(expression)
-            place = self.emit(f"getelementptr ptr, ptr %block, i64 {k}")
-            source = self.emit(f"load ptr, ptr {place}")
-            return own, self.emit(f"load {own}, ptr {source}")
-        if kind == "number":
-            value = expression[1]
-            if isinstance(value, (bool, int)):
-                if not -2**53 <= value <= 2**53:
-                    raise NotNative(f"the number {value}")
-                return "i64", str(int(value))
-            return "double", f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
-        if kind == "neg":
-            own, a = self.value(expression[1])
-            return own, self.emit(f"sub i64 0, {a}" if own == "i64" else f"fneg double {a}")
-        (left, a), (right, b) = self.value(expression[1]), self.value(expression[2])
-        if kind in ("div", "pow") or left != right:
-            if kind == "pow" and (left, right) == ("i64", "i64"):
-                raise NotNative("a power of integers")
-            a, b = self._wide(left, a), self._wide(right, b)
-            left = "double"
-        whole = left == "i64"
-        if kind in _OPERATION:
-            return left, self.emit(f"{_OPERATION[kind][not whole]} {left} {a}, {b}")
-        if kind == "div":
-            self.bad.append(self.emit(f"fcmp oeq double {b}, 0.0"))
-            return "double", self.emit(f"fdiv double {a}, {b}")
-        if kind == "pow":
-            result = self.emit(f"call double @numbatorch_pow(double {a}, double {b})")
-            size = self.emit(f"call double @llvm.fabs.f64(double {result})")
-            infinite = self.emit(f"fcmp oeq double {size}, 0x7FF0000000000000")
-            below = self.emit(f"fcmp olt double {a}, 0.0")
-            self.bad += [infinite, below]
-            return "double", result
-        if kind in _PREDICATE:
-            what = "icmp" if whole else "fcmp"
-            return "i1", self.emit(f"{what} {_PREDICATE[kind][not whole]} {left} {a}, {b}")
-        raise NotNative(f"expressions of {kind}")
-
-    def _wide(self, own, text):
-        return text if own == "double" else self.emit(f"sitofp i64 {text} to double")
-
-
-def expression_text(expression, slots, target):
-    """(IR of a number stage, names of the slots in its block). target: the type in a signature, "check" or
-    "check not". NotNative where only Python computes it."""
-    w = _Writer(slots)
-    own, value = w.value(expression)
-    head = ("declare double @numbatorch_pow(double, double)\ndeclare double @llvm.fabs.f64(double)\n"
-            "define i64 @number(ptr %block) nounwind {\n")
-    lines = w.lines
-    status = "0"
-    if target.startswith("check"):
-        if own != "i1":
-            raise NotNative("a check of what is no comparison")
-        right = value if target == "check" else w.emit(f"xor i1 {value}, true")
-        status = w.emit(f"select i1 {right}, i64 0, i64 {FAILED}")
-    else:
-        if target in ("float64", "float32"):
-            value = w._wide(own, value)
-            if target == "float32":
-                value = w.emit(f"fptrunc double {value} to float")
-            stored = f"{'double' if target == 'float64' else 'float'} {value}"
-        elif target == "int64" and own == "i64":
-            stored = f"i64 {value}"
-        else:
-            raise NotNative(f"a number of {own} for {target}")
-        place = w.emit(f"getelementptr ptr, ptr %block, i64 {len(w.names)}")
-        aim = w.emit(f"load ptr, ptr {place}")
-        lines.append(f" store {stored}, ptr {aim}")
-    for flag in w.bad:
-        status = w.emit(f"select i1 {flag}, i64 {ARITHMETIC}, i64 {status}")
-    return head + "\n".join(lines) + f"\n ret i64 {status}\n}}\n", w.names
-
-
-__all__ = ["ARITHMETIC", "Base", "Block", "Builder", "FAILED", "Later", "Native", "NotNative"]
+__all__ = ["Base", "Block", "Builder", "Later", "Native", "NotNative"]

@@ -89,6 +89,32 @@ class MersenneState:
                 yield self._address + 4 * start, length
                 count -= length
 
+    def draw(self, kernel, ptr, n, itemsize, words_each, arguments, units_each):
+        """Call kernel(words, result, *arguments, units, grain) until n results of some words each are there."""
+        grain = GRAIN // units_each
+        for words, length in self.take(n * words_each, words_each * units_each):
+            done = length // words_each
+            kernel(words, ptr, *arguments, done // units_each, grain)
+            ptr += done * itemsize
+
+    def discard(self, count):
+        """Draw words that nothing uses."""
+        for _ in self.take(count):
+            pass
+
+    def lend(self, head):
+        """Let machine code draw, for the holder of `lock`: head becomes [address of the words, how many are ready,
+        position, whether nothing was drawn, room for words]. `take_back` ends it."""
+        if len(self._words) < SLAB + BLOCK:
+            words = np.empty(SLAB + BLOCK, dtype=np.uint32)
+            words[: self._ready] = self._words[: self._ready]
+            self._hold(words)
+        head[:] = self._address, self._ready, self._position, self._fresh, len(self._words)
+
+    def take_back(self, head):
+        """Go on from where machine code has come to."""
+        self._ready, self._position, self._fresh = int(head[1]), int(head[2]), bool(head[3])
+
     def look(self, count):
         """(address, length) of the next words, `count` of them or more (a slab at most); `skip` then draws some.
 
@@ -197,11 +223,7 @@ def _draw(state, kernel, ptr, n, itemsize, words_each, *arguments, units_each=1)
 
     Each takes words_each words; units of the kernel are `units_each` results.
     """
-    grain = GRAIN // units_each
-    for words, length in state.take(n * words_each, words_each * units_each):
-        done = length // words_each
-        kernel(words, ptr, *arguments, done // units_each, grain)
-        ptr += done * itemsize
+    state.draw(kernel, ptr, n, itemsize, words_each, arguments, units_each)
 
 
 def fill_uniform(state, ptr, n, dtype, low=0.0, high=1.0):
@@ -229,8 +251,7 @@ def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0, is_contiguous=True):
     _draw(state, kernel, ptr, n - rest, itemsize, words_each, float(mean), float(std), units_each=16)
     if rest:  # the last 16 results are drawn again
         if dtype not in ("float16", "bfloat16"):
-            for _ in state.take(rest * words_each):
-                pass
+            state.discard(rest * words_each)
         last = ptr + (n - 16) * itemsize
         _draw(state, kernel, last, 16, itemsize, words_each, float(mean), float(std), units_each=16)
 
@@ -460,6 +481,11 @@ def _arranged(shape, strides):
     """(number of elements, order to draw them in, whether they are dense in that order, and in the order of dims)."""
     order = draw_order(shape, strides)
     return math.prod(shape), order, _is_dense(shape, strides, order), _is_dense(shape, strides, range(len(shape)))
+
+
+def is_dense(shape, strides):
+    """Whether elements fill their memory without gaps, so that `fill` writes them in place."""
+    return _arranged(tuple(shape), tuple(strides))[2]
 
 
 def draw_order(shape, strides):

@@ -29,7 +29,9 @@ def _walk(kind, dtype, wide, backward):
     target = wide_target(host_target(dtype)) if wide else host_target(dtype)
     name = f"{kind}_{'backward' if backward else 'forward'}_{'wide_' if wide else ''}walk_{dtype}"
     write = kernels.write_backward if backward else kernels.write_forward
-    return compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (11 if backward else 7), "int64*"))
+    kernel = compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (11 if backward else 7), "int64*"))
+    kernel.__self__.needs_gil = True
+    return kernel
 
 
 @cache

@@ -1,0 +1,140 @@
+"""Numbers that a program reads and computes as it runs: LLVM IR of expressions, which mean what Python means by them.
+
+Expressions are nested tuples: see program.Builder. A function of a block of addresses answers 0, or why it stops.
+"""
+
+import struct
+
+from . import entry
+
+FAILED, ARITHMETIC = 1, 2  # what a number stage may answer, besides 0: its check, or that Python would raise
+
+
+class NotNative(Exception):
+    """An expression that only Python computes."""
+
+
+FLOATS = {"float16": "half", "float32": "float", "float64": "double", "bfloat16": "bfloat"}
+
+
+def read_text(dtype):
+    if dtype in FLOATS:
+        kind = FLOATS[dtype]
+        widen = "" if kind == "double" else f" %w = fpext {kind} %v to double\n"
+        value = "double %w" if widen else "double %v"
+    else:
+        if dtype not in entry.TYPES:
+            raise NotNative(f"numbers of {dtype}")
+        kind = entry.TYPES[dtype]
+        signed = "sext" if dtype.startswith("int") else "zext"
+        widen = "" if kind == "i64" else f" %w = {signed} {kind} %v to i64\n"
+        value = "i64 %w" if widen else "i64 %v"
+        if dtype == "uint64":
+            raise NotNative("numbers of uint64")
+    return (f"define i64 @number(ptr %block) nounwind {{\n %source = load ptr, ptr %block\n"
+            f" %p = getelementptr ptr, ptr %block, i64 1\n %target = load ptr, ptr %p\n"
+            f" %v = load {kind}, ptr %source\n{widen} store {value}, ptr %target\n ret i64 0\n}}\n")
+
+
+_OPERATION = {"add": ("add", "fadd"), "sub": ("sub", "fsub"), "mul": ("mul", "fmul")}
+_PREDICATE = {"lt": ("slt", "olt"), "le": ("sle", "ole"), "gt": ("sgt", "ogt"), "ge": ("sge", "oge"),
+              "eq": ("eq", "oeq"), "ne": ("ne", "une")}
+
+
+class _Writer:
+    """IR of an expression as Python computes it, in int64 and float64; `bad` collects what Python would raise for."""
+
+    def __init__(self, slots):
+        self.slots, self.lines, self.names, self.bad, self.count = slots, [], [], [], 0
+
+    def name(self):
+        self.count += 1
+        return f"%t{self.count}"
+
+    def emit(self, text):
+        name = self.name()
+        self.lines.append(f" {name} = {text}")
+        return name
+
+    def value(self, expression):
+        """(type, text) of an expression."""
+        kind = expression[0] if isinstance(expression, tuple) else None
+        if expression in self.slots:
+            own = "double" if self.slots[expression] == "float64" else "i64"
+            if expression not in self.names:
+                self.names.append(expression)
+            k = self.names.index(expression)
+            place = self.emit(f"getelementptr ptr, ptr %block, i64 {k}")
+            source = self.emit(f"load ptr, ptr {place}")
+            return own, self.emit(f"load {own}, ptr {source}")
+        if kind == "number":
+            value = expression[1]
+            if isinstance(value, (bool, int)):
+                if not -2**53 <= value <= 2**53:
+                    raise NotNative(f"the number {value}")
+                return "i64", str(int(value))
+            return "double", f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+        if kind == "neg":
+            own, a = self.value(expression[1])
+            return own, self.emit(f"sub i64 0, {a}" if own == "i64" else f"fneg double {a}")
+        (left, a), (right, b) = self.value(expression[1]), self.value(expression[2])
+        if kind in ("div", "pow") or left != right:
+            if kind == "pow" and (left, right) == ("i64", "i64"):
+                raise NotNative("a power of integers")
+            a, b = self._wide(left, a), self._wide(right, b)
+            left = "double"
+        whole = left == "i64"
+        if kind in _OPERATION:
+            return left, self.emit(f"{_OPERATION[kind][not whole]} {left} {a}, {b}")
+        if kind == "div":
+            self.bad.append(self.emit(f"fcmp oeq double {b}, 0.0"))
+            return "double", self.emit(f"fdiv double {a}, {b}")
+        if kind == "pow":
+            result = self.emit(f"call double @numbatorch_pow(double {a}, double {b})")
+            size = self.emit(f"call double @llvm.fabs.f64(double {result})")
+            infinite = self.emit(f"fcmp oeq double {size}, 0x7FF0000000000000")
+            below = self.emit(f"fcmp olt double {a}, 0.0")
+            self.bad += [infinite, below]
+            return "double", result
+        if kind in _PREDICATE:
+            what = "icmp" if whole else "fcmp"
+            return "i1", self.emit(f"{what} {_PREDICATE[kind][not whole]} {left} {a}, {b}")
+        raise NotNative(f"expressions of {kind}")
+
+    def _wide(self, own, text):
+        return text if own == "double" else self.emit(f"sitofp i64 {text} to double")
+
+
+def expression_text(expression, slots, target):
+    """(IR of a number stage, names of the slots in its block). target: the type in a signature, "check" or
+    "check not". NotNative where only Python computes it."""
+    w = _Writer(slots)
+    own, value = w.value(expression)
+    head = ("declare double @numbatorch_pow(double, double)\ndeclare double @llvm.fabs.f64(double)\n"
+            "define i64 @number(ptr %block) nounwind {\n")
+    lines = w.lines
+    status = "0"
+    if target.startswith("check"):
+        if own != "i1":
+            raise NotNative("a check of what is no comparison")
+        right = value if target == "check" else w.emit(f"xor i1 {value}, true")
+        status = w.emit(f"select i1 {right}, i64 0, i64 {FAILED}")
+    else:
+        if target in ("float64", "float32"):
+            value = w._wide(own, value)
+            if target == "float32":
+                value = w.emit(f"fptrunc double {value} to float")
+            stored = f"{'double' if target == 'float64' else 'float'} {value}"
+        elif target == "int64" and own == "i64":
+            stored = f"i64 {value}"
+        else:
+            raise NotNative(f"a number of {own} for {target}")
+        place = w.emit(f"getelementptr ptr, ptr %block, i64 {len(w.names)}")
+        aim = w.emit(f"load ptr, ptr {place}")
+        lines.append(f" store {stored}, ptr {aim}")
+    for flag in w.bad:
+        status = w.emit(f"select i1 {flag}, i64 {ARITHMETIC}, i64 {status}")
+    return head + "\n".join(lines) + f"\n ret i64 {status}\n}}\n", w.names
+
+
+__all__ = ["FLOATS", "NotNative", "expression_text", "read_text"]
