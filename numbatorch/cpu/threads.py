@@ -1,8 +1,10 @@
 """The thread pool: one for the process, in native code, for chunks of a kernel's work.
 
-A region is a function, its arguments and a count of chunks. Chunks are claimed one by one from the count of those that
-remain, so the caller finishes alone when workers come late, and a slow thread holds up nobody but its own chunk. Who
-has claimed a chunk may read the region's description, because the caller returns only when every claimed chunk is
+A region is a function, its arguments and a count of chunks, in as many runs of neighbouring chunks as there are threads.
+Each thread claims the chunks of its own run one by one from the front, then those that others have left from the back.
+A kernel that is called again thus finds in a core's own cache what that core wrote before, each core reads memory in
+order, and still the caller finishes alone when workers come late, and a slow thread holds up nobody but its own chunk.
+Who has claimed a chunk may read the region's description, because the caller returns only when every claimed chunk is
 done; nobody else reads it. A second thread that wants a region meanwhile runs its chunks itself. Idle workers spin for
 some 20 us, then sleep. They are plain threads without a Python state, made when first needed, again after a fork.
 
@@ -18,6 +20,7 @@ from . import machine
 
 _PARALLEL_ON = sys.platform.startswith("linux")  # elsewhere the caller runs all chunks: sleeping needs a futex
 _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
+_MOST_RUNS = 256  # of chunks, each on a cache line: more threads share them
 
 _SERIAL = """
 define void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
@@ -63,14 +66,16 @@ exit:
 _POOL = """
 ; Each on a cache line of its own: written by different threads at different times.
 @busy = internal global i64 0, align 64
-@remaining = internal global i64 0, align 64
 @sequence = internal global i64 0, align 64
 @sleepers = internal global i64 0, align 64
 @done = internal global i64 0, align 64
 @waiting = internal global i64 0, align 64
 @started = internal global i64 0, align 64
-; The region: function, its block, units, grain, chunks.
-@region = internal global { ptr, ptr, i64, i64, i64 } zeroinitializer, align 64
+; The region: function, its block, units, grain.
+@region = internal global { ptr, ptr, i64, i64 } zeroinitializer, align 64
+; The chunks of each run that nobody has claimed: the first, and above it, shifted by 32, the one after the last.
+@runs = internal global [MOST_RUNS x [8 x i64]] zeroinitializer, align 64
+@width = internal global i64 1, align 64
 
 declare i64 @syscall(i64, ...)
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
@@ -84,34 +89,53 @@ define internal void @pause() alwaysinline nounwind {
  ret void
 }
 
-; Claims and runs chunks until none remain; returns how many it ran.
-define internal i64 @work() noinline nounwind {
+; Claims and runs chunks of the run `own`, then of the others, until none remain; returns how many it ran.
+define internal i64 @work(i64 %own) noinline nounwind {
 entry:
+ %width = load atomic i64, ptr @width monotonic, align 8
+ br label %turn
+turn:
+ %k = phi i64 [0, %entry], [%k1, %none]
+ %count = phi i64 [0, %entry], [%count1, %none]
+ %more = icmp ult i64 %k, %width
+ br i1 %more, label %choose, label %exit
+choose:
+ %sum = add i64 %own, %k
+ %which = urem i64 %sum, %width
+ %run = getelementptr [8 x i64], ptr @runs, i64 %which
+ %mine = icmp eq i64 %k, 0
+ ; A step of the first chunk, or back of the one after the last.
+ %step = select i1 %mine, i64 1, i64 -4294967296
  br label %look
 look:
- %count = phi i64 [0, %entry], [%count, %claim], [%counted, %run]
- %left = load atomic i64, ptr @remaining acquire, align 8
- %none = icmp eq i64 %left, 0
- br i1 %none, label %exit, label %claim
+ %count1 = phi i64 [%count, %choose], [%count1, %claim], [%counted, %run_chunk]
+ %left = load atomic i64, ptr %run acquire, align 8
+ %first = and i64 %left, 4294967295
+ %end = lshr i64 %left, 32
+ %some = icmp ult i64 %first, %end
+ br i1 %some, label %claim, label %none
 claim:
- %less = sub i64 %left, 1
- %pair = cmpxchg ptr @remaining, i64 %left, i64 %less acq_rel acquire
+ %less = add i64 %left, %step
+ %pair = cmpxchg ptr %run, i64 %left, i64 %less acq_rel acquire
  %claimed = extractvalue { i64, i1 } %pair, 1
- br i1 %claimed, label %run, label %look
-run:
+ br i1 %claimed, label %run_chunk, label %look
+run_chunk:
  %body = load ptr, ptr @region
- %block = load ptr, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 1)
- %units = load i64, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 2)
- %grain = load i64, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 3)
- %chunks = load i64, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 4)
- %chunk = sub i64 %chunks, %left
+ %block = load ptr, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 1)
+ %units = load i64, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 2)
+ %grain = load i64, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 3)
+ %last = sub i64 %end, 1
+ %chunk = select i1 %mine, i64 %first, i64 %last
  %start = mul i64 %chunk, %grain
  %rest = sub i64 %units, %start
  %size = call i64 @llvm.smin.i64(i64 %rest, i64 %grain)
  %stop = add i64 %start, %size
  call void %body(ptr %block, i64 %start, i64 %stop)
- %counted = add i64 %count, 1
+ %counted = add i64 %count1, 1
  br label %look
+none:
+ %k1 = add i64 %k, 1
+ br label %turn
 exit:
  ret i64 %count
 }
@@ -119,17 +143,19 @@ exit:
 define internal ptr @worker(ptr %argument) nounwind {
 entry:
  %index = ptrtoint ptr %argument to i64
+ %own = add i64 %index, 1
  br label %spin
 spin:
  %round = phi i64 [0, %entry], [%next, %rest], [0, %report], [0, %wake], [0, %slept], [%next0, %idle]
- %left = load atomic i64, ptr @remaining acquire, align 8
- %any = icmp ne i64 %left, 0
+ %seen = phi i64 [-1, %entry], [%seen, %rest], [%now, %report], [%now, %wake], [%seen, %slept], [%now, %idle]
+ %now = load atomic i64, ptr @sequence acquire, align 8
+ %other = icmp ne i64 %now, %seen
  %limit = load atomic i64, ptr @numbatorch_limit monotonic, align 8
  %allowed = icmp slt i64 %index, %limit
- %go = and i1 %any, %allowed
+ %go = and i1 %other, %allowed
  br i1 %go, label %help, label %rest
 help:
- %count = call i64 @work()
+ %count = call i64 @work(i64 %own)
  %some = icmp sgt i64 %count, 0
  br i1 %some, label %report, label %idle
 idle:
@@ -149,14 +175,13 @@ rest:
  %tired = icmp sgt i64 %next, 500
  br i1 %tired, label %sleep, label %spin
 sleep:
- %sequence = load atomic i64, ptr @sequence seq_cst, align 8
  %before = atomicrmw add ptr @sleepers, i64 1 seq_cst
- %again = load atomic i64, ptr @remaining seq_cst, align 8
- %work = icmp ne i64 %again, 0
- %now = and i1 %work, %allowed
- br i1 %now, label %slept, label %doze
+ %latest = load atomic i64, ptr @sequence seq_cst, align 8
+ %changed = icmp ne i64 %latest, %seen
+ %ready = and i1 %changed, %allowed
+ br i1 %ready, label %slept, label %doze
 doze:
- %expected = trunc i64 %sequence to i32
+ %expected = trunc i64 %latest to i32
  %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 128, i32 %expected, ptr null)
  br label %slept
 slept:
@@ -194,8 +219,12 @@ exit:
  ret void
 }
 
-define void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
+define void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %asked_grain) nounwind {
 entry:
+ ; Chunks are counted in 32 bits.
+ %many = lshr i64 %units, 31
+ %least = add i64 %many, 1
+ %grain = call i64 @llvm.smax.i64(i64 %asked_grain, i64 %least)
  %limit = load atomic i64, ptr @numbatorch_limit monotonic, align 8
  %several = icmp sgt i64 %limit, 0
  %much = icmp sgt i64 %units, %grain
@@ -213,13 +242,29 @@ describe:
  %others = sdiv i64 %last, %grain
  %chunks = add i64 %others, 1
  store ptr %body, ptr @region
- store ptr %block, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 1)
- store i64 %units, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 2)
- store i64 %grain, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 3)
- store i64 %chunks, ptr getelementptr ({ ptr, ptr, i64, i64, i64 }, ptr @region, i32 0, i32 4)
+ store ptr %block, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 1)
+ store i64 %units, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 2)
+ store i64 %grain, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 3)
  store atomic i64 0, ptr @done monotonic, align 8
  store atomic i64 0, ptr @waiting monotonic, align 8
- store atomic i64 %chunks, ptr @remaining seq_cst, align 8
+ %threads = add i64 %limit, 1
+ %useful = call i64 @llvm.smin.i64(i64 %threads, i64 %chunks)
+ %width = call i64 @llvm.smin.i64(i64 %useful, i64 MOST_RUNS)
+ store atomic i64 %width, ptr @width monotonic, align 8
+ br label %share
+share:
+ %k = phi i64 [0, %describe], [%k1, %share]
+ %first = phi i64 [0, %describe], [%end, %share]
+ %k1 = add i64 %k, 1
+ %upto = mul i64 %chunks, %k1
+ %end = udiv i64 %upto, %width
+ %high = shl i64 %end, 32
+ %run = or i64 %high, %first
+ %place = getelementptr [8 x i64], ptr @runs, i64 %k
+ store atomic i64 %run, ptr %place release, align 8
+ %shared = icmp eq i64 %k1, %width
+ br i1 %shared, label %publish, label %share
+publish:
  %number = atomicrmw add ptr @sequence, i64 1 seq_cst
  %wanted = call i64 @llvm.smin.i64(i64 %limit, i64 %others)
  %started = load i64, ptr @started
@@ -240,7 +285,7 @@ wake:
  %ignored = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 129, i32 %woken, ptr null)
  br label %take
 take:
- %count = call i64 @work()
+ %count = call i64 @work(i64 0)
  %old = atomicrmw add ptr @done, i64 %count seq_cst
  br label %watch
 watch:
@@ -272,7 +317,7 @@ exit:
 ; In a forked child: no thread but the caller's exists, whatever the parent was doing.
 define void @numbatorch_forked() nounwind {
  store i64 0, ptr @busy
- store i64 0, ptr @remaining
+ call void @llvm.memset.p0.i64(ptr @runs, i8 0, i64 MOST_RUNS_BYTES, i1 false)
  store i64 0, ptr @sleepers
  store i64 0, ptr @done
  store i64 0, ptr @waiting
@@ -293,6 +338,7 @@ def _text():
     elif architecture == "aarch64":
         pause, declaration = "call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"
     pool = _POOL.replace("PAUSE_DECLARATION", declaration).replace("PAUSE", pause)
+    pool = pool.replace("MOST_RUNS_BYTES", str(64 * _MOST_RUNS)).replace("MOST_RUNS", str(_MOST_RUNS))
     return _COMMON + pool.replace("FUTEX", str(_FUTEX[architecture]))
 
 

@@ -33,7 +33,7 @@ def restored():
     set_num_threads(before)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("threads", [1, 2, 4, 7])
 def test_every_unit_runs_exactly_once(count, threads):
     set_num_threads(threads)
     assert get_num_threads() == threads
