@@ -9,7 +9,7 @@ from .memory_pool import Pool
 
 on_host, has_values = False, True
 place = runtime.place
-_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows", kinds.Nest: "nest", kinds.Scan: "scan"}
+_MODULES = {kinds.Elementwise: "elementwise", kinds.Rows: "rows", kinds.Nest: "contraction", kinds.Scan: "scan"}
 
 
 class Device:
