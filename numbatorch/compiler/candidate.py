@@ -55,6 +55,7 @@ class Candidate:
         alive = held.union(*(s.reads() | s.writes() for s in self.graph.steps))
         self.buffers = [b for b in self.graph.buffers if b in alive]
         capture.blocks.clear()
+        attempt.places.gradients.clear()  # which would be kept for as long as the program
         self._live = None
         self.count = len(self.tensors)  # and no more of them: a candidate may wait for long
         self.tensors = attempt.tensors = attempt.given = attempt.gradients = ()
