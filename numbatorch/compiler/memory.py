@@ -28,7 +28,7 @@ class MemoryPlan:
         found, self.nbytes = place(blocks)
         self.offsets = {m: found[b] for b, members in together.items() for m in members}
         self.peak = _peak(blocks)
-        self.results = sum(_rounded(b.nbytes) for b in graph.buffers if b.kind == "result")
+        self.results = sum(rounded(b.nbytes) for b in graph.buffers if b.kind == "result")
         self.graph = graph
 
     def table(self):
@@ -114,7 +114,7 @@ def _alike(a: Place, b: Place):
             and a.layout.dtype.itemsize == b.layout.dtype.itemsize)
 
 
-def _rounded(nbytes):
+def rounded(nbytes):
     return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
 
 
@@ -142,7 +142,7 @@ def _placed(lives, order, tight):
     offsets = {}
     for b in order:
         first, last = lives[b]
-        size, offset, best = _rounded(b.nbytes), 0, None
+        size, offset, best = rounded(b.nbytes), 0, None
         for start, end, born, died in placed:
             if born <= last and first <= died:
                 gap = start - offset
@@ -160,8 +160,8 @@ def _placed(lives, order, tight):
 def _peak(lives):
     changes: dict = {}
     for b, (first, last) in lives.items():
-        changes[first] = changes.get(first, 0) + _rounded(b.nbytes)
-        changes[last + 1] = changes.get(last + 1, 0) - _rounded(b.nbytes)
+        changes[first] = changes.get(first, 0) + rounded(b.nbytes)
+        changes[last + 1] = changes.get(last + 1, 0) - rounded(b.nbytes)
     most = now = 0
     for step in sorted(changes):
         now += changes[step]

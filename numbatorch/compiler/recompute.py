@@ -1,0 +1,184 @@
+"""Recomputation: what is kept long and made cheaply is made again where it is next read.
+
+The same kernel runs on the same inputs, so nothing changes but memory and time. Greedy: at the step where most is
+alive, the buffer whose memory costs the least time to give up goes first, until a limit is met.
+After Chen et al. 2016, arXiv:1604.06174, but by cost instead of by segments.
+"""
+
+import math
+
+from ..expr import kinds
+from .graph import Buffer, Graph, Place, Step
+from .launches import lower
+from .memory import MemoryPlan, lifetimes, rounded
+
+BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
+DEEP = 4  # steps that are run again for one buffer, at most
+
+
+class MemoryLimitError(RuntimeError):
+    """A program does not fit the memory that `compile` was given for it."""
+
+
+def fitted(graph, limit, name):
+    """The graph, with steps that are run again where it needs more than `limit` bytes.
+
+    MemoryLimitError, with the table of the best plan, where it still does not fit.
+    """
+    plan = MemoryPlan(graph)
+    over = plan.total - limit
+    target = plan.peak
+    while over > 0:
+        made, reached = reduced(graph, target - over)
+        graph, target = made, min(target, reached)
+        plan = MemoryPlan(graph)
+        if plan.total <= limit:
+            break
+        if reached > target - over or plan.total - limit >= over:
+            raise MemoryLimitError(f"compile: {name} needs {plan.total} bytes for temporaries and results, and "
+                                   f"memory_limit is {limit}; nothing more can be computed again.\n{plan.table()}")
+        over = plan.total - limit
+    return graph
+
+
+def reduced(graph, target, budget=math.inf):
+    """(a graph with at most `target` bytes alive at a time, if that can be had, the bytes that it has).
+
+    budget: seconds, by estimate, that what is run again may take.
+    """
+    lower(graph)
+    best = None
+    for _ in range(len(graph.steps)):
+        lives = lifetimes(graph)
+        peak, at = highest(lives)
+        if best is None or peak < best[1]:
+            best = graph, peak
+        if peak <= target:
+            break
+        choice = _choice(graph, lives, at, budget)
+        if choice is None:
+            break
+        budget -= choice[0]
+        graph = _again(graph, *choice[1:])
+    lives = lifetimes(graph)
+    peak, _ = highest(lives)
+    return (graph, peak) if best is None or peak < best[1] else best
+
+
+def highest(lives):
+    """(the most bytes that are alive at a step, the step)."""
+    changes: dict = {}
+    for b, (first, last) in lives.items():
+        changes[first] = changes.get(first, 0) + rounded(b.nbytes)
+        changes[last + 1] = changes.get(last + 1, 0) - rounded(b.nbytes)
+    most, at, now = 0, 0, 0
+    for step in sorted(changes):
+        now += changes[step]
+        if now > most:
+            most, at = now, step
+    return most, at
+
+
+def cost(step):
+    """Seconds that a step takes, roughly."""
+    sizes = sorted((p.layout.numel for p in step.places), reverse=True)
+    seconds = sum(p.layout.nbytes for p in step.places) / BYTES
+    if _is_cheap(step) or len(sizes) < 3:
+        return seconds
+    return seconds + 2 * math.sqrt(math.prod(sizes[:3])) / FLOPS  # a product: of (m, k), (k, n) and (m, n)
+
+
+def _is_cheap(step):
+    if step.request is not None:
+        return isinstance(step.request, (kinds.Elementwise, kinds.Rows))
+    return step.plan is not None and step.plan.op.kind in ("elementwise", "rowwise", "reduction", "gather")
+
+
+def _choice(graph, lives, at, budget):
+    """(seconds, buffer, steps to run again, the step before which, bytes) of the cheapest way to less; or None."""
+    users = _Users(graph)
+    best = None
+    for b, (first, last) in lives.items():
+        if not first < at < last or at in users.of[b] or len(users.writers[b]) != 1:
+            continue
+        after = next(k for k in users.of[b] if k > at)
+        again = _chain(graph, users, lives, b, after, at, DEEP)
+        if again is None:
+            continue
+        order, longer = again
+        gain = rounded(b.nbytes) - longer
+        seconds = sum(cost(graph.steps[k]) for k in order)
+        if gain <= 0 or seconds > budget:
+            continue
+        value = gain / max(seconds, 1e-9)
+        if best is None or value > best[0]:
+            best = value, (seconds, b, order, after)
+    return None if best is None else best[1]
+
+
+class _Users:
+    """of: {buffer: numbers of the steps that touch it}; writers: of those that write it."""
+
+    def __init__(self, graph):
+        self.of, self.writers = {}, {}
+        for number, step in enumerate(graph.steps):
+            for b in step.reads() | step.writes():
+                self.of.setdefault(b, []).append(number)
+            for b in step.writes():
+                self.writers.setdefault(b, []).append(number)
+            for b in graph.lowered[step].workspaces if step in graph.lowered else ():
+                self.of.setdefault(b, []).append(number)
+                self.writers[b] = []
+
+
+def _chain(graph, users, lives, buffer, before, at, deep):
+    """(numbers of the steps that make a buffer again before step `before`, bytes that live longer for it); or None."""
+    maker = users.writers[buffer][0]
+    step = graph.steps[maker]
+    if step.kind != "launch" or any(b.kind != "temporary" or len(users.writers[b]) != 1 for b in step.writes()):
+        return None
+    order, longer = [maker], 0
+    for b in step.reads():
+        if any(maker < k < before for k in users.writers.get(b, ())):
+            return None  # it is not what it was
+        if b.kind != "temporary" or lives[b][1] >= before:
+            continue
+        if deep > 1 and len(users.writers[b]) == 1:
+            made = _chain(graph, users, lives, b, before, at, deep - len(order))
+            if made is not None and len(order) + len(made[0]) <= deep and made[1] < rounded(b.nbytes):
+                order = [*made[0], *[k for k in order if k not in made[0]]]
+                longer += made[1]
+                continue
+        longer += rounded(b.nbytes) if lives[b][1] < at else 0
+    return order, longer
+
+
+def _again(graph, buffer, order, before):
+    """The graph in which `buffer` is made again before a step, for that step and those that follow."""
+    new: dict = {}
+    clones = []
+    for k in order:
+        step = graph.steps[k]
+        for b in sorted(step.writes(), key=lambda b: b.number):
+            new[b] = Buffer(b.number, b.kind, b.nbytes, b.name)
+        clones.append(_with(step, new))
+    only = {buffer: new[buffer]}
+    steps = [*graph.steps[:before], *clones,
+             *(_with(s, only) if buffer in s.reads() else s for s in graph.steps[before:])]
+    made = Graph(graph.name, [*graph.buffers, *new.values()], steps, graph.options)
+    made.lowered = {s: graph.lowered[s] for s in steps if s in graph.lowered}
+    gone = {b for s in graph.lowered.keys() - made.lowered.keys() for b in graph.lowered[s].workspaces}
+    made.buffers = [b for b in made.buffers if b not in gone]
+    lower(made)
+    return made
+
+
+def _with(step: Step, new):
+    """A step with other buffers."""
+    values = [Place(new[v.buffer], v.offset, v.layout, v.reads, v.writes) if isinstance(v, Place) and v.buffer in new
+              else v for v in step.values]
+    return Step(step.kind, step.name, values, step.kernel, step.meta, step.units, step.grain, step.plan, step.read,
+                step.check, step.expected, step.where, step.keep, step.returned, step.request)
+
+
+__all__ = ["MemoryLimitError", "fitted", "reduced"]
