@@ -27,7 +27,9 @@ from numbatorch.cpu.microkernel import (
 K_BLOCK = 256  # accuracy of MKL, and a panel of B (32 KB) stays in the first-level cache
 DOT_K_BLOCK = 2048  # a dot's lanes are already 16 partial sums; six rows of A stay in the first-level cache
 A_BLOCK_ROWS = 9  # tiles of A packed at once: 9 * 14 * 256 float32 = 126 KB, well inside a second-level cache
+TALL, LOW = 36, 9  # tiles of rows: of a unit at most (512^3 on Zen 5: 3 tiles 160 GFLOP/s, 18 to 36 205), of a low one
 UNIT_FLOPS = 4e6  # some 40 microseconds: far above the cost of claiming a unit, fine enough to balance
+UNIT_BYTES = 1 << 18  # of the larger operand, where reading it is the work: some 5 microseconds
 
 DIRECT, COPIED, TRANSPOSED = 0, 1, 2  # what happens to B before the tile kernel reads it
 
@@ -283,11 +285,14 @@ class Gemm:
         # B is read once per tile of rows: from four tiles on, a packed panel beats rows spread over the whole matrix.
         packing = TRANSPOSED if trans_b else COPIED if m >= 4 * self.target.rows and n > target.panel else DIRECT
         pack_a = not trans_a and m >= 256 and k >= 512 and n >= 8 * target.panel
-        unit_rows, unit_columns = _unit_shape(m, n, flops * batch, flops, height, column_step, batch)
+        work = flops
+        if kind != "tiles":  # bound by reading: few rows, or few columns
+            work = max(flops, size * k * max(m, n) * UNIT_FLOPS / UNIT_BYTES)
+        unit_rows, unit_columns = _unit_shape(m, n, work * batch, work, height, column_step)
         across, down = max(1, ceil(n / unit_columns)), max(1, ceil(m / unit_rows))
         units = across * down * batch if m and n else 0
-        whole = flops * batch <= UNIT_FLOPS
-        per_unit = max(1.0, flops * batch / max(1, units))
+        whole = work * batch <= UNIT_FLOPS
+        per_unit = max(1.0, work * batch / max(1, units))
         meta = dict(
             m=m,
             n=n,
@@ -316,21 +321,21 @@ class Gemm:
         return GemmPlan(_kernel(kind, self.dtype, bias), meta, units, grain)
 
 
-def _unit_shape(
-    m: int, n: int, total_flops: float, flops: float, height: int, column_step: int, batch: int
-) -> tuple[int, int]:
-    """Rows and columns of a unit: halved until there are some 32 of them or they are small, wide ones kept longest."""
-    rows, columns = max(1, m), max(1, n)
-    limit = max(UNIT_FLOPS, total_flops / 32)
-    while flops * (rows / max(1, m)) * (columns / max(1, n)) > limit:
-        if rows > 16 * height and rows >= columns // 2:
-            rows = _half(rows, height)
-        elif columns > 8 * column_step:
+def _unit_shape(m: int, n: int, total_flops: float, flops: float, height: int, column_step: int) -> tuple[int, int]:
+    """Rows and columns of a unit: tall, as its panels of B are packed once for all of its rows, and then cut until
+    there are some 24 units or they are small."""
+    rows = ceil(balanced(max(1, m), TALL * height) / height) * height if m > height else max(1, m)
+    columns = max(1, n) if rows <= LOW * height else min(max(1, n), 4 * column_step)
+    limit = max(UNIT_FLOPS, total_flops / 24)
+    while flops * (min(rows, m) / max(1, m)) * (columns / max(1, n)) > limit:
+        if columns > 4 * column_step or rows <= TALL // 2 * height and columns > 2 * column_step:
             columns = _half(columns, column_step)
-        elif rows > 4 * height:
+        elif rows > TALL // 2 * height:
             rows = _half(rows, height)
         elif columns > column_step:
             columns = _half(columns, column_step)
+        elif rows > 4 * height:
+            rows = _half(rows, height)
         else:
             break
     return rows, columns

@@ -106,6 +106,17 @@ def test_bits_do_not_depend_on_the_number_of_threads(trans_a, trans_b, set_threa
     np.testing.assert_array_equal(results[0], results[2])
 
 
+@pytest.mark.parametrize(("trans_a", "trans_b"), FORMS)
+def test_reading_a_matrix_for_few_rows_is_divided(trans_a, trans_b, set_threads):
+    units = gemm("float32").plan(1, 512, 784, 1 if trans_a else 784, 784 if trans_b else 512, 512, trans_a, trans_b)[2]
+    assert units >= 4
+    results = []
+    for threads in (1, 3):
+        set_threads(threads)
+        results.append(product(np.random.default_rng(4), "float32", 3, 310, 1700, trans_a, trans_b)[0].copy())
+    np.testing.assert_array_equal(*results)
+
+
 @pytest.mark.parametrize("feature", ["avx512f", "avx2", "neon", ""])
 def test_tiles_of_other_register_files_are_correct_here_too(feature, monkeypatch):
     """The text written for each register file is plain LLVM IR: this machine runs it, faster or slower."""
