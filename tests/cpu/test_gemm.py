@@ -106,7 +106,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(trans_a, trans_b, set_threa
     np.testing.assert_array_equal(results[0], results[2])
 
 
-@pytest.mark.parametrize(("trans_a", "trans_b"), FORMS)
+@pytest.mark.parametrize(("trans_a", "trans_b"), [f for f in FORMS if f != (True, True)])  # which has no such kernel
 def test_reading_a_matrix_for_few_rows_is_divided(trans_a, trans_b, set_threads):
     units = gemm("float32").plan(1, 512, 784, 1 if trans_a else 784, 784 if trans_b else 512, 512, trans_a, trans_b)[2]
     assert units >= 4
