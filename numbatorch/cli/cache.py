@@ -1,14 +1,22 @@
 """Show, empty or fill the folder of compiled kernels.
 
 `warm` runs small programs so that their kernels are compiled before they are needed: mlp, lenet and gpt are steps of
-training, ops is every op with a formula, and single ops go by their name. All of them unless told.
+training, products and draws are matrix products and random numbers, ops is every op with a formula, and single ops go
+by their name. All of them unless told.
+
+`pack` does the same for every machine of a level (x86-64-v3, x86-64-v4), into one file that other machines take their
+kernels from before they compile: they find it in the folder that NUMBATORCH_PACKS names.
 """
 
 import argparse
+import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 HELP = "show, empty or fill the cache of compiled kernels"
 
@@ -18,8 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("info", help="where it is and how large")
     actions.add_parser("clear", help="empty it")
     filling = actions.add_parser("warm", help="compile common kernels into it")
-    filling.add_argument("what", nargs="*", metavar="WHAT", help="mlp, lenet, gpt, ops or names of ops (all of these)")
-    filling.add_argument("--jobs", type=int, metavar="N", help="processes that compile (usable cores)")
+    filling.add_argument("what", nargs="*", metavar="WHAT",
+                         help="mlp, lenet, gpt, products, draws, ops or names of ops (all)")
+    packing = actions.add_parser("pack", help="compile common kernels for other machines, into files to take there")
+    packing.add_argument("what", nargs="*", metavar="WHAT", help="as for warm")
+    packing.add_argument("--level", action="append", metavar="LEVEL", help="a level of x86-64 that this machine has "
+                         "(x86-64-v3 and x86-64-v4 where it has them)")
+    packing.add_argument("--to", metavar="FOLDER", help="where the files go (where this installation finds them)")
+    for parser in (filling, packing):
+        parser.add_argument("--jobs", type=int, metavar="N", help="processes that compile (usable cores)")
 
 
 def describe(facts: dict) -> str:
@@ -28,16 +43,47 @@ def describe(facts: dict) -> str:
 
 
 def main(options: argparse.Namespace) -> int:
-    from numbatorch.lowering import cache
+    from numbatorch.lowering import cache, packs
 
     if options.action == "warm":
         return warm(options)
+    if options.action == "pack":
+        return pack(options)
     before = cache.info()
     if options.action == "clear":
         cache.clear()
         print(f"removed {before['kernels']} kernels, {before['bytes'] / 1e6:.1f} MB, from {before['path']}")
     else:
         print(f"kernel cache: {describe(before)}")
+        for found in packs.info():
+            print(f"pack: {describe(found)}")
+    return 0
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Run the programs for each level with a cache of its own, whose entries become the pack."""
+    from numbatorch.lowering import cache, host, packs
+
+    known = [level for level, _ in host.levels()]
+    chosen = options.level or [level for level in known if level in ("x86-64-v3", "x86-64-v4")]
+    wrong = [level for level in chosen if level not in known]
+    if wrong or not chosen:
+        options.parser.error(f"--level: expected one of {', '.join(known) or 'none'} on this machine"
+                             + f", got {wrong[0]}" * bool(wrong))
+    folder = Path(options.to).expanduser() if options.to else packs.directory()
+    folder.mkdir(parents=True, exist_ok=True)
+    for level in chosen:
+        with tempfile.TemporaryDirectory() as own:
+            # Processes of their own, as the level is read once, and with no pack to take from.
+            environment = {**os.environ, "NUMBATORCH_CPU": level, "NUMBATORCH_CACHE_DIR": own, "NUMBATORCH_PACKS": own}
+            command = [sys.executable, "-m", "numbatorch", "cache", "warm", *options.what]
+            command += ["--jobs", str(options.jobs)] if options.jobs is not None else []
+            print(f"{level}:", flush=True)
+            code = subprocess.run(command, env=environment).returncode
+            if code:
+                return code
+            packs.write(folder / f"{level}.zip", cache.entries(Path(own)))
+        print(f"wrote {folder / level}.zip ({(folder / f'{level}.zip').stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -48,6 +48,35 @@ def gpt() -> None:
     optimizer.step()
 
 
+def products() -> None:
+    """Matrix products of every layout, and of every number of rows and columns that has a tile of its own."""
+    import numbatorch
+
+    for rows in (*range(1, 16), 28, 64):
+        for columns in (10, 40, 128):
+            left, right = numbatorch.rand(rows, 32), numbatorch.rand(32, columns)
+            left @ right
+            left.t().contiguous().t() @ right
+            left @ right.t().contiguous().t()
+            numbatorch.nn.functional.linear(left, right.t().contiguous(), right[0])
+
+
+def draws() -> None:
+    """Random numbers, large and small, as data and as first values of parameters."""
+    import numbatorch
+
+    for count in (4, 1000):
+        values = numbatorch.rand(count)
+        for draw in (numbatorch.randn, numbatorch.randperm):
+            draw(count)
+        numbatorch.randint(0, 10, (count,))
+        numbatorch.bernoulli(values)
+        numbatorch.normal(0.0, 1.0, (count,))
+        values.uniform_(-1, 1).normal_(0, 0.02)
+        numbatorch.nn.init.trunc_normal_(values)
+        numbatorch.nn.functional.dropout(values, 0.1)
+
+
 def _classify(model, inputs, optimizer) -> None:
     """One step of training, one of evaluation."""
     import numbatorch
@@ -63,7 +92,7 @@ def _classify(model, inputs, optimizer) -> None:
     model.train()
 
 
-STEPS: dict[str, Callable[[], None]] = {"mlp": mlp, "lenet": lenet, "gpt": gpt}
+STEPS: dict[str, Callable[[], None]] = {"mlp": mlp, "lenet": lenet, "gpt": gpt, "products": products, "draws": draws}
 
 
 def programs(chosen: list[str]) -> Iterator[tuple[str, ...]]:

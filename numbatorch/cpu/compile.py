@@ -15,11 +15,11 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from ..lowering import cache
+from ..lowering import cache, packs
 from ..lowering.sources import helper_texts, write_source
 from . import entry, machine
 
-_kernels: dict[str, object] = {}
+_kernels: dict[tuple, object] = {}
 _lock = threading.RLock()
 _counts = {"compiled": 0, "loaded": 0, "compiled_bytes": 0, "compile_seconds": 0.0}
 if hasattr(os, "register_at_fork"):  # taken before machine.lock, as everywhere
@@ -35,28 +35,26 @@ def compile_kernel(name, source, signature, independent=False):
     Raises RuntimeError, with Numba's message as its cause, when the source does not compile.
     """
     signature = _checked(signature)
-    key = cache.key(_versions(), "numba", name, source, signature, independent, *helper_texts(source))
+    parts = ("numba", name, source, signature, independent, *helper_texts(source))
 
     def make():
         from . import frontend
 
-        path = write_source(name, source, key)
+        path = write_source(name, source, _key(machine.host(), parts))
         return frontend.module_text(name, source, path, signature, independent)
 
-    return _kernel(key, name, source, signature, make)
+    return _kernel(parts, name, source, signature, make)
 
 
 def compile_ir(name, text, signature):
     """The same for LLVM IR text that defines `void @name(<signature>, i64 %start, i64 %stop)`."""
     signature = _checked(signature)
-    key = cache.key(_versions(), "ir", name, text, signature)
-    return _kernel(key, name, text, signature, lambda: text)
+    return _kernel(("ir", name, text, signature), name, text, signature, lambda: text)
 
 
 def compile_object(name, text, exports):
     """Object code of plain IR text through the cache: (bytes, names it needs from outside)."""
-    key = cache.key(_versions(), "object", name, text, exports)
-    return _object(key, lambda: text, tuple(exports))
+    return _object(("object", name, text, exports), lambda: text, tuple(exports))
 
 
 def statistics():
@@ -70,23 +68,24 @@ def _checked(signature):
     return tuple(signature)
 
 
-def _kernel(key, name, source, signature, make):
-    found = _kernels.get(key)
+def _kernel(parts, name, source, signature, make):
+    found = _kernels.get(parts)
     if found is not None:
         return found
     with _lock:
-        if key not in _kernels:
+        if parts not in _kernels:
             if "kernel" in os.environ.get("NUMBATORCH_DEBUG", ""):
                 print(f"# kernel {name}({', '.join(signature)})\n{source.rstrip()}\n", file=sys.stderr)
             exports = (name, f"entry_{name}")
-            code, needs = _object(key, lambda: make() + entry.write(name, signature), exports)
-            _kernels[key] = entry.Kernel(name, signature, source, code, needs).function()
-        return _kernels[key]
+            code, needs = _object(parts, lambda: make() + entry.write(name, signature), exports)
+            _kernels[parts] = entry.Kernel(name, signature, source, code, needs).function()
+        return _kernels[parts]
 
 
-def _object(key, make, exports):
-    """(object code, needed names) from the cache, or made from IR text and stored."""
-    stored = cache.read(key)
+def _object(parts, make, exports):
+    """(object code, needed names) of what `parts` decide: from the cache, a pack, or made from IR text and kept."""
+    key = _key(machine.host(), parts)
+    stored = cache.read(key) or packs.read(lambda host: _key(host, parts))
     if stored is not None:
         head, _, code = stored.partition(b"\n")
         _counts["loaded"] += 1
@@ -109,13 +108,21 @@ def _object(key, make, exports):
     return code, needs
 
 
+def _key(host, parts):
+    """The name under which code for a machine (host.py) is stored."""
+    return cache.key(_versions(), host, *parts)
+
+
 @functools.cache
 def _versions():
-    """What besides its source decides a kernel's code: versions, the CPU, and the text of this compiler."""
+    """What besides its source and the machine decides a kernel's code: versions, and the text of this compiler.
+
+    Not Python's version: kernels call none but functions of its stable interface (entry.API).
+    """
     here = Path(__file__).parent
     shared = ("contexts", "frontend", "intrinsics", "narrow")
     paths = [here / f"{name}.py" for name in ("compile", "entry", "frontend", "machine")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in shared]
     texts = [path.read_text() for path in paths]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]
-    return cache.key(packages, sys.version_info[:2], sys.platform, machine.host(), *texts)
+    return cache.key(packages, sys.platform, *texts)

@@ -62,16 +62,26 @@ def read(name):
     with contextlib.suppress(OSError):  # a read-only folder serves all the same
         if time.time() - path.stat().st_mtime > _TOUCH_AFTER_SECONDS:
             os.utime(path)
+    return payload(data)
+
+
+def payload(data):
+    """The bytes that an entry's file holds; None where it is damaged."""
     head = len(_MAGIC)
-    payload = data[head + 32 :]
-    if data[:head] != _MAGIC or hashlib.sha256(payload).digest() != data[head : head + 32]:
+    content = data[head + 32 :]
+    if data[:head] != _MAGIC or hashlib.sha256(content).digest() != data[head : head + 32]:
         return None
-    return payload
+    return content
 
 
-def write(name, payload):
+def write(name, content):
     """Store bytes under a key."""
-    _store(_path(name), _MAGIC + hashlib.sha256(payload).digest() + payload)
+    _store(_path(name), _MAGIC + hashlib.sha256(content).digest() + content)
+
+
+def entries(folder):
+    """The files of all entries of the cache in a folder."""
+    return [path for path in (folder / "objects").glob("*/*") if not path.name.startswith(".")]
 
 
 def write_source(file_name, text):

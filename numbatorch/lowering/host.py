@@ -29,12 +29,22 @@ def host():
 
 def _level(wanted, features):
     """A level of x86-64, with all its features written out. Raises ValueError for one that this machine is not."""
-    has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
-    known = [level for level in _LEVELS if is_x86() and has.issuperset(_up_to(level))]
+    known = [level for level, _ in _levels(features)]
     if wanted not in known:
         listed = ", ".join(["native", *known])
         raise ValueError(f"NUMBATORCH_CPU: expected one of {listed} on this machine, got {wanted!r}")
     return wanted, ",".join(f"+{feature}" for feature in _up_to(wanted))
+
+
+def levels():
+    """(name, feature string) of the levels of x86-64 whose code runs on what code is generated for, the least first."""
+    return _levels(host()[1])
+
+
+def _levels(features):
+    has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    return [(level, ",".join(f"+{feature}" for feature in _up_to(level)))
+            for level in _LEVELS if is_x86() and has.issuperset(_up_to(level))]
 
 
 def _up_to(level):
