@@ -1,13 +1,38 @@
 """The memory plan: every temporary gets an offset in one arena, shared by those that are never alive together."""
 
+import weakref
 from bisect import insort
 
+from ..cpu.memory import address, allocate_exact, empty_cache
 from ..expr import kinds
 from . import requests
 from .graph import Graph, Place
 from .launches import lower
 
 ALIGNMENT = 64
+LARGE = 32 << 20  # bytes of an arena for which the system gets back what was free before
+
+
+class Arena:
+    """Memory for the temporaries of programs that never run at the same time: as much as the largest needs.
+
+    Where that grows, `moved` of those that are there already is called.
+    """
+
+    def __init__(self):
+        self.nbytes, self.start, self._block, self._users = 0, 0, None, weakref.WeakSet()
+
+    def join(self, user, nbytes):
+        """Room for the temporaries of a user."""
+        if nbytes > self.nbytes or self._block is None:
+            self._block = None
+            if nbytes >= LARGE:
+                empty_cache()
+            self._block = allocate_exact(nbytes)
+            self.nbytes, self.start = nbytes, address(self._block)
+            for other in list(self._users):
+                other.moved()
+        self._users.add(user)
 
 
 class MemoryPlan:

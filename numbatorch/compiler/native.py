@@ -114,8 +114,8 @@ class Runner:
         for k, v in enumerate(step.values):
             if isinstance(v, Place):
                 base = bases.get(v.buffer)
-                parts.append(f"current[{base}] + {v.offset}" if base is not None else
-                             str(addresses.get(v.buffer, 0) + v.offset))
+                here = addresses.get(v.buffer, 0) + v.offset if base is None else Base(base, v.offset)
+                parts.append(f"current[{here.number}] + {here.offset}" if isinstance(here, Base) else str(here))
             elif v.expression is not None:
                 names = {s: f"slots[{s!r}][0].item()" for s in traced.sources(v.expression)}
                 parts.append(traced.text(v.expression, names))

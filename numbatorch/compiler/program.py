@@ -8,14 +8,15 @@ from .. import dtypes, interception
 from ..attributes import fields
 from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, new_node, saved_hooks, watching
-from ..cpu import backend
 from ..cpu.guard import Counter, Guard, counts_references
+from ..cpu.program import Base
 from ..generator import default_generator
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
 from . import calling, native, replay, traced
-from .memory import MemoryPlan
+from .graph import Buffer
+from .memory import Arena, MemoryPlan
 from .places import ABSENT, look, same
 from .structure import equal
 
@@ -37,7 +38,7 @@ class Owned:
 
     def fresh(self):
         """The storage, or a new one where something still looks at it."""
-        if sys.getrefcount(self.storage) > 2 or sys.getrefcount(self.storage.block) > 2:
+        if self.storage is None or sys.getrefcount(self.storage) > 2 or sys.getrefcount(self.storage.block) > 2:
             return self.renewed()
         return self.storage
 
@@ -69,10 +70,11 @@ class Program:
     """
 
     def __init__(self, graph, template, inputs, places, returns, views, gradients, bumps, present,
-                 backward=None):
+                 backward=None, arena=None, pattern=None):
         self.graph, self.template, self.inputs, self.places = graph, template, inputs, places
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
         self.modes, self.runs, self.backward = modes(), 0, backward
+        self.arena, self.pattern = arena or Arena(), pattern
         self.slow = [e for e in places.entries if e[0] in ("slot", "set", "class", "array")]
         self._memory()
         self.guard = self.quiet = None
@@ -84,12 +86,10 @@ class Program:
     def _memory(self):
         graph = self.graph
         self.plan = MemoryPlan(graph)
-        self._arena = backend.allocate(self.plan.nbytes)
-        start = backend.address(self._arena)
-        self._constants, self.addresses = [], {}
+        self._constants, self.addresses, temporaries = [], {}, []
         for b in graph.buffers:
             if b.kind == "temporary" and b in self.plan.offsets:
-                self.addresses[b] = start + self.plan.offsets[b]
+                temporaries.append(b)
             elif b.kind == "state":
                 self.addresses[b] = b.address
             elif b.kind == "constant":
@@ -101,7 +101,11 @@ class Program:
         self.dynamic_inputs = [b for b in graph.buffers if b.kind == "input"]
         self.results = [o for b, o in self._owner.items() if b in returned]
         self._kept = [o for b, o in self._owner.items() if b not in returned]
-        self.dynamic = [*self.dynamic_inputs, *(o.buffer for o in self.results), *(o.buffer for o in self._kept)]
+        self.dynamic = [*self.dynamic_inputs, *(o.buffer for o in self.results), *(o.buffer for o in self._kept),
+                        Buffer(-1, "temporary", self.plan.nbytes, "all temporaries")]
+        for b in temporaries:
+            self.addresses[b] = Base(len(self.dynamic) - 1, self.plan.offsets[b])
+        self.arena.join(self, self.plan.nbytes)
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         self.written_inputs = {b.storage for b in self.dynamic_inputs if b in written}
         self.states = {b.storage for b in graph.buffers if b.kind == "state"}
@@ -111,7 +115,7 @@ class Program:
         self.shared_matters = any(b.kind in ("state", "input") for b in written)
         self._reads: dict = {}
         self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options], self._reads)
-        self._places = [o.storage.ptr for o in self._kept]
+        self._places, self._settled = [*(o.storage.ptr for o in self._kept), self.arena.start], {}
         if self.runner is None or self.runner.python:
             self.run_native = lambda bases: run([*bases, *self._places])
         else:
@@ -119,11 +123,25 @@ class Program:
             self.run_native = self.runner.run_few
 
     def _settle(self):
-        """Tell the native program where the memory of gradients is; it changes rarely."""
+        """Tell the native program where the memory of gradients and temporaries is; it changes rarely."""
         if self.runner is not None and not self.runner.python:
-            first = len(self.dynamic) - len(self._kept)
+            first = len(self.dynamic) - len(self._places)
             for k, place in enumerate(self._places):
-                self.runner.move(first + k, place)
+                if self._settled.get(k) != place:
+                    self._settled[k] = place
+                    self.runner.move(first + k, place)
+
+    def moved(self):
+        """The arena is in another place."""
+        self._places[-1] = self.arena.start
+        self._settle()
+
+    def rest(self):
+        """Another program of the function runs: its gradients take the place of this one's, whose memory is free."""
+        if self.gradients:
+            self._bound, self.quiet = [None] * len(self.gradients), None
+            for o in self._kept:
+                o.storage = None
 
     def number(self, k):
         """The value of read `k` in the last run."""
@@ -248,7 +266,7 @@ class Program:
             else:
                 reused.append(None)
             held = None
-        places = [o.fresh().ptr for o in self._kept]
+        places = [*(o.fresh().ptr for o in self._kept), self.arena.start]
         if places != self._places:
             self._places = places
             self._settle()

@@ -8,6 +8,7 @@ import linecache
 import time
 from array import array
 
+from ..cpu.program import Base
 from ..generator import default_generator
 from . import traced
 from .graph import Number, Place
@@ -17,7 +18,7 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
     """run(bases): bases, a list of addresses of the `dynamic` buffers; returns the step number of a check that failed,
     or -1.
 
-    addresses: {buffer: address} of all others. options: [(dict, key)] whose numbers expressions name. times: a list of
+    addresses: {buffer: address, or Base that is one of `dynamic`} of all others. options: [(dict, key)] whose numbers expressions name. times: a list of
     the seconds that each step has taken, to be added to. reads: a dict for the numbers that are read.
     """
     scope: dict = {"state_of": lambda: default_generator.state, "now": time.perf_counter, "times": times}
@@ -32,7 +33,11 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
     def address(place):
         if place.buffer in names:
             return f"{names[place.buffer]} + {place.offset}" if place.offset else names[place.buffer]
-        return str(addresses.get(place.buffer, 0) + place.offset)
+        here = addresses.get(place.buffer, 0) + place.offset
+        return f"b{here.number} + {here.offset}" if isinstance(here, Base) else str(here)
+
+    def moves(place):
+        return place.buffer in names or isinstance(addresses.get(place.buffer), Base)
     for number, step in enumerate(graph.steps):
         if times is not None:
             lines.append("    begin = now()")
@@ -46,9 +51,9 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
             lines.append(f"    if {'not ' if step.expected else ''}{traced.text(step.check)}: return {number}")
         elif step.kind == "join":
             block = scope[f"addresses{number}"] = array("q", [
-                0 if v.buffer in names else addresses.get(v.buffer, 0) + v.offset for v in step.values[:-1]])
+                0 if moves(v) else addresses.get(v.buffer, 0) + v.offset for v in step.values[:-1]])
             for k, v in enumerate(step.values[:-1]):
-                if v.buffer in names:
+                if moves(v):
                     lines.append(f"    addresses{number}[{k}] = {address(v)}")
             scope[f"kernel{number}"] = step.kernel
             lines.append(f"    kernel{number}({block.buffer_info()[0]}, {address(step.values[-1])}, {step.meta}, "

@@ -182,8 +182,47 @@ define internal void @destroy(ptr %capsule) nounwind {
  %block = call ptr @PyCapsule_GetPointer(ptr %capsule, ptr @name)
  %context = call ptr @PyCapsule_GetContext(ptr %capsule)
  %class = ptrtoint ptr %context to i64
+ %exact = icmp sge i64 %class, 4194304
+ br i1 %exact, label %whole, label %listed
+listed:
  call void @release(ptr %block, i64 %class)
  ret void
+whole:
+ %less = sub i64 0, %class
+ call void @add(i64 0, i64 %less)
+ call void @give_back(ptr %block, i64 %class)
+ ret void
+}
+
+; A block of exactly so many bytes, 4 MB or more, that no list keeps: the capsule's context is its size.
+define ptr @numbatorch_exact(ptr %self, ptr %argument) nounwind {
+ %wanted = call i64 @PyLong_AsLongLong(ptr %argument)
+ %least = call i64 @llvm.smax.i64(i64 %wanted, i64 4194304)
+ %up = add i64 %least, 4095
+ %size = and i64 %up, -4096
+ %block = call ptr @obtain(i64 %size)
+ %got = icmp ne ptr %block, null
+ br i1 %got, label %have, label %none
+none:
+ %memory_error = load ptr, ptr @PyExc_MemoryError
+ %ignored = call ptr (ptr, ptr, ...) @PyErr_Format(ptr %memory_error, ptr @exhausted, i64 %wanted)
+ ret ptr null
+have:
+ %capsule = call ptr @PyCapsule_New(ptr %block, ptr @name, ptr @destroy)
+ %whole = icmp ne ptr %capsule, null
+ br i1 %whole, label %finish, label %undo
+undo:
+ call void @give_back(ptr %block, i64 %size)
+ ret ptr null
+finish:
+ call void @add(i64 0, i64 %size)
+ %allocated = load i64, ptr @numbatorch_memory
+ %peak = load i64, ptr getelementptr (i64, ptr @numbatorch_memory, i64 2)
+ %highest = call i64 @llvm.smax.i64(i64 %allocated, i64 %peak)
+ store i64 %highest, ptr getelementptr (i64, ptr @numbatorch_memory, i64 2)
+ %context = inttoptr i64 %size to ptr
+ %set = call i32 @PyCapsule_SetContext(ptr %capsule, ptr %context)
+ ret ptr %capsule
 }
 
 ; Give large blocks back, the largest first, until so many bytes are.
@@ -372,7 +411,8 @@ def _text():
 @functools.cache
 def _loaded():
     """Addresses of the allocator's functions and counters."""
-    exports = ("numbatorch_allocate", "numbatorch_address", "numbatorch_empty", "numbatorch_memory")
+    exports = ("numbatorch_allocate", "numbatorch_exact", "numbatorch_address", "numbatorch_empty",
+               "numbatorch_memory")
     code, needs = compile.compile_object("memory", _text(), exports)
     imports = {name: (machine.python_api if name.startswith("Py") else machine.symbol)(name) for name in needs}
     loaded = machine.Loaded(code, exports, imports).keep_for_ever()
@@ -399,6 +439,7 @@ allocate = entry.builtin(
     "allocate", _loaded()["numbatorch_allocate"], None, entry.METH_O,
     "allocate(nbytes): a block of memory aligned to 64 bytes. MemoryError when the system has none left.",
 )  # fmt: skip
+_exact = entry.builtin("exact", _loaded()["numbatorch_exact"], None, entry.METH_O)
 address = entry.builtin(
     "address", _loaded()["numbatorch_address"], None, entry.METH_O,
     "address(block): the address of a block, valid while the block is.",
@@ -410,6 +451,11 @@ def memory_stats():
     values = dict(zip(_FIELDS, _counters(_loaded()), strict=True))
     del values["limit"]
     return values
+
+
+def allocate_exact(nbytes):
+    """A block of so many bytes for long use: a large one is no larger than asked for, and in no list afterwards."""
+    return _exact(nbytes) if nbytes >= 4 << 20 else allocate(nbytes)
 
 
 def empty_cache():
