@@ -25,7 +25,7 @@ class Arena:
     def join(self, user, nbytes):
         """Room for the temporaries of a user."""
         if nbytes > self.nbytes or self._block is None:
-            self._block = None
+            self.nbytes, self._block = 0, None
             if nbytes >= LARGE:
                 empty_cache()
             self._block = allocate_exact(nbytes)

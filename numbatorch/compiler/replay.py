@@ -18,8 +18,9 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
     """run(bases): bases, a list of addresses of the `dynamic` buffers; returns the step number of a check that failed,
     or -1.
 
-    addresses: {buffer: address, or Base that is one of `dynamic`} of all others. options: [(dict, key)] whose numbers expressions name. times: a list of
-    the seconds that each step has taken, to be added to. reads: a dict for the numbers that are read.
+    addresses: {buffer: address, or Base that is one of `dynamic`} of all others. options: [(dict, key)] whose numbers
+    expressions name. times: a list of the seconds that each step has taken, to be added to. reads: a dict for the
+    numbers that are read.
     """
     scope: dict = {"state_of": lambda: default_generator.state, "now": time.perf_counter, "times": times}
     names = {b: f"b{k}" for k, b in enumerate(dynamic)}
