@@ -4,6 +4,7 @@ import ctypes
 import io
 import random
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from . import watch
 from .backward import Captured, stand_in
 from .candidate import Candidate, attempt_tensors, used
 from .capture import Capture
+from .outside import Listener
 from .places import Places, Unsupported, without_traced
 from .program import modes
 from .structure import build, flatten, others
@@ -24,13 +26,14 @@ from .traced import Traced
 class Attempt:
     """One capture of a function with given arguments."""
 
-    def __init__(self, function, name, template, tensors):
+    def __init__(self, function, name, template, tensors, roots=()):
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
         if self.modes[3] or self.modes[4] or self.modes[5]:
             raise Unsupported("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast outside "
                               "the function, function modes)")
         self.places = Places()
-        self.places.walk((function, name), *others(template), *_of_all_modules())
+        self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
+        self.unseen: list = []  # more roots: functions that ran, and that the walk has not found
         self.capture = Capture(name, function)
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
         self._memory()
@@ -80,9 +83,11 @@ class Attempt:
             group[key] = Traced(value, ("option", len(groups) - 1), capture)
         try:
             try:
+                listener = Listener(capture, self.places)
                 with watch.Watch(capture):
                     inside = build(self.template, self.given)
-                    result = self.call(*inside)
+                    with listener:
+                        result = self.call(*inside)
                     del inside
                     reason = self._go_backward(result)
             finally:
@@ -92,9 +97,11 @@ class Attempt:
                         group[key] = value if now.expression[0] == "option" else now.value
                 self.places.dissolve()
         except Exception as error:
-            if not (groups or capture.reads) or not _may_be_ours(error):
+            if not _from_traced(error):
                 raise
-            saved.restore()  # it may come from the numbers that stand in for floats: what the function itself does
+            error.__traceback__ = None  # it comes from numbers that stand in for floats: what the function itself does
+            saved.restore()
+            self.places.put_back()
             return self.call(args, kwargs), None, f"{type(error).__name__} while capturing: {error}"
         result = next((own for own, g in zip(self.tensors, self.given, strict=True) if result is g), result)
         if self.copies and (alone != self._references() or self._changes_arguments()):
@@ -102,7 +109,10 @@ class Attempt:
             saved.restore()
             return self.call(args, kwargs), None, "arguments that share memory are changed, or kept by the result"
         candidate = None
+        self.unseen = listener.unseen()
         reason = reason or drawn.reason()
+        if not reason and self.unseen:
+            reason = f"not yet: {self.unseen[0][1]} was found only as it ran"
         if not reason:
             try:
                 candidate = Candidate(self, result, versions)
@@ -147,13 +157,20 @@ def _copied(tensor):
     return made
 
 
-def _may_be_ours(error):
-    """Whether an error could come from the numbers that stand in for floats, and not from the function alone."""
-    trace = error.__traceback__
-    while trace.tb_next is not None:
+def _from_traced(error):
+    """Whether an error comes from the numbers that stand in for floats: where it was raised one is in sight."""
+    if not isinstance(error, (TypeError, AttributeError, ValueError, RuntimeError)):
+        return False
+    trace, last = error.__traceback__, []
+    while trace is not None:
+        last = [*last[-1:], trace.tb_frame]
         trace = trace.tb_next
-    return isinstance(error, (TypeError, AttributeError)) or isinstance(error, (ValueError, RuntimeError)) and (
-        watch.inside_library(trace.tb_frame.f_code.co_filename))
+    return any(_holds_traced(value) for frame in last for value in [*frame.f_locals.values(), *error.args])
+
+
+def _holds_traced(value):
+    return value.__class__ is Traced or type(value) in (tuple, list) and any(v.__class__ is Traced for v in value) or (
+        type(value) is dict and any(v.__class__ is Traced for v in value.values()))
 
 
 def _of_all_modules():
@@ -179,6 +196,7 @@ class _Draws:
         for of, path, before in self._before:
             if _state(of) != before:
                 return (f"the function reads or writes the file {path}" if isinstance(of, io.IOBase) else
+                        f"the function goes on with the iterator {path}" if isinstance(of, Iterator) else
                         f"the function draws random numbers of {path}")
         return ""
 
@@ -191,8 +209,29 @@ def _state(of):
             return None
     if isinstance(of, random.Random):
         return of.getstate()
+    if isinstance(of, Iterator):
+        return _position(of)
     return repr(of.bit_generator.state) if isinstance(of, np.random.Generator) else [
         part.tobytes() if isinstance(part, np.ndarray) else part for part in of.get_state()]
+
+
+def _position(iterator):
+    """Where an iterator is, as numbers and identities of what it is made of; Unsupported where it does not tell."""
+    try:
+        parts = iterator.__reduce__()
+    except TypeError:
+        raise Unsupported(f"a {type(iterator).__name__} does not tell how far it is") from None
+    found: list = []
+    stack = [parts]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, tuple):
+            stack += value
+        elif isinstance(value, Iterator):
+            found.append(_position(value))
+        else:
+            found.append(value if isinstance(value, (int, float, str, bytes)) else id(value))
+    return found
 
 
 def _check_plain(tensor, path):

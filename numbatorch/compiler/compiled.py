@@ -32,6 +32,7 @@ class Compiled:
         self.programs: list = []
         self._last: list = []  # captures that wait for one that agrees
         self._reasons: dict = {}  # why calls ran eagerly: {reason: how often}
+        self._roots: list = []  # functions that earlier captures found only as they ran
         self._failures = self._eager = self._recaptures = 0
         self._lock = threading.RLock()
         functools.update_wrapper(self, function, updated=())
@@ -117,11 +118,12 @@ class Compiled:
 
     def _capture(self, template, tensors, args, kwargs):
         try:
-            attempt = Attempt(self.function, self.name, template, tensors)
+            attempt = Attempt(self.function, self.name, template, tensors, self._roots)
         except Unsupported as reason:
             self._refused(str(reason))
             return self.function(*args, **kwargs)
         result, candidate, why = attempt.run(args, kwargs)
+        self._roots += attempt.unseen
         if candidate is None:
             if why.startswith("not yet"):
                 self._note(why)
@@ -217,6 +219,7 @@ class Compiled:
         self.programs.clear()
         self._last.clear()
         self._reasons.clear()
+        self._roots.clear()
         self._failures = self._eager = self._recaptures = 0
 
 

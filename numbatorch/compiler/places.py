@@ -5,16 +5,20 @@ with what is there. The same list tells afterwards what a call has changed, and 
 a program was captured from has to be still in its place.
 """
 
+import array
+import contextvars
+import ctypes
 import enum
 import functools
-import inspect
+import gc
 import io
-import math
+import os
 import random
 import sys
 import types
 import weakref
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -25,36 +29,42 @@ from ..generator import Generator
 from ..layout import Layout
 from ..storage import Storage
 from ..tensor import Tensor
-from .traced import Traced, Whole
+from .values import ABSENT, Unsupported, content, is_library, look, names_in, put_back, same, slots_of, without_traced
 
 MOST, ARRAY = 100_000, 1 << 18  # objects that a walk finds; bytes of one NumPy array
 _COMPILED = f"{__package__}.compiled"
-ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), slice, range,
          dtypes.dtype, device, Layout, Storage, Generator, enum.Enum, types.BuiltinFunctionType,
          types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
-         types.WrapperDescriptorType, property, weakref.ref)
+         types.WrapperDescriptorType, property)
+_BYTES = (bytearray, memoryview, array.array, ctypes.Array, ctypes.Structure)
+_FIELDS = ("__code__", "__defaults__", "__kwdefaults__")  # of a function
+_FIXED = frozenset("__dict__ __weakref__ __doc__ __module__ __qualname__ __name__ __slots__ __match_args__ "
+                   "__abstractmethods__ _abc_impl __orig_bases__ __parameters__ __annotations__ __firstlineno__ "
+                   "__static_attributes__".split())  # names of a class that no call asks for
+_ANY = frozenset(("globals", "eval", "exec"))  # functions that reach any name of a module
+_OTHERS = _ANY | frozenset(("getattr", "vars", "__dict__", "attrgetter", "import_module", "__import__"))
 _TENSOR = ("_layout", "_ptr", "_storage", "_needs_grad", "_hooks", "_post_hooks", "_grad_dtype")
 _UNSEEN = frozenset("_non_persistent_buffers_set _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks "
                     "_load_state_dict_post_hooks _optimizer_state_dict_pre_hooks _optimizer_state_dict_post_hooks "
                     "_optimizer_load_state_dict_pre_hooks _optimizer_load_state_dict_post_hooks".split())
 
 
-class Unsupported(Exception):
-    """Why a function is not compiled."""
-
-
 class Places:
     """The places that a walk has found.
 
     entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", "array" (its content),
-    and "size" (of a list, or the keys of a dict; key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its
-    .grad, path)]. options: places of an optimizer's numbers, [(dict, key, value, path)]. randoms: files, and generators
-    of NumPy and Python, [(object, path)].
+    "class" (an attribute), "names" (of a class), "context" (a variable's value) and "size" (of a list, or the keys of a
+    dict; key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options: places of an
+    optimizer's numbers, [(dict, key, value, path)]. randoms: files, iterators, and generators of NumPy and Python,
+    [(object, path)]. generators: {id of its frame: (generator, path)}. codes: {id: code} of the functions.
     """
 
     def __init__(self):
         self.entries, self.tensors, self.gradients, self.options, self.randoms = [], {}, [], [], []
+        self.generators, self.codes = {}, {}
+        self._modules: dict = {}  # {id of a module's dict: (its dict, path, names that were looked for)}
+        self._used: set = set()  # all names in the code of functions
         self._seen, self._queue = {}, deque()
 
     def walk(self, *roots):
@@ -67,11 +77,17 @@ class Places:
             if len(self.entries) > MOST:
                 raise Unsupported(f"{path}: the function can reach more than {MOST} objects, too many to look after; "
                                   "give it what it needs as arguments")
+            if not self._queue:
+                self._look_into_modules()
 
     def _put(self, value, path):
-        if id(value) not in self._seen and not isinstance(value, PLAIN):
+        if id(value) in self._seen:
+            return
+        if not isinstance(value, PLAIN):
             self._seen[id(value)] = value
             self._queue.append((value, path))
+        elif not is_library(type(value).__module__):
+            self._put(type(value), path)  # a number, a string or a member of an enum with methods of its own
 
     def _entry(self, kind, container, key, value, path):
         self.entries.append((kind, container, key, value, path))
@@ -81,26 +97,26 @@ class Places:
     def _visit(self, value, path):
         if isinstance(value, Tensor):
             self._tensor(value, path)
-        elif isinstance(value, np.ndarray):
-            if value.nbytes > ARRAY:
-                raise Unsupported(f"{path} is a NumPy array of more than {ARRAY} bytes, too large to look after; a "
-                                  "tensor can be looked after")
+        elif isinstance(value, (np.ndarray, *_BYTES)):
+            nbytes = value.nbytes if hasattr(value, "nbytes") else memoryview(value).nbytes
+            if nbytes > ARRAY:
+                raise Unsupported(f"{path} is {'a NumPy array' if isinstance(value, np.ndarray) else 'an object'} of "
+                                  f"more than {ARRAY} bytes, too large to look after; a tensor can be looked after")
             self.entries.append(("array", value, None, content(value), path))
         elif isinstance(value, (np.random.RandomState, np.random.Generator, random.Random, io.IOBase)):
             self.randoms.append((value, path))
-        elif isinstance(value, dict):
-            self._dict(value, path)
-        elif isinstance(value, list):
-            self.entries.append(("size", value, None, len(value), path))
-            for k, v in enumerate(value):
-                self._entry("list", value, k, v, f"{path}[{k}]")
-        elif isinstance(value, (tuple, frozenset)):
-            for k, v in enumerate(value):
-                self._put(v, f"{path}[{k}]")
-        elif isinstance(value, (set, deque)):
-            self.entries.append(("set", value, None, tuple(value), path))
-            for v in value:
-                self._put(v, f"{path}[...]")
+        elif isinstance(value, types.GeneratorType):
+            self.generators[id(value.gi_frame)] = value, path
+        elif isinstance(value, contextvars.ContextVar):
+            self._entry("context", value, None, value.get(ABSENT), path)
+        elif isinstance(value, weakref.ref):
+            self._put(value(), path)
+        elif isinstance(value, types.MappingProxyType):
+            self._put(gc.get_referents(value)[0], path)
+        elif isinstance(value, (dict, list, tuple, frozenset, set, deque)):
+            self._container(value, path)
+            if not is_library(type(value).__module__):
+                self._object(value, path)
         elif isinstance(value, types.FunctionType):
             self._function(value, path)
         elif isinstance(value, types.MethodType):
@@ -110,6 +126,7 @@ class Places:
             self._put(value.func, path)
             self._put(value.args, path)
             self._put(value.keywords, path)
+            self._object(value, path)
         elif isinstance(value, (staticmethod, classmethod)):
             self._put(value.__func__, path)
         elif isinstance(value, type):
@@ -118,9 +135,29 @@ class Places:
         elif type(value).__module__ == _COMPILED:
             self._put(value.function, path)  # inside another compiled function it is just that
         elif isinstance(value, types.ModuleType):
-            pass  # what functions name in it was put in by _names
+            if not is_library(value.__name__):
+                self._modules.setdefault(id(vars(value)), (vars(value), path, set()))
+        elif isinstance(value, Iterator) and not hasattr(value, "__dict__"):
+            self.randoms.append((value, path))
+            for part in gc.get_referents(value):
+                self._put(part, path)
         else:
             self._object(value, path)
+
+    def _container(self, value, path):
+        if isinstance(value, dict):
+            self._dict(value, path)
+        elif isinstance(value, list):
+            self.entries.append(("size", value, None, len(value), path))
+            for k, v in enumerate(value):
+                self._entry("list", value, k, v, f"{path}[{k}]")
+        elif isinstance(value, (set, deque)):
+            self.entries.append(("set", value, None, tuple(value), path))
+            for v in value:
+                self._put(v, f"{path}[...]")
+        else:
+            for k, v in enumerate(value):
+                self._put(v, f"{path}[{k}]")
 
     def _dict(self, value, path):
         self.entries.append(("size", value, None, tuple(value), path))
@@ -155,11 +192,26 @@ class Places:
             if isinstance(groups, list):
                 self._groups(own, groups, f"{path}.param_groups", is_library(kind.__module__))
         for base in kind.__mro__:
-            for name in _slots(base):
+            for name in slots_of(base):
                 v = getattr(value, name, ABSENT)
                 self._entry("slot", value, name, v, f"{path}.{name}")
         if not is_library(kind.__module__):
             self._put(kind, path)
+        elif isinstance(own, dict) and kind.__module__.startswith("numbatorch."):
+            self._put_attributes(kind)
+
+    def _put_attributes(self, kind):
+        """The attributes of a class of this library, which a program may put others in the place of."""
+        for base in kind.__mro__:
+            if base is not object and id(base) not in self._seen and base.__module__.startswith("numbatorch."):
+                self._seen[id(base)] = base
+                self._attributes(base)
+
+    def _attributes(self, kind):
+        self.entries.append(("names", kind, None, tuple(vars(kind)), kind.__qualname__))
+        for name, v in vars(kind).items():
+            if name not in _FIXED:
+                self.entries.append(("class", kind, name, v, f"{kind.__qualname__}.{name}"))
 
     def _groups(self, own, groups, path, traced):
         """The parameter groups of an optimizer: numbers that may change from step to step.
@@ -195,36 +247,63 @@ class Places:
             self._entry("cell", cell, None, content, name)
         if is_library(function.__module__):
             return
-        self._put(function.__defaults__, path)
-        self._put(function.__kwdefaults__, path)
+        for name in _FIELDS:
+            self._entry("slot", function, name, getattr(function, name), f"{path}.{name}")
+        self._dict(function.__dict__, path)
+        self._code(function.__code__)
         self._names(function.__code__, function.__globals__, path)
 
+    def _code(self, code):
+        """A function's code, and that of those which it defines, as one that the walk has seen."""
+        self.codes[id(code)] = code
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._code(constant)
+
     def _names(self, code, scope, path):
-        names = set(_names_in(code))
-        scopes, seen = [(scope, "")], {id(scope)}
-        for scope, prefix in scopes:
-            for name in sorted(names & scope.keys()):
-                value = scope[name]
-                self._entry("dict", scope, name, value, f"{prefix}{name}")
-                inner = vars(value) if isinstance(value, types.ModuleType) and not is_library(value.__name__) else None
-                if inner is not None and id(inner) not in seen:
-                    seen.add(id(inner))
-                    scopes.append((inner, f"{prefix}{name}."))
+        names = set(names_in(code))
+        if names & _ANY:
+            self._dict(scope, f"{scope.get('__name__')}, of which {path} uses any name")
+        self._used |= names
+        for name in sorted(names & scope.keys()):
+            self._entry("dict", scope, name, scope[name], name)
+        for name in names:  # modules that it imports by itself
+            for full in (name, f"{scope.get('__package__')}.{name}"):
+                if full in sys.modules:
+                    self._put(sys.modules[full], full)
+        if not names.isdisjoint(("environ", "getenv", "environb", "getenvb")):
+            self._put(os.environ._data, "os.environ")
+
+    def _look_into_modules(self):
+        """Put in what is under the names that functions use in the modules that they may mean."""
+        whole = not self._used.isdisjoint(_OTHERS)
+        for scope, path, known in list(self._modules.values()):
+            if whole and id(scope) not in self._seen:
+                self._seen[id(scope)] = scope
+                self._dict(scope, path)
+            for name in sorted((self._used & scope.keys()) - known):
+                self._entry("dict", scope, name, scope[name], f"{path}.{name}")
+            known |= self._used
+
+    def sees(self, value):
+        """Whether the walk has come to an object."""
+        return id(value) in self._seen
 
     def _class(self, kind, path):
         for base in kind.__mro__:
             if is_library(base.__module__):
+                if base.__module__.startswith("numbatorch."):
+                    self._put_attributes(base)
                 continue
+            self._attributes(base)
             for name, v in vars(base).items():
-                if not name.startswith("__") or name in ("__call__", "__init__"):
-                    if isinstance(v, PLAIN) and not isinstance(v, property):
-                        self.entries.append(("class", base, name, v, f"{base.__qualname__}.{name}"))
-                    elif isinstance(v, property):
-                        for part in (v.fget, v.fset):
-                            self._put(part, f"{base.__qualname__}.{name}")
-                    else:
-                        self.entries.append(("class", base, name, v, f"{base.__qualname__}.{name}"))
-                        self._put(v, f"{base.__qualname__}.{name}")
+                if isinstance(v, property):
+                    for part in (v.fget, v.fset):
+                        self._put(part, f"{base.__qualname__}.{name}")
+                elif name not in _FIXED:
+                    self._put(v, f"{base.__qualname__}.{name}")
+        if not is_library(type(kind).__module__):
+            self._put(type(kind), path)
 
     def changes(self):
         """(entry, what is there now) of each place that no longer holds what it held."""
@@ -239,6 +318,9 @@ class Places:
                 found.append((("dict", container, key, value, path), now))
         return found
 
+    def put_back(self):
+        """Undo what a call has changed in the places."""
+        put_back(self.entries, self.options)
 
     def dissolve(self):
         """Put plain numbers where a call has left traced ones."""
@@ -254,87 +336,4 @@ class Places:
                 setattr(container, key, plain)
 
 
-def without_traced(value):
-    """The value itself where it has no traced numbers, else one with plain numbers; lists and dicts are changed."""
-    if value.__class__ is Traced:
-        return value.value
-    if value.__class__ is Whole:
-        return int(value)
-    if type(value) is list:
-        value[:] = [without_traced(v) for v in value]
-    elif type(value) is dict:
-        for k, v in list(value.items()):
-            value[k] = without_traced(v)
-    elif type(value) is tuple and any(without_traced(v) is not v for v in value):
-        return tuple([without_traced(v) for v in value])
-    return value
-
-
-def look(entry):
-    """What is in a place now."""
-    kind, container, key = entry[:3]
-    if kind == "dict":
-        return container.get(key, ABSENT)
-    if kind == "list":
-        return container[key] if key < len(container) else ABSENT
-    if kind == "cell":
-        try:
-            return container.cell_contents
-        except ValueError:
-            return ABSENT
-    if kind == "size":
-        return tuple(container) if isinstance(container, dict) else len(container)
-    if kind == "set":
-        return tuple(container)
-    if kind == "class":
-        return vars(container).get(key, ABSENT)
-    if kind == "array":
-        return content(container)
-    return getattr(container, key, ABSENT)
-
-
-def content(array):
-    """What a NumPy array is, as a value."""
-    return array.tobytes(), array.shape, array.dtype.str
-
-
-def same(a, b):
-    """Whether two different objects are the same for a program: equal plain values of one type."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, float):
-        return a == b and (a != 0 or math.copysign(1.0, a) == math.copysign(1.0, b)) or a != a and b != b
-    if isinstance(a, complex):
-        return same(a.real, b.real) and same(a.imag, b.imag)
-    if isinstance(a, (bool, int, str, bytes)):
-        return a == b
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, types.MethodType):
-        return a.__self__ is b.__self__ and a.__func__ is b.__func__
-    return isinstance(a, (slice, range)) and a == b
-
-
-_LIBRARIES = frozenset(sys.stdlib_module_names) - {"__main__"} | {"numbatorch", "numpy", "ml_dtypes", "numba"}
-
-
-def is_library(module):
-    """Whether a module (by name) belongs to this library, to NumPy or to Python, whose own state does not count."""
-    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
-
-
-@functools.lru_cache(4096)
-def _names_in(code):
-    names = list(code.co_names)
-    for constant in code.co_consts:
-        if inspect.iscode(constant):
-            names += _names_in(constant)
-    return tuple(names)
-
-
-@functools.lru_cache(1024)
-def _slots(kind):
-    own = kind.__dict__.get("__slots__", ())
-    names = (own,) if isinstance(own, str) else tuple(own)
-    return tuple(f"_{kind.__name__.lstrip('_')}{n}" if n.startswith("__") and not n.endswith("__") else n
-                 for n in names if n not in ("__dict__", "__weakref__"))
+__all__ = ["ABSENT", "PLAIN", "Places", "Unsupported", "is_library", "look", "same", "without_traced"]

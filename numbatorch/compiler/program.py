@@ -1,6 +1,8 @@
 """A captured call made ready to run again: guards, memory, the graph's steps, and what Python has to see afterwards."""
 
 import sys
+from collections import OrderedDict
+from types import FunctionType
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from .graph import Buffer
 from .memory import Arena, MemoryPlan
 from .places import ABSENT, look, same
 from .structure import equal
+from .values import class_dict
 
 _new = object.__new__
 
@@ -75,7 +78,6 @@ class Program:
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
         self.modes, self.runs, self.backward = modes(), 0, backward
         self.arena, self.pattern = arena or Arena(), pattern
-        self.slow = [e for e in places.entries if e[0] in ("slot", "set", "class", "array")]
         self._memory()
         self.guard = self.quiet = None
         self.counter = Counter([(s, "version", n) for s, n in bumps])
@@ -155,24 +157,35 @@ class Program:
 
     def look_again(self):
         """Make the guard from what is in the places now: after a look found other objects that mean the same."""
-        guard, dicts, lists = Guard(), {}, {}
-        for kind, container, key, value, _ in self.places.entries:
+        guard, dicts, lists, slow, sized = Guard(), {}, {}, [], set()
+        for entry in self.places.entries:
+            kind, container, key, value, _ = entry
             if kind == "dict":
                 dicts.setdefault(id(container), (container, []))[1].append((key, value))
+            elif kind in ("class", "names"):
+                held = dicts.setdefault(id(container), (class_dict(container), []))
+                held[1].extend([(key, value)] if kind == "class" else [])
+                sized.add(id(container))
             elif kind == "list" or kind == "size" and isinstance(container, list):
                 lists[id(container)] = container
             elif kind == "size":
                 dicts.setdefault(id(container), (container, []))
+                sized.add(id(container))
             elif kind == "cell":
                 now = look((kind, container, key))
                 guard.cell(container, now, now is ABSENT)
-        for container, entries in dicts.values():
+            elif not (isinstance(container, FunctionType) and guard.field(container, key, look(entry))):
+                slow.append(entry)
+        for number, (container, entries) in dicts.items():
             known = {k for k, _ in entries}
-            if len(entries) * 4 >= len(container):
-                guard.whole(container, list(container.items()), {k for k in container if k not in known})
+            if number in sized or len(entries) * 4 >= len(container):
+                guard.whole(container, list(dict.items(container)), {k for k in container if k not in known})
             else:
                 for key in known:
                     guard.item(container, key, container.get(key), key not in container)
+            if isinstance(container, OrderedDict) and not guard.order(container):
+                slow.append(("size", container, None, tuple(container), ""))
+        self.slow = slow
         for container in lists.values():
             guard.list(container, container)
         for k, (group, key, _, _) in enumerate(self.places.options):

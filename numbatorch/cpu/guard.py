@@ -7,13 +7,14 @@ difference asks again in Python. The rows keep what they compare with alive.
 import ctypes
 import sys
 import sysconfig
+from collections import OrderedDict
 from functools import cache
 
 import numpy as np
 
 from . import compile, entry, machine
 
-WHOLE, ITEM, LIST, CELL, FLOAT, COUNT = range(6)
+WHOLE, ITEM, LIST, CELL, FLOAT, COUNT, WORD = range(7)
 
 _TEXT = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -60,7 +61,7 @@ fetch:
  %value = load i64, ptr %r3
  %expected = inttoptr i64 %value to ptr
  switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
-                                    i64 3, label %cell i64 4, label %float ]
+                                    i64 3, label %cell i64 4, label %float i64 6, label %word ]
 whole:
  br i1 %tagged, label %tag, label %all
 tag:
@@ -153,12 +154,16 @@ counted:
  %references = load i64, ptr %object
  %few = icmp sle i64 %references, %value
  br i1 %few, label %good, label %finish
+word:
+ %content_now = load i64, ptr %object
+ %kept_word = icmp eq i64 %content_now, %value
+ br i1 %kept_word, label %good, label %finish
 good:
  %i1 = add i64 %i, 1
  br label %row
 finish:
  %result = phi i64 [-1, %row], [%i, %all], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
-                   [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted]
+                   [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted], [%i, %word]
  %boxed = call ptr @PyLong_FromLongLong(i64 %result)
  ret ptr %boxed
 }
@@ -253,6 +258,24 @@ class Guard:
         """A float in a dict, whichever: it is written to an address as a double."""
         self._row(FLOAT, holder, id(key), address, key)
 
+    def field(self, holder, name, value):
+        """What a function has as `__code__`, `__defaults__` or `__kwdefaults__`; whether it can be seen from here."""
+        offset = _function_fields().get(name)
+        if offset is None:
+            return False
+        self._rows.append((WORD, id(holder) + offset, 0, 0 if value is None else id(value), 0))
+        self._keep += [holder, value]
+        return True
+
+    def order(self, holder):
+        """The order of an OrderedDict, which its dict does not tell; whether it can be seen from here."""
+        offset = _order_offset()
+        if offset is None:
+            return False
+        self._rows.append((WORD, id(holder) + offset, 0, _words(holder)[offset // 8], 0))
+        self._keep.append(holder)
+        return True
+
     def count(self, holder, most):
         """At most so many references to an object, that of its own `__dict__` or list included; not kept alive."""
         self._rows.append((COUNT, id(holder), 0, most, 0))
@@ -280,6 +303,38 @@ class Counter:
         self._head = np.array([len(rows), self._table.ctypes.data], np.int64)
         self.move = entry.builtin("count", _loaded()["numbatorch_count"], int(self._head.ctypes.data),
                                   entry.METH_NOARGS)
+
+
+def _words(value):
+    """The memory of an object, in words of 8 bytes."""
+    return list((ctypes.c_int64 * (type(value).__basicsize__ // 8)).from_address(id(value)))
+
+
+@cache
+def _function_fields():
+    """{name: bytes from the start of a function} of what may be put in its place."""
+    if not counts_references():
+        return {}
+    def probe(first=..., *, second=...):
+        """A function of the usual kind."""
+    words = _words(probe)
+    return {name: 8 * words.index(id(getattr(probe, name))) for name in ("__code__", "__defaults__", "__kwdefaults__")
+            if words.count(id(getattr(probe, name))) == 1}
+
+
+@cache
+def _order_offset():
+    """Where an OrderedDict counts its changes, those of its order included; None where that is not found."""
+    if not counts_references():
+        return None
+    probe = OrderedDict.fromkeys("abcd")
+    seen = [_words(probe)]
+    for key in "abcabc":
+        probe.move_to_end(key)
+        seen.append(_words(probe))
+    counts = [k for k in range(len(seen[0])) if all(0 < b[k] - a[k] < 8 for a, b in zip(seen, seen[1:], strict=False))
+              and 0 < seen[0][k] < 1000]
+    return 8 * counts[0] if len(counts) == 1 else None
 
 
 @cache

@@ -1,0 +1,165 @@
+"""Values in places: what is there, whether that means the same as before, and how it is put back."""
+
+import functools
+import gc
+import inspect
+import math
+import sys
+import types
+from collections import deque
+
+import numpy as np
+
+from .traced import Traced, Whole
+
+ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
+
+
+class Unsupported(Exception):
+    """Why a function is not compiled."""
+
+
+def without_traced(value):
+    """The value itself where it has no traced numbers, else one with plain numbers; lists and dicts are changed."""
+    if value.__class__ is Traced:
+        return value.value
+    if value.__class__ is Whole:
+        return int(value)
+    if type(value) is list:
+        value[:] = [without_traced(v) for v in value]
+    elif type(value) is dict:
+        for k, v in list(value.items()):
+            value[k] = without_traced(v)
+    elif type(value) is tuple and any(without_traced(v) is not v for v in value):
+        return tuple([without_traced(v) for v in value])
+    return value
+
+
+def look(entry):
+    """What is in a place now."""
+    kind, container, key = entry[:3]
+    if kind == "dict":
+        return container.get(key, ABSENT)
+    if kind == "list":
+        return container[key] if key < len(container) else ABSENT
+    if kind == "cell":
+        try:
+            return container.cell_contents
+        except ValueError:
+            return ABSENT
+    if kind == "size":
+        return tuple(container) if isinstance(container, dict) else len(container)
+    if kind == "names":
+        return tuple(vars(container))
+    if kind == "set":
+        return tuple(container)
+    if kind == "class":
+        return vars(container).get(key, ABSENT)
+    if kind == "array":
+        return content(container)
+    if kind == "context":
+        return container.get(ABSENT)
+    return getattr(container, key, ABSENT)
+
+
+def class_dict(kind):
+    """The dict behind the attributes of a class."""
+    return gc.get_referents(vars(kind))[0]
+
+
+def content(array):
+    """What a NumPy array, or another object of bytes, is, as a value."""
+    return (array.tobytes(), array.shape, array.dtype.str) if isinstance(array, np.ndarray) else (bytes(array),)
+
+
+def put_back(entries, options):
+    """Give each place what it held again, as far as a call has changed it."""
+    items: dict = {}
+    for kind, container, _, value, _ in entries:
+        if kind == "list" or kind == "size" and isinstance(container, list):
+            items.setdefault(id(container), (container, []))[1].extend([value] if kind == "list" else [])
+    for container, values in items.values():
+        container[:] = values
+    for entry in entries:
+        kind, container, key, value, _ = entry
+        now = look(entry)
+        if now is value or kind in ("list", "names") or same(now, value):
+            continue
+        if kind == "dict":
+            _put(container.__setitem__, container.pop, key, value)
+        elif kind == "cell":
+            if value is ABSENT:
+                del container.cell_contents
+            else:
+                container.cell_contents = value
+        elif kind == "set":
+            container.clear()
+            (container.extend if isinstance(container, deque) else container.update)(value)
+        elif kind == "array" and isinstance(container, np.ndarray):
+            container[...] = np.frombuffer(value[0], container.dtype).reshape(container.shape)
+        elif kind == "array":
+            memoryview(container).cast("B")[:] = value[0]
+        elif kind == "context":
+            container.set(value)
+        elif kind in ("slot", "class"):
+            _put(functools.partial(setattr, container), lambda k, _, c=container: delattr(c, k), key, value)
+    for kind, container, _, keys, _ in entries:
+        if kind == "size" and isinstance(container, dict) and tuple(container) != keys:
+            held = dict(container)
+            container.clear()
+            container.update({k: held[k] for k in keys if k in held})
+    for container, key, value, _ in options:
+        container[key] = value
+
+
+def _put(give, drop, key, value):
+    if value is ABSENT:
+        drop(key, None)
+    else:
+        give(key, value)
+
+
+def same(a, b):
+    """Whether two different objects are the same for a program: equal plain values of one type."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return a == b and (a != 0 or math.copysign(1.0, a) == math.copysign(1.0, b)) or a != a and b != b
+    if isinstance(a, complex):
+        return same(a.real, b.real) and same(a.imag, b.imag)
+    if isinstance(a, (bool, int, str, bytes)):
+        return a == b
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, types.MethodType):
+        return a.__self__ is b.__self__ and a.__func__ is b.__func__
+    return isinstance(a, (slice, range)) and a == b
+
+
+_LIBRARIES = frozenset(sys.stdlib_module_names) - {"__main__"} | {"numbatorch", "numpy", "ml_dtypes", "numba"}
+
+
+def is_library(module):
+    """Whether a module (by name) belongs to this library, to NumPy or to Python, whose own state does not count."""
+    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+
+
+@functools.lru_cache(4096)
+def names_in(code):
+    """The names that code uses, and the strings in it, which may be names, those of inner functions included."""
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            names += names_in(constant)
+        elif isinstance(constant, (str, tuple)):
+            names += [c for c in (constant if isinstance(constant, tuple) else (constant,)) if isinstance(c, str)]
+    return tuple(names)
+
+
+@functools.lru_cache(1024)
+def slots_of(kind):
+    """The names of the slots that a class adds."""
+    own = kind.__dict__.get("__slots__", ())
+    names = (own,) if isinstance(own, str) else tuple(own)
+    return tuple(f"_{kind.__name__.lstrip('_')}{n}" if n.startswith("__") and not n.endswith("__") else n
+                 for n in names if n not in ("__dict__", "__weakref__"))

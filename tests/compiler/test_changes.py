@@ -1,0 +1,563 @@
+"""Whatever of Python changes between two calls of a compiled function: the next call is what the function gives."""
+
+import array
+import collections
+import contextvars
+import dataclasses
+import enum
+import functools
+import itertools
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+import types
+import weakref
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+
+nn, F = torch.nn, torch.nn.functional
+LEVEL, CASES = 2.0, {}
+variable = contextvars.ContextVar("variable", default=2.0)
+
+
+def case(function):
+    """A case gives (the function, what changes something that it uses)."""
+    CASES[function.__name__] = function
+    return function
+
+
+def scaled(by):
+    return lambda x: x * by()
+
+
+@case
+def code():
+    def f(x):
+        return x * 2
+
+    def g(x):
+        return x * 3
+    return f, lambda: setattr(f, "__code__", g.__code__)
+
+
+@case
+def defaults():
+    def f(x, by=2.0, *, more=0.0):
+        return x * by + more
+
+    def change():
+        f.__defaults__ = (3.0,)
+        f.__kwdefaults__["more"] = 1.0
+    return f, change
+
+
+@case
+def defaults_of_a_helper():
+    def helper(x, by=2.0):
+        return x * by
+
+    def change():
+        helper.__defaults__ = None if helper.__defaults__[0] == 5.0 else (5.0,)
+    return (lambda x: helper(x) if helper.__defaults__ else x), change
+
+
+@case
+def keyword_defaults():
+    def helper(x, *, by=2.0):
+        return x * by
+    return (lambda x: helper(x)), lambda: setattr(helper, "__kwdefaults__", {"by": 7.0})
+
+
+@case
+def a_cell():
+    by = 2.0
+
+    def change():
+        nonlocal by
+        by = 5.0
+    return (lambda x: x * by), change
+
+
+@case
+def attributes_of_the_function():
+    def f(x):
+        return x * getattr(f, "by", 2.0)
+    return f, lambda: setattr(f, "by", 3.0)
+
+
+@case
+def names_by_string():
+    scope = {"by": 2.0, "torch": torch}
+    exec("def f(x):\n    return x * globals()['by']", scope)
+    return scope["f"], lambda: scope.update(by=3.0)
+
+
+@case
+def names_put_together():
+    scope = {"by": 2.0}
+    exec("def f(x):\n    return x * globals()['b' + 'y'[:1]] * eval('2 * b' + chr(121))", scope)
+    return scope["f"], lambda: scope.update(by=3.0)
+
+
+@case
+def names_of_a_module_put_together():
+    module = types.ModuleType("users_settings")
+    module.by = 2.0
+    end = "y"
+    return (lambda x: x * getattr(module, "b" + end)), lambda: setattr(module, "by", 3.0)
+
+
+@case
+def a_module_imported_inside():
+    module = sys.modules["users_inside"] = types.ModuleType("users_inside")
+    module.by = 2.0
+
+    def f(x):
+        import users_inside
+        from users_inside import by
+        return x * users_inside.by + by
+    return f, lambda: setattr(module, "by", 3.0)
+
+
+@case
+def a_function_found_only_as_it_runs():
+    module = sys.modules["users_found"] = types.ModuleType("users_found")
+    exec("BY = 2.0\ndef times(x):\n    return x * BY", vars(module))
+
+    def f(x):
+        return __import__("importlib").import_module("users_" + "found").__dict__["times"](x)
+    return f, lambda: setattr(module, "BY", 3.0)
+
+
+@case
+def the_environment():
+    os.environ["USERS_LEVEL"] = "2"
+    return (lambda x: x * float(os.environ["USERS_LEVEL"])), lambda: os.environ.update(USERS_LEVEL="3")
+
+
+@case
+def the_environment_by_default():
+    os.environ.pop("USERS_OTHER", None)
+    return (lambda x: x * float(os.getenv("USERS_OTHER", "2"))), lambda: os.environ.update(USERS_OTHER="3")
+
+
+@case
+def order_of_an_ordered_dict():
+    table = collections.OrderedDict((("a", 2.0), ("b", 3.0), ("c", 4.0)))
+
+    def f(x):
+        for v in table.values():
+            x = x * v + 1
+        return x
+    return f, lambda: table.move_to_end("a")
+
+
+@case
+def modules_of_a_container():
+    layers = nn.Sequential(nn.Softplus(), nn.Sigmoid(), nn.Tanh())
+    return (lambda x: layers(x)), lambda: layers._modules.update({"0": layers._modules.pop("0")})
+
+
+@case
+def bytes_in_a_bytearray():
+    held = bytearray(b"\2")
+    return (lambda x: x * held[0]), lambda: held.__setitem__(0, 3)
+
+
+@case
+def numbers_in_an_array():
+    held = array.array("d", [2.0])
+    return (lambda x: x * held[0]), lambda: held.__setitem__(0, 3.0)
+
+
+@case
+def numbers_of_numpy():
+    held = np.array([2.0])
+    view = held[:]
+    return (lambda x: x * float(held[0])), lambda: view.__setitem__(0, 3.0)
+
+
+class Base:
+    by = 2.0
+
+    def __getattr__(self, name):
+        return 2.0 if name.startswith("any") else super().__getattribute__(name)
+
+    @property
+    def level(self):
+        return 2.0
+
+
+@case
+def an_attribute_of_a_class():
+    kind = type("Own", (Base,), {})
+    own = kind()
+    return scaled(lambda: own.by), lambda: setattr(kind, "by", 3.0)
+
+
+@case
+def an_attribute_that_a_class_had_not():
+    kind = type("Own", (Base,), {})
+    own = kind()
+    return scaled(lambda: own.any_level), lambda: setattr(kind, "any_level", 3.0)
+
+
+@case
+def a_property():
+    kind = type("Own", (Base,), {"level": Base.level})
+    own = kind()
+    return scaled(lambda: own.level), lambda: setattr(kind, "level", property(lambda self: 3.0))
+
+
+@case
+def what_a_getattr_uses():
+    held = {"by": 2.0}
+    kind = type("Own", (), {"__getattr__": lambda self, name: held[name]})
+    own = kind()
+    return scaled(lambda: own.by), lambda: held.update(by=3.0)
+
+
+@case
+def what_an_operator_uses():
+    held = {"by": 2.0}
+    kind = type("Own", (), {"__getitem__": lambda self, k: held["by"] * k, "__len__": lambda self: int(held["by"])})
+    own = kind()
+    return scaled(lambda: own[2] * len(own)), lambda: held.update(by=3.0)
+
+
+@case
+def what_a_metaclass_uses():
+    held = {"by": 2.0}
+    meta = type("Meta", (type,), {"__getattr__": lambda cls, name: held[name]})
+    kind = meta("Own", (), {})
+    return scaled(lambda: kind.by), lambda: held.update(by=3.0)
+
+
+@case
+def a_field_of_a_dataclass():
+    @dataclasses.dataclass
+    class Options:
+        by: float = 2.0
+        many: list = dataclasses.field(default_factory=list)
+    own = Options()
+    return scaled(lambda: own.by + len(own.many)), lambda: own.many.append(1)
+
+
+@case
+def a_slot():
+    kind = type("Own", (), {"__slots__": ("by",)})
+    own = kind()
+    own.by = 2.0
+    return scaled(lambda: own.by), lambda: setattr(own, "by", 3.0)
+
+
+@case
+def a_dict_of_a_class_of_its_own():
+    class Config(dict):
+        by = 2.0
+
+        def __getattr__(self, name):
+            return self[name]
+    own = Config(level=2.0)
+    return scaled(lambda: own.by * own.level), lambda: setattr(own, "by", 3.0)
+
+
+@case
+def a_method_of_an_enum():
+    held = {"by": 2.0}
+
+    class Choice(enum.IntEnum):
+        ONE = 1
+
+        def value_of(self):
+            return held["by"]
+    return scaled(Choice.ONE.value_of), lambda: held.update(by=3.0)
+
+
+@case
+def a_number_of_this_module():
+    def change():
+        global LEVEL
+        LEVEL = 3.0
+    return (lambda x: x * LEVEL), change
+
+
+@case
+def the_length_of_a_list():
+    held = [1.0, 2.0]
+    return (lambda x: x * len(held) + sum(held)), lambda: held.append(3.0)
+
+
+@case
+def nested_containers():
+    held = {"a": [(1, {"by": 2.0})]}
+    return scaled(lambda: held["a"][0][1]["by"]), lambda: held["a"][0][1].update(by=3.0)
+
+
+@case
+def a_set():
+    held = {1, 2}
+    return scaled(lambda: sum(held)), lambda: held.add(7)
+
+
+@case
+def a_deque():
+    held = collections.deque([1.0, 2.0], maxlen=2)
+    return scaled(lambda: held[0]), lambda: held.append(3.0)
+
+
+@case
+def a_context_variable():
+    variable.set(2.0)
+    return scaled(lambda: variable.get()), lambda: variable.set(3.0)
+
+
+@case
+def what_belongs_to_a_thread():
+    own = threading.local()
+    own.by = 2.0
+    return scaled(lambda: own.by), lambda: setattr(own, "by", 3.0)
+
+
+@case
+def what_a_weak_reference_leads_to():
+    own = Base()
+    own.by = 2.0
+    reference = weakref.ref(own)
+    held = [own]
+    return (lambda x: x * reference().by), lambda: setattr(held[0], "by", 3.0)
+
+
+@case
+def arguments_of_a_partial():
+    options = {"by": 2.0}
+    run = functools.partial(lambda x, by: x * by, **options)
+    return (lambda x: run(x)), lambda: run.keywords.update(by=3.0)
+
+
+@case
+def a_proxy_of_a_dict():
+    held = {"by": 2.0}
+    proxy = types.MappingProxyType(held)
+    return scaled(lambda: proxy["by"]), lambda: held.update(by=3.0)
+
+
+@case
+def a_hook_of_a_module():
+    model = nn.Linear(3, 3)
+    return (lambda x: model(x).detach()), lambda: model.register_forward_hook(lambda m, args, result: result * 2)
+
+
+@case
+def requires_grad():
+    weight = torch.ones(3)
+    return (lambda x: (x * weight).detach() * (2 if weight.requires_grad else 3)), lambda: weight.requires_grad_()
+
+
+@case
+def training():
+    model = nn.Sequential(nn.BatchNorm1d(3))
+    return (lambda x: model(x).detach() * 2), model.eval
+
+
+@case
+def dtypes_of_a_module():
+    model = nn.Linear(3, 3)
+    return (lambda x: model(x.to(model.weight.dtype)).detach()), model.double
+
+
+@case
+def data():
+    weight = nn.Parameter(torch.ones(3))
+    return (lambda x: (x * weight).detach()), lambda: setattr(weight, "data", torch.full((3,), 3.0))
+
+
+@case
+def a_method_of_a_module_of_the_library():
+    kind = type("Own", (nn.ReLU,), {"__module__": "numbatorch.nn.own"})
+    model = kind()
+    return (lambda x: model(x - 2)), lambda: setattr(kind, "forward", lambda self, x: x * 5)
+
+
+@case
+def the_default_dtype():
+    def change():
+        torch.set_default_dtype(torch.float64)
+    return (lambda x: x * torch.ones(3)), change
+
+
+@case
+def gradients_that_are_there():
+    weight = torch.ones(3, requires_grad=True)
+    return (lambda x: x * 2 if weight.grad is None else x * 3), lambda: setattr(weight, "grad", torch.ones(3))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_is_seen(name):
+    f, change = CASES[name]()
+    run, x = torch.compile(f), torch.arange(6.0).view(2, 3)
+    try:
+        for _ in range(6):
+            assert torch.equal(run(x), f(x))
+        before = run(x)
+        assert sum(p.runs for p in run.programs) >= 2, run.explain()
+        change()
+        after = f(x)
+        assert after.dtype is not before.dtype or not torch.equal(before, after)
+        for _ in range(6):
+            found = run(x)
+            assert found.dtype is after.dtype and torch.equal(found, after), run.explain()
+        assert len(run.programs) >= 2, run.explain()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Steps:
+    """An iterator of a program's own."""
+
+    def __init__(self):
+        self.at = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.at += 1
+        return self.at
+
+
+def _opens():
+    path = os.path.join(tempfile.mkdtemp(), "level")
+
+    def level():
+        with open(path, "w") as file:
+            file.write("2")
+        with open(path) as file:
+            return float(file.read())
+    return level
+
+
+def _yields():
+    while True:
+        yield 2.0
+
+
+EFFECTS = {
+    "a clock": (lambda: (lambda: 2.0 if time.time() > 0 else 3.0), "time.time"),
+    "a file": (_opens, "uses a file"),
+    "the system": (lambda: (lambda: 2.0 + os.path.exists("/")), "posix.stat"),
+    "a generator": (lambda: functools.partial(next, _yields()), "the generator"),
+    "a count": (lambda: functools.partial(next, itertools.cycle([2.0, 2.0])), "the iterator"),
+    "an iterator": (lambda: functools.partial(next, Steps()), "changes"),
+    "a thread": (lambda: (lambda: threading.Thread(target=int).start() or 2.0), "start_new_thread"),
+    "random numbers": (lambda: (lambda: random.SystemRandom().random() * 0 + 2.0), "urandom"),
+    "an output": (lambda: (lambda: os.write(OUT, b"") + 2.0), "posix.write"),
+}
+OUT = os.open(os.devnull, os.O_WRONLY)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_what_has_effects_or_answers_of_its_own_runs_eagerly(name):
+    make, reason = EFFECTS[name]
+    by = make()
+    run = torch.compile(lambda x: x * by())
+    for _ in range(4):
+        run(torch.ones(2))
+    assert not run.programs and reason in run.explain(), run.explain()
+
+
+@pytest.mark.parametrize("kind", ["argument", "held", "own", "library"])
+def test_an_error_is_raised_once_and_what_it_undoes_is_undone(kind):
+    """Whoever raises: the function runs once, or as if it had."""
+    model, log = nn.Linear(2, 2), []
+    table, order = {"count": 0}, collections.OrderedDict(a=1, b=2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+
+    def step(x):
+        log.append(1)
+        table["count"] += 1
+        table[f"n{table['count']}"] = order.popitem(last=False) if order else None
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+        rate = optimizer.param_groups[0]["lr"]
+        if kind == "library":
+            torch.ones(2).view(3)
+        if kind == "own":
+            raise RuntimeError("enough")
+        if kind == "held":
+            torch.nn.functional.dropout(x, 1.0 + rate)
+        return x @ torch.ones(5, 5)
+    before = model.weight.detach().clone()
+    run = torch.compile(step)
+    for k in range(1, 4):
+        with pytest.raises((RuntimeError, ValueError)):
+            run(torch.ones(1, 2))
+        assert len(log) == table["count"] == k and len(table) == k + 1 and len(order) == max(0, 2 - k)
+        assert torch.allclose(model.weight.detach(), before - 0.5 * k)
+
+
+def test_arguments_of_all_kinds():
+    class Sub(torch.Tensor):
+        pass
+    x = torch.arange(12.0).view(3, 4)
+    f = lambda a, b=None, **more: (a * 2 + (0 if b is None else b)).sum(0) * (1 + len(more))  # noqa: E731
+    run = torch.compile(f)
+    calls = [((x,), {}), ((x.t(),), {}), ((x[:, ::2],), {}), ((x[:0],), {}), ((x, x), {}), ((x, x.clone()), {}),
+             ((x, x[0]), {}), ((x.double(),), {}), ((x, 1), {}), ((x, True), {}), ((x, 1.0), {}), ((x,), {"b": x}),
+             ((x,), {"c": 1, "d": 2}), ((x,), {"d": 1, "c": 2}), ((x.as_subclass(Sub),), {}),
+             ((x.expand(2, 3, 4),), {}), ((torch.ones(()).expand(3),), {})]
+    for _ in range(4):
+        for args, kwargs in calls:
+            found, expected = run(*args, **kwargs), f(*args, **kwargs)
+            assert found.dtype is expected.dtype and type(found) is type(expected) and torch.equal(found, expected)
+    run = torch.compile(lambda a, n: a + torch.from_numpy(n) * n[0] + len(n))
+    for k in range(8):
+        n = np.arange(k % 3, k % 3 + 3.0)
+        assert torch.equal(run(torch.ones(3), n), torch.ones(3) + torch.from_numpy(n) * n[0] + 3)
+    run = torch.compile(lambda parts: sum(p * (k + 1) for k, p in enumerate(parts)))
+    for k in range(8):
+        assert run(torch.full((), float(i)) for i in range(k % 3 + 1)).item() == [0, 2, 8][k % 3]
+
+
+def test_param_groups_that_are_added():
+    def build():
+        torch.manual_seed(0)
+        one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+        optimizer = torch.optim.SGD(one.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            two(one(x)).square().sum().backward()
+            optimizer.step()
+        return one, two, optimizer, step
+    found = []
+    for compiled in (False, True):
+        one, two, optimizer, step = build()
+        run = torch.compile(step) if compiled else step
+        for k in range(12):
+            if k == 6:
+                optimizer.add_param_group({"params": list(two.parameters()), "lr": 0.01})
+            run(torch.ones(3, 2))
+        found.append([p.tolist() for m in (one, two) for p in m.parameters()])
+    assert found[0] == found[1] and len(run.programs) == 2, run.explain()
+
+
+def test_modes_that_are_switched():
+    weight = torch.randn(3, 3, requires_grad=True)
+    f = lambda x: x @ weight  # noqa: E731
+    run, x = torch.compile(f), torch.randn(2, 3)
+    for _ in range(3):
+        for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode,
+                     lambda: torch.autocast("cpu", torch.bfloat16)):
+            for _ in range(3):
+                with mode():
+                    found, expected = run(x), f(x)
+                assert torch.equal(found, expected) and found.dtype is expected.dtype
+                assert found.requires_grad == expected.requires_grad and found.is_inference() == expected.is_inference()
