@@ -29,6 +29,9 @@ def _public(kind):
         options.setdefault("method", False)
 
         def enter(f):
+            key = f"library.{f.__name__}"
+            if options["namespaces"] == "library" and key in OPS:
+                del OPS[key]  # declared again, as when a cell of a notebook runs twice: the newer one counts
             op = getattr(_declare, kind)(f, **options)
             calls.write_call(op)
             return op
@@ -72,7 +75,7 @@ def __getattr__(name):
     if name in ("Library", "define", "impl", "infer_schema", "register_vmap"):
         from . import custom_schemas
         return getattr(custom_schemas, name)
-    op = OPS.get(name) or OPS.get(f"nn.functional.{name}")
+    op = OPS.get(f"library.{name}") or OPS.get(name) or OPS.get(f"nn.functional.{name}")
     if op is None:
         raise AttributeError(f"numbatorch.library has neither a scalar function nor an op called {name!r}")
     return op

@@ -162,8 +162,12 @@ def _call_op(name: str, shapes) -> None:
             leaf = numbatorch.empty(shape).uniform_(max(low, -2.0), min(high, 2.0))
             leaves.append(leaf.requires_grad_(op.differentiable))
             values[parameter.name] = leaves[-1]
+        elif parameter.name == "dim":
+            values["dim"] = 1
+        elif parameter.role == "static":
+            raise TypeError(f"{name} cannot be called without knowing what its {parameter.name} may be")
         else:
-            values[parameter.name] = 1 if parameter.name == "dim" else 0.5
+            values[parameter.name] = 0.5
     results = op.call(**values)
     results = results if isinstance(results, tuple) else (results,)
     total = [result.sum() for result in results if result.requires_grad]
