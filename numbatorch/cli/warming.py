@@ -107,7 +107,8 @@ def programs(chosen: list[str]) -> Iterator[tuple[str, ...]]:
         if name in STEPS:
             yield (name,)
         elif name == "ops":
-            ops += [op.name for op in OPS.values() if op.kind in KINDS]
+            keys = {op: key for key, op in reversed(OPS.items()) if op.kind in KINDS}  # its first name, of several
+            ops += reversed(keys.values())
         elif name in OPS:
             ops.append(name)
         else:

@@ -167,6 +167,15 @@ def test_programs_cut_ops_into_pieces_and_keep_each_once():
         list(warming.programs(["no_such_op"]))
 
 
+def test_every_op_with_a_formula_is_found_under_the_name_it_is_warmed_by():
+    from numbatorch.cli import warming
+    from numbatorch.ops import OPS
+
+    names = [name for program in warming.programs(["ops"]) for name in program]
+    assert {OPS[name] for name in names} == {op for op in OPS.values() if op.kind in warming.KINDS}
+    assert len(names) == len(set(names)) > 150
+
+
 def test_a_warm_op_says_whether_it_ran():
     from numbatorch.cli import warming
 
