@@ -1,7 +1,7 @@
 """Convolution of NC* tensors in one to three dimensions, float32 and float64: forward and both gradients.
 
-Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of four templates:
-convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place,
+Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of five templates:
+convolution_winograd needs fewer products for 3x3 windows of stride 1, convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place,
 convolution_lanes has outputs in the lanes where the input has few channels, and convolution_planes goes plane by plane
 where a group has few. The input gradient is the same over grad_output, one run per phase of the stride, with the
 weights turned round. convolution_weights sums the weight gradient. No result depends on the number of threads.
@@ -22,6 +22,7 @@ from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import packed_launch, turn_launch
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import WeightGradientPlan
+from numbatorch.cpu.convolution_winograd import WinogradLaunch, winograd_launch
 from numbatorch.cpu.gemm import gemm
 from numbatorch.cpu.microkernel import host_target
 from numbatorch.dtypes import by_name
@@ -31,19 +32,16 @@ FEW_CHANNELS = 16  # of a group, up to which input is copied with its padding be
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64
 
 
-def _forward_launch(task: Correlation) -> Launch:
+def _forward_launch(task: Correlation) -> Launch | WinogradLaunch:
     """The template for a correlation, by its shape."""
     return _special_launch(task) or packed_launch(task)
 
 
-def _special_launch(task: Correlation) -> Launch | None:
+def _special_launch(task: Correlation) -> Launch | WinogradLaunch | None:
     """The template for a correlation that needs no packing; None where packing is best."""
     if task.is_flat and task.shifts and 0 not in task.grid:
-        if few_planes(task):
-            launch = planes_launch(task)
-            if launch is not None:
-                return launch
-        launch = lanes_launch(task)
+        launch: Launch | WinogradLaunch | None = planes_launch(task) if few_planes(task) else None
+        launch = launch or winograd_launch(task) or lanes_launch(task)
         if launch is not None:
             return launch
         in_order = task.step == task.result_step == (1, 1, 1)
@@ -125,7 +123,7 @@ class InputGradientPlan:
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        self.phases: list[tuple[Launch, Launch, int, int]] = []
+        self.phases: list[tuple[Launch, Launch | WinogradLaunch, int, int]] = []
         channels, outputs = g.c // g.groups, g.o // g.groups
         self.pointwise = g.is_pointwise
         if self.pointwise:

@@ -21,7 +21,7 @@ META = [
 ]
 
 
-def _write_store(module: Module, target: Target) -> None:
+def write_store(module: Module, target: Target) -> None:
     """to[output, position] = source[position, output] for `outputs` columns of a panel."""
     f = module.function(
         "store",
@@ -52,7 +52,7 @@ def write_lanes(name: str, target: Target, with_bias: bool) -> str:
     module = Module()
     write_rows(module, "rows", target, LANES)
     write_copy_phases(module, target)
-    _write_store(module, target)
+    write_store(module, target)
     f, x, w, bias, y, meta, start, stop = forward_kernel(module, name, with_bias, "ptr noalias")
     p = fields(f, META, meta)
     size, lanes, row_bytes = target.bytes, target.lanes, target.panel * target.bytes

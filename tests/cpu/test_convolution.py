@@ -53,6 +53,12 @@ CASES = {
     "few planes of groups, rows apart": (2, 4, 13, 5, 4, 1, 3, (3, 1), (2, 0), 1, 2),
     "rows of 15, one less than a vector": (2, 8, 20, 13, 3, 2, 2, 1, 1, 1, 1),
     "rows of 15 with gaps": (3, 8, 20, 13, 3, 1, 3, 1, 1, 2, 1),
+    "tiles of 2x2, odd sizes": (2, 33, 13, 15, 35, 3, 3, 1, 1, 1, 1),
+    "tiles of 2x2, not padded": (3, 32, 9, 14, 40, 3, 3, 1, 0, 1, 1),
+    "tiles of 2x2, much padding": (1, 40, 9, 10, 66, 3, 3, 1, (2, 3), 1, 1),
+    "tiles of 2x2, runs of many images": (11, 35, 4, 4, 32, 3, 3, 1, 1, 1, 1),
+    "tiles of 2x2, long rows": (1, 32, 3, 201, 32, 3, 3, 1, 1, 1, 1),
+    "tiles of 2x2, several parts": (3, 70, 30, 30, 36, 3, 3, 1, 1, 1, 1),
     "rows of 7, one less than a vector": (1, 32, 8, 5, 12, 2, 1, 1, (2, 1), (2, 1), 4),
 }
 
@@ -142,7 +148,8 @@ def test_no_images():
 @pytest.mark.parametrize(
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
-     "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images"],
+     "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images",
+     "tiles of 2x2, odd sizes"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     case = (8, *CASES[name][1:])
@@ -158,7 +165,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 @pytest.mark.parametrize("feature", ["avx2", "neon", ""])
 @pytest.mark.parametrize(
     "name",
-    ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped"],
+    ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped",
+     "tiles of 2x2, odd sizes"],
 )
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     from numbatorch.cpu import (
@@ -167,10 +175,11 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
         convolution_packed,
         convolution_planes,
         convolution_weights,
+        convolution_winograd,
     )
     module, target = convolution, convolution.host_target("float32", feature)
     parts = (convolution, convolution_flat, convolution_lanes, convolution_packed, convolution_planes,
-             convolution_weights)
+             convolution_weights, convolution_winograd)
     for part in parts:
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
         for made in ("_kernel", "_turning"):
