@@ -10,28 +10,38 @@ _STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile",
             "aot_eager_then_compile")
 
 
-def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False):
+def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False,
+            memory_limit=None):
     """A compiled form of a function or module; without one, a decorator.
 
     The first calls run eagerly and are captured, later ones run as one program: a whole training step, with backward
     and optimizer, or a forward pass, whose backward pass becomes a program, too. Guards see to it that nothing a
     program was captured from has changed. fullgraph: raise where a function cannot become a program, instead of running
-    it eagerly. backend "eager" and `disable` give `model` itself. `dynamic`, `mode` and `options` are accepted: each
-    shape has its program.
+    it eagerly. backend "eager" and `disable` give `model` itself. `mode` and `options` are accepted.
+
+    dynamic: each shape has a program of its own, made of the same kernels. None and True: once there is one, another
+    shape that is captured alike has its program after a single call, and of many shapes those used last are kept.
+    False: other shapes are like other calls, captured twice and kept to a small number.
+
+    memory_limit: bytes, or text such as "64MB" (10^6) or "1GiB" (2^30), that temporaries, results and gradients may
+    take: what is made cheaply is made again instead of being kept, with the same bits, until they fit. Where they
+    cannot, every further call raises compiler.MemoryLimitError, with the table of what is needed.
 
     The bits are those of eager code; only gradients of a parameter that several calls share may be added up in another
     order. A function may not rely on effects in Python other than its result, gradients and tensors changed in place:
     calls that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks,
     the environment) has to stay the same. Results cannot be differentiated twice.
 
-    RuntimeError where both mode and options are given; TypeError for a model that cannot be called.
+    RuntimeError where both mode and options are given; TypeError for a model that cannot be called; ValueError for a
+    memory_limit that is no size.
     """
     if mode is not None and options is not None:
         raise RuntimeError("compile: Either mode or options can be specified, but both can't be specified at the same "
                            "time.")
     if model is None:
         return lambda function: compile(function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode,
-                                        options=options, disable=disable)
+                                        options=options, disable=disable, memory_limit=memory_limit)
+    limit = None if memory_limit is None else size_of(memory_limit)
     if not callable(model):
         raise TypeError(f"compile: expected a function or a module, got {type(model).__name__}")
     if disable or backend in ("eager", "aot_eager"):
@@ -41,10 +51,32 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
         return model
     if hasattr(model, "_parameters") and hasattr(model, "forward"):
         from .module import optimized
-        return optimized(model, fullgraph)
-    made = Compiled(model, fullgraph)
+        return optimized(model, fullgraph, dynamic, limit)
+    made = Compiled(model, fullgraph, dynamic, limit)
     _all.add(made)
     return made
+
+
+class MemoryLimitError(RuntimeError):
+    """A program does not fit the memory that `compile` was given for it."""
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+          "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+
+
+def size_of(memory_limit):
+    """Bytes of a number of them, or of text: a number and B, KB, MB, GB, TB or KiB and so on. ValueError for others."""
+    if isinstance(memory_limit, str):
+        text = memory_limit.strip()
+        number = text.rstrip("BIKMGTbikmgt ")
+        unit = text[len(number):].strip().upper()
+        if unit in _UNITS and number.replace(".", "", 1).isdecimal():
+            return int(float(number) * _UNITS[unit])
+    elif isinstance(memory_limit, int) and not isinstance(memory_limit, bool) and memory_limit >= 0:
+        return memory_limit
+    raise ValueError(f"compile: memory_limit is a number of bytes or text such as '64MB' or '1GiB', got "
+                     f"{memory_limit!r}")
 
 
 def _unchanged(fn):

@@ -4,7 +4,7 @@ from types import FunctionType
 
 from ..autograd.node import RELEASED, Node
 from ..tensor import Tensor
-from . import passes
+from . import passes, recompute
 from .backward import Backward, split
 from .capture import unexplained
 from .graph import Graph, Number, Place
@@ -186,11 +186,50 @@ class Candidate:
                 return f"{a[4]}"
         return ""
 
-    def program(self):
-        """The Program."""
-        own = self.attempt
+    def optimized(self, limit=None):
+        """The graph as it is run, in `limit` bytes; MemoryLimitError where that is not enough."""
         graph = passes.run(self.graph)
         graph.buffers = self.buffers
+        return recompute.planned(graph, limit, self.graph.name)
+
+    def pattern(self):
+        """What captures of one function have in common when only sizes differ; == tells."""
+        numbers: dict = {}
+
+        def of(buffer):
+            return numbers.setdefault(buffer, len(numbers)) if buffer is not None else None
+
+        def form(expression):  # without the numbers in it, which may be sizes
+            if expression is None or expression[0] in ("read", "option"):
+                return expression
+            return (expression[0], *map(form, expression[1:])) if expression[0] != "number" else "number"
+        found: list = []
+        for step in [*self.graph.steps, *(self.backward[0].steps if self.backward else ())]:
+            found.append((step.kind, step.name, step.plan and step.plan.op, step.read, form(step.check), step.expected))
+            for v in step.values:
+                if isinstance(v, Place):
+                    b = v.buffer
+                    found.append((of(b), b.kind, v.reads, v.writes, v.layout.dtype,
+                                  b.storage if b.kind in ("state", "input") else None))
+                else:
+                    found.append((type(v.value), form(v.expression)))
+        found += [(of(v.buffer), id(v.tensor), v.history) for v in self.views]
+        found += [(id(t), v and of(v.buffer)) for t, v in self.gradients]
+        if self.backward:
+            _, inputs, views, targets, roots, _ = self.backward
+            found.append((len(inputs), [k for k, _ in roots], [(k, k is None and id(t)) for k, t, _ in targets],
+                          [v and of(v.buffer) for v in views]))
+        found += [(id(s), n) for s, n in self.bumps]
+        found += [(id(t), has, id(s)) for t, has, s, _ in self.present]
+        found += [(e[0], id(e[1]), e[2], e[4]) for e in self.attempt.places.entries]
+        found += [(id(o[0]), o[1]) for o in self.graph.options]
+        found += [(i[0].dtype, len(i[0].shape), *i[1:3], id(i[3])) for i in self.attempt._inputs]
+        return _Pattern(found, self.attempt)
+
+    def program(self, limit=None, arena=None):
+        """The Program."""
+        own = self.attempt
+        graph = self.optimized(limit)
         backward = None
         if self.backward:
             second, *rest = self.backward
@@ -199,7 +238,21 @@ class Candidate:
             second.buffers = buffers
             backward = Backward(second, *rest)
         return Program(graph, own.template, own._inputs, own.places, self.returns, self.views, self.gradients,
-                       self.bumps, self.present, backward)
+                       self.bumps, self.present, backward, arena, self.pattern())
+
+
+class _Pattern:
+    """See Candidate.pattern."""
+
+    def __init__(self, found, attempt):
+        self.found, self.modes, self.template, self.values = found, attempt.modes, attempt.template, attempt.places
+
+    def __eq__(self, other):
+        return (self.modes == other.modes and self.found == other.found and equal(self.template, other.template)
+                and all(a[3] is b[3] or same(a[3], b[3]) for a, b in zip(
+                    self.values.entries, other.values.entries, strict=True)))
+
+    __hash__ = None
 
 
 def _held_by_nodes(results):

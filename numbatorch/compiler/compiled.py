@@ -8,14 +8,16 @@ import threading
 import warnings
 
 from ..autograd import engine
-from . import watch
+from . import MemoryLimitError, watch
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS
+from .memory import Arena, MemoryPlan
 from .places import Unsupported
 from .structure import flatten
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
+SHAPES = 64  # programs that are kept in all, where variants differ in sizes: the one used longest ago goes
 
 
 class Compiled:
@@ -26,8 +28,9 @@ class Compiled:
     `explain()` gives.
     """
 
-    def __init__(self, function, fullgraph=False):
-        self.function, self.fullgraph = function, fullgraph
+    def __init__(self, function, fullgraph=False, dynamic=None, memory_limit=None):
+        self.function, self.fullgraph, self.dynamic, self.memory_limit = function, fullgraph, dynamic, memory_limit
+        self._arena, self._refusal = Arena(), None
         self.name = getattr(function, "__name__", type(function).__name__)
         self.programs: list = []
         self._last: list = []  # captures that wait for one that agrees
@@ -42,10 +45,10 @@ class Compiled:
         return self if instance is None else functools.partial(self, instance)
 
     def __deepcopy__(self, memo):
-        return Compiled(copy.deepcopy(self.function, memo), self.fullgraph)
+        return Compiled(copy.deepcopy(self.function, memo), self.fullgraph, self.dynamic, self.memory_limit)
 
     def __reduce__(self):
-        return Compiled, (self.function, self.fullgraph)
+        return Compiled, (self.function, self.fullgraph, self.dynamic, self.memory_limit)
 
     def __call__(self, *args, **kwargs):
         if watch.current or engine.running.tasks or stance.name == "force_eager":
@@ -61,6 +64,8 @@ class Compiled:
                             continue  # as if a guard had failed
                         where = program.graph.steps[result.step].where
                         return self._plainly(f"a value led elsewhere: {where}", args, kwargs)
+                    if program is not self.programs[0]:
+                        self._first(program)
                     return result
             return self._call(args, kwargs)
         finally:
@@ -77,8 +82,7 @@ class Compiled:
                 program.look_again()
                 result = program.call((args, kwargs))
                 if result is not MISS and result.__class__ is not Stopped:
-                    self.programs.remove(program)
-                    self.programs.insert(0, program)
+                    self._first(program)
                     return result
                 return self._plainly("a guard that fails again and again" if result is MISS else
                                      f"a value led elsewhere: {program.graph.steps[result.step].where}", args, kwargs)
@@ -87,14 +91,36 @@ class Compiled:
                                f"{why or 'there is no program yet'}")
         if stance.name == "eager_on_recompile":
             return self._plainly("the stance eager_on_recompile", args, kwargs)
+        if self._refusal is not None:
+            raise MemoryLimitError(self._refusal)
         if self._failures >= ATTEMPTS:
             self._eager += 1
             return self.function(*args, **kwargs)
         if self.programs and why:
             self._recaptures += 1
-            if len(self.programs) >= PROGRAMS:
+            if len({p.variant for p in self.programs}) >= PROGRAMS:
                 return self._full(why, args, kwargs)
         return self._capture(template, tensors, args, kwargs)
+
+    def _first(self, program):
+        """Note that a program was the last to run."""
+        if self.programs and self.programs[0] is not program:
+            self.programs[0].rest()
+        if program in self.programs:
+            self.programs.remove(program)
+        self.programs.insert(0, program)
+        del self.programs[SHAPES:]
+
+    def _made(self, candidate, variant=None):
+        """Keep the program of a candidate. variant: the number of one that differs in sizes only."""
+        try:
+            program = candidate.program(self.memory_limit, self._arena)
+        except MemoryLimitError as error:
+            self._refusal = str(error)
+            return
+        program.variant = 1 + max((p.variant for p in self.programs), default=0) if variant is None else variant
+        self._failures = 0
+        self._first(program)
 
     def _full(self, why, args, kwargs):
         if "recompiled" not in self._reasons:
@@ -134,10 +160,15 @@ class Compiled:
                 self._refused(why)
             return result
         agreed = next((c for c in self._last if c.count == len(tensors) and c.agrees(candidate) == ""), None)
+        alike = None
+        if agreed is None and self.dynamic is not False and self.programs:
+            pattern = candidate.pattern()
+            alike = next((p for p in self.programs if p.pattern == pattern), None)
         if agreed is not None:
             self._last.remove(agreed)
-            self._failures = 0
-            self.programs.insert(0, candidate.program())
+            self._made(candidate)
+        elif alike is not None:
+            self._made(candidate, alike.variant)
         else:
             if self._last:
                 why = self._last[-1].agrees(candidate)
@@ -170,7 +201,14 @@ class Compiled:
         return self.programs[0]
 
     def memory(self):
-        """The memory plan of the program that ran last, as a table."""
+        """The memory plan of the program that ran last, or of the one that is to come, as a table.
+
+        There is one after the first call, which runs eagerly. MemoryLimitError where it does not fit the limit.
+        """
+        if self._refusal is not None:
+            raise MemoryLimitError(self._refusal)
+        if not self.programs and self._last:
+            return MemoryPlan(self._last[-1].optimized(self.memory_limit)).table()
         return self._program().plan.table()
 
     def kernels(self):
@@ -218,6 +256,7 @@ class Compiled:
         """Forget all programs and reasons."""
         self.programs.clear()
         self._last.clear()
+        self._arena, self._refusal = Arena(), None
         self._reasons.clear()
         self._roots.clear()
         self._failures = self._eager = self._recaptures = 0

@@ -9,9 +9,9 @@ import numbatorch
 from .compiled import Compiled
 
 
-def optimized(model, fullgraph=False):
-    """An OptimizedModule around a module."""
-    return _class()(model, fullgraph)
+def optimized(model, *wishes):
+    """An OptimizedModule around a module; wishes as in Compiled."""
+    return _class()(model, *wishes)
 
 
 def _class():
@@ -25,10 +25,10 @@ def _make():
     class OptimizedModule(numbatorch.nn.Module):
         """A module around another one, `_orig_mod`, whose calls are compiled; it has the other's attributes."""
 
-        def __init__(self, model, fullgraph):
+        def __init__(self, model, *wishes):
             super().__init__()
             self._orig_mod = model
-            compiled = Compiled(model.__call__, fullgraph)
+            compiled = Compiled(model.__call__, *wishes)
             numbatorch.compiler._all.add(compiled)
             self.__dict__["compiled"] = compiled
 

@@ -8,16 +8,23 @@ After Chen et al. 2016, arXiv:1604.06174, but by cost instead of by segments.
 import math
 
 from ..expr import kinds
+from . import MemoryLimitError
 from .graph import Buffer, Graph, Place, Step
 from .launches import lower
 from .memory import MemoryPlan, lifetimes, rounded
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
+WORTH, SHARE = 32 << 20, 0.02  # bytes of temporaries from which on 2 % of time is given for less of them
 DEEP = 4  # steps that are run again for one buffer, at most
 
 
-class MemoryLimitError(RuntimeError):
-    """A program does not fit the memory that `compile` was given for it."""
+def planned(graph, limit, name):
+    """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again."""
+    if limit is not None:
+        return fitted(graph, limit, name)
+    if MemoryPlan(graph).nbytes < WORTH:
+        return graph
+    return reduced(graph, 0, SHARE * sum(map(cost, graph.steps)))[0]
 
 
 def fitted(graph, limit, name):
@@ -181,4 +188,4 @@ def _with(step: Step, new):
                 step.check, step.expected, step.where, step.keep, step.returned, step.request)
 
 
-__all__ = ["MemoryLimitError", "fitted", "reduced"]
+__all__ = ["fitted", "planned", "reduced"]
