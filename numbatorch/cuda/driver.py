@@ -12,7 +12,7 @@ import sys
 import threading
 from dataclasses import dataclass
 
-from . import CudaError
+from . import CudaError, machine_code
 from .compile import architecture
 
 OLDEST = 12000  # CUDA 12.0: the first whose driver reads PTX 8.0
@@ -126,10 +126,10 @@ class Driver:
 
     def __init__(self):
         try:
-            self._library, launching = _libraries()
+            self.library, launching = _libraries()
         except OSError as error:
             raise Unavailable(f"NVIDIA's driver was not found ({error})") from None
-        status = self._library.cuInit(0)
+        status = self.library.cuInit(0)
         if status:
             raise Unavailable(f"NVIDIA's driver cannot be used: {self._name(status)}")
         self.version = self._integer("cuDriverGetVersion")
@@ -153,8 +153,8 @@ class Driver:
 
     def _name(self, status):
         found, text = ctypes.c_char_p(), ctypes.c_char_p()
-        self._library.cuGetErrorName(status, ctypes.byref(found))
-        self._library.cuGetErrorString(status, ctypes.byref(text))
+        self.library.cuGetErrorName(status, ctypes.byref(found))
+        self.library.cuGetErrorString(status, ctypes.byref(text))
         return f"{(found.value or b'unknown error').decode()} ({(text.value or b'').decode()})"
 
     def refuse(self, name, status, detail=""):
@@ -162,7 +162,7 @@ class Driver:
         raise CudaError(f"{name}: {self._name(status)}{detail}")
 
     def _call(self, name, *arguments):
-        status = getattr(self._library, name)(*arguments)
+        status = getattr(self.library, name)(*arguments)
         if status:
             self.refuse(name, status)
 
@@ -240,7 +240,7 @@ class Driver:
         self.enter(index)
         address = ctypes.c_uint64()
         with self._while_recording():
-            status = self._library.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(nbytes))
+            status = self.library.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(nbytes))
         if status == _OUT_OF_MEMORY:
             return None
         if status:
@@ -299,15 +299,9 @@ class Driver:
         self.enter(index)
         device = self._device(index)
         capability = tuple(self._integer("cuDeviceGetAttribute", ctypes.c_int(k), device) for k in (75, 76))
-        log = ctypes.create_string_buffer(8192)
-        options = (ctypes.c_int * 2)(5, 6)  # CU_JIT_ERROR_LOG_BUFFER and its size
-        values = (ctypes.c_void_p * 2)(ctypes.addressof(log), len(log))
-        module, handle = ctypes.c_void_p(), ctypes.c_void_p()
-        image = ctypes.c_char_p(kernel.ptx(architecture(capability)).encode())
+        handle = ctypes.c_void_p()
         with self._while_recording():
-            status = self._library.cuModuleLoadDataEx(ctypes.byref(module), image, 2, options, values)
-        if status:
-            self.refuse("cuModuleLoadDataEx", status, f" for {kernel!r}: {log.value.decode(errors='replace')}")
+            module = machine_code.load(self, kernel, kernel.ptx(architecture(capability)), capability)
         self._call("cuModuleGetFunction", ctypes.byref(handle), module, kernel.name.encode())
         return Function(self, index, kernel, handle, module)
 
@@ -340,7 +334,7 @@ class Driver:
             self._call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
 
     def _is_ready(self, name, handle):
-        status = getattr(self._library, name)(ctypes.c_void_p(handle))
+        status = getattr(self.library, name)(ctypes.c_void_p(handle))
         if status not in (0, _NOT_READY):
             self.refuse(name, status)
         return status == 0

@@ -35,7 +35,7 @@ class Library:
     def __init__(self, memory=1 << 22, version=12040, devices=1, status=0):
         self.arena, self.version, self.devices, self.status = Arena(memory), version, devices, status
         self.calls, self.modules, self.functions, self.current = [], {}, {}, None
-        self.handles, self.mode, self.events = itertools.count(1000), 0, {}
+        self.handles, self.mode, self.events, self.refuses_cubins = itertools.count(1000), 0, {}, False
         self.cuLaunchKernelEx = LAUNCH(self._launch)
 
     def __getattr__(self, name):
@@ -122,8 +122,26 @@ class Library:
     def do_MemsetD8Async(self, target, value, nbytes, stream):
         self.arena.window(number(target), number(nbytes))[:] = number(value)
 
+    def do_LinkCreate(self, count, options, values, state):
+        put(state, next(self.handles))
+
+    def do_LinkAddData(self, state, kind, data, size, name, count, options, values):
+        assert number(kind) == 1 and len(number(data)) + 1 == number(size)
+        self.linked = number(data).decode()
+        return 0 if "entry" in self.linked else 218
+
+    def do_LinkComplete(self, state, cubin, size):
+        self.cubin = ctypes.create_string_buffer(b"cubin " + self.linked.encode())
+        put(cubin, ctypes.addressof(self.cubin))
+        put(size, len(self.cubin) - 1)
+
+    def do_LinkDestroy(self, state):
+        assert number(state)
+
     def do_ModuleLoadDataEx(self, module, image, count, options, values):
         text = number(image).decode()
+        if text.startswith("cubin ") and self.refuses_cubins:
+            return 209
         if "entry" not in text:
             ctypes.memmove(values[0], b"ptxas: no entry\0", 16)
             return 218

@@ -70,6 +70,33 @@ def values(a, b, c, d, e, out):
     assert found.allocate(0, 1 << 30) is None
 
 
+def test_machine_code_is_kept(library, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path))
+    kernel = compile_kernel("kept", "def kept(out):\n    out[0] = float64(7)\n", ("float64*",), 32)
+
+    def loaded(**options):
+        """The calls that load the kernel in a new process, and whether it works."""
+        fake = library(**options)
+        fake.refuses_cubins = refuses
+        found = driver.Driver()
+        out = found.allocate(0, 8)
+        fake.calls.clear()
+        found.function(0, kernel).launch(1, (out,), 0)
+        assert fake.arena.window(out, 8).view("f8")[0] == 7
+        return [name for name in fake.calls if "Link" in name or "Module" in name]
+    refuses = False
+    load, get = "cuModuleLoadDataEx", "cuModuleGetFunction"
+    link = ["cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuLinkDestroy"]
+    assert loaded() == [*link, load, get] and loaded() == [load, get]
+    assert loaded(version=12050) == [*link, load, get]
+    for path in (tmp_path / "objects").rglob("*"):
+        if path.is_file() and b"cubin" in path.read_bytes():
+            path.write_bytes(path.read_bytes()[:-5])
+    assert loaded() == [*link, load, get]
+    refuses = True
+    assert loaded() == [load, load, get]
+
+
 def test_refusals_name_the_call(library):
     library()
     found = driver.Driver()
