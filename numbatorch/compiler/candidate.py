@@ -205,7 +205,8 @@ class Candidate:
             return (expression[0], *map(form, expression[1:])) if expression[0] != "number" else "number"
         found: list = []
         for step in [*self.graph.steps, *(self.backward[0].steps if self.backward else ())]:
-            found.append((step.kind, step.name, step.plan and step.plan.op, step.read, form(step.check), step.expected))
+            op = step.plan and (step.plan.op.name, step.plan.op.kind)  # those of gradients are made for each shape
+            found.append((step.kind, step.name, op, step.read, form(step.check), step.expected))
             for v in step.values:
                 if isinstance(v, Place):
                     b = v.buffer
