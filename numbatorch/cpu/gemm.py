@@ -27,7 +27,9 @@ from numbatorch.cpu.microkernel import (
 K_BLOCK = 256  # accuracy of MKL, and a panel of B (32 KB) stays in the first-level cache
 DOT_K_BLOCK = 2048  # a dot's lanes are already 16 partial sums; six rows of A stay in the first-level cache
 A_BLOCK_ROWS = 9  # tiles of A packed at once: 9 * 14 * 256 float32 = 126 KB, well inside a second-level cache
-TALL, LOW = 36, 9  # tiles of rows: of a unit at most (512^3 on Zen 5: 3 tiles 160 GFLOP/s, 18 to 36 205), of a low one
+# Tiles of rows: of a unit at most, of one that is cut no lower, of a low one. 512^3 on Zen 5: units of 3 tiles 160
+# GFLOP/s, of 18 to 36 tiles 205.
+TALL, HIGH, LOW = 36, 20, 9
 UNIT_FLOPS = 4e6  # some 40 microseconds: far above the cost of claiming a unit, fine enough to balance
 UNIT_BYTES = 1 << 18  # of the larger operand, where reading it is the work: some 5 microseconds
 
@@ -323,14 +325,14 @@ class Gemm:
 
 def _unit_shape(m: int, n: int, total_flops: float, flops: float, height: int, column_step: int) -> tuple[int, int]:
     """Rows and columns of a unit: tall, as its panels of B are packed once for all of its rows, and then cut until
-    there are some 24 units or they are small."""
+    there are some 15 units or they are small."""
     rows = ceil(balanced(max(1, m), TALL * height) / height) * height if m > height else max(1, m)
     columns = max(1, n) if rows <= LOW * height else min(max(1, n), 4 * column_step)
-    limit = max(UNIT_FLOPS, total_flops / 24)
+    limit = max(UNIT_FLOPS, total_flops / 15)
     while flops * (min(rows, m) / max(1, m)) * (columns / max(1, n)) > limit:
-        if columns > 4 * column_step or rows <= TALL // 2 * height and columns > 2 * column_step:
+        if columns > 4 * column_step or rows <= HIGH * height and columns > 2 * column_step:
             columns = _half(columns, column_step)
-        elif rows > TALL // 2 * height:
+        elif rows > HIGH * height:
             rows = _half(rows, height)
         elif columns > column_step:
             columns = _half(columns, column_step)

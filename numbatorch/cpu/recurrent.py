@@ -13,7 +13,7 @@ from math import ceil
 
 from ..expr.kinds import Launch
 from . import machine, recurrent_kernels as kernels, threads, tiles
-from .gemm import K_BLOCK, UNIT_FLOPS, balanced, gemm
+from .gemm import K_BLOCK, balanced, gemm
 from .geometry import block
 from .memory import address, allocate
 from .microkernel import host_target, wide_target
@@ -29,7 +29,7 @@ def _walk(kind, dtype, wide, backward):
     target = wide_target(host_target(dtype)) if wide else host_target(dtype)
     name = f"{kind}_{'backward' if backward else 'forward'}_{'wide_' if wide else ''}walk_{dtype}"
     write = kernels.write_backward if backward else kernels.write_forward
-    kernel = compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (11 if backward else 7), "int64*"))
+    kernel = compile_ir(name, write(name, kind, target), (*(f"{dtype}*",) * (12 if backward else 10), "int64*"))
     kernel.__self__.needs_gil = True
     return kernel
 
@@ -78,17 +78,16 @@ class _Walk:
         target = wide_target(target) if wide else target
         blocks = ceil(hidden / target.panel)
         row_block = balanced(batch, TILES * target.rows)
-        flops = 2.0 * batch * hidden * hidden * gates
-        per_unit = flops / (blocks * ceil(batch / row_block))
-        grain = 1 << 40 if flops <= SMALL else max(1, int(UNIT_FLOPS / 4 / per_unit))
+        alone = 2.0 * batch * hidden * hidden * gates <= SMALL
         self.code, self.keep = _formulas(self.kind, self.dtype, backward, with_memory)
         depth = hidden * gates if backward else hidden
         runs = {rows for size in set(sizes) for rows in (min(size, row_block), size % row_block)}
         height = balanced(row_block, target.rows)
         found = tiles.address(target, runs, height, tiles.panels(hidden, target.panel))
-        values = [threads.region_address(), self.code, found, machine.python_api("PyEval_SaveThread"),
-                  machine.python_api("PyEval_RestoreThread"), len(sizes), hidden, options["pitch"], blocks, row_block,
-                  balanced(depth, K_BLOCK), height, grain]
+        values = [threads.region_address(), threads.await_address(), threads.limit_address(), self.code, found,
+                  machine.python_api("PyEval_SaveThread"), machine.python_api("PyEval_RestoreThread"), len(sizes),
+                  hidden, options["pitch"], blocks, row_block, balanced(depth, K_BLOCK), height, int(alone),
+                  self.rows if options["reverse"] else 0]
         self.meta, self.at_meta = block(values, *_table(sizes, options["reverse"]))
         self.run = _walk(self.kind, self.dtype, wide, backward)
         self.pack, self.pack_units = _packing(self.dtype, wide, backward), gates * blocks
@@ -96,7 +95,7 @@ class _Walk:
         self.pack_grain = max(1, int(65536 // max(1, hidden * target.panel)))
         self.packed_bytes = gates * blocks * hidden * target.panel * target.bytes
         self.state_bytes = batch * hidden * target.bytes
-        self.start = self.rows * hidden * target.bytes if options["reverse"] else 0  # of the rows of the start
+        self.board_bytes = kernels.LINE * len(sizes)
 
     def packed(self, weight):
         """The weights in panels; keep what this returns until the walk is over."""
@@ -108,9 +107,8 @@ class _Walk:
 def forward(request):
     """data, w_ih, w_hh, hidden, bias or None, extra or None -> output, gates, states, memory (LSTM) or own contribution
     to the candidate (GRU)."""
-    from ctypes import memmove
     walk = _Walk(request, False)
-    kind, run, start, count, meta = walk.kind, walk.run, walk.start, walk.state_bytes, walk.at_meta
+    kind, run, meta = walk.kind, walk.run, walk.at_meta
     features, columns = request.inputs[1].shape[1], request.inputs[1].shape[0]
     with_bias = request.inputs[4] is not None
     product, sizes, units, grain = gemm(walk.dtype).plan(walk.rows, columns, features, features, features,
@@ -122,29 +120,23 @@ def forward(request):
             product(data, w_ih, bias, gates, at_sizes, units, grain)
         else:
             product(data, w_ih, gates, at_sizes, units, grain)
-        workspace = walk.packed(weight)
-        memmove(states + start, hidden, count)
-        packed = address(workspace)
+        workspace, board = walk.packed(weight), allocate(walk.board_bytes)
+        packed, lines = address(workspace), address(board)
         if kind == "lstm":
-            memmove(beside + start, extra, count)
-            run(gates, packed, states, beside, 0, 0, output, meta, 1, 1)
+            run(gates, packed, states, beside, 0, 0, output, hidden, extra, lines, meta, 1, 1)
         else:
-            run(gates, packed, states, 0, beside, extra, output, meta, 1, 1)
+            run(gates, packed, states, 0, beside, extra, output, hidden, 0, lines, meta, 1, 1)
     return Launch(kernel, 0, 1, 1, (walk, sizes))
 
 
 def backward(request):
     """grad, gates, states, weight, extra or None, grad_memory or None -> grads, direct, downs; see the kernels."""
-    from ctypes import memset
     walk = _Walk(request, True, request.options["with_memory"])
     kind, run, count, meta = walk.kind, walk.run, walk.state_bytes, walk.at_meta
 
     def kernel(grad, gates, states, weight, extra, grad_memory, grads, direct, downs, *_):
-        workspace, carried = walk.packed(weight), allocate(max(64, count))
-        packed, carry = address(workspace), address(carried)
-        memset(carry, 0, count)
-        if kind in ("lstm", "gru"):
-            memset(direct, 0, count)
+        workspace, carried, board = walk.packed(weight), allocate(max(64, count)), allocate(walk.board_bytes)
         memory, own = (extra, 0) if kind == "lstm" else (0, extra)
-        run(packed, gates, states, memory, own, grad, grad_memory, carry, direct, grads, downs, meta, 1, 1)
+        run(address(workspace), gates, states, memory, own, grad, grad_memory, address(carried),
+            direct if kind in ("lstm", "gru") else 0, grads, downs, address(board), meta, 1, 1)
     return Launch(kernel, 0, 1, 1, walk)

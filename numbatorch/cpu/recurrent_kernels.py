@@ -1,8 +1,10 @@
 """Kernels of recurrent layers: the loop over time with its products as LLVM IR, the formulas of a step as Numba source.
 
-One launch walks all steps. A step is a region of the pool whose units are blocks of hidden columns (and of sequences):
-a unit multiplies the state before by the weights of its columns, all gates of them, and then applies the formulas to
-what it has just summed, so that a step needs no second barrier. Weights are packed into panels once a launch.
+One launch is one region of the pool, whose chunks are walkers over all steps. The units of a step are blocks of hidden
+columns (and of sequences): a unit multiplies the state before by the weights of its columns, all gates of them, and
+then applies the formulas to what it has just summed, so that a step has one barrier. Each walker has columns of its
+own, whose weights stay in the cache of its core, and takes units of others when it is done with them, so that nobody
+waits for a thread that comes late. Weights are packed into panels once a launch.
 Packed weights: panel after panel of (depth, panel) elements; `target` says how wide a panel is.
 """
 
@@ -14,7 +16,11 @@ from numbatorch.cpu.microkernel import Target, write_pack_rows, write_pack_trans
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 # What the launch reads first; then comes the table of steps.
-META = "region formulas tiles save restore steps hidden pitch blocks row_block k_block height grain".split()
+META = "region await limit formulas tiles save restore steps hidden pitch blocks row_block k_block height alone " \
+       "start_row".split()
+ADDRESSES = ("region", "await", "limit", "formulas", "tiles", "save", "restore")
+WALKERS = 7  # at most
+LINE = 64  # bytes of a step's line on the board: units done, and of each walker's own units those that are claimed
 STEP = "rows gates_row before_row after_row".split()  # of each step, in the order of processing
 
 # What a step tells its units: sizes as in META, addresses of the first rows.
@@ -44,9 +50,14 @@ def _product(f: Function, target: Target, p: dict[str, Value], a: Value, a_row: 
 
 def _place(f: Function, target: Target, p: dict[str, Value], index: Value) -> tuple[Value, Value, Value, Value]:
     """(first sequence, count of sequences, first column, count of columns) of a unit."""
-    row, column = (index // p["blocks"]) * p["row_block"], (index % p["blocks"]) * target.panel
+    blocks = _row_blocks(p)
+    row, column = (index % blocks) * p["row_block"], (index // blocks) * target.panel
     return (row, f.minimum(p["row_block"], p["rows"] - row), column,
             f.minimum(target.panel, p["hidden"] - column))
+
+
+def _row_blocks(p: dict[str, Value]) -> Value:
+    return (p["rows"] + (p["row_block"] - 1)) // p["row_block"]
 
 
 def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value, rows: Value) -> None:
@@ -55,11 +66,12 @@ def _apply(f: Function, p: dict[str, Value], pointers: list[Value], width: Value
 
 
 def write_forward(name: str, kind: str, target: Target) -> str:
-    """(gates, packed, states, memory, own, bias, output, meta): gates holds what the input contributes and becomes what
-    they are after their functions.
+    """(gates, packed, states, memory, own, bias, output, hidden, start, board, meta).
 
-    states and memory have the rows of the start and of every step, in the order of the table; own is what a GRU's state
-    contributes to its candidate, with `bias`. output has the states after each step once more.
+    gates holds what the input contributes and becomes what they are after their functions. states and memory have the
+    rows of the start and of every step, in the order of the table; own is what a GRU's state contributes to its
+    candidate, with `bias`. output has the states after each step once more. hidden and start are copied to the start of
+    states and, where it is not null, of memory.
     """
     module, gates = Module(), GATES[kind]
     size = target.bytes
@@ -74,7 +86,7 @@ def write_forward(name: str, kind: str, target: Target) -> str:
         at, at_gates = row * state_row + column * size, row * gates_row + column * size
         a = f.offset(p["before"], row * state_row)
         for gate in range(gates):
-            b = f.offset(p["packed"], (p["blocks"] * gate + units.index % p["blocks"]) * panel_bytes)
+            b = f.offset(p["packed"], (p["blocks"] * gate + column // target.panel) * panel_bytes)
             if kind == "gru" and gate == 2:
                 c, c_row, first_row = f.offset(p["own"], at), state_row, f.value(0)
                 first = f.select(f.is_null(p["bias"]), p["bias"], f.offset(p["bias"], column * size))
@@ -84,7 +96,7 @@ def write_forward(name: str, kind: str, target: Target) -> str:
             _product(f, target, p, a, state_row, depth, b, c, c_row, first, first_row, rows, width)
         shifted = [f.offset(p[n], at) for n in ("before", "after", "memory_before", "memory_after", "own", "output")]
         _apply(f, p, [f.offset(p["gates"], at_gates), *shifted], width, rows)
-    pointers = "gates packed states memory own bias output".split()
+    pointers = "gates packed states memory own bias output hidden_start memory_start board".split()
 
     def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
         def at(name: str, row: Value, length: str = "hidden") -> Value:
@@ -95,15 +107,23 @@ def write_forward(name: str, kind: str, target: Target) -> str:
                 "memory_before": at("memory", now["before_row"]), "memory_after": at("memory", now["after_row"]),
                 "own": at("own", now["gates_row"]), "output": at("output", now["gates_row"])}
 
-    _write_walk(module, name, pointers, FORWARD, fill, False)
+    def begin(f: Function, p: dict[str, Value]) -> None:
+        place = p["start_row"] * (p["hidden"] * size)
+        count = p["batch"] * (p["hidden"] * size)
+        _copy(f, f.offset(p["states"], place), p["hidden_start"], count)
+        with f.when(f.emit("i1", f"icmp ne ptr {p['memory_start'].text}, null")):
+            _copy(f, f.offset(p["memory"], place), p["memory_start"], count)
+
+    _write_walk(module, name, pointers, FORWARD, fill, begin, False)
     return module.text()
 
 
 def write_backward(name: str, kind: str, target: Target) -> str:
-    """(packed, gates, states, memory, own, grad, grad_memory, carry, direct, grads, downs, meta), last step first.
+    """(packed, gates, states, memory, own, grad, grad_memory, carry, direct, grads, downs, board, meta).
 
-    grads are the gradients of the sums of the gates by the input, downs those by the state where they differ (GRU);
-    carry and direct start as zeros: what a step passes down through the weights, and beside them.
+    The last step comes first. grads are the gradients of the sums of the gates by the input, downs those by the state
+    where they differ (GRU); carry and, where it is not null, direct become zeros first: what a step passes down through
+    the weights, and beside them.
     """
     module, gates = Module(), GATES[kind]
     size = target.bytes
@@ -115,14 +135,14 @@ def write_backward(name: str, kind: str, target: Target) -> str:
     with f.loop(start, stop) as units:
         row, rows, column, width = _place(f, target, p, units.index)
         at, at_gates = row * state_row + column * size, row * gates_row + column * size
-        b = f.offset(p["packed"], (units.index % p["blocks"]) * (depth * (target.panel * size)))
+        b = f.offset(p["packed"], column // target.panel * (depth * (target.panel * size)))
         going_on = f.minimum(rows, p["next_rows"] - row)
         _product(f, target, p, f.offset(p["next_grads"], row * gates_row), gates_row, depth, b,
                  f.offset(p["carry"], at), state_row, Value(f, "ptr", "null"), 0, going_on, width)
         wide = [f.offset(p[n], at_gates) for n in ("gates", "grads", "downs")]
         shifted = [f.offset(p[n], at) for n in BACKWARD[2:] if n not in ("gates", "grads", "downs")]
         _apply(f, p, [*wide, *shifted], width, rows)
-    pointers = "packed gates states memory own grad grad_memory carry direct grads downs".split()
+    pointers = "packed gates states memory own grad grad_memory carry direct grads downs board".split()
 
     def fill(f: Function, p: dict[str, Value], now: dict[str, Value]) -> dict[str, Value]:
         def at(name: str, row: Value, length: str = "hidden") -> Value:
@@ -138,21 +158,39 @@ def write_backward(name: str, kind: str, target: Target) -> str:
                 "grad_memory": at("grad_memory", now["gates_row"]), "grads": at("grads", now["gates_row"], "pitch"),
                 "downs": at("downs", now["gates_row"], "pitch")}
 
-    _write_walk(module, name, pointers, BACKWARD, fill, True)
+    def begin(f: Function, p: dict[str, Value]) -> None:
+        count = p["batch"] * (p["hidden"] * size)
+        _clear(f, p["carry"], count)
+        with f.when(f.emit("i1", f"icmp ne ptr {p['direct'].text}, null")):
+            _clear(f, p["direct"], count)
+
+    _write_walk(module, name, pointers, BACKWARD, fill, begin, True)
     return module.text()
 
 
-def _write_walk(module, name, pointers, fields, fill, backward):
-    """The exported function: for each step, what its units must know, and a region that runs them."""
-    f = module.function(name, [*((label, "ptr") for label in pointers), ("meta", "ptr"), ("start", "i64"),
-                               ("stop", "i64")], internal=False)
-    p = dict(zip(pointers, f.parameters, strict=False))
-    meta = f.parameters[len(pointers)]
-    p |= _load_all(f, meta, META, ("region", "formulas", "tiles", "save", "restore"))
+def _copy(f: Function, to: Value, source: Value, count: Value) -> None:
+    f.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+    f.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {to.text}, ptr {source.text}, i64 {count.text}, i1 false)")
+
+
+def _clear(f: Function, at: Value, count: Value) -> None:
+    f.module.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+    f.line(f"call void @llvm.memset.p0.i64(ptr {at.text}, i8 0, i64 {count.text}, i1 false)")
+
+
+def _write_walk(module, name, pointers, fields, fill, begin, backward):
+    """The exported function: what `begin` does, a cleared board, and a region of walkers.
+
+    For each step a walker writes down what its units must know, claims units, its own first, and waits until all are
+    done. `board` has a line for each step.
+    """
+    f = module.function("walker", [("shared", "ptr"), ("start", "i64"), ("stop", "i64")])
+    shared, first, last = f.parameters
+    p = _load_all(f, shared, [*pointers, "meta", "walkers"], (*pointers, "meta"))
+    p |= _load_all(f, p["meta"], META, ADDRESSES)
     block = f.stack(8 * (len(fields) + len(SIZES)))
-    table = f.offset(meta, 8 * len(META))
-    thread = f.emit("ptr", f"call ptr {p['save'].text}()")  # the lock of Python is given back for the whole walk
-    with f.loop(0, p["steps"]) as steps:
+    table = f.offset(p["meta"], 8 * len(META))
+    with f.loop(first, last) as walkers, f.loop(0, p["steps"]) as steps:
         number = p["steps"] - 1 - steps.index if backward else steps.index
         line = f.offset(table, number * (8 * len(STEP)))
         now = _load_all(f, line, STEP)
@@ -161,8 +199,35 @@ def _write_walk(module, name, pointers, fields, fill, backward):
         values = {**p, **fill(f, p, now), "rows": now["rows"], "next_rows": now["next_rows"]}
         for i, label in enumerate([*fields, *SIZES]):
             f.store(values[label], f.offset(block, 8 * i), 8)
-        units = (now["rows"] + (p["row_block"] - 1)) // p["row_block"] * p["blocks"]
-        f.line(f"call void {p['region'].text}(ptr @unit, ptr {block.text}, i64 {units.text}, i64 {p['grain'].text})")
+        units, done = _row_blocks(values) * p["blocks"], f.offset(p["board"], steps.index * LINE)
+        with f.loop(0, p["walkers"]) as turns:
+            owner = (walkers.index + turns.index) % p["walkers"]
+            low, high = units * owner // p["walkers"], units * (owner + 1) // p["walkers"]
+            claims = f.offset(done, owner * 8 + 8)
+            with f.loop(low, high):
+                seen = f.emit("i64", f"load atomic i64, ptr {claims.text} monotonic, align 8")
+                with f.when(low + seen < high):
+                    own = low + f.emit("i64", f"atomicrmw add ptr {claims.text}, i64 1 monotonic")
+                    with f.when(own < high):
+                        f.call("unit", [block, own, own + 1])
+                        f.line(f"{'%' + f.fresh()} = atomicrmw add ptr {done.text}, i64 1 acq_rel")
+        f.call_at(p["await"], [done, units])
+
+    f = module.function(name, [*((label, "ptr") for label in pointers), ("meta", "ptr"), ("start", "i64"),
+                               ("stop", "i64")], internal=False)
+    p = dict(zip([*pointers, "meta"], f.parameters, strict=False))
+    shared = f.stack(8 * (len(pointers) + 2))
+    for i, label in enumerate([*pointers, "meta"]):
+        f.store(p[label], f.offset(shared, 8 * i), 8)
+    p |= _load_all(f, p["meta"], META, ADDRESSES)
+    p |= {"batch": f.load("i64", f.offset(p["meta"], 8 * len(META)), 8)}
+    thread = f.emit("ptr", f"call ptr {p['save'].text}()")  # the lock of Python is given back for the whole walk
+    begin(f, p)
+    _clear(f, p["board"], p["steps"] * LINE)
+    helpers = f.emit("i64", f"load atomic i64, ptr {p['limit'].text} monotonic, align 8")
+    walkers = f.select(p["alone"].differs(0), 1, f.minimum(helpers + 1, WALKERS))
+    f.store(walkers, f.offset(shared, 8 * (len(pointers) + 1)), 8)
+    f.call_at(p["region"], [Value(f, "ptr", "@walker"), shared, walkers, f.value(1)])
     f.line(f"call void {p['restore'].text}(ptr {thread.text})")
 
 

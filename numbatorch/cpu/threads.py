@@ -23,6 +23,10 @@ _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 _MOST_RUNS = 256  # of chunks, each on a cache line: more threads share them
 
 _SERIAL = """
+define void @numbatorch_await(ptr %counter, i64 %value) nounwind {
+ ret void
+}
+
 define void @numbatorch_region(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
  call void @serial(ptr %body, ptr %block, i64 %units, i64 %grain)
  ret void
@@ -138,6 +142,31 @@ none:
  br label %turn
 exit:
  ret i64 %count
+}
+
+declare i32 @sched_yield()
+
+; Waits until a counter has a value that other threads are about to bring it to: a barrier inside a region.
+define void @numbatorch_await(ptr %counter, i64 %value) nounwind {
+entry:
+ br label %watch
+watch:
+ %round = phi i64 [0, %entry], [%next, %spin], [%next, %yield]
+ %now = load atomic i64, ptr %counter acquire, align 8
+ %reached = icmp eq i64 %now, %value
+ br i1 %reached, label %exit, label %rest
+rest:
+ %next = add i64 %round, 1
+ %long = icmp sgt i64 %next, 1000
+ br i1 %long, label %yield, label %spin
+spin:
+ call void @pause()
+ br label %watch
+yield:
+ %ignored = call i32 @sched_yield()
+ br label %watch
+exit:
+ ret void
 }
 
 define internal ptr @worker(ptr %argument) nounwind {
@@ -349,7 +378,8 @@ def _pool():
     with machine.lock:
         if _loaded:
             return _loaded[0].addresses
-        exports = ("numbatorch_parallel", "numbatorch_region", "numbatorch_forked", "numbatorch_limit")
+        exports = ("numbatorch_parallel", "numbatorch_region", "numbatorch_await", "numbatorch_forked",
+                   "numbatorch_limit")
         code, needs = compile.compile_object("pool", _text(), exports)
         imports = {name: machine.python_api(name) for name in needs if name.startswith("Py")}
         imports |= {name: machine.symbol(name) for name in needs if name not in imports}
@@ -373,6 +403,16 @@ def parallel_address():
 def region_address():
     """Address of the same for callers that do not hold the GIL."""
     return _pool()["numbatorch_region"]
+
+
+def await_address():
+    """Address of `void numbatorch_await(counter, value)`: a barrier for those who share a region's work themselves."""
+    return _pool()["numbatorch_await"]
+
+
+def limit_address():
+    """Address of the number (int64) of threads that help the caller's."""
+    return _pool()["numbatorch_limit"]
 
 
 def get_num_threads():
