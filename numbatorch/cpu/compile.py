@@ -121,7 +121,7 @@ def _versions():
     """
     here = Path(__file__).parent
     shared = ("contexts", "frontend", "intrinsics", "narrow")
-    paths = [here / f"{name}.py" for name in ("compile", "entry", "frontend", "machine")]
+    paths = [here / f"{name}.py" for name in ("compile", "entry", "frontend", "machine", "streaming")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in shared]
     texts = [path.read_text() for path in paths]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]

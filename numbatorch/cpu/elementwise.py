@@ -11,7 +11,7 @@ import math
 from ..expr import tree, write
 from ..expr.tree import arg
 from ..layout import Layout, broadcast_strides
-from . import geometry, transpose
+from . import geometry, streaming, transpose
 from .compile import compile_kernel
 
 ACROSS, ALONG = 64, 16  # tile: along the operand's and the result's fastest dimension; best of 8..64, 2-core EPYC
@@ -24,7 +24,8 @@ def plan(request):
     shape, rows, flat, classes, tiled = _walk(request)
     if tiled and transpose.when(request):
         return transpose.plan(request, shape, rows)
-    text, name, signature = _source(request, classes, 0 if flat else len(shape), tiled)
+    streamed = flat and "0" not in classes[-len(request.outputs):] and streaming.when(*request.outputs)
+    text, name, signature = _source(request, classes, 0 if flat else len(shape), tiled, streamed)
     kernel = compile_kernel(name, text, signature, independent=True)
     if tiled:
         tiles = (-(-shape[-2] // ACROSS), -(-shape[-1] // ALONG))
@@ -71,21 +72,21 @@ def _across(shape, rows):
     return None
 
 
-def _source(request, classes, rank, tiled=False):
-    """Kernel text, name and signature. rank 0 is the flat loop."""
+def _source(request, classes, rank, tiled=False, streamed=False):
+    """Kernel text, name and signature. rank 0 is the flat loop, which may be `streamed`: written past the caches."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
     outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
     names = [o.name for o in tensors] + outputs
     inner = dict(zip(names, classes, strict=True))
-    layout_name = "flat" if rank == 0 else f"{'tiles' if tiled else 'nest'}{rank}"
+    layout_name = f"flat{'_streamed' * streamed}" if rank == 0 else f"{'tiles' if tiled else 'nest'}{rank}"
     name = f"{request.name}_{request.compute}_{layout_name}_{classes}"
     lines = [f"def {name}({', '.join([o.name for o in request.operands] + outputs)}, meta, start, stop):"]
     bound = {}
     pad = "    "
-    body = pad * (2 if rank == 0 else 4 if tiled else 3)
+    body = pad * (3 if streamed else 2 if rank == 0 else 4 if tiled else 3)
     position = {}
     for n in names:
-        offset = "" if rank == 0 else f"{'on' if tiled else 'at'}_{n}"
+        offset = "first" * (streamed and inner[n] == "1") if rank == 0 else f"{'on' if tiled else 'at'}_{n}"
         step = {"0": "", "1": "i", "n": f"i * step_{n}"}[inner[n]]
         position[n] = " + ".join(t for t in (offset, step) if t) or "0"
     before, inside = [], []
@@ -109,10 +110,17 @@ def _source(request, classes, rank, tiled=False):
     stores = []
     for root, out, layout in zip(request.roots, outputs, request.outputs, strict=True):
         text, type_ = writer.typed(root, None if root.op != "const" else write.compute_type(layout.dtype.name))
-        stores.append(f"{body}{out}[{position[out]}] = {write.store(text, type_, layout.dtype.name)}")
+        place = f"room_{out}[i]" if streamed else f"{out}[{position[out]}]"
+        stores.append(f"{body}{place} = {write.store(text, type_, layout.dtype.name)}")
     del keep
     loop = [*bound.values(), *writer.lines, *stores]
-    if rank == 0:
+    if streamed:
+        lines += [*before, *(f"{pad}room_{out} = room({out}, {streaming.PIECE})" for out in outputs),
+                  f"{pad}for piece in range((stop - start + {streaming.PIECE - 1}) // {streaming.PIECE}):",
+                  f"{pad * 2}first = start + piece * {streaming.PIECE}",
+                  f"{pad * 2}count = min({streaming.PIECE}, stop - first)", f"{pad * 2}for i in range(count):", *loop,
+                  *(f"{pad * 2}stream({out}, first, room_{out}, count)" for out in outputs)]
+    elif rank == 0:
         lines += [*before, f"{pad}for i in range(start, stop):", *loop]
     elif tiled:
         stride_at = {n: rank * (k + 1) for k, n in enumerate(names)}

@@ -8,7 +8,7 @@ from numba.core import cgutils, types
 from ..lowering import frontend
 from ..lowering.contexts import intrinsic
 from ..lowering.intrinsics import SCALED
-from . import entry, machine
+from . import entry, machine, streaming
 
 
 @intrinsic
@@ -47,9 +47,63 @@ def exchange(context, pointer, first, second):
     return types.void(pointer, types.int64, types.int64), generate
 
 
+@intrinsic
+def room(context, pointer, count):
+    """Memory on the stack for so many elements of the type behind a pointer."""
+    if not isinstance(pointer, types.CPointer) or not isinstance(count, types.IntegerLiteral):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        element = context.get_value_type(pointer.dtype)
+        block = cgutils.alloca_once(builder, ir.ArrayType(element, count.literal_value))
+        block.align = 64
+        return builder.bitcast(block, element.as_pointer())
+
+    return pointer(pointer, count), generate
+
+
+@intrinsic
+def stream(context, target, first, source, count):
+    """Write source[:count] to target[first:] past the caches."""
+    if target != source or not isinstance(target, types.CPointer):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        target, first, source, count = arguments
+        byte, integer = ir.IntType(8).as_pointer(), ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [byte, byte, integer])
+        function = cgutils.get_or_insert_function(builder.module, kind, "numbatorch_stream")
+        size = context.get_abi_sizeof(target.type.pointee)
+        place = builder.bitcast(builder.gep(target, [first]), byte)
+        builder.call(function, [place, builder.bitcast(source, byte), builder.mul(count, integer(size))])
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64), generate
+
+
+@intrinsic
+def fetch(context, pointer, first, count):
+    """Begin to bring pointer[first:] to the second cache, so many elements; an address outside is harmless."""
+    if not isinstance(pointer, types.CPointer) or not isinstance(count, types.IntegerLiteral):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        line = max(1, 64 // context.get_abi_sizeof(arguments[0].type.pointee))
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        for at in range(0, count.literal_value, line):
+            place = builder.gep(arguments[0], [builder.add(arguments[1], ir.IntType(64)(at))])
+            builder.call(function, [builder.bitcast(place, byte), number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, count), generate
+
+
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
-    own = {"in_lanes": in_lanes, "exchange": exchange}
+    own = {"in_lanes": in_lanes, "exchange": exchange, "room": room, "stream": stream,
+           "fetch": fetch}
     text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), own)
     if machine.has_feature("avx512f"):  # has an instruction for it; others would call the C library
         called = text.replace(f"call float @{SCALED}(", f"call float @{_LDEXP}(")
@@ -57,6 +111,8 @@ def module_text(name, source, path, signature, independent):
     if independent:
         text = _mark_independent(text, native)
     text = re.sub(rf"^.*@{_LANES}\d+\(.*\n", "", text, flags=re.M)
+    if "@numbatorch_stream(" in text:
+        text = re.sub(r"^declare .*@numbatorch_stream\(.*\n", "", text, flags=re.M) + streaming.TEXT
     return text + _wrapper(name, native, signature)
 
 

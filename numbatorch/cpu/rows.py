@@ -17,7 +17,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import FUNCTIONS, ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import columns, geometry, phases, split
+from . import columns, geometry, phases, split, streaming
 from .compile import compile_kernel
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
@@ -28,6 +28,7 @@ _JOINED = {"row_sum": "{t} = {t} + {wide}({t}p)", "row_max": "{t} = larger_of({t
            "row_min": "{t} = smaller_of({t}, {t}p)"}
 LANES = {"float32": 16, "float64": 8}  # of a vector of 512 bits
 WHOLE = 6  # rows are walked in 2^6 elements, four vectors of float32, then what is left vector by vector
+HELD = 8192  # elements: the longest row of values that are kept beside a result that is written past the caches
 PIECE = 512  # elements whose float32 sum is made in float32: eight to each lane of four vectors
 _TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uint8": "int64", "int8": "int64",
           "int16": "int64", "int32": "int64"}
@@ -40,7 +41,9 @@ def plan(request):
         return columns.plan(request, outer_shape, inner_shape, rows)
     if split.when(request, outer_shape, inner_shape, classes):
         return split.plan(request, outer_shape, inner_shape, rows, classes)
-    text, name, signature = _Kernel(request, classes, len(outer_shape), len(inner_shape)).text()
+    streamed = _streamed(request, inner_shape, classes)
+    made = _Kernel(request, classes, len(outer_shape), len(inner_shape), streamed=streamed)
+    text, name, signature = made.text()
     kernel = compile_kernel(name, text, signature, independent=True)
     return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
                            outer_shape, inner_shape, *rows)
@@ -78,11 +81,21 @@ def _walk(request):
     return outer_shape, inner_shape, [(*a, *b) for a, b in zip(outer_rows, inner_rows, strict=True)], classes
 
 
-class _Kernel:
-    """One kernel's text in the making. `parts`: units are pieces of rows, and outputs one value for each of them."""
+def _streamed(request, inner_shape, classes):
+    """Whether results with a value an element are written past the caches: long rows of whole lines, contiguous."""
+    written = [(o, c) for o, c, is_row in zip(request.outputs, classes[-len(request.outputs):], request.is_row,
+                                              strict=True) if not is_row]
+    return (bool(written) and request.compute in LANES and {*classes} <= {*"01r"} and {c for _, c in written} == {"1"}
+            and inner_shape[-1] >= 2 * streaming.PIECE and inner_shape[-1] * written[0][0].dtype.itemsize % 64 == 0
+            and (len(inner_shape) > 1 or inner_shape[0] <= HELD) and streaming.when(*(o for o, _ in written)))
 
-    def __init__(self, request, classes, outer_rank, inner_rank, parts=False):
-        self.parts = parts
+
+class _Kernel:
+    """One kernel's text in the making. `parts`: units are pieces of rows, and outputs one value for each of them.
+    `streamed`: results with a value an element are written past the caches."""
+
+    def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False):
+        self.parts, self.streamed = parts, streamed
         self.part_types: list[tuple[str, str]] = []  # of each row function: as kept for a piece, as a value
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
@@ -97,7 +110,7 @@ class _Kernel:
 
     def text(self):
         request, lines = self.request, self.lines
-        form = "parts" if self.parts else "rows"
+        form = "parts" if self.parts else f"rows{'_streamed_' * self.streamed}"
         name = f"{request.name}_{request.compute}_{form}{self.outer}{self.inner}_" + "".join(self.classes.values())
         parameters = [o.name for o in request.operands] + self.outputs
         lines.append(f"def {name}({', '.join(parameters)}, meta, start, stop):")
@@ -111,6 +124,10 @@ class _Kernel:
                 for d in range(self.inner):
                     if d < self.inner - 1 or self.classes[n] == "n":
                         lines.append(f"{pad}step_{n}_{d} = meta[{self.stride_at[n] + self.outer + d}]")
+        if self.streamed:
+            written = [out for out in self.outputs if self.classes[out] != "r"]
+            lines += [f"{pad}room_{out} = room({out}, {streaming.PIECE})" for out in written]
+            lines.append(f"{pad}kept = room({written[0]}, {HELD})")
         bound = {}
         self.row_args = set()
         self.cuts: list[int] = []  # the lines with which the row's own, and each phase of the work on it, begin
@@ -141,8 +158,9 @@ class _Kernel:
         self.kept = self._kept()
         self.found: dict[int, tuple[str, str]] = {}  # nodes whose elements are in the result already
         self._cut()
-        for level in self._levels():
-            self._pass(level)
+        levels = self._levels()
+        for level in levels:
+            self._pass(level, level is levels[-1])
             self._cut()
         self._results()
         if self.lanes and not self.parts:
@@ -165,6 +183,8 @@ class _Kernel:
         lines = phases.blocked(self.lines[first:starts[0]], parts, types)
         if lines:
             self.lines[first - 1:] = lines
+        elif self.streamed:
+            self.lines[first:first] = ["        turn = 0", "        many = 1"]
 
     def _piece(self, pad):
         """Lines that find a unit's piece of a row: so many of the row's slowest dimension."""
@@ -218,8 +238,11 @@ class _Kernel:
         if len(self.lines) > before:
             self._cut()
 
-    def _loop(self, write_body):
-        """Loops over the row; write_body(writer, indent, position) gives the innermost statements."""
+    def _loop(self, write_body, ahead=False):
+        """Loops over the row; write_body(writer, indent, position) gives the innermost statements.
+
+        ahead: begin to read the rows of the next block, where the loop is in pieces.
+        """
         pad = "    " * 2
         at = {n: f"at_{n}" for n in self.names if self.classes[n] != "r"}
         for d in range(self.inner - 1):
@@ -247,15 +270,32 @@ class _Kernel:
         bound[id(row_index)] = (f"int64({index})", "int64")
         for node, out in self.found.items():
             bound[node] = (f"{out}_", "float32")
-            loads[out] = f"{pad}{out}_ = {out}[{position[out]}]"
+            loads[out] = f"{pad}{out}_ = {self._place_kept(out, position)}"
         writer = write.Writer(self.request.compute, bound, pad, "e")
-        used, tail, begin, end, in_pieces = write_body(writer, pad, position)
+        used, tail, begin, end, in_pieces, streams = write_body(writer, pad, position)
         below = _below(used, self.found)
         needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
         body = [line for name, line in loads.items() if name in needed] + writer.lines + tail
-        self.lines += self._walks(outside, f"n{last}", body, begin, end, in_pieces)
+        fetches = [f"fetch({o.name}, {at[o.name]} + first_ + many * meta[{self.stride_at[o.name] + self.outer - 1}], "
+                   f"{PIECE})" for o in self.tensors if ahead and self.classes[o.name] == "1"]
+        if streams:
+            self.lines += self._streaming_walk(outside, f"n{last}", body, {out: at[out] for out in streams})
+        else:
+            self.lines += self._walks(outside, f"n{last}", body, begin, end, in_pieces, fetches)
 
-    def _walks(self, pad, length, body, begin, end, in_pieces):
+    def _place_kept(self, out, position):
+        return "kept[turn * length + i]" if self.streamed else f"{out}[{position[out]}]"
+
+    def _streaming_walk(self, pad, length, body, outputs):
+        """The innermost loop over pieces of a row, each made in a buffer, then written past the caches."""
+        size = streaming.PIECE
+        return [f"{pad}for piece_ in range(({length} + {size - 1}) // {size}):", f"{pad}    first_ = piece_ * {size}",
+                f"{pad}    count_ = min({size}, {length} - first_)",
+                f"{pad}    for i in range(first_, first_ + count_):",
+                *(f"    {line}" for line in body),
+                *(f"{pad}    stream({out}, {at} + first_, room_{out}, count_)" for out, at in outputs.items())]
+
+    def _walks(self, pad, length, body, begin, end, in_pieces, fetches):
         """The innermost loop: whole vectors, then what is left of the row, each between `begin` and `end`.
 
         in_pieces: that there is a float32 sum, of a limited number of elements each time.
@@ -266,7 +306,8 @@ class _Kernel:
         begin, end = [f"{pad}{line}" for line in begin], [f"{pad}{line}" for line in end]
         if in_pieces:
             lines += [f"{pad}for piece_ in range(({stop} + {PIECE - 1}) // {PIECE}):",
-                      f"{pad}    first_ = piece_ * {PIECE}", *(f"    {line}" for line in begin),
+                      f"{pad}    first_ = piece_ * {PIECE}", *(f"{pad}    {line}" for line in fetches),
+                      *(f"    {line}" for line in begin),
                       f"{pad}    for i in range(first_, min(first_ + {PIECE}, {stop})):",
                       *(f"    {line}" for line in body), *(f"    {line}" for line in end)]
         else:
@@ -281,8 +322,9 @@ class _Kernel:
             text = f"({text} * n{d} + j{d})"
         return f"{text} * n{self.inner - 1}"
 
-    def _pass(self, level):
-        """One walk over the row that computes every row function of a level."""
+    def _pass(self, level, last):
+        """One walk over the row that computes every row function of a level; the last one begins to read further rows
+        where memory is what the kernel waits for."""
         self._row_parts([n.args[0] for n in level])
         kept, out = self.kept or (None, "")
         start = len(self.lines)
@@ -293,7 +335,7 @@ class _Kernel:
             for n in level:
                 text, type_ = writer.typed(n.args[0])
                 if n is kept:
-                    tail.append(f"{pad}{out}[{position[out]}] = {text}")
+                    tail.append(f"{pad}{self._place_kept(out, position)} = {text}")
                 total = f"{n.op[4:]}{len(self.writer.bound)}_{len(finish)}"
                 head, step, end, result = _row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
                 if self.lanes and n.op in ("row_sum", "row_max", "row_min") and type_.startswith("float"):
@@ -314,8 +356,8 @@ class _Kernel:
                     self.part_types.append((result[1], value_type))
                 tail += step
                 finish.append((n, end, result))
-            return [n.args[0] for n in level], tail, begin, after, in_pieces
-        self._loop(body)
+            return [n.args[0] for n in level], tail, begin, after, in_pieces, ()
+        self._loop(body, self.streamed and last and self.inner == 1)
         if any(n is kept for n in level):
             self.found[id(kept.args[0])] = out
         for n, end, result in finish:
@@ -338,8 +380,10 @@ class _Kernel:
                 tail = []
                 for root, out, o in elements:
                     text, type_ = writer.typed(root)
-                    tail.append(f"{pad}{out}[{position[out]}] = {write.store(text, type_, o.dtype.name)}")
-                return [root for root, _, _ in elements], tail, [], [], False
+                    place = f"room_{out}[i - first_]" if self.streamed else f"{out}[{position[out]}]"
+                    tail.append(f"{pad}{place} = {write.store(text, type_, o.dtype.name)}")
+                streams = [out for _, out, _ in elements] if self.streamed else ()
+                return [root for root, _, _ in elements], tail, [], [], False, streams
             self._loop(body)
 
 

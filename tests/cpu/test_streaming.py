@@ -1,0 +1,64 @@
+"""Results written past the caches: the same bits as others, at any place in memory."""
+
+import pytest
+
+import numbatorch
+from numbatorch.cpu import streaming
+from numbatorch.nn import functional as F
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """Set how large the last cache is said to be; plans made before keep what they have, so shapes must differ."""
+    return lambda size: monkeypatch.setattr(streaming, "last_cache_bytes", lambda: size)
+
+
+def test_a_flat_result_is_the_same_wherever_it_begins(sizes):
+    numbatorch.manual_seed(0)
+    x, y = numbatorch.randn(5003), numbatorch.randn(5003)
+    sizes(1 << 62)
+    expected = (x * y, x.to(numbatorch.bfloat16), x > y, numbatorch.exp(x))
+    sizes(0)
+    x, y = x.view(1, 5003), y.view(1, 5003)
+    for result, want in zip((x * y, x.to(numbatorch.bfloat16), x > y, numbatorch.exp(x)), expected, strict=True):
+        assert (result[0] == want).all()
+    room = numbatorch.zeros(5020)
+    for first in range(17):
+        out = room[first : first + 5003]
+        numbatorch.mul(x[0], y[0], out=out)
+        assert (out == expected[0]).all()
+        assert not room[:first].any() and not room[first + 5003 :].any()
+        room.zero_()
+
+
+@pytest.mark.parametrize("length", [512, 528, 4096, 8192])
+def test_rows_are_the_same(sizes, length):
+    numbatorch.manual_seed(0)
+    x, grad, weight = numbatorch.randn(6, length), numbatorch.randn(6, length), numbatorch.randn(length)
+
+    def results(shape):
+        own = x.view(shape).requires_grad_()
+        made = [F.softmax(own, -1), F.layer_norm(own, (length,), weight), F.rms_norm(own, (length,))]
+        for result in list(made):
+            result.backward(grad.view(shape))
+            made.append(own.grad)
+            own.grad = None
+        return [t.detach().reshape(6, length) for t in made]
+
+    sizes(1 << 62)
+    expected = results((6, length))
+    sizes(0)
+    for result, want in zip(results((2, 3, length)), expected, strict=True):
+        assert (result == want).all()
+
+
+def test_the_last_cache_is_the_largest_that_the_system_tells(tmp_path):
+    for index, size in enumerate(("48K", "32768K", "1M")):
+        folder = tmp_path / f"index{index}"
+        folder.mkdir()
+        (folder / "size").write_text(size + "\n")
+    assert streaming.last_cache_bytes(tmp_path) == 1 << 25
+    (tmp_path / "index0" / "size").write_text("384M\n")
+    streaming.last_cache_bytes.cache_clear()
+    assert streaming.last_cache_bytes(tmp_path) == 384 << 20
+    assert streaming.last_cache_bytes(tmp_path / "none") == 1 << 25
