@@ -1,10 +1,11 @@
 """Convolution of NC* tensors in one to three dimensions, float32 and float64: forward and both gradients.
 
-Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of five templates:
-convolution_winograd needs fewer products for 3x3 windows of stride 1, convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place,
-convolution_lanes has outputs in the lanes where the input has few channels, and convolution_planes goes plane by plane
-where a group has few. The input gradient is the same over grad_output, one run per phase of the stride, with the
-weights turned round. convolution_weights sums the weight gradient. No result depends on the number of threads.
+Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of six templates:
+convolution_winograd needs fewer products for 3x3 windows of stride 1, convolution_packed packs the columns of a panel
+of positions, convolution_flat reads the input in place, convolution_lanes has outputs in the lanes where the input has
+few channels, convolution_depthwise has channels there, and convolution_planes goes plane by plane where a group has
+few. The input gradient is the same over grad_output, one run per phase of the stride, with the weights turned round.
+convolution_weights sums the weight gradient. No result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import product
 from math import ceil, prod
 
 from numbatorch.cpu import operands
+from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan, depthwise_launch, depthwise_weight_plan
 from numbatorch.cpu.convolution_flat import flat_launch
 from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, triple
 from numbatorch.cpu.convolution_lanes import lanes_launch
@@ -95,7 +97,7 @@ class ForwardPlan:
             return
         self.padding: Padding | None = None
         task = _forward_task(g, bias)
-        launch = _special_launch(task)
+        launch = depthwise_launch(g, bias) or _special_launch(task)
         if launch is None and any(g.padding) and task.channels <= FEW_CHANNELS and g.n and 0 not in g.size:
             # Where taps are cut, their masks cost more than packing so few channels does.
             self.padding = Padding(g)
@@ -131,6 +133,9 @@ class InputGradientPlan:
             plan = gemm(g.dtype).plan(g.c, area, g.o, g.c, area, area, True, False, g.n, 0, g.o * area, g.c * area)
             self.kernel, self.meta, self.units, self.grain = plan
             return
+        self.depthwise = depthwise_launch(g, False, gradient=True)
+        if self.depthwise is not None:
+            return
         size = host_target(g.dtype).bytes
         self.turned_bytes = 0
         self.cleared = None
@@ -159,6 +164,9 @@ class InputGradientPlan:
     def run(self, gy_ptr: int, w_ptr: int, gx_ptr: int) -> None:
         if self.pointwise:
             self.kernel(w_ptr, gy_ptr, gx_ptr, self.meta.ctypes.data, self.units, self.grain)
+            return
+        if self.depthwise is not None:
+            self.depthwise.run(gy_ptr, w_ptr, gx_ptr)
             return
         from numbatorch.cpu.memory import address, allocate
 
@@ -195,7 +203,7 @@ def input_gradient_plan(dtype: str, *sizes) -> InputGradientPlan:
 
 
 @lru_cache(maxsize=1024)
-def weight_gradient_plan(dtype: str, *sizes) -> WeightGradientPlan | PlanesWeightPlan:
+def weight_gradient_plan(dtype: str, *sizes) -> WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan:
     """Plan of the gradient by w, from the sizes of the forward convolution; run(x_ptr, gy_ptr, gw_ptr)."""
     geometry = _geometry(dtype, *sizes)
-    return planes_weight_plan(geometry) or WeightGradientPlan(geometry)
+    return depthwise_weight_plan(geometry) or planes_weight_plan(geometry) or WeightGradientPlan(geometry)

@@ -21,14 +21,14 @@ META = [
 ]
 
 
-def write_store(module: Module, target: Target) -> None:
-    """to[output, position] = source[position, output] for `outputs` columns of a panel."""
+def write_store(module: Module, target: Target, vectors: int | None = None) -> None:
+    """to[output, position] = source[position, output] for `outputs` columns of a panel, or of rows of `vectors`."""
     f = module.function(
         "store",
         [("source", "ptr noalias"), ("to", "ptr noalias"), ("to_row", "i64"), ("positions", "i64"), ("outputs", "i64")],
     )
     source, to, to_row, positions, outputs = f.parameters
-    size, lanes, row_bytes = target.bytes, target.lanes, target.panel * target.bytes
+    size, lanes, row_bytes = target.bytes, target.lanes, (vectors or target.vectors) * target.vector_bytes
     with f.loop(0, positions, lanes) as across, f.loop(0, outputs, lanes) as down:
         here = f.offset(source, across.index * row_bytes + down.index * size)
         rows = [f.load(target.vector, f.offset(here, i * row_bytes), size) for i in range(lanes)]

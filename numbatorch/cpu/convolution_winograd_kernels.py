@@ -44,9 +44,10 @@ def _both(values: list[list[Value]], step) -> list[list[Value]]:
 
 
 def write_weights(name: str, target: Target) -> str:
-    """(weight, to, meta, start, stop): to[panel, frequency, channel, output] = G w G'; a unit is some channels of a panel.
+    """(weight, to, meta, start, stop): to[panel, frequency, channel, output] = G w G'.
 
-    The block ends with the places of the nine taps, in bytes, in the order of the window.
+    A unit is some channels of a panel. The block ends with the places of the nine taps, in bytes, in the order of the
+    window.
     """
     module = Module()
     f = module.function(

@@ -59,6 +59,13 @@ CASES = {
     "tiles of 2x2, runs of many images": (11, 35, 4, 4, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, long rows": (1, 32, 3, 201, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, several parts": (3, 70, 30, 30, 36, 3, 3, 1, 1, 1, 1),
+    "many depthwise, strided": (2, 20, 15, 14, 20, 3, 3, 2, 1, 1, 20),
+    "many depthwise, dilated": (3, 37, 9, 9, 37, 5, 5, 3, (2, 1), (1, 2), 37),
+    "many depthwise, blocks of rows": (1, 17, 30, 90, 17, 3, 3, 1, 1, 1, 17),
+    "many depthwise, inputs without windows": (2, 16, 20, 20, 16, 2, 2, 3, 0, 1, 16),
+    "many depthwise, much padding": (1, 18, 8, 7, 18, 2, 3, 1, 4, 1, 18),
+    "many depthwise, one row": (2, 16, 1, 40, 16, 1, 5, (1, 4), (0, 2), 1, 16),
+    "many depthwise, window of the map's size": (2, 32, 7, 7, 32, 7, 7, 1, 3, 1, 32),
     "rows of 7, one less than a vector": (1, 32, 8, 5, 12, 2, 1, 1, (2, 1), (2, 1), 4),
 }
 
@@ -149,7 +156,7 @@ def test_no_images():
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
      "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images",
-     "tiles of 2x2, odd sizes"],
+     "tiles of 2x2, odd sizes", "many depthwise, strided"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     case = (8, *CASES[name][1:])
@@ -166,10 +173,11 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 @pytest.mark.parametrize(
     "name",
     ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped",
-     "tiles of 2x2, odd sizes"],
+     "tiles of 2x2, odd sizes", "many depthwise, strided"],
 )
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     from numbatorch.cpu import (
+        convolution_depthwise,
         convolution_flat,
         convolution_lanes,
         convolution_packed,
@@ -178,8 +186,8 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
         convolution_winograd,
     )
     module, target = convolution, convolution.host_target("float32", feature)
-    parts = (convolution, convolution_flat, convolution_lanes, convolution_packed, convolution_planes,
-             convolution_weights, convolution_winograd)
+    parts = (convolution, convolution_depthwise, convolution_flat, convolution_lanes, convolution_packed,
+             convolution_planes, convolution_weights, convolution_winograd)
     for part in parts:
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
         for made in ("_kernel", "_turning"):
