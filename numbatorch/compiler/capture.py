@@ -13,7 +13,7 @@ import sys
 
 from ..generator import default_generator
 from ..layout import Layout, layout as layout_of
-from . import requests, traced
+from . import launches, requests, traced
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
 from .traced import Traced, Whole
@@ -32,6 +32,7 @@ class Capture:
         self.reads, self.kept = 0, []
         self._starts, self._ranges = [], {}
         self._pending, self._reading = None, False
+        self.filled: set = set()  # memory made meanwhile that Python data was copied to
 
     # ------------------------------------------------------------ memory
 
@@ -146,6 +147,8 @@ class Capture:
         known = buffer is not None and (buffer.kind != "temporary" or self._was_written(buffer))
         if known or buffer is None:
             self.refuse(f"the function {how}", 4)
+        else:
+            self.filled.add(buffer)
 
     def _was_written(self, buffer):
         return any(buffer in step.writes() for step in self.steps)
@@ -243,6 +246,8 @@ class Capture:
             for v in step.places:
                 b = v.buffer
                 if v.reads and b.kind == "temporary" and b not in written and v.layout.nbytes:
+                    if b not in self.filled:
+                        raise Unsupported(f"{step.name} ({step.where}) reads memory that nothing was seen to write")
                     b.kind, b.name = "constant", f"made from Python data, first used by {step.name} ({step.where})"
             written |= step.writes()
         for b in self.buffers:
@@ -260,7 +265,7 @@ def _used(steps):
                 [step.check] if step.check else []):
             needed |= {k for kind, k in traced.sources(expression) if kind == "read"}
     return [s for s in steps if not (s.kind == "read" and s.read not in needed and not s.returned)
-            and not (s.kind in ("launch", "join") and s.units == 0)]
+            and not (s.kind in ("launch", "join") and s.units == 0 and launches.is_native(s.kernel))]
 
 
 def is_returned(frame, code):
