@@ -96,7 +96,7 @@ def _drawn(step):
     step.kernel(given[0], state, *given[2:])
     calls = []
     for kernel, ptr, n, itemsize, words_each, numbers, units_each in state.calls:
-        result = None if ptr is None else _spot(ptr, buffers)
+        result = 0 if ptr is None else _spot(ptr, buffers)
         calls.append((kernel, result, numbers, n * words_each, words_each * units_each, itemsize * units_each,
                       max(1, random.GRAIN // units_each)))
     return Lowered(calls)
