@@ -1,0 +1,156 @@
+"""Memory of programs: the plan is what is taken, limits are kept with the same bits, and arenas are shared."""
+
+import gc
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+from numbatorch.compiler import MemoryLimitError, recompute, size_of
+from numbatorch.compiler.graph import Buffer, Graph, Place, Step
+from numbatorch.compiler.memory import MemoryPlan, lifetimes, place, taken_over
+from numbatorch.cpu.memory import allocate_exact, memory_stats
+from numbatorch.layout import layout
+
+nn, F = torch.nn, torch.nn.functional
+
+
+def trained(limit, steps=6, width=256):
+    torch.manual_seed(0)
+    model = nn.Sequential(*[m for _ in range(4) for m in (nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+    run = torch.compile(step, memory_limit=limit)
+    x, y = torch.randn(256, width), torch.randn(256, width)
+    losses = [run(x, y).item() for _ in range(steps)]
+    return run, losses, [p.detach().numpy().copy() for p in model.parameters()], (x, y)
+
+
+def test_a_limit_is_kept_with_the_same_bits():
+    free, losses, parameters, _ = trained(None)
+    total, least = free.programs[0].plan.total, free.programs[0].plan.results
+    limit = (total + least) // 2
+    run, *found, _ = trained(limit)
+    assert losses == found[0]
+    for a, b in zip(parameters, found[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    program = run.programs[0]
+    assert program.runs >= 3 and program.plan.total <= limit < total
+    assert len(program.graph.steps) > len(free.programs[0].graph.steps)
+    program.graph.check()
+
+
+def test_a_limit_that_cannot_be_kept_is_refused_with_the_table():
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 64)
+    run = torch.compile(lambda x: layer(x).relu(), memory_limit="1KB")
+    x = torch.randn(64, 64)
+    with pytest.raises(MemoryLimitError, match=r"memory_limit is 1000[\s\S]*bytes in one arena"):
+        for _ in range(6):
+            run(x)
+    with pytest.raises(MemoryLimitError):
+        run.memory()
+    assert issubclass(MemoryLimitError, RuntimeError)
+
+
+def test_sizes_as_text():
+    assert [size_of(t) for t in ("64MB", "1.5 KiB", "2gb", 77, "12")] == [64_000_000, 1536, 2_000_000_000, 77, 12]
+    for wrong in ("MB", "x", -1, 2.5, True, "5 apples"):
+        with pytest.raises(ValueError, match="memory_limit"):
+            size_of(wrong)
+
+
+def test_the_table_is_there_before_the_first_run():
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+
+    def forward(x):
+        return model(x).softmax(1)
+    run = torch.compile(forward)
+    x = torch.randn(32, 8)
+    for _ in range(4):
+        with torch.no_grad():
+            run(x)
+        if not run.programs and run._last:
+            early = run.memory()
+    assert "bytes in one arena" in early and "test_memory.py" in early
+    assert early.splitlines()[-1] == run.memory().splitlines()[-1]
+
+
+def test_a_run_takes_what_is_planned():
+    run, _, _, batch = trained(None, width=512)
+    program = run.programs[0]
+    gc.collect()
+    held = memory_stats()["allocated"]
+    sizes = sorted({o.buffer.nbytes for o in program._kept})
+    assert program.arena.nbytes == program.plan.nbytes
+    loss = run(*batch)
+    # nothing but the result is taken during a run: the arena and the gradients are there
+    assert memory_stats()["allocated"] - held <= 64 and loss.numel() == 1
+    assert sum(sizes) <= program.plan.results <= program.plan.total
+
+
+def test_large_arenas_are_as_large_as_planned():
+    before = memory_stats()["allocated"]
+    block = allocate_exact(5_000_001)
+    assert memory_stats()["allocated"] - before == 5_001_216  # whole pages
+    assert memory_stats()["peak"] >= before + 5_001_216
+    del block
+    assert memory_stats()["allocated"] == before
+
+
+def graph_of(*steps):
+    """A graph of (name, read buffers, written buffers, elementwise?)."""
+    made = []
+    for name, reads, writes, request in steps:
+        values = [Place(b, 0, layout(torch.float32, (b.nbytes // 4,)), True, False) for b in reads]
+        values += [Place(b, 0, layout(torch.float32, (b.nbytes // 4,)), False, True) for b in writes]
+        made.append(Step("read" if request is None else "launch", name, values, request=request))
+    graph = Graph("f", list({b: 0 for s in made for v in s.places for b in [v.buffer]}), made, [])
+    graph.lowered = {s: type("Lowered", (), {"workspaces": (), "calls": None})() for s in made}
+    return graph
+
+
+def test_results_take_over_the_memory_of_operands_that_end():
+    from numbatorch.expr import kinds, tree
+    request = kinds.Elementwise("f", (tree.arg("a"),), [], [], (16,), "float32")
+    x = Buffer(0, "input", 64)
+    a, b, c = (Buffer(k, "temporary", n) for k, n in ((1, 64), (2, 64), (3, 64)))
+    graph = graph_of(("one", [x], [a], request), ("two", [a], [b], request), ("three", [a, b], [c], request),
+                     ("four", [c], [], request))
+    assert taken_over(graph, lifetimes(graph)) == {c: a}  # a is read again after step two
+    plan = MemoryPlan(graph)
+    assert plan.offsets[a] == plan.offsets[c] != plan.offsets[b] and plan.nbytes == 128
+
+
+def test_places_never_meet_while_alive():
+    rng = np.random.RandomState(0)
+    for _ in range(30):
+        lives = {}
+        for k in range(rng.randint(1, 40)):
+            first = rng.randint(0, 30)
+            lives[Buffer(k, "temporary", int(rng.randint(1, 5000)))] = (first, first + rng.randint(0, 12))
+        offsets, nbytes = place(lives)
+        spans = [(offsets[b], offsets[b] + b.nbytes, *lives[b]) for b in lives]
+        assert all(o % 64 == 0 and end <= nbytes for o, end, *_ in spans)
+        for i, (a, b, c, d) in enumerate(spans):
+            assert all(b <= e or f <= a or d < g or h < c for e, f, g, h in spans[:i])
+
+
+def test_what_changed_meanwhile_is_not_computed_again():
+    from numbatorch.expr import kinds, tree
+    request = kinds.Elementwise("f", (tree.arg("a"),), [], [], (1024,), "float32")
+    x, state = Buffer(0, "input", 4096), Buffer(1, "state", 4096)
+    a, big, late = Buffer(2, "temporary", 4096), Buffer(3, "temporary", 40960), Buffer(4, "temporary", 4096)
+    changing = [("make", [state], [a], request), ("change", [x], [state], request), ("work", [x], [big], request),
+                ("more", [big], [], request), ("use", [a], [late], request), ("end", [late], [], request)]
+    graph = graph_of(*changing)
+    assert recompute._choice(graph, lifetimes(graph), 2, 1.0) is None
+    graph = graph_of(changing[0], *changing[2:])
+    seconds, buffer, order, before = recompute._choice(graph, lifetimes(graph), 1, 1.0)
+    assert buffer is a and order == [0] and before == 3 and seconds > 0

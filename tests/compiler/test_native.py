@@ -1,0 +1,127 @@
+"""What programs run without Python: draws, attention, recurrent layers, sorts; and what still needs it."""
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+from numbatorch.compiler import launches
+from numbatorch.layout import layout
+
+nn, F = torch.nn, torch.nn.functional
+
+
+def runs(function, *args, steps=6):
+    """The compiled function after some calls that agree with eager ones, the generator's state included."""
+    run = torch.compile(function)
+    torch.manual_seed(3)
+    expected = [function(*args) for _ in range(steps)], torch.rand(3)
+    torch.manual_seed(3)
+    found = [run(*args).clone() for _ in range(steps)], torch.rand(3)
+    for a, b in zip((*expected[0], expected[1]), (*found[0], found[1]), strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+    assert run.programs and run.programs[0].runs >= steps - 4, run.explain()
+    return run.programs[0].runner
+
+
+@pytest.mark.parametrize("fill", [
+    lambda x: x + torch.rand(5, 7), lambda x: x + torch.rand(5, 7, dtype=torch.float64),
+    lambda x: x + torch.randn(4, 8, 16)[0, 0, :7], lambda x: x + torch.randn(5, 7), lambda x: x + torch.randn(27)[:7],
+    lambda x: x * torch.empty(5, 7).bernoulli_(0.3), lambda x: F.dropout(x, 0.4),
+    lambda x: x + torch.randint(3, 90, (5, 7)), lambda x: x + torch.empty(5, 7).exponential_(2.0),
+    lambda x: x + torch.empty(5, 7).cauchy_(), lambda x: x + torch.empty(5, 7).geometric_(0.3),
+    lambda x: x + torch.empty(5, 7, dtype=torch.int64).random_(), lambda x: x + torch.rand(7, 5).t().uniform_(2, 3),
+    lambda x: x + torch.randn(5, 7, dtype=torch.complex64).real,
+    lambda x: x + torch.randn(4, 4, dtype=torch.bfloat16)[0, 0]])
+def test_draws_are_native(fill):
+    assert runs(fill, torch.ones(5, 7)).python == []
+
+
+def test_draws_of_more_words_than_the_state_holds():
+    assert runs(lambda x: (torch.rand(200_001) + torch.rand(200_001, dtype=torch.float64)).sum() + x,
+                torch.ones(1), steps=4).python == []
+
+
+def test_draws_in_python_and_native_ones_share_the_stream():
+    def f(x):
+        a = torch.rand(700)
+        order = torch.randperm(5)
+        return x + a[:5] + order + torch.rand(5)
+    assert runs(f, torch.ones(5)).python == ["fill_randperm"]
+
+
+def test_draws_that_are_not_dense_or_come_in_pairs():
+    def f(x):
+        y = torch.zeros(4, 6)
+        y[:, ::2].uniform_()
+        return y[:, :3] + torch.randn(3) + x
+    assert runs(f, torch.ones(3)).python
+
+
+def test_a_state_that_is_set_anew_is_heard():
+    run = torch.compile(lambda x: x + torch.rand(3))
+    x = torch.zeros(3)
+    for _ in range(4):
+        run(x)
+    torch.manual_seed(11)
+    first = run(x).clone()
+    kept = torch.get_rng_state()
+    second = run(x).clone()
+    torch.set_rng_state(kept)
+    assert torch.equal(run(x), second) and not torch.equal(first, second)
+    torch.manual_seed(11)
+    assert torch.equal(torch.rand(3), first)
+
+
+def test_attention_recurrent_layers_and_sorts_are_native():
+    q = torch.randn(2, 3, 17, 8)
+
+    def attend(q):
+        q = q.detach().requires_grad_()
+        F.scaled_dot_product_attention(q, q, q, is_causal=True).square().sum().backward()
+        return q.grad
+    assert runs(attend, q).python == []
+    for make in (nn.LSTM, nn.GRU):
+        layer, x = make(5, 6, 2), torch.randn(4, 3, 5)
+
+        def step(x, layer=layer):
+            layer.zero_grad()
+            loss = layer(x)[0].square().sum()
+            loss.backward()
+            return torch.cat([loss.detach().reshape(1), *(p.grad.flatten() for p in layer.parameters())])
+        assert runs(step, x).python == []
+    x = torch.randn(6, 40)
+    assert runs(lambda x: x.sort(1)[0] + x.topk(3, 1)[0].sum(1, keepdim=True) + x.argsort(0), x).python == []
+    index = torch.randint(0, 6, (9,))
+    assert runs(lambda x: x.index_select(0, index).sum() + x.scatter_add(0, index[None].expand(2, 9), x[:2, :9]),
+                x).python == []
+
+
+def test_convolutions_with_padding_clear_what_they_work_in():
+    conv, x = nn.Conv2d(3, 4, 3, padding=1), torch.randn(2, 3, 9, 9)
+
+    def step(x):
+        conv.zero_grad()
+        loss = conv(x).tanh().square().sum()
+        loss.backward()
+        return conv.weight.grad + loss.detach()
+    assert runs(step, x).python == []
+
+
+def test_what_is_not_known_runs_in_python():
+    def f(x):
+        return torch.fft.fft(x).real * 2
+    x = torch.randn(3, 64)
+    runner = runs(f, x)
+    assert runner.python == ["complex_transform"]
+    run = torch.compile(f)
+    for _ in range(4):
+        run(x)
+    assert torch.equal(run(x + 1), f(x + 1))  # not what was found for x
+
+
+def test_kernels_that_are_called_in_a_way_of_their_own_are_refused():
+    x = torch.randn(4, 4)
+    with pytest.raises(launches.Opaque):
+        launches.found(lambda *given: None, (0, 0, 1, 1))
+    assert launches.stand_in(3) == launches.FIRST + 3 * launches.STEP
+    assert layout(torch.float32, (4, 4)) is x._layout

@@ -1,0 +1,75 @@
+"""Other shapes: a program after one call, numbers made of sizes right, the shapes used last kept."""
+
+import numpy as np
+import pytest
+
+import numbatorch as torch
+from numbatorch.compiler import compiled as own
+
+nn, F = torch.nn, torch.nn.functional
+
+
+def both(dynamic, sizes, build=None):
+    """Parameters after steps over batches of sizes, eager and compiled; and the compiled step."""
+    found = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 9), nn.LayerNorm(9), nn.ReLU(), nn.Linear(9, 3))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+        def step(x, y, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y, reduction="sum") / x.shape[0] + x.numel() * 1e-3
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            return loss.detach()
+        run = torch.compile(step, dynamic=dynamic) if compiled else step
+        torch.manual_seed(1)
+        losses = []
+        for n in sizes:
+            x, y = torch.randn(n, 6), torch.randint(0, 3, (n,))
+            losses.append(run(x, y).item())
+        found.append([losses, *(p.detach().numpy().copy() for p in model.parameters()),
+                      *(p.grad.numpy().copy() for p in model.parameters())])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    return run
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_another_shape_has_its_program_after_one_call(dynamic):
+    run = both(dynamic, [8, 8, 8, 8, 5, 5, 12, 12, 8, 5, 12, 1, 1, 1])
+    runs = {p.inputs[0][0].shape[0]: p.runs for p in run.programs}
+    assert runs[5] == 2 and runs[12] == 2 and runs[8] >= 2
+    assert len({p.variant for p in run.programs if p.inputs[0][0].shape[0] > 1}) == 1
+
+
+def test_without_dynamic_each_shape_is_captured_twice():
+    run = both(False, [8, 8, 8, 8, 5, 5, 5, 8, 5])
+    assert {p.inputs[0][0].shape[0]: p.runs for p in run.programs}[5] == 2
+
+
+def test_the_shape_used_longest_ago_goes(monkeypatch):
+    monkeypatch.setattr(own, "SHAPES", 3)
+    run = both(None, [4, 4, 4, 4, 5, 6, 4, 7, 8, 4])
+    kept = [p.inputs[0][0].shape[0] for p in run.programs]
+    assert len(kept) == 3 and kept[0] == 4 and 5 not in kept
+
+
+def test_shapes_share_one_arena_and_leave_gradients_right():
+    run = both(None, [4, 4, 4, 4, 40, 40, 4, 40, 4])
+    small, large = sorted(run.programs, key=lambda p: p.plan.nbytes)[:1] + sorted(
+        run.programs, key=lambda p: p.plan.nbytes)[-1:]
+    assert small.arena is large.arena and small.arena.nbytes == large.plan.nbytes
+    assert small._places[-1] == large._places[-1] == small.arena.start
+
+
+def test_what_differs_in_more_than_sizes_is_captured_twice():
+    def f(x):
+        return x * 2 if x.shape[0] < 5 else (x + 1).exp()
+    run = torch.compile(f)
+    for n in (3, 3, 3, 4, 4, 7, 7, 7, 7):
+        x = torch.randn(n)
+        assert torch.equal(run(x), f(x))
+    assert len({p.variant for p in run.programs}) == 2
