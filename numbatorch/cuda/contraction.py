@@ -13,6 +13,7 @@ KINDS = {"bfloat16": "bfloat16", "float16": "float16", "float32": "float32", "fl
          "complex128": "complex128"}  # of a dtype's products
 WORK = 1 << 16  # multiplications from which tiles pay: below, a thread for each result is done as soon
 SHORTEST = 8  # terms of a sum, likewise
+ROW = 128  # size of an index from which tiles within it are no waste
 LARGEST = 2**31 - 1  # size of a group of indices: they are counted in 32 bits
 
 
@@ -42,8 +43,9 @@ def plan(request):
 
 
 def convolution(request):
-    """A convolution, or one of its gradients."""
-    return plan(request.options["plain"])
+    """The Launch of a convolution, or of one of its gradients."""
+    from .convolution import plan
+    return plan(request)
 
 
 def source(request):
@@ -83,6 +85,9 @@ def roles(request):
     last = request.free[-1] if request.free else None
     if last in only[0] or last not in only[1] and len(only[0]) > len(only[1]):  # neighbours in the result lie along n
         left, right, only = right, left, only[::-1]
+    for load, group in ((left, only[0]), (right, only[1])):  # what is repeated for the other side is a batch, too
+        if len(group) == 2 and request.extents[group[1]] >= ROW and all(e.op == "arg" for e in load.args[1:]):
+            batch = [*batch, group.pop(0)]
     groups = batch, *only, list(request.summed)
     if any(prod(request.extents[x] for x in group) > LARGEST for group in groups):
         return None

@@ -114,31 +114,28 @@ class Product(ProductText):
         for gathered in sides:
             lines += gathered[0] if gathered else []
         copies = [s for s in (0, 1) if self.copied[s]]
-        lines += [f"{pad}base = int32(shared_base())", f"{pad}totals = zeros_{self.kind_name}_"
-                  f"{units[0] * units[1] * count}()", f"{pad}steps = int32((last_k - first_k + {tile.depth - 1}) // "
-                  f"{tile.depth})", f"{pad}step = int32(0)", f"{pad}while step < {self.stages - 1}:",
-                  f"{deep}ahead_k = int32(first_k + step * {tile.depth})", f"{deep}slot = int32(base + step * {slot})"]
-        for side in copies:
-            lines += self._copies(side, "ahead_k", "slot", deep)
-        lines += [f"{deep}copies_end()"] if copies else []
-        for gathered in sides:
-            lines += [*gathered[1]("ahead_k", deep), *gathered[2]("slot", deep)] if gathered else []
-        lines += [f"{deep}step = int32(step + 1)", f"{pad}step = int32(0)", f"{pad}here = int32(base)",
-                  f"{pad}there = int32(base + {slot * (self.stages - 1)})", f"{pad}while step < steps:",
+        copies, depth = [s for s in (0, 1) if self.copied[s]], tile.depth
+        end = f"base + {slot * self.stages}"
+        lines += [f"{pad}base = int32(shared_base())",
+                  f"{pad}totals = zeros_{self.kind_name}_{units[0] * units[1] * count}()",
+                  f"{pad}steps = int32((last_k - first_k + {depth - 1}) // {depth})",
+                  f"{pad}step = int32({1 - self.stages})", f"{pad}here = int32(base + {slot})",
+                  f"{pad}there = int32(base)", f"{pad}while step < steps:",
                   f"{deep}copies_wait_{self.stages - 2}()" if copies else "", f"{deep}barrier()",
-                  f"{deep}ahead_k = int32(first_k + (step + {self.stages - 1}) * {tile.depth})"]
+                  f"{deep}ahead_k = int32(first_k + (step + {self.stages - 1}) * {depth})"]
         for side in copies:
             lines += self._copies(side, "ahead_k", "there", deep)
         lines += [f"{deep}copies_end()"] if copies else []
         for gathered in sides:
             lines += gathered[1]("ahead_k", deep) if gathered else []
-        lines.append(f"{deep}totals = {multiply}(totals, uint32(here + warp_a), uint32(here + warp_b))")
+        lines += [f"{deep}if step >= 0:",
+                  f"{deep}    totals = {multiply}(totals, uint32(here + warp_a), uint32(here + warp_b))"]
         for gathered in sides:
             lines += gathered[2]("there", deep) if gathered else []
-        end = f"base + {slot * self.stages}"
-        lines += [f"{deep}here = int32(here + {slot})", f"{deep}if here == {end}:", f"{deep}    here = int32(base)",
-                  f"{deep}there = int32(there + {slot})", f"{deep}if there == {end}:", f"{deep}    there = int32(base)",
-                  f"{deep}step = int32(step + 1)", f"{pad}copies_wait_0()" if copies else "", f"{pad}barrier()",
+        for name in ("here", "there"):
+            lines += [f"{deep}{name} = int32({name} + {slot})", f"{deep}if {name} == {end}:",
+                      f"{deep}    {name} = int32(base)"]
+        lines += [f"{deep}step = int32(step + 1)", f"{pad}copies_wait_0()" if copies else "", f"{pad}barrier()",
                   f"{pad}keep_{shape}_{self.keep_stride}(totals, uint32(base + warp_m * "
                   f"{tile.rows // tile.warps[0] * self.keep_stride} + warp_n * "
                   f"{tile.columns // tile.warps[1] * self.keeps}))", f"{pad}barrier()"]
