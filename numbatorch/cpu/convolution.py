@@ -19,9 +19,10 @@ from math import ceil, prod
 from numbatorch.cpu import operands
 from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan, depthwise_launch, depthwise_weight_plan
 from numbatorch.cpu.convolution_flat import flat_launch
-from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, triple
+from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, tile_bytes, triple
 from numbatorch.cpu.convolution_lanes import lanes_launch
-from numbatorch.cpu.convolution_packed import packed_launch, turn_launch
+from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
+from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import WeightGradientPlan
 from numbatorch.cpu.convolution_winograd import WinogradLaunch, winograd_launch
@@ -125,7 +126,9 @@ class InputGradientPlan:
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        self.phases: list[tuple[Launch, Launch | WinogradLaunch, int, int]] = []
+        self.phases: list[tuple[Launch | WinogradLaunch, int | None, int]] = []  # kernel, its weights, its first result
+        self.turns: list[tuple[Launch, int]] = []
+        self.tiles: TurnTiles | None = None
         channels, outputs = g.c // g.groups, g.o // g.groups
         self.pointwise = g.is_pointwise
         if self.pointwise:
@@ -154,12 +157,29 @@ class InputGradientPlan:
                     self.zero = addressof(c_char.from_buffer(self._zero))
                 continue
             grid = tuple(ceil((n - p) / s) for n, p, s in zip(g.size, phase, g.stride, strict=True))
-            forward = _forward_launch(Correlation(
-                g, False, outputs, channels, g.result, grid, (1, 1, 1), tuple(shifts), g.size, g.stride))
-            turn = turn_launch(g.dtype, g.groups, channels, outputs, taps, g.taps)
-            place = (phase[0] * g.size[1] + phase[1]) * g.size[2] + phase[2]
-            self.phases.append((turn, forward, self.turned_bytes, place * size))
-            self.turned_bytes += g.o * channels * len(taps) * size
+            task = Correlation(g, False, outputs, channels, g.result, grid, (1, 1, 1), tuple(shifts), g.size, g.stride,
+                               g.taps <= MOST_TAPS)
+            place = ((phase[0] * g.size[1] + phase[1]) * g.size[2] + phase[2]) * size
+            self._add(_forward_launch(task), taps, place)
+        if self.tiles is not None:
+            self.turns.append((self.tiles.launch(), 0))
+
+    def _add(self, forward: Launch | WinogradLaunch, taps: list[int], place: int) -> None:
+        """A phase, and what turns the weights as its kernel wants them: not at all, by tiles, or into rows."""
+        g, begin = self.geometry, self.turned_bytes
+        channels, outputs, target = g.c // g.groups, g.o // g.groups, host_target(g.dtype)
+        self.phases.append((forward, begin, place))
+        if isinstance(forward, WinogradLaunch):
+            self.phases[-1] = forward, None, place
+        elif forward.tile:
+            if self.tiles is None:
+                self.tiles = TurnTiles(g.dtype, g.groups, channels, outputs, g.taps, forward.tile)
+            self.tiles.add(taps, begin)
+            whole = tile_bytes(outputs * len(taps), forward.tile, target)
+            self.turned_bytes += g.groups * ceil(channels / forward.tile) * whole
+        else:
+            self.turns.append((turn_launch(g.dtype, g.groups, channels, outputs, taps, g.taps), begin))
+            self.turned_bytes += g.o * channels * len(taps) * target.bytes
 
     def run(self, gy_ptr: int, w_ptr: int, gx_ptr: int) -> None:
         if self.pointwise:
@@ -174,9 +194,10 @@ class InputGradientPlan:
         base = address(workspace)
         if self.cleared is not None:
             self.cleared.kernel(self.zero, gx_ptr, self.cleared.meta, self.cleared.units, self.cleared.grain)
-        for turn, forward, turned, place in self.phases:
+        for turn, turned in self.turns:
             turn.run(w_ptr, base + turned)
-            forward.run(gy_ptr, base + turned, gx_ptr + place)
+        for forward, begin, place in self.phases:
+            forward.run(gy_ptr, w_ptr if begin is None else base + begin, gx_ptr + place)
 
 
 def _geometry(dtype, n, c, size, o, kernel, stride, padding, dilation, groups) -> Geometry:

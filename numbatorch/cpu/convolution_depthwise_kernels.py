@@ -17,7 +17,8 @@ MOST_TAPS = 225
 
 META = (
     "images channels height width rows row_block row_blocks step_rows top reach lead taken begin pitch x_image "
-    "x_channel w_channel taps phases y_image y_channel result_rows result_width rows_at_once line_step column_step transpose"
+    "x_channel w_channel taps phases y_image y_channel result_rows result_width rows_at_once line_step column_step "
+    "transpose"
 ).split()
 PHASE = "place rows columns sums taps row_spans".split()
 WEIGHT_META = (

@@ -8,7 +8,7 @@ from math import ceil
 
 from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_flat_kernels import FLAT_BYTES, FLAT_K_BLOCK, FLAT_META, write_flat
-from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, weight_strides
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import FLAT, PREFETCH_OFFSETS, host_target
 
@@ -63,8 +63,7 @@ def flat_launch(task: Correlation) -> Launch | None:
         x_group=channels * plane_bytes,
         x_channel=plane_bytes,
         copied_channel=pitch_channel,
-        w_output=channels * taps * size,
-        w_group=outputs * channels * taps * size,
+        **weight_strides(task, tile, size),
         y_image=g.groups * outputs * result,
         y_group=outputs * result,
         y_channel=result,
@@ -86,4 +85,4 @@ def flat_launch(task: Correlation) -> Launch | None:
     units = g.n * g.groups * meta["units_per_group"] if outputs else 0
     table += [0] * PREFETCH_OFFSETS
     kernel = _kernel(g.dtype, bias)
-    return Launch(kernel, [meta[name] for name in FLAT_META] + table, units, grain(units, flops))
+    return Launch(kernel, [meta[name] for name in FLAT_META] + table, units, grain(units, flops), tile * task.turned)

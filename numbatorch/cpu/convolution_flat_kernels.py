@@ -11,8 +11,8 @@ FLAT_K_BLOCK = 640  # nothing is packed: a block ends for accuracy alone
 
 FLAT_META = (
     "channels outputs height width rows columns pitch top left reach x_image x_group x_channel copied_channel "
-    "w_output w_group y_image y_group y_channel groups rows_per_unit units_per_group row_block k_block taps tile "
-    "copies tiles"
+    "w_row w_step w_tile w_group y_image y_group y_channel groups rows_per_unit units_per_group row_block k_block "
+    "taps tile copies tiles"
 ).split()
 
 
@@ -99,9 +99,9 @@ def write_flat(name: str, target: Target, with_bias: bool) -> str:
                     if bias is not None:
                         addend, addend_row = f.offset(bias, p["outputs"] * group * size), f.value(size)
                     addend, addend_row = f.select(again, c, addend), f.select(again, p["y_channel"], addend_row)
-                    arguments = [f.offset(w_group, sums.index * size), p["w_output"], f.value(size)]
+                    arguments = [f.offset(w_group, p["w_step"] * sums.index), p["w_row"], p["w_step"]]
                     arguments += [f.offset(b, panels.index * size), f.offset(table, sums.index * 8), c, p["y_channel"]]
                     arguments += [addend, addend_row, f.minimum(p["k_block"], depth - sums.index), width, places]
-                    arguments += [p["w_output"] * p["tile"], p["outputs"], p["tile"]]
+                    arguments += [p["w_tile"], p["outputs"], p["tile"]]
                     f.call("rows", [p["tiles"], *arguments])
     return module.text()

@@ -10,15 +10,17 @@ from math import ceil, prod
 import numpy as np
 
 from numbatorch.cpu.gemm import UNIT_FLOPS
+from numbatorch.cpu.microkernel import Target, host_target
 
 
 class Launch:
     """A kernel with its parameter block, number of units and grain."""
 
-    __slots__ = ("kernel", "meta", "address", "units", "grain")
+    __slots__ = ("kernel", "meta", "address", "units", "grain", "tile")
 
-    def __init__(self, kernel: Callable[..., None], meta: list[int], units: int, grain: int) -> None:
+    def __init__(self, kernel: Callable[..., None], meta: list[int], units: int, grain: int, tile: int = 0) -> None:
         self.kernel, self.units, self.grain = kernel, units, max(1, min(grain, units))
+        self.tile = tile  # of weights that are laid out by tiles of outputs; 0 where they are rows
         self.meta = np.array(meta, np.int64)
         self.address = self.meta.ctypes.data
 
@@ -88,6 +90,7 @@ class Correlation:
     shifts: tuple[Sizes, ...]
     result_plane: Sizes
     result_step: Sizes
+    turned: bool = False  # weights are those of a convolution from `outputs` to `channels`, laid out as the launch says
 
     @property
     def flops(self) -> float:
@@ -104,6 +107,20 @@ def inside(step: int, shift: int, outputs: int, inputs: int) -> tuple[int, int]:
     """The outputs i in [first, end) for which 0 <= i * step + shift < inputs."""
     first = max(0, ceil(-shift / step))
     return first, max(first, min(outputs, (inputs - 1 - shift) // step + 1))
+
+
+def tile_bytes(depth: int, tile: int, target: Target) -> int:
+    """Of the weights of a tile of outputs that are next to one another, and of the room after them."""
+    return (depth * tile + ceil(target.rows / target.lanes) * target.lanes) * target.bytes
+
+
+def weight_strides(task: Correlation, tile: int, size: int) -> dict[str, int]:
+    """How tiles of outputs find their weights: rows of the tensor, or laid out by tiles where they had to be turned."""
+    depth = task.channels * len(task.shifts)
+    if task.turned:
+        whole = tile_bytes(depth, tile, host_target(task.geometry.dtype))
+        return dict(w_row=size, w_step=tile * size, w_tile=whole, w_group=ceil(task.outputs / tile) * whole)
+    return dict(w_row=depth * size, w_step=size, w_tile=depth * tile * size, w_group=task.outputs * depth * size)
 
 
 def grain(units: int, flops: float) -> int:

@@ -7,17 +7,20 @@ from functools import cache
 from math import ceil
 
 from numbatorch.cpu import tiles
-from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside, tile_bytes, weight_strides
 from numbatorch.cpu.convolution_packed_kernels import (
     ANY_STEP,
     FORWARD_META,
     K_BLOCK,
     PANELS,
     STAGE_ROWS,
+    TILES_META,
+    TILES_TAP,
     TURN_CHANNELS,
     write_forward,
     write_pack_taps,
     write_turn,
+    write_turn_tiles,
 )
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import Target, host_target
@@ -35,11 +38,11 @@ def _kernel(dtype: str, with_bias: bool) -> Callable[..., None]:
 
 
 @cache
-def _turning(dtype: str) -> Callable[..., None]:
+def _turning(by_tiles: bool, dtype: str) -> Callable[..., None]:
     from numbatorch.cpu.compile import compile_ir
 
-    name = f"convolution_turn_{dtype}"
-    return compile_ir(name, write_turn(name, host_target(dtype)), (f"{dtype}*", f"{dtype}*", "int64*"))
+    name, write = ("convolution_turn_tiles_", write_turn_tiles) if by_tiles else ("convolution_turn_", write_turn)
+    return compile_ir(name + dtype, write(name + dtype, host_target(dtype)), (f"{dtype}*", f"{dtype}*", "int64*"))
 
 
 def turn_launch(dtype: str, groups: int, channels: int, outputs: int, taps: list[int], all_taps: int) -> Launch:
@@ -47,7 +50,36 @@ def turn_launch(dtype: str, groups: int, channels: int, outputs: int, taps: list
     meta = [channels, outputs, len(taps), all_taps, int(taps == list(range(all_taps))), *taps]
     units = groups * ceil(channels / TURN_CHANNELS)
     per_unit = max(1, min(channels, TURN_CHANNELS) * outputs * len(taps))
-    return Launch(_turning(dtype), meta, units, max(1, 32768 // per_unit))
+    return Launch(_turning(False, dtype), meta, units, max(1, 32768 // per_unit))
+
+
+class TurnTiles:
+    """The kernel (weight, turned) that lays the weights of an input gradient out by tiles of its outputs.
+
+    Phases are added one by one: their taps, and where in `turned` their weights begin, in bytes.
+    """
+
+    def __init__(self, dtype: str, groups: int, channels: int, outputs: int, all_taps: int, tile: int) -> None:
+        self.dtype, self.groups, self.channels, self.outputs, self.tile = dtype, groups, channels, outputs, tile
+        self.target = host_target(dtype)
+        self.table = [0] * (len(TILES_TAP) * all_taps)
+
+    def add(self, taps: list[int], begin: int) -> None:
+        size = self.target.bytes
+        for number, tap in enumerate(taps):
+            record = dict(place=begin + number * self.tile * size, step=len(taps) * self.tile * size,
+                          tile_step=tile_bytes(self.outputs * len(taps), self.tile, self.target))
+            at = len(TILES_TAP) * tap
+            self.table[at : at + len(TILES_TAP)] = [record[name] for name in TILES_TAP]
+
+    def launch(self) -> Launch:
+        taps = len(self.table) // len(TILES_TAP)
+        meta = dict(channels=self.channels, outputs=self.outputs, taps=taps, tile=self.tile,
+                    tile_count=ceil(self.channels / self.tile), transpose=tiles.transpose(self.target))
+        units = self.groups * meta["tile_count"]
+        per_unit = max(1, self.tile * self.outputs * taps)
+        return Launch(_turning(True, self.dtype), [meta[name] for name in TILES_META] + self.table, units,
+                      max(1, 32768 // per_unit))
 
 
 def _pack_taps(target: Target, step: int) -> int:
@@ -100,8 +132,7 @@ def packed_launch(task: Correlation) -> Launch:
         x_image=g.groups * channels * depth * area,
         x_group=channels * depth * area,
         x_channel=depth * area,
-        w_output=channels * taps * size,
-        w_group=outputs * channels * taps * size,
+        **weight_strides(task, tile, size),
         y_image=g.groups * outputs * result,
         y_group=outputs * result,
         y_channel=result,
@@ -123,4 +154,4 @@ def packed_launch(task: Correlation) -> Launch:
     )
     units = g.groups * units_per_group if positions and outputs else 0
     kernel = _kernel(g.dtype, task.bias)
-    return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, grain(units, flops))
+    return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, grain(units, flops), tile * task.turned)

@@ -5,6 +5,8 @@ Parameter blocks are int64, named by the *_META lists and followed by a table. A
 
 from __future__ import annotations
 
+from math import ceil
+
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import Target, write_rows
 
@@ -15,8 +17,8 @@ STAGE_ROWS = 518  # channels of results that are staged at once
 
 FORWARD_META = (
     "channels outputs positions own rows columns width depths step_depth step_rows step_columns x_image x_group "
-    "x_channel w_output w_group y_image y_group y_channel y_depth y_row y_column panels_per_unit units_per_group "
-    "panels_at_once output_block channel_block tap_block taps tile strided cut tiles pack"
+    "x_channel w_row w_step w_tile w_group y_image y_group y_channel y_depth y_row y_column panels_per_unit "
+    "units_per_group panels_at_once output_block channel_block tap_block taps tile strided cut tiles pack"
 ).split()
 TAP = "first_depth end_depth first_row end_row first_column end_column offset".split()
 
@@ -175,10 +177,10 @@ def write_forward(name: str, target: Target, with_bias: bool) -> str:
                 if bias is not None:
                     addend, addend_row = f.offset(bias, (p["outputs"] * group + output) * size), f.value(size)
                 addend, addend_row = f.select(again, c, addend), f.select(again, c_row, addend_row)
-                w_here = f.offset(w_group, p["w_output"] * output + (channel * p["taps"] + tap) * size)
-                arguments = [w_here, p["w_output"], f.value(size), panel, f.value(row_bytes), c, c_row]
-                arguments += [addend, addend_row, channel_count * tap_count, width]
-                arguments += [p["w_output"] * p["tile"], count, p["tile"]]
+                w_here = f.offset(w_group, p["w_tile"] * (output // p["tile"])
+                                  + (channel * p["taps"] + tap) * p["w_step"])
+                arguments = [w_here, p["w_row"], p["w_step"], panel, f.value(row_bytes), c, c_row]
+                arguments += [addend, addend_row, channel_count * tap_count, width, p["w_tile"], count, p["tile"]]
                 f.call("rows", [p["tiles"], *arguments])
             with f.loop(begin, end, target.panel) as panels:
                 width = f.minimum(target.panel, last - panels.index)
@@ -223,6 +225,50 @@ def _write_spread(module: Module, target: Target) -> None:
 
 
 TURN_META = "channels outputs taps all_taps all_in_order".split()
+TILES_META = "channels outputs taps tile tile_count transpose".split()
+TILES_TAP = "place step tile_step".split()
+MOST_TAPS = 256  # whose weights are turned tile by tile
+
+
+def write_turn_tiles(name: str, target: Target) -> str:
+    """(weight, turned, meta, start, stop): turned[tile, o, tap, c] = weight[o, tile * rows + c, tap], tap by tap.
+
+    A unit is a tile of channels of a group. Of each tap a table tells where that of the first o of the first tile goes,
+    and how far from one another those of the o and of the tiles are; taps without a place have steps of 0. Vectors are
+    stored whole: after a tile there is room for what they hold beyond it.
+    """
+    module = Module()
+    f = module.function(
+        name,
+        [("w", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    w, to, meta, start, stop = f.parameters
+    p = fields(f, TILES_META, meta)
+    size, table = target.bytes, f.offset(meta, 8 * len(TILES_META))
+    vectors = ceil(target.rows / target.lanes)
+    block_row = vectors * target.vector_bytes
+    block = f.stack(MOST_TAPS * block_row)
+    row = p["taps"] * size
+    with f.loop(start, stop) as units:
+        group, first = units.index // p["tile_count"], (units.index % p["tile_count"]) * p["tile"]
+        count = f.minimum(p["tile"], p["channels"] - first)
+        with f.loop(0, p["outputs"]) as outputs:
+            source = f.offset(w, ((group * p["outputs"] + outputs.index) * p["channels"] + first) * row)
+            for j in range(vectors):
+                left = f.maximum(f.minimum(count - j * target.lanes, target.lanes), 0)
+                f.call_at(p["transpose"], [f.offset(source, row * (j * target.lanes)), row,
+                                           f.offset(block, j * target.vector_bytes), f.value(block_row), p["taps"],
+                                           left])
+            with f.loop(0, p["taps"]) as taps:
+                t = fields(f, TILES_TAP, f.offset(table, taps.index * (8 * len(TILES_TAP))))
+                with f.when(t["step"] > 0):
+                    here, there = f.offset(block, taps.index * block_row), f.offset(to, t["place"])
+                    there = f.offset(there, t["tile_step"] * units.index + t["step"] * outputs.index)
+                    for j in range(vectors):
+                        value = f.load(target.vector, f.offset(here, j * target.vector_bytes), size)
+                        f.store(value, f.offset(there, j * target.vector_bytes), size)
+    return module.text()
 
 
 def write_turn(name: str, target: Target) -> str:

@@ -111,8 +111,9 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
     v_run = FREQUENCIES * v_frequency
     area, result = height * width * size, rows * columns * size
     chunks = ceil(channels / CHANNELS_AT_ONCE)
-    meta = dict(channels=channels, outputs=outputs, w_output=channels * TAPS * size, u_panel=u_panel,
-                u_frequency=u_frequency, chunks=chunks, transpose=tiles.transpose(target))
+    w_output, w_channel = (1, outputs) if task.turned else (channels, 1)
+    meta = dict(channels=channels, outputs=outputs, w_output=w_output * TAPS * size, w_channel=w_channel * TAPS * size,
+                u_panel=u_panel, u_frequency=u_frequency, chunks=chunks, transpose=tiles.transpose(target))
     places = [tap * target.vector_bytes for tap in window]
     work = 16.0 * outputs * channels * FREQUENCIES
     units = panels * chunks

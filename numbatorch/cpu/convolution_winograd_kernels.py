@@ -22,7 +22,7 @@ ROWS_BYTES = 96 << 10  # of the rows that a run of tiles reads, for the channels
 STAGE_BYTES = 72 << 10  # of the results of a run for a panel of outputs
 GROUP = 56  # tiles whose products are kept at once
 
-WEIGHTS_META = "channels outputs w_output u_panel u_frequency chunks transpose".split()
+WEIGHTS_META = "channels outputs w_output w_channel u_panel u_frequency chunks transpose".split()
 INPUTS_META = (
     "channels first_run rows rows_per_run tile_rows tile_columns height width top lead taken begin pitch x_image "
     "x_channel v_run v_frequency v_tile channels_per_unit units_per_run transpose"
@@ -78,9 +78,12 @@ def write_weights(name: str, target: Target) -> str:
             output = panel * target.panel + j * lanes
             left = f.minimum(p["outputs"] - output, lanes)
             with f.when(left > 0):
-                source = f.offset(w, p["w_output"] * output + channel * (TAPS * size))
-                f.call_at(p["transpose"],
-                          [source, p["w_output"], turned, f.value(target.vector_bytes), count * TAPS, left])
+                source = f.offset(w, p["w_output"] * output + p["w_channel"] * channel)
+                at_once = f.select(p["w_channel"].equals(TAPS * size), count, 1)
+                with f.loop(0, count, at_once) as channels:
+                    there = f.offset(turned, channels.index * (TAPS * target.vector_bytes))
+                    f.call_at(p["transpose"], [f.offset(source, p["w_channel"] * channels.index), p["w_output"], there,
+                                               f.value(target.vector_bytes), at_once * TAPS, left])
                 with f.loop(0, count) as channels:
                     here = f.offset(turned, channels.index * (TAPS * target.vector_bytes))
                     taps = [f.load(target.vector, f.offset(here, place), size) for place in places]

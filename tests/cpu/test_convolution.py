@@ -179,6 +179,7 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     from numbatorch.cpu import (
         convolution_depthwise,
         convolution_flat,
+        convolution_geometry,
         convolution_lanes,
         convolution_packed,
         convolution_planes,
@@ -186,8 +187,8 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
         convolution_winograd,
     )
     module, target = convolution, convolution.host_target("float32", feature)
-    parts = (convolution, convolution_depthwise, convolution_flat, convolution_lanes, convolution_packed,
-             convolution_planes, convolution_weights, convolution_winograd)
+    parts = (convolution, convolution_depthwise, convolution_flat, convolution_geometry, convolution_lanes,
+             convolution_packed, convolution_planes, convolution_weights, convolution_winograd)
     for part in parts:
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
         for made in ("_kernel", "_turning"):
