@@ -118,6 +118,8 @@ def __getattr__(name: str) -> Any:
         return found
     if name.startswith("_foreach_"):
         return getattr(importlib.import_module(".foreach", __name__), name)
+    if name in ("_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_"):
+        return getattr(importlib.import_module(".fused", __name__), name)
     if name == "torch":  # PyTorch's module holds itself under its own name, and programs say torch.torch
         import sys
         return sys.modules[__name__]

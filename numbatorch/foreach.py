@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numbatorch import Tensor, clamp_max, clamp_min, dtype as dtype_type, linalg, maximum, minimum
+from numbatorch.together import each
 
 _UNARY = """abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg reciprocal
             round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc""".split()
@@ -78,12 +79,31 @@ def _both_forms(label: str, plain: Callable, doc: str) -> None:
     _enter(f"_foreach_{label}_", call_inplace, f"{doc} In place.")
 
 
+def _at_once(op: str, inplace: bool, tensors: list, beside: dict, **numbers: Any) -> list | None:
+    """The results of an op for all tensors in one launch; None where they are to be had one by one.
+
+    beside: {parameter: what goes with each tensor}, numbers where it is the same one for all.
+    """
+    if not tensors[0].is_cuda:
+        return None
+    columns = {"input": tensors}
+    for label, values in beside.items():
+        if isinstance(values[0], Tensor):
+            columns[label] = values
+        elif any(v is not values[0] and v != values[0] for v in values):
+            return None
+        else:
+            numbers[label] = values[0]
+    found = each(op, columns, numbers, ("input",) if inplace else None)
+    return None if found is None else found[0]
+
+
 def _unary(label: str) -> None:
     method, changing = getattr(Tensor, label), getattr(Tensor, f"{label}_")
 
     def plain(name: str, inplace: bool, self: Any) -> list:
-        act = changing if inplace else method
-        return [act(t) for t in _checked(name, self)]
+        act, tensors = changing if inplace else method, _checked(name, self)
+        return _at_once(label, inplace, tensors, {}) or [act(t) for t in tensors]
     _both_forms(label, plain, f"`{label}` of each tensor.")
 
 
@@ -101,16 +121,18 @@ def _sum(label: str) -> None:
             raise TypeError(f"{name}() received an invalid combination of arguments: alpha goes with tensors, not with "
                             "numbers")
         act, scale = changing if inplace else method, {} if alpha is None else {"alpha": alpha}
-        return [act(t, o, **scale) for t, o in zip(tensors, others, strict=True)]
+        return _at_once(label, inplace, tensors, {"other": others}, **scale) or [
+            act(t, o, **scale) for t, o in zip(tensors, others, strict=True)]
     _both_forms(label, plain, f"`{label}` of each tensor and what goes with it.")
 
 
-def _product(label: str, method: Callable, changing: Callable) -> None:
+def _product(label: str, method: Callable, changing: Callable, op: str | None = None) -> None:
     def plain(name: str, inplace: bool, self: Any, *given: Any, **named: Any) -> list:
         tensors = _checked(name, self)
         others = _beside(name, tensors, _only(name, given, named, "other", "scalar", "scalars"))
         act = changing if inplace else method
-        return [act(t, o) for t, o in zip(tensors, others, strict=True)]
+        found = _at_once(op, inplace, tensors, {"other": others}) if op else None
+        return found or [act(t, o) for t, o in zip(tensors, others, strict=True)]
     _both_forms(label, plain, f"`{label}` of each tensor and what goes with it.")
 
 
@@ -122,8 +144,8 @@ def _limiting(of_tensors: Callable, of_number: Callable) -> tuple[Callable, Call
 
 _sum("add")
 _sum("sub")
-for _label in ("mul", "div"):
-    _product(_label, getattr(Tensor, _label), getattr(Tensor, f"{_label}_"))
+for _label, _op in (("mul", "mul"), ("div", "true_divide")):
+    _product(_label, getattr(Tensor, _label), getattr(Tensor, f"{_label}_"), _op)
 for _label, _of_tensors, _of_number in (("maximum", maximum, clamp_min), ("minimum", minimum, clamp_max),
                                         ("clamp_min", clamp_min, clamp_min), ("clamp_max", clamp_max, clamp_max)):
     _product(_label, *_limiting(_of_tensors, _of_number))
@@ -145,7 +167,8 @@ def _interpolated(name: str, inplace: bool, self: Any, tensors1: Any, *given: An
     ends = _beside(name, tensors, _checked(name, tensors1, "'tensors1' (position 2)"))
     weights = _beside(name, tensors, _only(name, given, named, "weight", "weights"))
     act = Tensor.lerp_ if inplace else Tensor.lerp
-    return [act(t, e, w) for t, e, w in zip(tensors, ends, weights, strict=True)]
+    return _at_once("lerp", inplace, tensors, {"end": ends, "weight": weights}) or [
+        act(t, e, w) for t, e, w in zip(tensors, ends, weights, strict=True)]
 
 
 _both_forms("lerp", _interpolated, "`lerp` from each tensor to the one beside it.")
@@ -164,7 +187,9 @@ def _fused(label: str) -> None:
             factors = factors.tolist()
         factors = _beside(name, tensors, factors)
         act = changing if inplace else method
-        return [act(t, a, b, value=v) for t, a, b, v in zip(tensors, first, second, factors, strict=True)]
+        beside = {"tensor1": first, "tensor2": second, "value": factors}
+        return _at_once(label, inplace, tensors, beside) or [
+            act(t, a, b, value=v) for t, a, b, v in zip(tensors, first, second, factors, strict=True)]
     _both_forms(label, plain, f"`{label}` of each tensor and the two beside it.")
 
 

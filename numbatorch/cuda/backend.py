@@ -44,6 +44,16 @@ class Device:
         """The Launch that answers a request (expr/kinds.py); None where no template does, so that the CPU answers."""
         return plan(request)
 
+    @staticmethod
+    def together(request):
+        """The function that evaluates an Elementwise request for several sets of operands in one launch, or None."""
+        from . import together
+        from .compile import NoCodeError
+        try:
+            return together.plan(request)
+        except NoCodeError:
+            return None
+
     def upload(self, target, source, nbytes, wait=True):
         """Copy bytes from the host's memory at `source`; unless `wait`, pinned memory may be read later."""
         if nbytes:

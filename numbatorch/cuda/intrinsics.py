@@ -81,6 +81,25 @@ def _shared(element):
     return shared
 
 
+def _pointer(element):
+    """A function that makes an int64, an address, a pointer to elements of a type."""
+
+    @intrinsic
+    def pointer(context, address):
+        if types.unliteral(address) != types.int64:
+            return None
+
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(types.int64), generate
+
+    return pointer
+
+
+_ELEMENTS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split()
+
+
 def _shuffle(mode):
     """A function that gives a thread the value of the one `distance` further on in its warp, or its own at the end."""
     clamp = {"down": 31, "up": 0, "bfly": 31}[mode]
@@ -118,9 +137,8 @@ NAMES = {
     "grid": grid, "barrier": barrier, "max": larger, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),
     "shuffle_xor": _shuffle("bfly"),
     **matrix_tiles.NAMES,
-    **{f"shared_{name}": _shared(getattr(types, name)) for name in (
-        "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64",
-        "complex128")},
+    **{f"shared_{name}": _shared(getattr(types, name)) for name in _ELEMENTS},
+    **{f"pointer_{name}": _pointer(getattr(types, name)) for name in _ELEMENTS},
 }  # fmt: skip
 
 

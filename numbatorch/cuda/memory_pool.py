@@ -6,6 +6,7 @@ same stream, so there is nothing to wait for. `used_on` names further streams, w
 """
 
 import collections
+import ctypes
 import threading
 
 from ..errors import OutOfMemoryError
@@ -30,6 +31,10 @@ class Block:
 
     def __init__(self, pool, address, size, stream):
         self._pool, self.address, self.size, self.stream, self.streams = pool, address, size, stream, ()
+
+    def view(self, nbytes):
+        """The first bytes as an object of ctypes, of memory that is the host's."""
+        return (ctypes.c_ubyte * nbytes).from_address(self.address)
 
     def used_on(self, stream):
         """Work on this stream uses the memory, too: it is not given to another tensor before that work is done."""

@@ -19,6 +19,7 @@ class CUDAGraph:
     def __init__(self, keep_graph=False):
         self._driver, self._graph, self._stream, self._pool = runtime.driver(), None, None, None
         self._blocks: list = []
+        self._sources: list = []  # pinned memory that replays copy from
         self._draws: dict = {}  # PhiloxState: [memory of its seed and first group, groups that a replay takes]
         self._replayed: set = set()  # streams that replays went to
 
@@ -58,12 +59,18 @@ class CUDAGraph:
             self._replayed.add(handle)
             for block in self._blocks:
                 block.used_on(handle)
+            for block in self._sources:
+                block.used_on((index, handle))
         for state, (block, groups) in self._draws.items():
             source = pinned.pool().allocate(16)  # which waits for the copy before others get it
             (ctypes.c_uint64 * 2).from_address(source.address)[:] = state.initial_seed % 2**64, state.take(groups)
             self._driver.upload(index, block.address, source.address, 16, handle)
             source.used_on((index, handle))
         self._driver.launch_graph(index, self._graph, handle)
+
+    def keep(self, block):
+        """Let a block that a copy reads at every replay live as long as the graph."""
+        self._sources.append(block)
 
     def draws(self, state, groups):
         """(address of a generator's seed and first group at a replay, how far these groups are behind that)."""
@@ -80,7 +87,7 @@ class CUDAGraph:
         """Forget what was recorded, and give its memory up."""
         if self._graph is not None:
             self._driver.destroy_graph(self._graph)
-        self._graph, self._blocks, self._draws, self._replayed = None, [], {}, set()
+        self._graph, self._blocks, self._sources, self._draws, self._replayed = None, [], [], {}, set()
 
     def pool(self):
         """A name for the memory that the graph keeps."""

@@ -9,7 +9,7 @@ FAMILIES = (
     "contraction", "grouped", "correlation", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc",
     "distance", "native", "native_layers", "fake_quantize",
     "linalg", "linalg_forms", "factor", "indefinite", "block_eigen", "fft", "spectral", "sparse", "compressed",
-    "bessel", "special", "gamma", "integer", "segment", "random", "variates", "internal",
+    "bessel", "special", "gamma", "integer", "segment", "random", "variates", "internal", "steps",
 )
 
 

@@ -112,7 +112,8 @@ def _by_recurrence(name, text, first, step):
         if not (hasattr(input, "_layout") or hasattr(n, "_layout")):
             raise TypeError(f"{name}(): one of input and n must be a Tensor")
         kind = result_type(input, n)
-        input, n = (v.detach() if hasattr(v, "_layout") else tensor(v, device="cpu") for v in (input, n))
+        place = (input if hasattr(input, "_layout") else n).device
+        input, n = (v.detach() if hasattr(v, "_layout") else tensor(v, device=place) for v in (input, n))
         x, degree = OPS["broadcast_tensors"].call(input.double(), n.double().trunc())
         top = degree.amax().item() if degree.numel() else -1
         before, now = x * 0 + 1, first(x)

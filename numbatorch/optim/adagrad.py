@@ -73,6 +73,22 @@ class Adagrad(ParameterOptimizer):
         for state in self.state.values():
             state["sum"].share_memory_()
 
+    def update_together(self, params, grads, states, group):
+        for state in states:
+            advance(state)
+        numbatorch._fused_adagrad_(
+            params,
+            grads,
+            [state["sum"] for state in states],
+            [state["step"] for state in states],
+            lr=scalar(group["lr"]),
+            lr_decay=group["lr_decay"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=group["maximize"],
+        )
+        return True
+
     def update(self, param, grad, state, group):
         step = advance(state)
         if group["weight_decay"] != 0:

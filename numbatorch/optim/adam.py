@@ -78,6 +78,28 @@ class Adam(ParameterOptimizer):
             state["max_exp_avg_sq"] = numbatorch.zeros_like(param)
         return state
 
+    def update_together(self, params, grads, states, group):
+        for state in states:
+            advance(state)
+        beta1, beta2 = map(scalar, group["betas"])
+        step = numbatorch._fused_adamw_ if group["decoupled_weight_decay"] else numbatorch._fused_adam_
+        step(
+            params,
+            grads,
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [state.get("max_exp_avg_sq") for state in states],
+            [state["step"] for state in states],
+            lr=scalar(group["lr"]),
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            amsgrad=group["amsgrad"],
+            maximize=group["maximize"],
+        )
+        return True
+
     def update(self, param, grad, state, group):
         beta1, beta2 = map(scalar, group["betas"])
         lr, weight_decay = scalar(group["lr"]), group["weight_decay"]

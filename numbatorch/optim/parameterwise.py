@@ -32,6 +32,8 @@ class ParameterOptimizer(Optimizer):
                 with numbatorch.enable_grad():
                     loss = closure()
             for group in self.param_groups:
+                if self._is_updated_together(group):
+                    continue
                 maximize = group.get("maximize", False)
                 for param in group["params"]:
                     grad = param.grad
@@ -54,6 +56,29 @@ class ParameterOptimizer(Optimizer):
                     if state:
                         self.state[param] = state
         return loss
+
+    def update_together(self, params: list, grads: list, states: list, group: dict[str, Any]) -> bool:
+        """Update all parameters of a group in few launches, and count its steps; False where `update` is to do it."""
+        return False
+
+    def _is_updated_together(self, group: dict[str, Any]) -> bool:
+        """Whether `update_together` has updated a group: on a GPU, unless `foreach=False` asks for one by one."""
+        first = next((param for param in group["params"] if param.grad is not None), None)
+        if first is None or not first.is_cuda or group.get("differentiable") or group.get("capturable") or (
+            group.get("foreach") is False and not group.get("fused")
+        ):
+            return False
+        params = [param for param in group["params"] if param.grad is not None]
+        grads = [param.grad for param in params]
+        if any(param.is_complex() or grad.is_sparse for param, grad in zip(params, grads, strict=True)):
+            return False
+        states = [self.state.get(param) or self.initial_state(param, group) for param in params]
+        if not self.update_together(params, grads, states, group):
+            return False
+        for param, state in zip(params, states, strict=True):
+            if state:
+                self.state[param] = state
+        return True
 
     def _update_complex(self, param, grad, state, group) -> None:
         as_real, as_complex = numbatorch.view_as_real, numbatorch.view_as_complex

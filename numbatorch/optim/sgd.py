@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
     check_implementation,
@@ -52,6 +53,27 @@ class SGD(ParameterOptimizer):
         )
         check_implementation(fused, foreach, differentiable)
         super().__init__(params, defaults)
+
+    def update_together(self, params, grads, states, group):
+        is_first = [state.get("momentum_buffer") is None for state in states]
+        if group["momentum"] and any(is_first) and not all(is_first):
+            return False
+        if group["momentum"] and is_first[0]:
+            for param, state in zip(params, states, strict=True):
+                state["momentum_buffer"] = numbatorch.zeros_like(param)
+        numbatorch._fused_sgd_(
+            params,
+            grads,
+            [state.get("momentum_buffer") for state in states],
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+            lr=scalar(group["lr"]),
+            dampening=group["dampening"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+            is_first_step=bool(group["momentum"]) and is_first[0],
+        )
+        return True
 
     def update(self, param, grad, state, group):
         momentum = group["momentum"]

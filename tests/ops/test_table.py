@@ -69,10 +69,15 @@ def expected(op, xs, extra):
     statics = {**defaults, **extra}
     trace = {p.name: statics[p.name] for p in op.formula_parameters if p.name not in named}
     roots = op.trace(trace, tuple(trace))
-    return evaluate(roots[0], values)
+    return evaluate(roots[0], values) if len(roots) == 1 else tuple(evaluate(root, values) for root in roots)
 
 
 def close(got, want, dtype):
+    if isinstance(got, tuple):
+        assert len(got) == len(want)
+        for one, other in zip(got, want, strict=True):
+            close(one, other, dtype)
+        return
     got = got.to(torch.float64).numpy() if got.dtype.category == 2 else got.numpy()
     want = np.broadcast_to(np.asarray(want), got.shape)
     if got.dtype == bool or got.dtype.kind in "iu":

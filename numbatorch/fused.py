@@ -1,0 +1,113 @@
+"""`_fused_adam_` and its like: a step of an optimizer for all parameters at once, in one launch on a GPU.
+
+Step counts are those of this step, so that the caller counts first. With `grad_scale` gradients are divided by it, in
+place; where `found_inf` is not 0 nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from numbatorch.ops import OPS
+from numbatorch.together import each
+
+__all__ = ["_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_"]
+
+
+def _number(value: Any) -> float:
+    return float(value)
+
+
+def _run(name: str, columns: dict, numbers: dict, into: tuple, **statics: Any) -> None:
+    """Do a step for the parameters beside each other in the columns."""
+    if each(name, columns, numbers, into, statics) is not None:
+        return
+    for row in zip(*columns.values(), strict=True):
+        results = OPS[name].call(*row, **numbers, **statics)
+        results = results if isinstance(results, tuple) else (results,)
+        for label, result in zip(into, results, strict=True):
+            row[list(columns).index(label)].copy_(result)
+
+
+def _skips(grads: list, grad_scale: Any, found_inf: Any) -> bool:
+    """Whether there is nothing to be done; else gradients are unscaled."""
+    if found_inf is not None and float(found_inf):
+        return True
+    if grad_scale is not None:
+        for grad in grads:
+            grad.div_(grad_scale)
+    return False
+
+
+def _by_step(steps: list) -> list:
+    """[(number of a step, places of the parameters that make it)]."""
+    found: dict = defaultdict(list)
+    for place, step in enumerate(steps):
+        found[float(step)].append(place)
+    return list(found.items())
+
+
+def _adam(decoupled: bool, self: list, grads: list, exp_avgs: list, exp_avg_sqs: list, max_exp_avg_sqs: list,
+          state_steps: list, lr: Any, beta1: float, beta2: float, weight_decay: float, eps: float, amsgrad: bool,
+          maximize: bool, grad_scale: Any, found_inf: Any) -> None:
+    if _skips(grads, grad_scale, found_inf):
+        return
+    lr, beta1, beta2 = _number(lr), _number(beta1), _number(beta2)
+    lists = {"param": self, "grad": grads, "mean": exp_avgs, "square": exp_avg_sqs}
+    if amsgrad:
+        lists["largest"] = max_exp_avg_sqs
+    for step, places in _by_step(state_steps):
+        numbers = {
+            "decay": 1 - lr * weight_decay if decoupled else 1.0, "weight_decay": 0.0 if decoupled else weight_decay,
+            "towards": 1 - beta1, "beta2": beta2, "beside": 1 - beta2, "root": (1 - beta2 ** step) ** 0.5, "eps": eps,
+            "size": -(lr / (1 - beta1 ** step))}
+        columns = {label: [tensors[k] for k in places] for label, tensors in lists.items()}
+        _run("_amsgrad_step" if amsgrad else "_adam_step", columns, {k: float(v) for k, v in numbers.items()},
+             tuple(label for label in lists if label != "grad"), maximize=bool(maximize))
+
+
+def _fused_adam_(self, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, state_steps, *, lr, beta1, beta2, weight_decay,
+                 eps, amsgrad, maximize, grad_scale=None, found_inf=None) -> None:
+    """A step of Adam for lists of parameters, gradients and state; see optim.Adam."""
+    _adam(False, self, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, state_steps, lr, beta1, beta2, weight_decay, eps,
+          amsgrad, maximize, grad_scale, found_inf)
+
+
+def _fused_adamw_(self, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, state_steps, *, lr, beta1, beta2, weight_decay,
+                  eps, amsgrad, maximize, grad_scale=None, found_inf=None) -> None:
+    """A step of AdamW for lists of parameters, gradients and state; see optim.AdamW."""
+    _adam(True, self, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, state_steps, lr, beta1, beta2, weight_decay, eps,
+          amsgrad, maximize, grad_scale, found_inf)
+
+
+def _fused_sgd_(self, grads, momentum_buffer_list, *, weight_decay, momentum, lr, dampening, nesterov, maximize,
+                is_first_step, grad_scale=None, found_inf=None) -> None:
+    """A step of SGD for lists of parameters, gradients and momenta, which the first step begins; see optim.SGD."""
+    if _skips(grads, grad_scale, found_inf):
+        return
+    numbers = {"weight_decay": float(weight_decay)}
+    if not momentum:
+        _run("_sgd_step", {"param": self, "grad": grads}, {**numbers, "rate": _number(lr)}, ("param",),
+             maximize=bool(maximize))
+        return
+    share = 1.0 if is_first_step else 1.0 - dampening
+    if is_first_step:
+        for buffer in momentum_buffer_list:
+            buffer.zero_()
+    _run("_momentum_step", {"param": self, "grad": grads, "buffer": momentum_buffer_list},
+         {**numbers, "momentum": float(momentum), "share": share, "rate": _number(lr)}, ("param", "buffer"),
+         nesterov=bool(nesterov), maximize=bool(maximize))
+
+
+def _fused_adagrad_(self, grads, state_sums, state_steps, *, lr, lr_decay, weight_decay, eps, maximize,
+                    grad_scale=None, found_inf=None) -> None:
+    """A step of Adagrad for lists of parameters, gradients and sums of squares; see optim.Adagrad."""
+    if _skips(grads, grad_scale, found_inf):
+        return
+    for step, places in _by_step(state_steps):
+        columns = {label: [tensors[k] for k in places] for label, tensors in (
+            ("param", self), ("grad", grads), ("sum", state_sums))}
+        _run("_adagrad_step", columns, {"weight_decay": float(weight_decay), "eps": float(eps),
+                                        "rate": _number(lr) / (1 + (step - 1) * lr_decay)}, ("param", "sum"),
+             maximize=bool(maximize))
