@@ -208,7 +208,7 @@ class Compiled:
         if self._refusal is not None:
             raise MemoryLimitError(self._refusal)
         if not self.programs and self._last:
-            return MemoryPlan(self._last[-1].optimized(self.memory_limit)).table()
+            return MemoryPlan(self._last[-1].optimized(self.memory_limit), True).table()
         return self._program().plan.table()
 
     def kernels(self):

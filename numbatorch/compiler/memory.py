@@ -38,10 +38,12 @@ class Arena:
 class MemoryPlan:
     """offsets: {buffer: bytes from the start of the arena}; lives: {buffer: (first step, last step)}; nbytes: of all.
 
-    peak: the most that is alive at any step, which no plan can undercut. results: bytes that outlive the call.
+    borrowed: {buffer: (result, bytes from its start)}, where `borrows`: temporaries that end before a result begins may
+    lie in its memory. peak: the most that is alive in the arena at any step, which no plan can undercut. results: bytes
+    that outlive the call.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, borrows=False):
         self.lowered = lower(graph)
         self.lives = lifetimes(graph)
         holders = taken_over(graph, self.lives)
@@ -50,9 +52,12 @@ class MemoryPlan:
             together.setdefault(holders.get(b, b), []).append(b)
         blocks = {b: (min(self.lives[m][0] for m in members), max(self.lives[m][1] for m in members))
                   for b, members in together.items()}
+        lent = borrowed(graph, blocks) if borrows else {}
+        self.borrowed = {m: lent[b] for b in lent for m in together[b]}
+        blocks = {b: life for b, life in blocks.items() if b not in lent}
         found, self.nbytes = place(blocks)
-        self.offsets = {m: found[b] for b, members in together.items() for m in members}
-        self.peak = _peak(blocks)
+        self.offsets = {m: found[b] for b in blocks for m in together[b]}
+        self.peak = highest(blocks)[0]
         self.results = sum(rounded(b.nbytes) for b in graph.buffers if b.kind == "result")
         self.graph = graph
 
@@ -70,10 +75,11 @@ class MemoryPlan:
             step = makers.get(b)
             by = f"{step.name} ({step.where})" if step is not None and step.where else getattr(step, "name", "")
             by = f"{b.name} ({step.where})" if b.name and step is not None else by
-            lines.append(f"{b.nbytes:>12}  {f'{first}..{last}':>11}  {self.offsets[b]:>12}  {by}")
+            at = self.offsets[b] if b in self.offsets else f"in {self.borrowed[b][0].label}"
+            lines.append(f"{b.nbytes:>12}  {f'{first}..{last}':>11}  {at:>12}  {by}")
         for b in sorted((b for b in self.graph.buffers if b.kind == "result"), key=lambda b: -b.nbytes):
             step = makers.get(b)
-            lines.append(f"{b.nbytes:>12}  {'stays':>11}  {'':>12}  {getattr(step, 'name', b.name)}"
+            lines.append(f"{b.nbytes:>12}  {'stays':>11}  {b.label:>12}  {getattr(step, 'name', b.name)}"
                          f"{f' ({step.where})' if step is not None and step.where else ''}")
         lines.append(f"{self.nbytes:>12}  bytes in one arena; {self.peak} alive at most, "
                      f"{sum(b.nbytes for b in self.lives)} without sharing")
@@ -120,6 +126,63 @@ def taken_over(graph, lives):
     return holders
 
 
+def borrowed(graph, blocks):
+    """{temporary: (result, offset)}: those of the step where most is alive, in results that begin after they end.
+
+    Not before the last check: until then a run may stop, and gradients have to be what they were.
+    """
+    begins: dict = {}
+    for number, step in enumerate(graph.steps):
+        for b in step.writes():
+            if b.kind == "result":
+                begins.setdefault(b, number)
+    earliest = 1 + max((k for k, s in enumerate(graph.steps) if s.kind == "check"), default=-1)
+    hosts = sorted(begins, key=lambda b: b.nbytes)
+    inside: dict = {b: [] for b in hosts}  # [(offset, end, first, last)]
+    lent: dict = {}
+    left = dict(blocks)
+    while left:
+        _, at = highest(left)
+        for b in sorted((b for b, (first, last) in left.items() if earliest <= first <= at <= last),
+                        key=lambda b: -b.nbytes):
+            first, last = left[b]
+            spots = ((h, _gap(inside[h], first, last, b.nbytes)) for h in hosts if begins[h] > last)
+            spot = next(((h, o) for h, o in spots if o + b.nbytes <= h.nbytes), None)
+            if spot is not None:
+                break
+        else:
+            return lent
+        lent[b] = spot
+        insort(inside[spot[0]], (spot[1], spot[1] + rounded(b.nbytes), first, last))
+        del left[b]
+    return lent
+
+
+def _gap(placed, first, last, nbytes):
+    """The first offset where a buffer meets none that is alive with it."""
+    offset = 0
+    for start, end, born, died in placed:
+        if born <= last and first <= died:
+            if start - offset >= rounded(nbytes):
+                return offset
+            offset = max(offset, end)
+    return offset
+
+
+def highest(lives):
+    """(the most bytes that are alive at a step, the step)."""
+    changes: dict = {}
+    for b, (first, last) in lives.items():
+        changes[first] = changes.get(first, 0) + rounded(b.nbytes)
+        changes[last + 1] = changes.get(last + 1, 0) - rounded(b.nbytes)
+    most, at, now = 0, 0, 0
+    for step in sorted(changes):
+        now += changes[step]
+        if now > most:
+            most, at = now, step
+    return most, at
+
+
 def _is_elementwise(step):
     if step.kind != "launch":
         return False
@@ -150,7 +213,7 @@ def place(lives):
     """
     orders = (lambda b: (-b.nbytes, lives[b]), lambda b: (-b.nbytes * (1 + lives[b][1] - lives[b][0]), lives[b]),
               lambda b: (lives[b][0] - lives[b][1], -b.nbytes), lambda b: (lives[b][0], -b.nbytes))
-    least, best = _peak(lives), None
+    least, best = highest(lives)[0], None
     for order in orders:
         for tight in (False, True):
             found = _placed(lives, sorted(lives, key=order), tight)
@@ -180,15 +243,3 @@ def _placed(lives, order, tight):
         offsets[b] = offset
         insort(placed, (offset, offset + size, first, last))
     return offsets, max((end for _, end, _, _ in placed), default=0)
-
-
-def _peak(lives):
-    changes: dict = {}
-    for b, (first, last) in lives.items():
-        changes[first] = changes.get(first, 0) + rounded(b.nbytes)
-        changes[last + 1] = changes.get(last + 1, 0) - rounded(b.nbytes)
-    most = now = 0
-    for step in sorted(changes):
-        now += changes[step]
-        most = max(most, now)
-    return most

@@ -87,10 +87,10 @@ class Program:
 
     def _memory(self):
         graph = self.graph
-        self.plan = MemoryPlan(graph)
+        self.plan = MemoryPlan(graph, True)
         self._constants, self.addresses, temporaries = [], {}, []
         for b in graph.buffers:
-            if b.kind == "temporary" and b in self.plan.offsets:
+            if b.kind == "temporary" and b in self.plan.lives:
                 temporaries.append(b)
             elif b.kind == "state":
                 self.addresses[b] = b.address
@@ -106,7 +106,8 @@ class Program:
         self.dynamic = [*self.dynamic_inputs, *(o.buffer for o in self.results), *(o.buffer for o in self._kept),
                         Buffer(-1, "temporary", self.plan.nbytes, "all temporaries")]
         for b in temporaries:
-            self.addresses[b] = Base(len(self.dynamic) - 1, self.plan.offsets[b])
+            result, offset = self.plan.borrowed.get(b, (self.dynamic[-1], self.plan.offsets.get(b)))
+            self.addresses[b] = Base(self.dynamic.index(result), offset)
         self.arena.join(self, self.plan.nbytes)
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         self.written_inputs = {b.storage for b in self.dynamic_inputs if b in written}

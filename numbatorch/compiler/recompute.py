@@ -11,7 +11,7 @@ from ..expr import kinds
 from . import MemoryLimitError
 from .graph import Buffer, Graph, Place, Step
 from .launches import lower
-from .memory import MemoryPlan, lifetimes, rounded
+from .memory import MemoryPlan, highest, lifetimes, rounded
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
 WORTH, SHARE = 32 << 20, 0.02  # bytes of temporaries from which on 2 % of time is given for less of them
@@ -22,7 +22,7 @@ def planned(graph, limit, name):
     """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again."""
     if limit is not None:
         return fitted(graph, limit, name)
-    if MemoryPlan(graph).nbytes < WORTH:
+    if MemoryPlan(graph, True).nbytes < WORTH:
         return graph
     return reduced(graph, 0, SHARE * sum(map(cost, graph.steps)))[0]
 
@@ -32,13 +32,13 @@ def fitted(graph, limit, name):
 
     MemoryLimitError, with the table of the best plan, where it still does not fit.
     """
-    plan = MemoryPlan(graph)
+    plan = MemoryPlan(graph, True)
     over = plan.total - limit
     target = plan.peak
     while over > 0:
         made, reached = reduced(graph, target - over)
         graph, target = made, min(target, reached)
-        plan = MemoryPlan(graph)
+        plan = MemoryPlan(graph, True)
         if plan.total <= limit:
             break
         if reached > target - over or plan.total - limit >= over:
@@ -72,27 +72,16 @@ def reduced(graph, target, budget=math.inf):
     return (graph, peak) if best is None or peak < best[1] else best
 
 
-def highest(lives):
-    """(the most bytes that are alive at a step, the step)."""
-    changes: dict = {}
-    for b, (first, last) in lives.items():
-        changes[first] = changes.get(first, 0) + rounded(b.nbytes)
-        changes[last + 1] = changes.get(last + 1, 0) - rounded(b.nbytes)
-    most, at, now = 0, 0, 0
-    for step in sorted(changes):
-        now += changes[step]
-        if now > most:
-            most, at = now, step
-    return most, at
-
-
 def cost(step):
     """Seconds that a step takes, roughly."""
     sizes = sorted((p.layout.numel for p in step.places), reverse=True)
     seconds = sum(p.layout.nbytes for p in step.places) / BYTES
     if _is_cheap(step) or len(sizes) < 3:
         return seconds
-    return seconds + 2 * math.sqrt(math.prod(sizes[:3])) / FLOPS  # a product: of (m, k), (k, n) and (m, n)
+    flops = 2 * math.sqrt(math.prod(sizes[:3]))  # a product: of (m, k), (k, n) and (m, n)
+    if "conv" in step.name:  # of windows, whose sizes are those of the weight
+        flops *= math.sqrt(min(math.prod(p.layout.shape[2:]) for p in step.places if p.layout.ndim > 2))
+    return seconds + flops / FLOPS
 
 
 def _is_cheap(step):
