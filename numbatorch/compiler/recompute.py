@@ -14,7 +14,7 @@ from .launches import lower
 from .memory import MemoryPlan, highest, lifetimes, rounded
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
-WORTH, SHARE = 32 << 20, 0.02  # bytes of temporaries from which on 2 % of time is given for less of them
+WORTH, SHARE = 32 << 20, 0.03  # bytes of temporaries from which on 3 % of time is given for less of them
 DEEP = 4  # steps that are run again for one buffer, at most
 
 
