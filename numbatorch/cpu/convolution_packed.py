@@ -17,13 +17,14 @@ from numbatorch.cpu.convolution_packed_kernels import (
     TILES_META,
     TILES_TAP,
     TURN_CHANNELS,
+    TURN_TILES,
     write_forward,
     write_pack_taps,
     write_turn,
     write_turn_tiles,
 )
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced
-from numbatorch.cpu.microkernel import Target, host_target
+from numbatorch.cpu.microkernel import PLAIN, TILED, Target, host_target
 
 WEIGHTS_BYTES = 256 << 10  # of a block of weights: more stay in the second-level cache for several panels
 
@@ -74,10 +75,11 @@ class TurnTiles:
 
     def launch(self) -> Launch:
         taps = len(self.table) // len(TILES_TAP)
-        meta = dict(channels=self.channels, outputs=self.outputs, taps=taps, tile=self.tile,
-                    tile_count=ceil(self.channels / self.tile), transpose=tiles.transpose(self.target))
-        units = self.groups * meta["tile_count"]
-        per_unit = max(1, self.tile * self.outputs * taps)
+        count = ceil(self.channels / self.tile)
+        meta = dict(channels=self.channels, outputs=self.outputs, taps=taps, tile=self.tile, tile_count=count,
+                    units_per_group=ceil(count / TURN_TILES), transpose=tiles.transpose(self.target))
+        units = self.groups * meta["units_per_group"]
+        per_unit = max(1, min(count, TURN_TILES) * self.tile * self.outputs * taps)
         return Launch(_turning(True, self.dtype), [meta[name] for name in TILES_META] + self.table, units,
                       max(1, 32768 // per_unit))
 
@@ -149,7 +151,8 @@ def packed_launch(task: Correlation) -> Launch:
         tile=tile,
         strided=int(strided),
         cut=int(cut),
-        tiles=tiles.address(target, runs, tile, tiles.panels(positions, target.panel), row_numbers=True),
+        tiles=tiles.address(target, runs, tile, tiles.panels(positions, target.panel),
+                            TILED if task.turned else PLAIN, row_numbers=True),
         pack=_pack_taps(target, min(task.step[2], ANY_STEP)),
     )
     units = g.groups * units_per_group if positions and outputs else 0

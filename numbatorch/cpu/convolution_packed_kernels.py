@@ -225,7 +225,8 @@ def _write_spread(module: Module, target: Target) -> None:
 
 
 TURN_META = "channels outputs taps all_taps all_in_order".split()
-TILES_META = "channels outputs taps tile tile_count transpose".split()
+TURN_TILES = 8
+TILES_META = "channels outputs taps tile tile_count units_per_group transpose".split()
 TILES_TAP = "place step tile_step".split()
 MOST_TAPS = 256  # whose weights are turned tile by tile
 
@@ -233,9 +234,9 @@ MOST_TAPS = 256  # whose weights are turned tile by tile
 def write_turn_tiles(name: str, target: Target) -> str:
     """(weight, turned, meta, start, stop): turned[tile, o, tap, c] = weight[o, tile * rows + c, tap], tap by tap.
 
-    A unit is a tile of channels of a group. Of each tap a table tells where that of the first o of the first tile goes,
-    and how far from one another those of the o and of the tiles are; taps without a place have steps of 0. Vectors are
-    stored whole: after a tile there is room for what they hold beyond it.
+    A unit is some tiles of channels of a group. Of each tap a table tells where that of the first o of the first tile
+    goes, and how far from one another those of the o and of the tiles are; taps without a place have steps of 0.
+    Vectors are stored whole: after a tile there is room for what they hold beyond it.
     """
     module = Module()
     f = module.function(
@@ -250,21 +251,27 @@ def write_turn_tiles(name: str, target: Target) -> str:
     block_row = vectors * target.vector_bytes
     block = f.stack(MOST_TAPS * block_row)
     row = p["taps"] * size
+    across, ahead = p["channels"] * row, p["tile"] * row
     with f.loop(start, stop) as units:
-        group, first = units.index // p["tile_count"], (units.index % p["tile_count"]) * p["tile"]
-        count = f.minimum(p["tile"], p["channels"] - first)
-        with f.loop(0, p["outputs"]) as outputs:
-            source = f.offset(w, ((group * p["outputs"] + outputs.index) * p["channels"] + first) * row)
+        group, first = units.index // p["units_per_group"], (units.index % p["units_per_group"]) * TURN_TILES
+        last = f.minimum(first + TURN_TILES, p["tile_count"])
+        with f.loop(0, p["outputs"]) as outputs, f.loop(first, last) as every:
+            channel = every.index * p["tile"]
+            count = f.minimum(p["tile"], p["channels"] - channel)
+            source = f.offset(w, across * (group * p["outputs"] + outputs.index) + channel * row)
+            with f.loop(0, ahead, 64) as lines:  # of the next but one: hardware does not foresee it
+                f.prefetch(f.offset(source, across * 2 + lines.index))
             for j in range(vectors):
                 left = f.maximum(f.minimum(count - j * target.lanes, target.lanes), 0)
                 f.call_at(p["transpose"], [f.offset(source, row * (j * target.lanes)), row,
                                            f.offset(block, j * target.vector_bytes), f.value(block_row), p["taps"],
                                            left])
+            number = group * p["tile_count"] + every.index
             with f.loop(0, p["taps"]) as taps:
                 t = fields(f, TILES_TAP, f.offset(table, taps.index * (8 * len(TILES_TAP))))
                 with f.when(t["step"] > 0):
                     here, there = f.offset(block, taps.index * block_row), f.offset(to, t["place"])
-                    there = f.offset(there, t["tile_step"] * units.index + t["step"] * outputs.index)
+                    there = f.offset(there, t["tile_step"] * number + t["step"] * outputs.index)
                     for j in range(vectors):
                         value = f.load(target.vector, f.offset(here, j * target.vector_bytes), size)
                         f.store(value, f.offset(there, j * target.vector_bytes), size)
