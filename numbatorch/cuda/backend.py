@@ -118,6 +118,7 @@ def _template(request):
 
 
 _NATIVE = {  # requests by name: the function that answers, in the module of the request's template
+    ("attention", "forward"): "forward", ("attention", "backward"): "backward",
     ("contraction", "convolution_forward"): "convolution",
     ("contraction", "convolution_input_gradient"): "convolution",
     ("contraction", "convolution_weight_gradient"): "convolution",
