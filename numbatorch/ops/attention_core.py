@@ -6,7 +6,7 @@ from ..expr import kinds
 from ..layout import layout
 from .declare import OPS, contraction
 
-_LARGEST = 256  # size of a head that the kernel takes
+_LARGEST = {"cpu": 256, "cuda": 128}  # size of a head that a device's kernel takes
 _INFINITY = float("inf")
 
 
@@ -37,7 +37,7 @@ def by_products(query, key, value, attn_mask, dropout_p, scale):
 
 
 def in_one_kernel(query, key, value, mask):
-    """Whether `attention` takes these: plain float32 tensors on the CPU with the same leading dimensions."""
+    """Whether `attention` takes these: plain float32 tensors of a device that has it, with equal leading dimensions."""
     from ..interception import CustomLayout, state
     layouts = (query._layout, key._layout, value._layout, None if mask is None else mask._layout)
     if state.active and any(isinstance(x, CustomLayout) for x in layouts):
@@ -47,17 +47,18 @@ def in_one_kernel(query, key, value, mask):
 
 @lru_cache(1024)
 def _fit(query, key, value, mask):
-    if query.dtype.name != "float32" or query.device.type != "cpu":
+    device = query.device.type
+    if query.dtype.name != "float32" or device not in _LARGEST:
         return False
     (*lead, length, depth), sources, columns = query.shape, key.shape[-2], value.shape[-1]
     if tuple(key.shape) != (*lead, sources, depth) or tuple(value.shape) != (*lead, sources, columns):
         return False
-    if max(depth, columns) > _LARGEST or not (query.numel and key.numel and columns):
+    if max(depth, columns) > _LARGEST[device] or not (query.numel and key.numel and columns):
         return False
     if mask is None:
         return True
     sizes = zip(reversed(mask.shape), (sources, length, *reversed(lead)), strict=False)
-    return mask.device.type == "cpu" and mask.ndim <= query.ndim and all(n in (1, whole) for n, whole in sizes)
+    return mask.device.type == device and mask.ndim <= query.ndim and all(n in (1, whole) for n, whole in sizes)
 
 
 def attention(query, key, value, mask, causal, scale):
