@@ -3,7 +3,9 @@
 A value becomes an integer key with the same order; keys are sorted with their positions by insertion (short rows), by
 radix with 8 bits a pass, leaving out passes in which all digits agree, or, where few of many are wanted, by keeping the
 best so far. Many rows of keys of 32 bits go through a network of comparisons, eight rows side by side in a vector.
-Units are groups of rows, so that working memory is asked for once a group.
+Where one element of each row is wanted, long rows are not sorted but counted by digits from the highest on, and only
+what has the digit of that element is looked at again. Units are groups of rows, so that working memory is asked for
+once a group.
 """
 
 import math
@@ -16,33 +18,56 @@ from .compile import compile_kernel
 SHORT = 40  # elements up to which insertion beats radix: random float32 rows of 16..128, 2-core Xeon
 GROUPS = 32  # at most: bounds working memory, and is enough for every thread to have some
 NETWORK = {4: 768, 2: 256, 1: 256}  # by bytes an element: up to where it beats radix; random rows of 16..1024
+PICKED = 128  # elements up to which the network beats counting digits for one element of a row; 48..700, 2-core EPYC
 LANES = 8  # rows side by side
+SHARE = 1024  # elements a group at least
 FEW = 64  # wanted elements up to which keeping the best beats sorting, in rows eight times as long
 
 
 def plan(request):
     """The Launch of a sort; outputs (values, indices) hold the first `count` of each sorted row."""
-    (x,), (values, indices) = request.inputs, request.outputs
-    dim, descending = request.options["dim"], request.options["descending"]
-    layouts = [x, values, indices]
-    shape, rows = x.shape or (1,), [t.strides or (1,) for t in layouts]
-    n, count = shape[dim], (values.shape or (1,))[dim]
-    others = [d for d in range(len(shape)) if d != dim]
+    dim, values = request.options["dim"], request.outputs[0]
+    count = (values.shape or (1,))[dim]
+    few = count <= FEW and count * 8 <= (request.inputs[0].shape or (1,))[dim]
+    return _launch(request, count, "few" if few else "all", None, request.options["descending"])
+
+
+def pick(request):
+    """The Launch of a choice: outputs (values, indices) hold one element of each row, the one that stands at a place of
+    the sorted row.
+
+    Options: `place`; `rule`, "place", or "nan": the first NaN where there is one, "numbers": the lower median of what
+    is not NaN, "mode": the last of the longest run of equal elements, the first of such runs.
+    """
+    rule, place = request.options["rule"], request.options["place"]
+    n = (request.inputs[0].shape or (1,))[request.options["dim"]]
+    way = "all" if rule == "mode" else "few" if rule == "place" and place < FEW and place * 8 < n else "select"
+    return _launch(request, place, way, rule)
+
+
+def _launch(request, count, way, rule, descending=False):
+    (x,), outputs = request.inputs, request.outputs
+    dim = request.options["dim"]
+    shape = x.shape or (1,)
+    n, rank = shape[dim], len(shape)
+    rows = [x.strides or (1,)]
+    for t in outputs:  # a choice may have left the dimension out
+        own = t.strides or (1,)
+        rows.append(own if len(own) == rank else (*own[:dim], 0, *own[dim:])[:rank])
+    others = [d for d in range(rank) if d != dim]
     outer, outer_rows = coalesce([shape[d] for d in others], [[r[d] for d in others] for r in rows])
-    row_count = math.prod(outer) if n and count else 0
-    elements = row_count * n
-    groups = max(1, min(row_count, GROUPS, elements // 4096))
+    row_count = math.prod(outer) if n and (count or rule) else 0
+    groups = max(1, min(row_count, GROUPS, row_count * n // SHARE))
     key = "int64" if x.dtype.itemsize == 8 or x.dtype.name == "uint32" else "int32"
-    if count * 8 <= n and count <= FEW:
-        way = "few"
-    else:
-        side_by_side = key == "int32" and n <= NETWORK[x.dtype.itemsize] and row_count >= LANES // 2
-        way = "network" if side_by_side else "all"
+    most = min(NETWORK.get(x.dtype.itemsize, 0), PICKED if way == "select" else n)
+    if way != "few" and key == "int32" and n <= most and row_count >= LANES // 2:
+        way = "network"
+    count += rule is not None and way == "few"
     values_ = [n, count, row_count, groups, *(r[dim] for r in rows), *outer]
     at_rows = len(values_)
     for r in outer_rows:
         values_ += r
-    text, name = _source(x.dtype.name, key, way, descending, len(outer), at_rows)
+    text, name = _source(x.dtype.name, key, way, rule, descending, len(outer), at_rows)
     storage = write.storage(x.dtype.name)
     kernel = compile_kernel(name, text, (f"{storage}*", f"{storage}*", "int64*", f"{key}*", "int64*", "int64*"))
     if way == "network":
@@ -76,8 +101,8 @@ def _key(dtype, key):
     return ["k = int64(v)"]
 
 
-def _source(dtype, key, way, descending, rank, at_rows):
-    name = f"sort_{dtype}_{way}_{'down' if descending else 'up'}_{rank}"
+def _source(dtype, key, way, rule, descending, rank, at_rows):
+    name = f"{'sort' if rule is None else f'pick_{rule}'}_{dtype}_{way}_{'down' if descending else 'up'}_{rank}"
     pad = "    "
     lines = [f"def {name}(x, values, indices, keys, order, meta, start, stop):"]
     lines += [f"{pad}{v} = meta[{i}]" for i, v in enumerate(
@@ -87,34 +112,102 @@ def _source(dtype, key, way, descending, rank, at_rows):
         load.append("k = ~k")
     where = [(f"at_{v}", at_rows + i * rank) for i, v in enumerate(("x", "values", "indices"))]
     walk = _network if way == "network" else _single
+    nan = {"float64": "int64(0x7fffffffffffffff)"}.get(dtype, "int64(0x7fffffff)")
+    floating = dtype in ("float16", "bfloat16", "float32", "float64")
     lines.append(f"{pad}for group in range(start, stop):")
-    lines += [pad * 2 + line for line in walk(load, key, way, geometry.decode("", rank, 7, where))]
+    lines += [pad * 2 + line for line in walk(load, key, way, geometry.decode("", rank, 7, where), rule,
+                                              nan if floating else None)]
     return "\n".join(lines) + "\n", name
 
 
-def _single(load, key, way, decode):
-    """Lines that sort the rows of a group one after the other."""
+def _place(rule, nan):
+    """Lines that turn `present`, the number of elements that are not NaN, into the place that a rule asks for."""
+    if nan is None or rule == "place":
+        return ["i = (n - 1) // 2" if rule == "numbers" else "i = count"]
+    if rule == "numbers":
+        return ["i = (present - 1) // 2 if present > 0 else int64(0)"]
+    return ["i = present if present < n else count"]
+
+
+def _chosen(rule, nan, key_at):
+    """Lines that find the place i of what a rule asks for in a sorted row; key_at: text of the key at {}."""
+    if rule == "mode":
+        same = "k == before" + (f" and k != {nan}" if nan else "")
+        return ["i = int64(0)", "run_length = int64(1)", "most = int64(1)", f"before = {key_at.format('0')}",
+                "for c in range(1, n):", f"    k = {key_at.format('c')}",
+                f"    run_length = run_length + 1 if {same} else int64(1)",
+                "    if run_length > most:", "        most = run_length", "        i = c", "    before = k"]
+    if nan is None or rule == "place":
+        return _place(rule, nan)
+    return ["present = n", f"while present > 0 and {key_at.format('present - 1')} == {nan}:", "    present -= 1",
+            *_place(rule, nan)]
+
+
+def _single(load, key, way, decode, rule, nan):
+    """Lines that treat the rows of a group one after the other."""
     held = "count" if way == "few" else "n"
     body = [*decode, f"ka = group * 2 * {held}", f"kb = ka + {held}", f"oa = group * (2 * {held} + 2048)",
             f"ob = oa + {held}"]
+    by_insertion = ["for i in range(n):", *_indent(load), *_indent(_insert("i", key))]
     if way == "few":
         body += ["filled = int64(0)", "for i in range(n):", *_indent(load),
                  "    if filled < count or k < int64(keys[ka + filled - 1]):",
                  "        if filled < count:", "            filled += 1",
                  *_indent(_insert("filled - 1", key), 2)]
     else:
-        body += [f"if n <= {SHORT}:", "    for i in range(n):", *_indent(load, 2), *_indent(_insert("i", key), 2),
-                 "else:", *_indent(_radix(load, key))]
-    body += ["for i in range(count):", "    place = order[oa + i]", *_indent(_result())]
+        longer = _select(load, key, rule, nan) if way == "select" else _radix(load, key)
+        sorted_ = [] if rule is None else _chosen(rule, nan, "int64(keys[ka + {}])")
+        if way == "select":
+            body += [f"if n <= {SHORT}:", *_indent(by_insertion), *_indent(sorted_), "else:", *_indent(longer)]
+        else:
+            body += [f"if n <= {SHORT}:", *_indent(by_insertion), "else:", *_indent(longer), *sorted_]
+    if rule is None:
+        body += ["for i in range(count):", "    place = order[oa + i]", *_indent(_result())]
+    else:
+        body += ["place = order[oa + {}]".format("count - 1" if way == "few" else "i"), *_result("0")]
     return ["for row in range(rows * group // groups, rows * (group + 1) // groups):", *_indent(body)]
 
 
-def _result():
-    return ["values[at_values + i * step_values] = x[at_x + place * step_x]",
-            "indices[at_indices + i * step_indices] = place"]
+def _select(load, key, rule, nan):
+    """Lines that leave the position of the element at the place that a rule asks for at order[oa + i].
+
+    Elements are counted by the highest digit of their keys; those whose digit the wanted one has are kept, in order,
+    and counted by the next digit. What is left is compared pair by pair.
+    """
+    bits, sign = (64, "int64(-0x8000000000000000)") if key == "int64" else (32, "int64(0x80000000)")
+    flip = f"k ^ {sign}" if key == "int64" else f"k + {sign}"
+    present = ["present = int64(0)"] if nan and rule != "place" else []
+    count_present = [f"present += int64(k != {nan})"] if present else []
+    digit = f"((({flip}) >> shift) & mask)"
+    find = ["total = int64(0)", "d = int64(0)", "while total + order[counts + d] <= want:",
+            "    total += order[counts + d]", "    d += 1", "want -= total", "m = int64(0)"]
+    return ["counts = ob", "digits = int64(11) if n > 4096 else int64(8)", "size = int64(1) << digits",
+            "mask = size - 1", f"shift = {bits} - digits", *present,
+            "for c in range(size):", "    order[counts + c] = 0",
+            "for i in range(n):", *_indent(load), f"    keys[ka + i] = {key}(k)", *_indent(count_present),
+            "for c in range(n):", "    k = int64(keys[ka + c])", f"    order[counts + {digit}] += 1",
+            *_place(rule, nan), "want = i", *find,
+            "for c in range(n):", "    k = int64(keys[ka + c])", f"    keys[ka + m] = {key}(k)",
+            "    order[oa + m] = c", f"    m += int64({digit} == d)",
+            f"while shift > 0 and m > {SHORT}:", "    shift = shift - digits if shift > digits else int64(0)",
+            "    for c in range(size):", "        order[counts + c] = 0",
+            "    for c in range(m):", "        k = int64(keys[ka + c])", f"        order[counts + {digit}] += 1",
+            *_indent(find[:-1]), "    left = m", "    m = int64(0)",
+            "    for c in range(left):", "        k = int64(keys[ka + c])", f"        keys[ka + m] = {key}(k)",
+            "        order[oa + m] = order[oa + c]", f"        m += int64({digit} == d)",
+            "i = want", "if shift > 0:", "    for c in range(m):", "        k = int64(keys[ka + c])",
+            "        before = int64(0)",
+            "        for e in range(m):", "            other = int64(keys[ka + e])",
+            "            before += int64(other < k or (other == k and e < c))",
+            "        if before == want:", "            i = c"]
 
 
-def _network(load, key, way, decode):
+def _result(at="i"):
+    return [f"values[at_values + {at} * step_values] = x[at_x + place * step_x]",
+            f"indices[at_indices + {at} * step_indices] = place"]
+
+
+def _network(load, key, way, decode, rule, nan):
     """Lines that sort the rows of a group by eights. Key and position are one int64, so that no two are equal.
 
     Batcher's merge exchange for any n (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M).
@@ -123,6 +216,11 @@ def _network(load, key, way, decode):
         return [f"for lane in range(min({LANES}, rows - first)):", "    row = first + lane",
                 *_indent([*decode, *body])]
 
+    place = f"place = order[base + i * {LANES} + lane] & int64(0xffffffff)"
+    if rule is None:
+        last = ["for i in range(count):", *_indent([place, *_result()])]
+    else:
+        last = [*_chosen(rule, nan, f"(order[base + ({{}}) * {LANES} + lane] >> 32)"), place, *_result("0")]
     exchange = ["for i in range(run, min(run + p, n - d)):",
                 f"    exchange(order, base + i * {LANES}, base + (i + d) * {LANES})"]
     body = [f"first = block * {LANES}",
@@ -133,8 +231,7 @@ def _network(load, key, way, decode):
             "    while True:", "        for run in range(r, n - d, 2 * p):", *_indent(exchange, 3),
             "        if q == p:", "            break", "        d = q - p", "        q = q >> 1", "        r = p",
             "    p = p >> 1",
-            *each_lane("for i in range(count):",
-                       *_indent([f"place = order[base + i * {LANES} + lane] & int64(0xffffffff)", *_result()]))]
+            *each_lane(*last)]
     return [f"base = group * (n * {LANES} + 2048)", "top = int64(1)", "while top * 2 < n:", "    top = top * 2",
             f"blocks = (rows + {LANES - 1}) // {LANES}",
             "for block in range(blocks * group // groups, blocks * (group + 1) // groups):", *_indent(body)]

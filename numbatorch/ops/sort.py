@@ -96,12 +96,23 @@ def msort(input):
     return sort_rows.call(input, 0, False)[0]
 
 
-def _picked(values, indices, place, dim, keepdim):
-    """Element `place` (an int) of sorted rows."""
-    if values.ndim == 0:
-        return values, indices
-    values, indices = (t.narrow(dim, place, 1) for t in (values, indices))
-    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
+def _pick_gradient(grad, input, indices, dim, keepdim):
+    if not keepdim and input.ndim:
+        grad, indices = grad.unsqueeze(dim), indices.unsqueeze(dim)
+    return _back(grad, input, indices, dim)
+
+
+@sorting(name="_pick", method=False, outputs=("values", "indices"), grad=_pick_gradient)
+def pick_row(input, dim: int, rule: str, place: int = 0, keepdim: bool = False):
+    """One element of each row along `dim`, and where it was: what stands at a place of the sorted row.
+
+    rule: "place", `place`; "nan", the first NaN, else `place`; "numbers", the lower median of what is not NaN; "mode",
+    the last element of the longest run of equal ones.
+    """
+    dim = wrap_dim(dim, input.ndim)
+    shape = tuple(1 if d == dim else s for d, s in enumerate(input.shape) if keepdim or d != dim)
+    outputs = [layout(d, shape, None, input.device) for d in (input.dtype, dtypes.int64)]
+    return kinds.Native("sort", "pick", (input,), outputs, {"dim": dim, "rule": rule, "place": place})
 
 
 def _row_length(name, input, dim):
@@ -119,9 +130,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     dim, n = _row_length("kthvalue", input, dim)
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, the size {n}")
-    values, indices = topk.call(input, k, dim, False)
-    values, indices = _picked(values, indices, k - 1, dim, keepdim)
-    return _named("kthvalue", values.contiguous(), indices.contiguous())
+    return _named("kthvalue", *pick_row.call(input, dim, "place", int(k) - 1, keepdim))
 
 
 # ------------------------------------------------------------------ medians and modes
@@ -132,31 +141,16 @@ def _even_gradient(grad, input, result):
     return same.to(grad.dtype) * (grad / same.sum())
 
 
-def _pick_at(values, indices, at, dim, keepdim):
-    """Element at[row] of each sorted row; `at` has size 1 along dim."""
-    values, indices = values.gather(dim, at), indices.gather(dim, at)
-    return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
-
-
-def _median_rows(input, dim, keepdim, ignore_nan):
-    n = input.shape[dim]
-    values, indices = sort_rows.call(input, dim, False)
-    if input.dtype.category < dtypes.FLOAT:
-        return _picked(values, indices, (n - 1) // 2, dim, keepdim)
-    present = (values == values).sum(dim, True)
-    if ignore_nan:
-        at = OPS["clamp"].call(present - 1, 0) // 2
-    else:  # the first NaN comes right after the numbers
-        at = OPS["where"].call(present < n, present, (n - 1) // 2)
-    return _pick_at(values, indices, at, dim, keepdim)
-
-
 @sorting(name="_median", method=False, eager=True, grad=_even_gradient)
 def median_all(input, ignore_nan: bool):
     """The lower median of all elements."""
     if not input.numel():
         return _filled(input.sum(), float("nan") if input.dtype.is_floating_point else -2**63, input.dtype)
-    return _median_rows(input.reshape(-1), 0, False, ignore_nan)[0]
+    return pick_row.call(input.reshape(-1), 0, *_lower_median(input.numel(), ignore_nan))[0]
+
+
+def _lower_median(n, ignore_nan):
+    return ("numbers", 0) if ignore_nan else ("nan", (n - 1) // 2)
 
 
 _MEDIAN = ("(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (values, indices)")
@@ -166,11 +160,8 @@ def _median(name, input, dim, keepdim, ignore_nan):
     _no_pick(name, input)
     if dim is None:
         return median_all.call(input, ignore_nan)
-    dim, _ = _row_length(name, input, dim)
-    if input.ndim == 0:
-        values, indices = sort_rows.call(input, 0, False)
-        return _named(name, values, indices)
-    return _named(name, *_median_rows(input, dim, keepdim, ignore_nan))
+    dim, n = _row_length(name, input, dim)
+    return _named(name, *pick_row.call(input, dim, *_lower_median(n, ignore_nan), keepdim))
 
 
 @composite(signatures=_MEDIAN, out=True, separate=True)
@@ -189,24 +180,30 @@ def nanmedian(input, dim=None, keepdim=False):
 def mode(input, dim=-1, keepdim=False):
     """The most frequent value along `dim` (the smallest of equally frequent ones) and where it is."""
     _no_pick("mode", input, False)
-    dim, n = _row_length("mode", input, dim)
-    values, indices = sort_rows.call(input, dim, False)
-    if input.ndim == 0:
-        return _named("mode", values, indices)
-    own = values.detach()
-    begins = own.narrow(dim, 1, n - 1) != own.narrow(dim, 0, n - 1)
-    first = _filled(own.narrow(dim, 0, 1), True, dtypes.bool)
-    begins = OPS["cat"].call([first, begins], dim)
-    from ..creation import arange
-    place = arange(n, device=input.device).reshape(tuple(-1 if d == dim else 1 for d in range(input.ndim)))
-    start = OPS["cummax"].call(OPS["where"].call(begins, place, 0), dim)[0]
-    at = OPS["argmax"].call(place - start, dim, True)  # the last element of the longest run
-    return _named("mode", *_pick_at(values, indices, at, dim, keepdim))
+    dim, _ = _row_length("mode", input, dim)
+    return _named("mode", *pick_row.call(input, dim, "mode", 0, keepdim))
 
 
 # ------------------------------------------------------------------ quantiles
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _one_quantile(input, q, dim, keepdim, interpolation):
+    """The quantile of one number q: two elements of each row, or one."""
+    import numpy as np
+    rows, place = (input, dim) if dim is not None else (input.reshape(-1), 0)
+    number = np.float32 if input.dtype.name == "float32" else np.float64  # as a tensor of q would compute it
+    n = rows.shape[wrap_dim(place, rows.ndim)] if rows.ndim else 1
+    rank = number(q) * number(n - 1)
+    rank = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}.get(interpolation, number)(rank)
+    below, above = int(np.floor(rank)), int(np.ceil(rank))
+    result = pick_row.call(rows, place, "nan", below, keepdim)[0]
+    if interpolation in ("linear", "midpoint"):
+        weight = 0.5 if interpolation == "midpoint" else float(rank - number(below))
+        other = pick_row.call(rows, place, "nan", above, keepdim)[0] if above != below else result
+        result = OPS["lerp"].call(result, other, weight)
+    return result.reshape((1,) * input.ndim) if keepdim and dim is None else result
 
 
 def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
@@ -221,6 +218,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
     if not hasattr(q, "_layout"):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}(): q must be in the range [0, 1] but got {q}")
+        if not ignore_nan:
+            return _one_quantile(input, q, dim, keepdim, interpolation)
         q = tensor(q, dtype=input.dtype, device=input.device)
     if q.ndim > 1:
         raise RuntimeError(f"{name}(): q must be a scalar or 1D tensor, got {q.ndim} dimensions")

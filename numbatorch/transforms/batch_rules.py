@@ -65,7 +65,7 @@ def _reduction(level, op, values):
     return _call(op, value, *given[1:])
 
 
-@rule("softmax_rows", "log_softmax_rows", "_cumsum", "_cumprod", "cummax", "cummin", "_logcumsumexp", "_sort")
+@rule("softmax_rows", "log_softmax_rows", "_cumsum", "_cumprod", "cummax", "cummin", "_logcumsumexp", "_sort", "_pick")
 def _along(level, op, values):
     if not _only_first(level, values) or not values[0]._layout.ndim:
         return NotImplemented

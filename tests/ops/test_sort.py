@@ -63,3 +63,47 @@ def test_gradients_go_where_values_came_from():
 def test_k_out_of_range_is_named():
     with pytest.raises(RuntimeError, match="k is 4"):
         nt.topk(nt.zeros(3), 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+@pytest.mark.parametrize(("shape", "dim"), [((5, 7), 1), ((6, 90), 1), ((2, 300, 3), 1), ((2, 5000), 1)])
+def test_one_element_of_each_row_is_that_of_a_stable_sort(dtype, shape, dim):
+    x = (np.random.default_rng(2).standard_normal(shape) * 9).round().astype(dtype)
+    order, n = np.argsort(x, dim, kind="stable"), shape[dim]
+    for k in (1, n // 2 + 1, n):
+        values, indices = nt.kthvalue(nt.from_numpy(x), k, dim, keepdim=True)
+        assert np.array_equal(indices.numpy(), np.take(order, [k - 1], dim))
+        assert np.array_equal(values.numpy(), np.take_along_axis(x, indices.numpy(), dim))
+    assert np.array_equal(nt.median(nt.from_numpy(x), dim).indices.numpy(), np.take(order, (n - 1) // 2, dim))
+
+    def most_frequent(row):
+        values, counts = np.unique(row, return_counts=True)
+        return values[np.argmax(counts)]
+    values, indices = nt.mode(nt.from_numpy(x), dim)
+    assert np.array_equal(values.numpy(), np.apply_along_axis(most_frequent, dim, x))
+    assert np.array_equal(np.take_along_axis(x, np.expand_dims(indices.numpy(), dim), dim).squeeze(dim), values.numpy())
+
+
+@pytest.mark.parametrize("n", [9, 100, 5000])
+def test_medians_heed_and_leave_out_nan(n):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((6, n)).astype(np.float32)
+    x[rng.random(x.shape) < 0.3] = np.nan
+    x[:, 4], x[:, 2] = np.nan, 1.0
+    values, indices = nt.median(nt.from_numpy(x), 1)
+    assert np.isnan(values.numpy()).all()
+    assert np.array_equal(indices.numpy(), np.isnan(x).argmax(1))
+    numbers = [np.sort(row[~np.isnan(row)]) for row in x]
+    assert np.array_equal(nt.nanmedian(nt.from_numpy(x), 1).values.numpy(), [r[(len(r) - 1) // 2] for r in numbers])
+
+
+def test_a_quantile_of_a_number_is_that_of_a_tensor():
+    x = nt.from_numpy(np.random.default_rng(4).standard_normal((4, 33)).astype(np.float32)).requires_grad_()
+    for q in (0.0, 0.3, 0.5, 1.0):
+        for how in ("linear", "lower", "higher", "midpoint", "nearest"):
+            for dim in (None, 0, -1):
+                one, many = (nt.quantile(x, p, dim, keepdim=True, interpolation=how) for p in (q, nt.tensor([q])))
+                assert one.shape == many[0].shape
+                assert (one == many[0]).all()
+                gradients = [nt.autograd.grad(y.sum(), x)[0] for y in (one, many)]
+                assert nt.allclose(*gradients)
