@@ -26,26 +26,34 @@ from .traced import Traced
 class Attempt:
     """One capture of a function with given arguments."""
 
-    def __init__(self, function, name, template, tensors, roots=()):
+    def __init__(self, function, name, template, tensors, roots=(), loose=False):
+        """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call."""
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
         if self.modes[3] or self.modes[4] or self.modes[5]:
             raise Unsupported("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast outside "
                               "the function, function modes)")
         self.places = Places()
         self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
+        self.lines: set = set()  # of the function, where it did what no program can
         self.unseen: list = []  # more roots: functions that ran, and that the walk has not found
         self.capture = Capture(name, function)
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
-        self._memory()
+        self.hidden: list = []  # [(tensor, whose gradient it is; what `_inputs` has)] of inputs after the arguments
+        self._memory(loose)
 
-    def _memory(self):
+    def _memory(self, loose):
         capture = self.capture
         for tensor, path in self.places.tensors.values():
             _check_plain(tensor, path)
             capture.know("state", tensor._storage.ptr, tensor._storage.nbytes, path, tensor._storage)
-        for _, grad, path in self.places.gradients:
+        for tensor, grad, path in self.places.gradients:
             if grad is not None:
                 _check_plain(grad, f"{path}.grad")
+                if loose:
+                    k, own = len(self.tensors) + len(self.hidden), grad._layout
+                    capture.know("input", grad._ptr, own.nbytes, f"{path}.grad", k)
+                    self.hidden.append((tensor, (own, grad._needs_grad, type(grad), None)))
+                    continue
                 capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage)
         ranges = [(b.address, b.address + b.nbytes) for b in capture.buffers]
         self.copies, shared = [], [*ranges]
@@ -110,7 +118,9 @@ class Attempt:
             return self.call(args, kwargs), None, "arguments that share memory are changed, or kept by the result"
         candidate = None
         self.unseen = listener.unseen()
-        reason = reason or drawn.reason()
+        self.lines = capture.refused
+        if not reason and drawn.reason():
+            reason, self.lines = drawn.reason(), capture.drawn_at
         if not reason and self.unseen:
             reason = f"not yet: {self.unseen[0][1]} was found only as it ran"
         if not reason:
@@ -118,6 +128,8 @@ class Attempt:
                 candidate = Candidate(self, result, versions)
             except Unsupported as unsupported:
                 reason = str(unsupported)
+                if not capture.refusals and "value" in reason:
+                    self.lines = capture.asked
         return without_traced(result), candidate, reason
 
     def _references(self):

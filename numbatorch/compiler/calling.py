@@ -96,6 +96,8 @@ def write(program):
     s.add(f"if (mode.enabled is not {enabled} or mode.inference is not {inference} or local.modes or watching.on "
           f"or saved_hooks.pairs or dtypes._default is not {default_name}): return MISS")
     _arguments(s, program.template, "given")
+    for k, tensor in program.hidden:
+        s.add(f"t{k} = {s.name(tensor, 'of')}._grad")
     for k, (own, needs_grad, kind, known) in enumerate(program.inputs):
         if known is not None:
             s.add(f"if t{k} is not {s.name(known, 'known')}: return MISS")

@@ -13,6 +13,7 @@ from .program import Program, View
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
 
 ARGUMENTS = "the arguments"  # what two captures differ in that may both become programs
+GRADIENTS = "gradients are in other memory"
 
 
 class Candidate:
@@ -111,6 +112,8 @@ class Candidate:
                 if type(now) is not Tensor or now._needs_grad:
                     raise Unsupported(f"{path}.grad is not a plain tensor")
                 view = self._view(now, capture, f"{path}.grad")
+                if view.buffer.kind == "input":
+                    raise Unsupported(f"{path}.grad becomes what an argument, or a gradient before, is made of")
             self.gradients.append((tensor, view))
 
     def _backward(self, capture, own, first, second, held):
@@ -176,6 +179,11 @@ class Candidate:
         mine, theirs = self.attempt, other.attempt
         if mine.modes != theirs.modes or not equal(mine.template, theirs.template) or mine._inputs != theirs._inputs:
             return ARGUMENTS
+        mine_held, their_held = ([(id(t), has) for t, has, *_ in c.present] for c in (self, other))
+        if mine_held == their_held and any(a[2] is not b[2] for a, b in zip(self.present, other.present, strict=True)):
+            return GRADIENTS
+        if [(id(t), own) for t, own in mine.hidden] != [(id(t), own) for t, own in theirs.hidden]:
+            return "the gradients before"
         if not equal(self.returns, other.returns):
             return f"the results, {self.returns!r:.60} and {other.returns!r:.60}"
         for a, b in zip(self.signature(), other.signature(), strict=False):
@@ -225,6 +233,7 @@ class Candidate:
         found += [(e[0], id(e[1]), e[2], e[4]) for e in self.attempt.places.entries]
         found += [(id(o[0]), o[1]) for o in self.graph.options]
         found += [(i[0].dtype, len(i[0].shape), *i[1:3], id(i[3])) for i in self.attempt._inputs]
+        found += [(id(t), own) for t, own in self.attempt.hidden]
         return _Pattern(found, self.attempt)
 
     def program(self, limit=None, arena=None):
@@ -238,8 +247,8 @@ class Candidate:
             second = passes.run(second)
             second.buffers = buffers
             backward = Backward(second, *rest)
-        return Program(graph, own.template, own._inputs, own.places, self.returns, self.views, self.gradients,
-                       self.bumps, self.present, backward, arena, self.pattern())
+        return Program(graph, own.template, own._inputs, own.hidden, own.places, self.returns, self.views,
+                       self.gradients, self.bumps, self.present, backward, arena, self.pattern())
 
 
 class _Pattern:
@@ -253,7 +262,7 @@ class _Pattern:
                 and all(a[3] is b[3] or same(a[3], b[3]) for a, b in zip(
                     self.values.entries, other.values.entries, strict=True)))
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _held_by_nodes(results):

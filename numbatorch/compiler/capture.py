@@ -28,6 +28,8 @@ class Capture:
         self._code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
         self.returned: dict = {}  # {id(a number): (the number, which read it is)}, of those that are only returned
         self.refusals, self.options, self.checked = [], [], set()
+        # Lines of the function: where it was refused, asks for values, draws from generators of others.
+        self.refused, self.asked, self.drawn_at = set(), set(), set()
         self.blocks = []  # of memory made meanwhile: kept, so that no address is used twice
         self.reads, self.kept = 0, []
         self._starts, self._ranges = [], {}
@@ -71,6 +73,14 @@ class Capture:
 
     def refuse(self, why, depth=3):
         self.refusals.append(f"{why} ({place(depth)})")
+        self.refused |= self.line()
+
+    def line(self):
+        """The line of the function itself that is running, in a set; nothing where it is not known."""
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code is not self._code:
+            frame = frame.f_back
+        return set() if frame is None else {frame.f_lineno}
 
     def launched(self, plan, kernel, arguments):
         pending = {}
@@ -170,6 +180,7 @@ class Capture:
         found = self._read(tensor, value)
         if library:
             return found
+        self.asked |= self.line()
         if type(value) in (float, int) and self._code is not None and is_returned(sys._getframe(2), self._code):
             self.steps[-1].returned = True
             value = Whole(value) if type(value) is int else value
@@ -187,11 +198,14 @@ class Capture:
 
     def truth(self, tensor, item):
         """A value that decides a branch."""
+        self.asked |= self.line()
         return bool(self._read(tensor, self._value(tensor, item)))
 
     def check(self, expression, outcome):
         """Note that later runs have to find the same outcome of a comparison."""
         pinned = expression[0] == "eq" and expression[1][0] == "option"
+        if expression[0] == "eq" and any(kind == "read" for kind, _ in traced.sources(expression)):
+            self.asked |= self.line()
         if not pinned and expression not in self.checked:
             self.steps.append(Step("check", "check", check=expression, expected=bool(outcome), where=place(4)))
         if pinned:

@@ -11,8 +11,9 @@ from ..autograd import engine
 from . import MemoryLimitError, watch
 from .attempt import Attempt
 from .calling import MISS, Stopped
-from .candidate import ARGUMENTS
+from .candidate import ARGUMENTS, GRADIENTS
 from .memory import Arena, MemoryPlan
+from .parts import Parts
 from .places import Unsupported
 from .structure import flatten
 
@@ -28,13 +29,19 @@ class Compiled:
     `explain()` gives.
     """
 
-    def __init__(self, function, fullgraph=False, dynamic=None, memory_limit=None):
+    def __init__(self, function, fullgraph=False, dynamic=None, memory_limit=None, whole=None):
+        """whole: what this is a part of, where it is one."""
         self.function, self.fullgraph, self.dynamic, self.memory_limit = function, fullgraph, dynamic, memory_limit
+        self._whole, self._loose = whole, False
+        self.parts = Parts(function, lambda part: Compiled(part, dynamic=dynamic, memory_limit=memory_limit,
+                                                           whole=self))
+        self._stays: dict = {}  # {line: how often it kept the function from being a program}
         self._arena, self._refusal = Arena(), None
         self.name = getattr(function, "__name__", type(function).__name__)
         self.programs: list = []
         self._last: list = []  # captures that wait for one that agrees
         self._reasons: dict = {}  # why calls ran eagerly: {reason: how often}
+        self._split: dict = {}  # why the function is in parts: {reason: lines}
         self._roots: list = []  # functions that earlier captures found only as they ran
         self._failures = self._eager = self._recaptures = 0
         self._lock = threading.RLock()
@@ -53,30 +60,38 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         if watch.current or engine.running.tasks or stance.name == "force_eager":
             return self.function(*args, **kwargs)
+        if self.parts.run is not None:
+            if self.parts.fit():
+                return self.parts.run(*args, **kwargs)
+            self.reset()
         if not self._lock.acquire(blocking=False):  # another thread runs it
             return self._plainly("another thread was running it", args, kwargs)
         try:
+            stopped = {}
             for program in self.programs:
                 result = program.call((args, kwargs))
                 if result is not MISS:
                     if result.__class__ is Stopped:
-                        if program.chosen(result.step):
-                            continue  # as if a guard had failed
-                        where = program.graph.steps[result.step].where
-                        return self._plainly(f"a value led elsewhere: {where}", args, kwargs)
+                        stopped[program] = result.step  # as if a guard had failed
+                        continue
                     if program is not self.programs[0]:
                         self._first(program)
                     return result
-            return self._call(args, kwargs)
+            return self._call(args, kwargs, stopped)
         finally:
             self._lock.release()
 
-    def _call(self, args, kwargs):
+    def _call(self, args, kwargs, stopped):
         """A call that no program takes: one that needs another look, a capture, or a run as it is."""
         tensors: list = []
         template = flatten((args, kwargs), tensors, "the arguments")
         why = ""
         for program in self.programs:
+            if program in stopped:
+                why = f"a value led elsewhere: {program.graph.steps[stopped[program]].where}"
+                if not program.chosen(stopped[program]):
+                    self._reasons[why] = self._reasons.get(why, 0) + 1
+                continue
             why = program.mismatch(template, tensors)
             if not why:  # other objects, but the same values
                 program.look_again()
@@ -84,8 +99,9 @@ class Compiled:
                 if result is not MISS and result.__class__ is not Stopped:
                     self._first(program)
                     return result
-                return self._plainly("a guard that fails again and again" if result is MISS else
-                                     f"a value led elsewhere: {program.graph.steps[result.step].where}", args, kwargs)
+                if result is MISS:
+                    return self._plainly("a guard that fails again and again", args, kwargs)
+                why = f"a value led elsewhere: {program.graph.steps[result.step].where}"
         if stance.name == "fail_on_recompile":
             raise RuntimeError(f"compile: {self.name} would be captured under the stance fail_on_recompile: "
                                f"{why or 'there is no program yet'}")
@@ -98,6 +114,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         if self.programs and why:
             self._recaptures += 1
+            self._loose = self._loose or why.endswith(".grad is in other memory")
             if len({p.variant for p in self.programs}) >= PROGRAMS:
                 return self._full(why, args, kwargs)
         return self._capture(template, tensors, args, kwargs)
@@ -144,13 +161,20 @@ class Compiled:
 
     def _capture(self, template, tensors, args, kwargs):
         try:
-            attempt = Attempt(self.function, self.name, template, tensors, self._roots)
+            attempt = Attempt(self.function, self.name, template, tensors, self._roots, self._loose)
         except Unsupported as reason:
             self._refused(str(reason))
             return self.function(*args, **kwargs)
         result, candidate, why = attempt.run(args, kwargs)
         self._roots += attempt.unseen
         if candidate is None:
+            if not why.startswith("not yet: ") or self._failures >= 2:
+                changes = "the call changes" in why or "keeps tensors" in why
+                if self._divide(why, self.parts.source.changing() if changes and self.parts.source else attempt.lines):
+                    return result
+            refusals = attempt.capture.refusals
+            if self.fullgraph and refusals and self._failures:
+                why = refusals[0]
             if why.startswith("not yet"):
                 self._note(why)
                 self._last.clear()
@@ -171,8 +195,15 @@ class Compiled:
             self._made(candidate, alike.variant)
         else:
             if self._last:
-                why = self._last[-1].agrees(candidate)
+                why = ARGUMENTS
+                for before in reversed(self._last):
+                    why = before.agrees(candidate) if before.count == len(tensors) else ARGUMENTS
+                    if why != ARGUMENTS:
+                        break
                 self._note(f"two calls differ: {why}")
+                self._loose = self._loose or why == GRADIENTS
+                if why != ARGUMENTS and self._divide(why, attempt.capture.asked):
+                    return result
                 self._failures += 0.25 if why == ARGUMENTS else 1  # other shapes may come again
                 self._settle()
             self._last = [*self._last[-(PROGRAMS - 1):], candidate]
@@ -182,7 +213,25 @@ class Compiled:
         self._failures += 1
         self._note(reason)
         self._last.clear()
+        if self.fullgraph:
+            raise RuntimeError(f"compile: {self.name} cannot run as one program: {reason}")
         self._settle()
+
+    def _divide(self, why, lines):
+        """Whether the function is in parts from now on, because statements with these lines cannot be in a program."""
+        if self.fullgraph or not lines:
+            return False
+        for line in lines:
+            self._stays[line] = self._stays.get(line, 0) + 1
+        often = {line for line, count in self._stays.items() if count > 1}
+        whole = self if self._whole is None else self._whole
+        if not often or not whole.parts.stay(often):
+            return False
+        if whole is self:
+            self._reasons[why] = self._reasons.get(why, 0) + 1
+        whole._split[why] = sorted(often)
+        self._last.clear()
+        return True
 
     def _settle(self):
         if self._failures >= ATTEMPTS and self.fullgraph:
@@ -250,6 +299,10 @@ class Compiled:
         lines += [f"  {count} x {reason}" for reason, count in self._reasons.items()]
         if self._failures >= ATTEMPTS:
             lines.append("it is not captured any more")
+        if self.parts.run is not None:
+            lines.append(f"it is in parts: these lines run as they are: {sorted(self.parts.lines)}")
+            lines += [f"  lines {', '.join(map(str, found))}: {why}" for why, found in self._split.items()]
+            lines += [f"  {text}" for part in self.parts.held.values() for text in part.explain().split("\n")]
         return "\n".join(lines)
 
     def reset(self):
@@ -259,6 +312,9 @@ class Compiled:
         self._arena, self._refusal = Arena(), None
         self._reasons.clear()
         self._roots.clear()
+        self._split.clear()
+        self._stays.clear()
+        self.parts.forget()
         self._failures = self._eager = self._recaptures = 0
 
 

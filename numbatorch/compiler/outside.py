@@ -13,6 +13,8 @@ import random
 import sys
 import types
 
+import numpy as np
+
 from .values import is_library
 from .watch import inside_library
 
@@ -26,8 +28,8 @@ _QUIET = frozenset(("allocate_lock", "get_ident", "RLock", "fspath", "_count", "
 _CALLS = frozenset(("input", "open", "breakpoint"))  # of builtins
 _GENERATOR = 0x20 | 0x80 | 0x200  # flags of code whose frames go on later
 _ENVIRONMENT = frozenset(id(f.__code__) for f in (
-    type(os.environ).__getitem__, type(os.environ).__iter__, type(os.environ).__len__, os.environ.copy)
-    if isinstance(f, types.FunctionType)) | {id(os.environ.copy.__func__.__code__)}
+    type(os.environ).__getitem__, type(os.environ).__iter__, type(os.environ).__len__, type(os.environ).copy)
+    if isinstance(f, types.FunctionType))
 
 
 def _origin(frame):
@@ -38,8 +40,9 @@ def _origin(frame):
     root = module.partition(".")[0]
     if root == "numbatorch" or inside_library(name) and not name.startswith(("<string>", "<ipython", "<frozen")):
         return "library"
-    if root in _NEUTRAL or name.startswith("<frozen") or name.startswith(_PYTHON) and not any(
-            p in name for p in _PACKAGES):
+    if root in _NEUTRAL or root.startswith("namedtuple_") or name.startswith("<frozen"):
+        return ""
+    if name.startswith(_PYTHON) and not any(p in name for p in _PACKAGES):
         return ""
     return "user"
 
@@ -106,7 +109,9 @@ class Listener:
             elif isinstance(of, io.IOBase):
                 if not isinstance(of, (io.StringIO, io.BytesIO)) and by_user(frame):
                     self._refuse(f"uses a file ({argument.__name__})")
-            elif isinstance(of, random.Random) or kind is type and issubclass(of, datetime.date):
+            elif isinstance(of, (random.Random, np.random.RandomState, np.random.Generator)):
+                self._capture.drawn_at |= self._capture.line()
+            elif kind is type and issubclass(of, datetime.date):
                 if argument.__name__ in ("now", "today", "utcnow") and by_user(frame):
                     self._refuse(f"asks for the time ({of.__name__}.{argument.__name__})")
 

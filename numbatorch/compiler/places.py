@@ -29,7 +29,19 @@ from ..generator import Generator
 from ..layout import Layout
 from ..storage import Storage
 from ..tensor import Tensor
-from .values import ABSENT, Unsupported, content, is_library, look, names_in, put_back, same, slots_of, without_traced
+from .values import (
+    ABSENT,
+    Unsupported,
+    content,
+    is_library,
+    look,
+    names_in,
+    of_library,
+    put_back,
+    same,
+    slots_of,
+    without_traced,
+)
 
 MOST, ARRAY = 100_000, 1 << 18  # objects that a walk finds; bytes of one NumPy array
 _COMPILED = f"{__package__}.compiled"
@@ -42,8 +54,11 @@ _FIELDS = ("__code__", "__defaults__", "__kwdefaults__")  # of a function
 _FIXED = frozenset("__dict__ __weakref__ __doc__ __module__ __qualname__ __name__ __slots__ __match_args__ "
                    "__abstractmethods__ _abc_impl __orig_bases__ __parameters__ __annotations__ __firstlineno__ "
                    "__static_attributes__".split())  # names of a class that no call asks for
+_MAKING = frozenset("__init__ __new__ __post_init__ __init_subclass__ __set_name__ __del__ __reduce__ __reduce_ex__ "
+                    "__getstate__ __setstate__ __copy__ __deepcopy__".split())  # called where objects are made
 _ANY = frozenset(("globals", "eval", "exec"))  # functions that reach any name of a module
-_OTHERS = _ANY | frozenset(("getattr", "vars", "__dict__", "attrgetter", "import_module", "__import__"))
+_OTHERS = _ANY | frozenset(("getattr", "vars", "__dict__", "attrgetter", "import_module", "__import__", "asdict",
+                           "astuple", "replace", "copy", "deepcopy", "dumps", "getmembers", "dir"))
 _TENSOR = ("_layout", "_ptr", "_storage", "_needs_grad", "_hooks", "_post_hooks", "_grad_dtype")
 _UNSEEN = frozenset("_non_persistent_buffers_set _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks "
                     "_load_state_dict_post_hooks _optimizer_state_dict_pre_hooks _optimizer_state_dict_post_hooks "
@@ -63,9 +78,10 @@ class Places:
     def __init__(self):
         self.entries, self.tensors, self.gradients, self.options, self.randoms = [], {}, [], [], []
         self.generators, self.codes = {}, {}
-        self._modules: dict = {}  # {id of a module's dict: (its dict, path, names that were looked for)}
+        # {id of a module's dict, an object's or a class: (kind, container, its dict, path, names that are known)}
+        self._spaces: dict = {}
         self._used: set = set()  # all names in the code of functions
-        self._seen, self._queue = {}, deque()
+        self._seen, self._kinds, self._queue = {}, {}, deque()
 
     def walk(self, *roots):
         """Add what can be reached from (object, path) pairs. Unsupported where that is too much."""
@@ -78,7 +94,7 @@ class Places:
                 raise Unsupported(f"{path}: the function can reach more than {MOST} objects, too many to look after; "
                                   "give it what it needs as arguments")
             if not self._queue:
-                self._look_into_modules()
+                self._look_into_spaces()
 
     def _put(self, value, path):
         if id(value) in self._seen:
@@ -86,7 +102,7 @@ class Places:
         if not isinstance(value, PLAIN):
             self._seen[id(value)] = value
             self._queue.append((value, path))
-        elif not is_library(type(value).__module__):
+        elif not of_library(type(value)):
             self._put(type(value), path)  # a number, a string or a member of an enum with methods of its own
 
     def _entry(self, kind, container, key, value, path):
@@ -115,7 +131,7 @@ class Places:
             self._put(gc.get_referents(value)[0], path)
         elif isinstance(value, (dict, list, tuple, frozenset, set, deque)):
             self._container(value, path)
-            if not is_library(type(value).__module__):
+            if not of_library(type(value)):
                 self._object(value, path)
         elif isinstance(value, types.FunctionType):
             self._function(value, path)
@@ -130,13 +146,16 @@ class Places:
         elif isinstance(value, (staticmethod, classmethod)):
             self._put(value.__func__, path)
         elif isinstance(value, type):
-            if not is_library(value.__module__):
+            if not of_library(value):
                 self._class(value, path)
+                for base in value.__mro__:  # objects of it may be made
+                    for name in _MAKING & vars(base).keys() if not of_library(base) else ():
+                        self._attribute(base, name)
         elif type(value).__module__ == _COMPILED:
             self._put(value.function, path)  # inside another compiled function it is just that
         elif isinstance(value, types.ModuleType):
             if not is_library(value.__name__):
-                self._modules.setdefault(id(vars(value)), (vars(value), path, set()))
+                self._space("dict", vars(value), vars(value), path)
         elif isinstance(value, Iterator) and not hasattr(value, "__dict__"):
             self.randoms.append((value, path))
             for part in gc.get_referents(value):
@@ -186,17 +205,21 @@ class Places:
         if isinstance(own, dict):
             groups = own.get("param_groups") if hasattr(kind, "add_param_group") else None
             self.entries.append(("size", own, None, tuple(own), path))
+            bases = _library_bases(kind)
             for name, v in list(own.items()):
-                if name not in _UNSEEN and not (name == "param_groups" and isinstance(groups, list)):
+                if name not in _UNSEEN and not (name == "param_groups" and isinstance(groups, list)) and (
+                        _by_library(name, bases)):
                     self._entry("dict", own, name, v, f"{path}.{name}")
+            if bases is not None:
+                self._space("dict", own, own, path)
             if isinstance(groups, list):
                 self._groups(own, groups, f"{path}.param_groups", is_library(kind.__module__))
         for base in kind.__mro__:
             for name in slots_of(base):
                 v = getattr(value, name, ABSENT)
                 self._entry("slot", value, name, v, f"{path}.{name}")
-        if not is_library(kind.__module__):
-            self._put(kind, path)
+        if not of_library(kind):
+            self._class(kind, path)
         elif isinstance(own, dict) and kind.__module__.startswith("numbatorch."):
             self._put_attributes(kind)
 
@@ -274,35 +297,51 @@ class Places:
         if not names.isdisjoint(("environ", "getenv", "environb", "getenvb")):
             self._put(os.environ._data, "os.environ")
 
-    def _look_into_modules(self):
-        """Put in what is under the names that functions use in the modules that they may mean."""
+    def _attribute(self, kind, name):
+        """Look after an attribute of a class."""
+        v, path = vars(kind)[name], f"{kind.__qualname__}.{name}"
+        self._entry("class", kind, name, v, path)
+        if isinstance(v, property):
+            for part in (v.fget, v.fset):
+                self._put(part, path)
+
+    def _space(self, kind, container, held, path):
+        """Names of which those count that functions use: of a module, an object or a class."""
+        self._spaces.setdefault(id(container), (kind, container, held, path, set()))
+
+    def _look_into_spaces(self):
+        """Put in what is under the names that functions use."""
         whole = not self._used.isdisjoint(_OTHERS)
-        for scope, path, known in list(self._modules.values()):
-            if whole and id(scope) not in self._seen:
-                self._seen[id(scope)] = scope
-                self._dict(scope, path)
-            for name in sorted((self._used & scope.keys()) - known):
-                self._entry("dict", scope, name, scope[name], f"{path}.{name}")
-            known |= self._used
+        for kind, container, held, path, known in list(self._spaces.values()):
+            used = self._used | _MAKING if "__class__" in self._used or "type" in self._used else self._used
+            for name in sorted((held.keys() if whole else used & held.keys()) - known - _FIXED):
+                known.add(name)
+                if kind == "class":
+                    self._attribute(container, name)
+                elif name not in _UNSEEN:
+                    self._entry("dict", container, name, held[name], f"{path}.{name}")
 
     def sees(self, value):
         """Whether the walk has come to an object."""
         return id(value) in self._seen
 
     def _class(self, kind, path):
+        if id(kind) in self._kinds:
+            return
+        self._kinds[id(kind)] = kind
         for base in kind.__mro__:
-            if is_library(base.__module__):
-                if base.__module__.startswith("numbatorch."):
+            if of_library(base):
+                if str(base.__module__).startswith("numbatorch."):
                     self._put_attributes(base)
                 continue
-            self._attributes(base)
-            for name, v in vars(base).items():
-                if isinstance(v, property):
-                    for part in (v.fget, v.fset):
-                        self._put(part, f"{base.__qualname__}.{name}")
-                elif name not in _FIXED:
-                    self._put(v, f"{base.__qualname__}.{name}")
-        if not is_library(type(kind).__module__):
+            self.entries.append(("names", base, None, tuple(vars(base)), base.__qualname__))
+            bases = _library_bases(kind)
+            for name in vars(base):
+                if name not in _FIXED and (name.startswith("__") and (
+                        name not in _MAKING) or _by_library(name, bases)):
+                    self._attribute(base, name)
+            self._space("class", base, vars(base), base.__qualname__)
+        if not of_library(type(kind)):
             self._put(type(kind), path)
 
     def changes(self):
@@ -334,6 +373,25 @@ class Places:
                 container.cell_contents = plain
             elif kind in ("slot", "class"):
                 setattr(container, key, plain)
+
+
+@functools.lru_cache(1024)
+def _library_bases(kind):
+    """The classes of this library that a program's class is made of; None where its names may be used by others."""
+    found = []
+    for base in kind.__mro__:
+        root = str(base.__module__).partition(".")[0]
+        if root == "numbatorch" and base.__name__ == "Module":
+            found.append(base)
+        elif of_library(base) and base is not object and base.__module__ not in ("typing", "abc"):
+            return None
+    return tuple(found)
+
+
+def _by_library(name, bases):
+    """Whether code that no walk sees may ask an object of a class with these bases for a name."""
+    return bases is None or bool(bases) and (name.startswith("_") or name == "training" or any(
+        hasattr(base, name) for base in bases))
 
 
 __all__ = ["ABSENT", "PLAIN", "Places", "Unsupported", "is_library", "look", "same", "without_traced"]

@@ -72,9 +72,11 @@ class Program:
     it has a gradient, in which storage if that matters, path)] before it.
     """
 
-    def __init__(self, graph, template, inputs, places, returns, views, gradients, bumps, present,
+    def __init__(self, graph, template, inputs, hidden, places, returns, views, gradients, bumps, present,
                  backward=None, arena=None, pattern=None):
-        self.graph, self.template, self.inputs, self.places = graph, template, inputs, places
+        self.graph, self.template, self.places = graph, template, places
+        self.inputs = [*inputs, *(own for _, own in hidden)]
+        self.hidden = [(len(inputs) + k, tensor) for k, (tensor, _) in enumerate(hidden)]  # their gradients are inputs
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
         self.modes, self.runs, self.backward = modes(), 0, backward
         self.arena, self.pattern = arena or Arena(), pattern
@@ -221,9 +223,12 @@ class Program:
         """Why a call is not this program's; "" where it is."""
         if modes() != self.modes:
             return "a mode is another (gradients, autocast, default dtype, hooks)"
+        tensors = self._with_hidden(tensors)
         if len(tensors) != len(self.inputs) or not equal(template, self.template):
             return "the arguments other than tensors differ"
         for k, (tensor, (own, needs_grad, kind, known)) in enumerate(zip(tensors, self.inputs, strict=True)):
+            if tensor is None:
+                return "a gradient is None"
             if tensor._layout is not own:
                 return f"argument {k} is {tensor._layout}, and was {own}"
             if tensor._needs_grad is not needs_grad or type(tensor) is not kind:
@@ -249,6 +254,10 @@ class Program:
                 return f"{path}.grad is in other memory"
         return "an argument shares memory with what is written" if self.overlap(tensors) else ""
 
+    def _with_hidden(self, tensors):
+        """The arguments' tensors and the gradients that are inputs, too."""
+        return [*tensors, *(t._grad for _, t in self.hidden)]
+
     def chosen(self, k):
         """Whether step `k` is a check that only options of an optimizer decide, which may get a program of its own."""
         check = self.graph.steps[k].check
@@ -258,11 +267,15 @@ class Program:
         """Whether tensors among the arguments share memory that something writes to."""
         if not self.shared_matters:
             return False
-        for k, t in enumerate(tensors):
-            if self.inputs[k][3] is None and (t._storage in self.states or k in self.written_inputs and any(
-                    j != k and o._ptr < t._ptr + t._layout.nbytes and t._ptr < o._ptr + o._layout.nbytes
-                    for j, o in enumerate(tensors))):
+        if any(self.inputs[k][3] is None and t._storage in self.states for k, t in enumerate(tensors)):
+            return True
+        end, written = 0, False  # of what comes before, by address, and reaches furthest
+        for start, stop, k in sorted((t._ptr, t._ptr + t._layout.nbytes, k) for k, t in enumerate(tensors)):
+            own = k in self.written_inputs
+            if start < end and (own or written) and start < stop:
                 return True
+            if stop > end:
+                end, written = stop, own
         return False
 
     # ------------------------------------------------------------ gradients
@@ -338,7 +351,7 @@ class Program:
             run = replay.write(self.graph, self.addresses, self.dynamic,
                                [o[:2] for o in self.graph.options], times)
             reused = self.release()
-            bases = [tensors[b.storage]._ptr for b in self.dynamic_inputs]
+            bases = [self._with_hidden(tensors)[b.storage]._ptr for b in self.dynamic_inputs]
             bases += [o.fresh().ptr for o in self.results] + self._places
             if run(bases) >= 0:
                 self.undo(reused)

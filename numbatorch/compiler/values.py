@@ -141,7 +141,12 @@ _LIBRARIES = frozenset(sys.stdlib_module_names) - {"__main__"} | {"numbatorch", 
 
 def is_library(module):
     """Whether a module (by name) belongs to this library, to NumPy or to Python, whose own state does not count."""
-    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+    return isinstance(module, str) and (module.partition(".")[0] in _LIBRARIES or module.startswith("_cython"))
+
+
+def of_library(kind):
+    """Whether a class is one of these, or of an extension that names none."""
+    return not isinstance(kind.__module__, str) or is_library(kind.__module__)
 
 
 @functools.lru_cache(4096)
