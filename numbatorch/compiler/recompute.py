@@ -15,7 +15,7 @@ from .memory import MemoryPlan, highest, lifetimes, rounded
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
 WORTH, SHARE = 32 << 20, 0.03  # bytes of temporaries from which on 3 % of time is given for less of them
-DEEP = 4  # steps that are run again for one buffer, at most
+DEEP = 9  # steps that are run again for one buffer, at most
 
 
 def planned(graph, limit, name):
@@ -58,7 +58,7 @@ def reduced(graph, target, budget=math.inf):
     for _ in range(len(graph.steps)):
         lives = lifetimes(graph)
         peak, at = highest(lives)
-        if best is None or peak < best[1]:
+        if best is None or peak < 0.995 * best[1]:
             best = graph, peak
         if peak <= target:
             break
