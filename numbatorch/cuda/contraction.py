@@ -120,8 +120,12 @@ def _lie(request, load, group):
 
 
 def _kind(request):
-    """The kind of products: float32 as `set_float32_matmul_precision` says."""
-    dtype = next(iter(request.arrays.values())).dtype.name
+    return kind_of(next(iter(request.arrays.values())))
+
+
+def kind_of(layout):
+    """The kind of products of a layout's elements: float32 as `set_float32_matmul_precision` says."""
+    dtype = layout.dtype.name
     if dtype == "float32":
         from ..runtime import get_float32_matmul_precision
         if get_float32_matmul_precision() != "highest":

@@ -268,6 +268,30 @@ def _keep(name, rows, columns, stride):
     return keep
 
 
+def _rescale(name, rows, columns):
+    """f(totals, address): each total times a float32 of its row."""
+    kind = KINDS[name]
+    length = rows * columns * kind.count
+    tuple_ = types.UniTuple(kind.total, length)
+
+    @intrinsic
+    def rescale(context, totals, address):
+        def generate(context, builder, signature, arguments):
+            totals, address = arguments
+            lines = [builder.add(address, builder.shl(row, _I32(2))) for row, _ in places(builder, kind)]
+            found = []
+            for m in range(rows):
+                factors = [builder.load(shared_pointer(builder, moved(builder, line, 4 * m * kind.unit[0]), _FLOAT))
+                           for line in lines]
+                for i in range(m * columns * kind.count, (m + 1) * columns * kind.count):
+                    found.append(builder.fmul(builder.extract_value(totals, i), factors[i % kind.count]))
+            return _packed(builder, kind, found)
+
+        return tuple_(tuple_, types.uint32), generate
+
+    return rescale
+
+
 @intrinsic
 def shared_base(context):
     """The address of the shared memory that the launch gives a block."""
@@ -349,13 +373,14 @@ NAMES = {"shared_base": shared_base, "copy_async": copy_async, "copies_end": _st
              types.complex128)}}  # fmt: skip
 _MULTIPLY = re.compile(r"\bmultiply_([a-z]+\d+)_(\d+)x(\d+)x(\d+)_([kx])(\d+)_([kx])(\d+)\b")
 _KEEP = re.compile(r"\bkeep_([a-z]+\d+)_(\d+)x(\d+)_(\d+)\b")
+_RESCALE = re.compile(r"\brescale_([a-z]+\d+)_(\d+)x(\d+)\b")
 _ZEROS = re.compile(r"\bzeros_([a-z]+\d+)_(\d+)\b")
 _made: dict[str, object] = {}
 
 
 def named(source):
     """The functions of tiles that a kernel source names."""
-    for pattern, make in ((_MULTIPLY, _multiply), (_KEEP, _keep), (_ZEROS, _zeros)):
+    for pattern, make in ((_MULTIPLY, _multiply), (_KEEP, _keep), (_RESCALE, _rescale), (_ZEROS, _zeros)):
         for match in pattern.finditer(source):
             if match[0] not in _made:
                 _made[match[0]] = make(*(int(x) if x.isdigit() else x for x in match.groups()))
