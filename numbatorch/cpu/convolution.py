@@ -24,12 +24,14 @@ from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
 from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
-from numbatorch.cpu.convolution_weights import WeightGradientPlan
+from numbatorch.cpu.convolution_weights import ProductPlan, SwappedPlan, WeightGradientPlan, pointwise_weight_plan
 from numbatorch.cpu.convolution_winograd import WinogradLaunch, winograd_launch
 from numbatorch.cpu.gemm import gemm
 from numbatorch.cpu.microkernel import host_target
 from numbatorch.dtypes import by_name
 from numbatorch.layout import layout
+
+WeightPlan = WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan | ProductPlan | SwappedPlan
 
 FEW_CHANNELS = 16  # of a group, up to which input is copied with its padding before it is packed
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64
@@ -224,7 +226,8 @@ def input_gradient_plan(dtype: str, *sizes) -> InputGradientPlan:
 
 
 @lru_cache(maxsize=1024)
-def weight_gradient_plan(dtype: str, *sizes) -> WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan:
+def weight_gradient_plan(dtype: str, *sizes) -> WeightPlan:
     """Plan of the gradient by w, from the sizes of the forward convolution; run(x_ptr, gy_ptr, gw_ptr)."""
-    geometry = _geometry(dtype, *sizes)
-    return depthwise_weight_plan(geometry) or planes_weight_plan(geometry) or WeightGradientPlan(geometry)
+    g = _geometry(dtype, *sizes)
+    found: WeightPlan | None = depthwise_weight_plan(g) or planes_weight_plan(g) or pointwise_weight_plan(g)
+    return found or WeightGradientPlan(g)

@@ -6,10 +6,12 @@ Images are summed in fixed chunks, the chunks in order: no result depends on the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
-from math import ceil
+from math import ceil, prod
+from typing import Any
 
-from numbatorch.cpu import tiles
+from numbatorch.cpu import operands, tiles
 from numbatorch.cpu.convolution_geometry import Geometry, Launch, grain, inside
 from numbatorch.cpu.convolution_weight_kernels import (
     CALL,
@@ -18,9 +20,12 @@ from numbatorch.cpu.convolution_weight_kernels import (
     write_weight,
     write_weight_sum,
 )
-from numbatorch.cpu.gemm import balanced
+from numbatorch.cpu.gemm import balanced, gemm
 from numbatorch.cpu.microkernel import NEST, host_target
+from numbatorch.dtypes import by_name
+from numbatorch.layout import layout
 
+WASTE = 1.5  # of lanes, from which the outputs of a pointwise convolution are rows and its channels in the lanes
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
 WEIGHT_UNITS = 32  # wanted units of the weight gradient
 
@@ -40,6 +45,16 @@ class WeightGradientPlan:
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
         target = host_target(g.dtype)
+        self.met: Any = None
+        self.met_bytes = 0
+        if g.taps == 1 and g.stride != (1, 1, 1) and g.padding == (0, 0, 0) and g.n and 0 not in g.result:
+            # What the windows meet is copied first: 10.3 ms instead of 19.9 for 512 to 1024 channels at 28x28.
+            (_, height, width), steps, dtype = g.size, g.stride, by_name(g.dtype)
+            taken = (g.n * g.c, *g.result)
+            strides = (prod(g.size), steps[0] * height * width, steps[1] * width, steps[2])
+            self.met = operands.converted(layout(dtype, taken, strides), layout(dtype, taken))
+            self.met_bytes = prod(taken) * target.bytes
+            g = replace(g, size=g.result, stride=(1, 1, 1))
         size, row_bytes = target.bytes, target.panel * target.bytes
         channels, outputs, taps = g.c // g.groups, g.o // g.groups, g.taps
         (depth, height, width), (depths, rows, columns), kw = g.size, g.result, g.kernel[2]
@@ -105,7 +120,50 @@ class WeightGradientPlan:
     def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
         from numbatorch.cpu.memory import address, allocate
 
-        workspace = allocate(max(64, self.partial_bytes))
+        workspace = allocate(max(64, self.partial_bytes + self.met_bytes))
         base = address(workspace)
+        if self.met is not None:
+            copy = base + self.partial_bytes
+            self.met.kernel(x_ptr, copy, self.met.meta, self.met.units, self.met.grain)
+            x_ptr = copy
         self.launch.run(x_ptr, gy_ptr, base)
         self.sum.run(base, gw_ptr)
+
+
+class ProductPlan:
+    """The weight gradient of single positions: gw (O, C) = gy' (O, N) @ x (N, C)."""
+
+    def __init__(self, g: Geometry) -> None:
+        plan = gemm(g.dtype).plan(g.o, g.c, g.n, g.o, g.c, g.c, trans_a=True)
+        self.kernel, self.meta, self.units, self.grain = plan
+
+    def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
+        self.kernel(gy_ptr, x_ptr, gw_ptr, self.meta.ctypes.data, self.units, self.grain)
+
+
+class SwappedPlan:
+    """The weight gradient of a pointwise convolution as that of one from outputs to channels, turned over."""
+
+    def __init__(self, g: Geometry) -> None:
+        self.plan = WeightGradientPlan(replace(g, c=g.o, o=g.c))
+        dtype = by_name(g.dtype)
+        self.turn = operands.converted(layout(dtype, (g.o, g.c), (1, g.o)), layout(dtype, (g.o, g.c)))
+        self.nbytes = g.o * g.c * host_target(g.dtype).bytes
+
+    def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
+        from numbatorch.cpu.memory import address, allocate
+
+        workspace = allocate(self.nbytes)
+        self.plan.run(gy_ptr, x_ptr, address(workspace))
+        self.turn.kernel(address(workspace), gw_ptr, self.turn.meta, self.turn.units, self.turn.grain)
+
+
+def pointwise_weight_plan(g: Geometry) -> ProductPlan | SwappedPlan | None:
+    """The plan for 1x1 windows where it is another than the general one."""
+    if not g.is_pointwise or not g.n or 0 in g.size:
+        return None
+    if prod(g.size) == 1:
+        return ProductPlan(g)
+    panel = host_target(g.dtype).panel
+    here, there = ceil(g.o / panel) * panel * g.c, ceil(g.c / panel) * panel * g.o
+    return SwappedPlan(g) if here > WASTE * there else None

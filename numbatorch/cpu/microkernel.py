@@ -165,8 +165,8 @@ TILE_PARAMETERS = [
     ("k", "i64"),
     ("width", "i64"),
 ]
-# Variants of the tile: PLAIN; TILED, where the rows of a are next to one another; NEST, a sum over two indices; FLAT and
-# LANES, rows of b or columns of a found through a table of offsets.
+# Variants of the tile: PLAIN; TILED, where the rows of a are next to one another; NEST, a sum over two indices; FLAT
+# and LANES, rows of b or columns of a found through a table of offsets.
 PLAIN, NEST, FLAT, LANES, TILED = "plain", "nest", "flat", "lanes", "tiled"
 PARAMETERS = {
     PLAIN: TILE_PARAMETERS,
