@@ -124,7 +124,7 @@ _NATIVE = {  # requests by name: the function that answers, in the module of the
     ("contraction", "convolution_weight_gradient"): "convolution",
     ("gather", "plan"): "plan", ("gather", "nonzero"): "nonzero", ("gather", "unravel"): "unravel",
     ("gather", "ranges"): "ranges", ("scatter", "plan"): "plan", ("scatter", "combined"): "onto",
-    ("search", "plan"): "plan", ("sort", "plan"): "plan",
+    ("search", "plan"): "plan", ("sort", "plan"): "plan", ("sort", "pick"): "pick",
     ("window", "max_pool"): "max_pool", ("window", "max_pool_backward"): "max_pool_backward",
     ("window", "scatter_planes"): "scatter_planes", ("window", "avg_pool"): "avg_pool",
     ("window", "avg_pool_backward"): "avg_pool_backward", ("join", "plan"): "plan", ("join", "several"): "several",

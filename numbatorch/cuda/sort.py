@@ -17,25 +17,40 @@ BLOCK = 256
 
 def plan(request):
     """The Launch of a sort; outputs (values, indices) hold the first `count` of each sorted row."""
+    dim = request.options["dim"]
+    return _launch(request, (request.outputs[0].shape or (1,))[dim], request.options["descending"], None)
+
+
+def pick(request):
+    """The Launch of a choice: one element of each row, by place in the sorted row; options as cpu/sort.py has them."""
+    return _launch(request, request.options["place"], False, request.options["rule"])
+
+
+def _launch(request, count, descending, rule):
     (x,), (values, indices) = request.inputs, request.outputs
-    dim, descending = request.options["dim"], request.options["descending"]
+    dim = request.options["dim"]
     layouts = {"x": x, "values": values, "indices": indices}
     shape = x.shape or (1,)
     rows = {n: t.strides or (1,) for n, t in layouts.items()}
-    n, count, device = shape[dim], (values.shape or (1,))[dim], x.device
+    for name, own in rows.items():  # a choice may have left the dimension out
+        rows[name] = own if len(own) == len(shape) else (*own[:dim], 0, *own[dim:])[:len(shape)]
+    n, device = shape[dim], x.device
     others = [d for d in range(len(shape)) if d != dim]
     outer, outer_rows = coalesce([shape[d] for d in others], [[r[d] for d in others] for r in rows.values()])
     strides = dict(zip(rows, outer_rows, strict=True))
-    row_count = math.prod(outer) if n and count else 0
+    row_count = math.prod(outer) if n and (count or rule) else 0
     total = row_count * n
     key = "int64" if x.dtype.itemsize == 8 or x.dtype.name == "uint32" else "int32"
     step = {name: r[dim] for name, r in rows.items()}
     first = _load(x.dtype.name, key, descending, outer, strides, step, n, row_count)
-    last = _store(x.dtype.name, outer, strides, step, n, count, row_count)
+    if rule is None:
+        last, results = _store(x.dtype.name, outer, strides, step, n, count, row_count), row_count * count
+    else:
+        last, results = _choose(x.dtype.name, key, rule, outer, strides, step, n, count, row_count), row_count
     blocks = -(-total // BLOCK)
     begin = call(*first[:3], device, first[3], blocks)
     merges = passes(key, n, total, device)
-    end = call(*last[:3], device, last[3], -(-row_count * count // BLOCK))
+    end = call(*last[:3], device, last[3], -(-results // BLOCK))
     key_bytes = -(-total * (8 if key == "int64" else 4) // 256) * 256
     runtime = backend.on(device.index)
 
@@ -49,7 +64,10 @@ def plan(request):
         for one in merges:
             one(keys, order, other_keys, other_order, *rest)
             keys, order, other_keys, other_order = other_keys, other_order, keys, order
-        end(source, order, values, indices, *rest)
+        if rule is None:
+            end(source, order, values, indices, *rest)
+        else:
+            end(source, keys, order, values, indices, *rest)
     run.kernel = begin.kernel
     return Launch(run, 0, row_count, 1)
 
@@ -139,3 +157,38 @@ def _store(dtype, outer, strides, step, n, count, row_count):
             "    if i < units:"]
     stored = f"{write.storage(dtype)}*"
     return name, "\n".join([*head, *lines]) + "\n", (stored, "int64*", stored, "int64*", *numbers.types), numbers.values
+
+
+def _choose(dtype, key, rule, outer, strides, step, n, place, row_count):
+    """(name, text, signature, values) of the kernel that writes one element of each row, one thread a row."""
+    numbers, pad = geometry.Parameters(), " " * 8
+    name = f"sort_pick_{rule}_{dtype}_{len(outer)}"
+    lines = geometry.decode(pad, outer or (1,), {f"at_{n}": r if outer else (0,) for n, r in strides.items()}, numbers,
+                            "i", "int64")
+    for label, value in (("length", n), ("wanted", place), ("step_x", step["x"]), ("units", row_count)):
+        numbers.add(label, value)
+    nan = None
+    if dtype in ("float16", "bfloat16", "float32", "float64"):
+        nan = "int64(0x7fffffffffffffff)" if dtype == "float64" else "int64(0x7fffffff)"
+    lines.append("first = i * length")
+    if rule == "mode":
+        same = "k == before" + (f" and k != {nan}" if nan else "")
+        lines += ["at = int64(0)", "many = int64(1)", "most = int64(1)", "before = int64(keys[first])",
+                  "for c in range(1, length):", "    k = int64(keys[first + c])",
+                  f"    many = many + 1 if {same} else int64(1)",
+                  "    at = c if many > most else at", "    most = max(most, many)", "    before = k"]
+    elif nan is None or rule == "place":
+        lines.append("at = (length - 1) // 2" if rule == "numbers" else "at = wanted")
+    else:
+        lines += ["present = length", f"while present > 0 and int64(keys[first + present - 1]) == {nan}:",
+                  "    present = present - 1",
+                  "at = (present - 1) // 2 if present > 0 else int64(0)" if rule == "numbers" else
+                  "at = present if present < length else wanted"]
+    lines += ["place = order[first + at]", "values[at_values] = x[at_x + place * step_x]",
+              "indices[at_indices] = place"]
+    head = [f"def {name}({', '.join(['x', 'keys', 'order', 'values', 'indices', *numbers.names])}):", "    i = grid()",
+            "    if i < units:"]
+    stored = f"{write.storage(dtype)}*"
+    body = [line if line.startswith(pad) else pad + line for line in lines]
+    return name, "\n".join([*head, *body]) + "\n", (stored, f"{key}*", "int64*", stored, "int64*",
+                                                    *numbers.types), numbers.values

@@ -189,6 +189,8 @@ def test_scatters_to_few_places_are_sorted(host_work, function):
 
 @pytest.mark.parametrize("function", [
     lambda x: x.sort(1), lambda x: x.sort(0, descending=True), lambda x: x.topk(5), lambda x: x.median(1),
+    lambda x: x.nanmedian(1), lambda x: (x * 3).int().median(0), lambda x: x.kthvalue(7, keepdim=True), lambda x: (
+        x * 3).round().mode(1), lambda x: x.double().kthvalue(2, 0), lambda x: x[0].median(),
     lambda x: (x * 3).int().sort(stable=True), lambda x: x.double().sort(), lambda x: x.to(torch.bfloat16).sort(),
     lambda x: torch.searchsorted(x[:1].sort(1)[0], x[1:2]), lambda x: torch.bucketize(x, x[0].sort()[0], right=True)])
 def test_sorts_and_searches(host_work, function):
