@@ -6,8 +6,9 @@ Only the size of an element matters: kernels copy unsigned integers of that size
 import math
 
 from ..expr import write
-from . import geometry
-from .launching import launch
+from ..expr.kinds import Launch
+from . import backend, geometry
+from .launching import call, launch
 
 BLOCK = 256
 WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
@@ -42,16 +43,18 @@ def _write(request):
     return text, name, (f"{word}*", f"{index_type}*", f"{word}*", *numbers.types), numbers.values, units
 
 
-_NONZERO = """
-def {name}(input, places, count, length):
+_FOUND = """
+def {name}(input, places, earlier, count, piece, length):
     store = shared_int64()
     thread = thread_index()
-    found = int64(0)
-    first = int64(0)
-    while first < length:
+    block = block_index()
+    found = earlier[block]
+    first = block * piece
+    last = min(first + piece, length)
+    while first < last:
         i = first + thread
         one = int64(0)
-        if i < length:
+        if i < last:
             one = int64({truth})
         store[thread] = one
         barrier()
@@ -67,20 +70,86 @@ def {name}(input, places, count, length):
         found = found + store[{block} - 1]
         barrier()
         first = first + {block}
-    if thread == 0:
+    if thread == 0 and last == length:
         count[0] = found
 """
+_COUNTED = """
+def {name}(input, earlier, piece, length):
+    store = shared_int64()
+    thread = thread_index()
+    first = block_index() * piece
+    last = min(first + piece, length)
+    found = int64(0)
+    i = first + thread
+    while i < last:
+        found = found + int64({truth})
+        i = i + {block}
+    store[thread] = found
+    barrier()
+    half = int64({block} // 2)
+    while half > 0:
+        if thread < half:
+            store[thread] = store[thread] + store[thread + half]
+        barrier()
+        half = half >> 1
+    if thread == 0:
+        earlier[block_index()] = store[0]
+"""
+_EARLIER = """
+def {name}(earlier, blocks):
+    store = shared_int64()
+    thread = thread_index()
+    carry = int64(0)
+    first = int64(0)
+    while first < blocks:
+        i = first + thread
+        own = int64(0)
+        if i < blocks:
+            own = earlier[i]
+        store[thread] = own
+        barrier()
+        reach = int64(1)
+        while reach < {block}:
+            before = store[thread - reach] if thread >= reach else int64(0)
+            barrier()
+            store[thread] = store[thread] + before
+            barrier()
+            reach = reach << 1
+        if i < blocks:
+            earlier[i] = carry + store[thread] - own
+        carry = carry + store[{block} - 1]
+        barrier()
+        first = first + {block}
+"""
+PIECE = 4096  # elements of a block that looks for nonzero ones: 16 a thread
 
 
 def nonzero(request):
-    """Flat places of the nonzero elements of a contiguous tensor, then how many: one block, a running count."""
-    dtype, block = request.inputs[0].dtype.name, 1024
-    name = f"nonzero_{dtype}"
+    """Flat places of the nonzero elements of a contiguous tensor, then how many: counts of pieces, their running sum,
+    and then each piece's places."""
+    dtype, length = request.inputs[0].dtype.name, request.inputs[0].numel
+    device = request.outputs[0].device
+    blocks = max(1, -(-length // PIECE))
     value = write.load("input[i]", dtype)
     truth = value if dtype == "bool" else f"({value}) != {write.literal(0, write.compute_type(dtype))}"
-    return launch(name, _NONZERO.format(name=name, truth=truth, block=block).lstrip(),
-                  (f"{write.storage(dtype)}*", "int64*", "int64*", "int64"), request.outputs[0].device,
-                  (request.inputs[0].numel,), 1, block, each=1)
+    kind = f"{write.storage(dtype)}*"
+
+    def made(name, text, signature, values, count):
+        return call(name, text.format(name=name, truth=truth, block=BLOCK).lstrip(), signature, device, values, count,
+                    BLOCK)
+    counted = made(f"nonzero_counts_{dtype}", _COUNTED, (kind, "int64*", "int64", "int64"), (PIECE, length), blocks)
+    summed = made("nonzero_earlier", _EARLIER, ("int64*", "int64"), (blocks,), 1)
+    found = made(f"nonzero_{dtype}", _FOUND, (kind, "int64*", "int64*", "int64*", "int64", "int64"), (PIECE, length),
+                 blocks)
+    runtime = backend.on(device.index)
+
+    def run(input, places, count, *rest):
+        work = runtime.allocate(8 * blocks)
+        counted(input, work.address, *rest)
+        summed(work.address, *rest)
+        found(input, places, work.address, count, *rest)
+    run.kernel = found.kernel
+    return Launch(run, 0, 1, 1)
 
 
 def unravel(request):
