@@ -70,6 +70,8 @@ def _blocks(
 
 def few_planes(task: Correlation) -> bool:
     """Whether a group has so few rows of products that tiles would be idle: few outputs, each of few channels."""
+    if not task.channels:
+        return False
     return task.channels * task.outputs <= FEW_PAIRS // 2 or task.outputs <= 2 and task.channels <= FEW_PAIRS
 
 
@@ -135,7 +137,7 @@ class PlanesWeightPlan:
 def planes_weight_plan(g: Geometry) -> PlanesWeightPlan | None:
     """The plan for groups of few channels; None for others, and where no block fits."""
     channels, outputs = g.c // g.groups, g.o // g.groups
-    if channels * outputs > FEW_PAIRS or not g.taps or g.kernel[0] != 1 or g.size[0] != 1 or g.padding[0]:
+    if not 0 < channels * outputs <= FEW_PAIRS or not g.taps or g.kernel[0] != 1 or g.size[0] != 1 or g.padding[0]:
         return None
     (_, height, width), (_, rows, columns) = g.size, g.result
     found = _blocks(g, channels, (height, width), (rows, columns), g.stride[1:], [shift[1:] for shift in g.shifts])

@@ -31,6 +31,9 @@ def _check(name, input, weight, bias, rank, stride, dilation, groups, transposed
     if bias is not None and bias.dtype is not input.dtype:
         raise RuntimeError(f"{name}: Input type ({input.dtype.name}) and bias type ({bias.dtype.name}) should be the "
                            "same")
+    if 0 in weight.shape[:1]:
+        raise RuntimeError(f"{name}: expected weight to be at least 1 at dimension 0, but got weight of size "
+                           f"{list(weight.shape)}")
     if groups <= 0:
         raise RuntimeError(f"{name}: non-positive groups is not supported, got groups={groups}")
     if any(s <= 0 for s in stride):
@@ -119,9 +122,12 @@ def _transposed(rank, input, weight, bias, stride, padding, output_padding, grou
         input = input.unsqueeze(0)
     size = tuple((n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, s, p, d, k, o in zip(
         input.shape[2:], stride, padding, dilation, weight.shape[2:], output_padding, strict=True))
-    if any(n <= 0 for n in size):
+    if any(n < 0 for n in size):
         raise RuntimeError(f"{name}: given input size per channel: {list(input.shape[2:])}. Calculated output size per "
-                           f"channel: {list(size)}. Output size is too small")
+                           f"channel: {list(size)}. Output size is too small; give less padding")
+    if 0 in input.shape[2:]:
+        raise RuntimeError(f"{name}: only a batch or channels of size 0 are supported, but got input of shape "
+                           f"{list(input.shape)}, which has no positions")
     shape = (input.shape[0], weight.shape[1] * groups, *size)
     beyond = [o // s for o, s in zip(output_padding, stride, strict=True)]
     if any(beyond):  # a convolution of the result would have more positions than input has: the others are zeros
