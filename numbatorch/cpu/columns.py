@@ -2,7 +2,8 @@
 
 Where the elements of a row lie far apart but those of neighbouring rows are adjacent (a sum over dimension 0), walking
 row by row misses the cache at every step. Here a unit is a block of columns whose totals stay in the first-level cache,
-and are read and written once for several rows.
+and are read and written once for several rows. Operands are adjacent along the columns, or the same for all of them
+(a factor of each line). Of what no cache holds the next lines are asked for early: the CPU does not foresee such steps.
 """
 
 import functools
@@ -13,24 +14,28 @@ from ..expr.derive import rank_of
 from ..expr.functions import ROW, row_index, row_length
 from ..expr.tree import arg, order
 from ..layout import Layout
-from . import geometry
+from . import geometry, streaming
 from .compile import compile_kernel
 
-BLOCK = 256  # columns a unit: 2 KB of float64 totals; what lowering/intrinsics.py's local arrays hold
+BLOCK = 256  # columns a unit at most: 2 KB of float64 totals; what lowering/intrinsics.py's local arrays hold
+LEAST, PARTS = 64, 4  # columns a unit otherwise: so many units, that no thread waits long for another
 ROWS = 8  # rows a visit to the totals: best of 1..16 on 512x512 and 4096x4096, 2-core EPYC
 _TOTALS = {"row_sum": ("0", "{t} + {x}"), "row_prod": ("1", "{t} * {x}"), "row_max": ("-inf", "maximum({t}, {x})"),
            "row_min": ("inf", "minimum({t}, {x})"), "row_first": ("length", "min({t}, {at} if {x} else length)")}
 
 
 def when(request, outer_shape, inner_shape, rows):
-    """Whether this template applies: one operand, adjacent columns, results that are one value a row."""
+    """Whether this template applies: adjacent columns, results that are one value a row."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
-    if len(tensors) != 1 or not all(request.is_row) or request.compute not in ("float32", "float64"):
+    if not tensors or not all(request.is_row) or request.compute not in ("float32", "float64"):
         return False
     if not outer_shape or len(inner_shape) != 1 or inner_shape[0] < 2 or outer_shape[-1] < 8:
         return False
     outer = len(outer_shape)
-    if any(r[outer - 1] != 1 for r in rows) or rows[0][outer] in (0, 1):
+    steps = [r[outer - 1] for r in rows]
+    if any(step != 1 for step in steps[len(tensors):]) or not {*steps} <= {0, 1}:
+        return False
+    if not any(step == 1 and r[outer] not in (0, 1) for step, r in zip(steps, rows[:len(tensors)], strict=False)):
         return False
     nodes = order(*request.roots)
     functions = [n for n in nodes if n.op in ROW]
@@ -55,30 +60,40 @@ def _total_type(n, compute):
 
 def plan(request, outer_shape, inner_shape, rows):
     """The Launch of a `Rows` request for which `when` holds."""
-    source, name, signature = text(request, len(outer_shape))
+    source, name, signature = text(request, len(outer_shape), _classes(request, outer_shape, rows))
     kernel = compile_kernel(name, source, signature)
-    blocks = -(-outer_shape[-1] // BLOCK)
-    units = math.prod(outer_shape[:-1]) * blocks
-    return geometry.launch(kernel, units, geometry.GRAIN // (min(BLOCK, outer_shape[-1]) * inner_shape[0]), outer_shape,
-                           inner_shape, *rows)
+    columns = outer_shape[-1]
+    block = min(BLOCK, -(-columns // (LEAST * PARTS)) * LEAST)
+    units = math.prod(outer_shape[:-1]) * -(-columns // block)
+    return geometry.launch(kernel, units, geometry.GRAIN // (min(block, columns) * inner_shape[0]), outer_shape,
+                           inner_shape, *rows, block)
 
 
-def text(request, outer):
+def _classes(request, outer_shape, rows):
+    """Of each tensor: "1", adjacent along the columns; "0", the same for all; "f", adjacent and to be fetched early."""
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    return "".join("0" if r[len(outer_shape) - 1] == 0 else "f" if streaming.when(o.layout) else "1"
+                   for o, r in zip(tensors, rows, strict=False))
+
+
+def text(request, outer, classes=""):
     """(kernel text, name, signature)."""
-    (operand,) = [o for o in request.operands if isinstance(o.layout, Layout)]
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    classes = classes or "1" * len(tensors)
+    walked = list(zip(tensors, classes, strict=True))
     outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
-    names = [operand.name, *outputs]
+    names = [*(o.name for o in tensors), *outputs]
     stride_at = {n: (outer + 1) * (k + 1) for k, n in enumerate(names)}
-    name = f"{request.name}_{request.compute}_columns{outer}"
+    name = f"{request.name}_{request.compute}_columns{outer}_{classes}"
     pad = "    "
     lines = [f"def {name}({', '.join([*(o.name for o in request.operands), *outputs])}, meta, start, stop):",
              f"{pad}columns = meta[{outer - 1}]", f"{pad}length = meta[{outer}]",
-             f"{pad}step = meta[{stride_at[operand.name] + outer}]",
-             f"{pad}blocks = (columns + {BLOCK - 1}) // {BLOCK}"]
+             *(f"{pad}step_{o.name} = meta[{stride_at[o.name] + outer}]" for o in tensors),
+             f"{pad}wide = meta[{(outer + 1) * (len(names) + 1)}]", f"{pad}blocks = (columns + wide - 1) // wide"]
     bound = {id(row_length): (f"{request.compute}(length)", request.compute)}
     keep = [row_length, *request.roots]
     for o in request.operands:
-        if o is not operand:
+        if o not in tensors:
             number = {"float": "float64", "int": "int64", "bool": "int64"}[str(o.layout)]
             lines.append(f"{pad}{o.name}_ = {write.convert(o.name, number, o.dtype)}")
             bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
@@ -87,13 +102,13 @@ def text(request, outer):
     number = {id(n): k for k, n in enumerate(functions)}
     wide = {id(n): _total_type(n, request.compute) for n in functions}
     lines += [f"{pad}totals{k} = local_{wide[id(n)]}()" for k, n in enumerate(functions)]
-    lines += [f"{pad}for unit in range(start, stop):", f"{pad * 2}first = (unit % blocks) * {BLOCK}",
-              f"{pad * 2}row = unit // blocks", f"{pad * 2}width = min(columns - first, {BLOCK})"]
+    lines += [f"{pad}for unit in range(start, stop):", f"{pad * 2}first = (unit % blocks) * wide",
+              f"{pad * 2}row = unit // blocks", f"{pad * 2}width = min(columns - first, wide)"]
     lines += geometry.decode(pad * 2, outer - 1, 0, [(f"at_{n}", stride_at[n]) for n in names])
     lines.append(f"{pad * 2}for c in range(width):")
     for k, n in enumerate(functions):
         lines.append(f"{pad * 3}totals{k}[c] = {wide[id(n)]}({_TOTALS[n.op][0]})")
-    start = f"at_{operand.name} + first + j * step"
+    starts = {o.name: f"at_{o.name} + {'' if c == '0' else 'first + '}j * step_{o.name}" for o, c in walked}
 
     def values(pad, among):
         """Lines that bring totals into variables; they are bound."""
@@ -108,13 +123,15 @@ def text(request, outer):
     for level in _levels(functions):
         below = {id(m) for n in level for m in order(n.args[0])}
         given = values(pad * 4, [n for n in done if id(n) in below])
-        visit = functools.partial(_visit, request, operand, [(n, f"{number[id(n)]}", wide[id(n)]) for n in level],
+        visit = functools.partial(_visit, request, walked, [(n, f"{number[id(n)]}", wide[id(n)]) for n in level],
                                   bound, given=given, pad=pad)
+        first = [f"{pad * 3}on0_{n} = {start}" for n, start in starts.items()]
+        further = [f"{pad * 3}on{r}_{n} = on{r - 1}_{n} + step_{n}" for n in starts for r in range(1, ROWS)]
+        fetched = [f"{pad * 3}fetch({o.name}, on{r}_{o.name} + {ROWS} * step_{o.name}, {BLOCK})" for o, c in walked
+                   for r in range(ROWS) if c == "f"]
         lines += [f"{pad * 2}for block in range(length // {ROWS}):", f"{pad * 3}j = block * {ROWS}",
-                  f"{pad * 3}place0 = {start}", *(f"{pad * 3}place{r} = place{r - 1} + step" for r in range(1, ROWS)),
-                  *visit(ROWS),
-                  f"{pad * 2}for j in range(length // {ROWS} * {ROWS}, length):", f"{pad * 3}place0 = {start}",
-                  *visit(1)]
+                  *first, *further, *fetched, *visit(ROWS),
+                  f"{pad * 2}for j in range(length // {ROWS} * {ROWS}, length):", *first, *visit(1)]
         done += level
     lines += [f"{pad * 2}for c in range(width):", *values(pad * 3, functions)]
     after = write.Writer(request.compute, bound, pad * 3, "r")
@@ -131,19 +148,28 @@ def text(request, outer):
     return "\n".join(lines) + "\n", name, (*signature, "int64*")
 
 
-def _visit(request, operand, level, bound, rows, given, pad):
+def _visit(request, walked, level, bound, rows, given, pad):
     """A loop over the columns that adds some rows to the totals, one after the other; `given`: totals it uses."""
-    lines = [f"{pad * 3}for c in range(width):", *given]
+    lines, own = [], dict(bound)
+    for o, c in walked:
+        if c == "0":
+            lines += [f"{pad * 3}value{r}_{o.name} = "
+                      f"{write.load(f'{o.name}[on{r}_{o.name}]', o.layout.dtype.name, o.dtype)}" for r in range(rows)]
+    lines += [f"{pad * 3}for c in range(width):", *given]
     lines += [f"{pad * 4}sum{k} = totals{k}[c]" for _, k, _ in level]
-    name = operand.name
+    keep = [arg(o.name) for o, _ in walked]
     for r in range(rows):
-        element = write.load(f"{name}[place{r} + c]", operand.layout.dtype.name, operand.dtype)
-        lines.append(f"{pad * 4}{name}_ = {element}")
-        inside = write.Writer(request.compute, {**bound, id(arg(name)): (f"{name}_", operand.dtype)}, pad * 4, "e")
+        for o, c in walked:
+            own[id(arg(o.name))] = (f"value{r}_{o.name}", o.dtype)
+            if c != "0":
+                element = write.load(f"{o.name}[on{r}_{o.name} + c]", o.layout.dtype.name, o.dtype)
+                lines.append(f"{pad * 4}value{r}_{o.name} = {element}")
+        inside = write.Writer(request.compute, own, pad * 4, f"e{r}_")
         adds = []
         for n, k, wide in level:
             value, type_ = inside.typed(n.args[0])
             value = write.convert(value, type_, "bool" if n.op == "row_first" else wide)
             adds.append(f"{pad * 4}sum{k} = {_TOTALS[n.op][1].format(t=f'sum{k}', x=value, at=f'j + {r}')}")
         lines += [*inside.lines, *adds]
+    del keep
     return lines + [f"{pad * 4}totals{k}[c] = sum{k}" for _, k, _ in level]
