@@ -62,7 +62,8 @@ class AttentionText:
         """Text of where a layout's head starts; its steps become parameters."""
         steps = [self.numbers.add(f"{axis}_{name}", 0 if n == 1 else s) for axis, n, s in zip(
             ("batch", "head", "row", "column"), layout.shape, layout.strides, strict=True)]
-        return f"batch * {steps[0]} + head * {steps[1]}"
+        share = self.request.inputs[0].shape[1] // layout.shape[1]  # heads of query that read the same one
+        return f"batch * {steps[0]} + {f'head // {share}' if share > 1 else 'head'} * {steps[1]}"
 
     def head(self):
         """Lines that tell a block's head and rows, and a warp's part of a tile."""
