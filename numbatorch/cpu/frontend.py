@@ -28,6 +28,22 @@ def in_lanes(context, lanes):
 
 
 @intrinsic
+def in_vectors(context, lanes, count):
+    """Says in the body of an independent loop that it is to run in `count` vectors of so many elements at a time, what
+    is left one by one: a sum in lanes then has one order, whatever else the loop does."""
+    if not (isinstance(lanes, types.IntegerLiteral) and isinstance(count, types.IntegerLiteral)):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        name = f"{_LANES}{lanes.literal_value}x{count.literal_value}"
+        mark = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), []), name)
+        builder.call(mark, [])
+        return context.get_dummy_value()
+
+    return types.void(lanes, count), generate
+
+
+@intrinsic
 def exchange(context, pointer, first, second):
     """Order eight int64 at pointer[first:] and eight at pointer[second:] pair by pair: the smaller ones go first."""
     if pointer != types.CPointer(types.int64):
@@ -102,7 +118,7 @@ def fetch(context, pointer, first, count):
 
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
-    own = {"in_lanes": in_lanes, "exchange": exchange, "room": room, "stream": stream,
+    own = {"in_lanes": in_lanes, "in_vectors": in_vectors, "exchange": exchange, "room": room, "stream": stream,
            "fetch": fetch}
     text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), own)
     if machine.has_feature("avx512f"):  # has an instruction for it; others would call the C library
@@ -110,7 +126,7 @@ def module_text(name, source, path, signature, independent):
         text = called if called == text else f"{called}\ndeclare float @{_LDEXP}(float, i32)\n"
     if independent:
         text = _mark_independent(text, native)
-    text = re.sub(rf"^.*@{_LANES}\d+\(.*\n", "", text, flags=re.M)
+    text = re.sub(rf"^.*@{_LANES}[\dx]+\(.*\n", "", text, flags=re.M)
     if "@numbatorch_stream(" in text:
         text = re.sub(r"^declare .*@numbatorch_stream\(.*\n", "", text, flags=re.M) + streaming.TEXT
     return text + _wrapper(name, native, signature)
@@ -150,7 +166,7 @@ _TARGET = re.compile(r'label %("[^"]+"|[\w.$]+)')
 _GROUP, _FIRST_LOOP = 900000, 900001
 _LDEXP = "llvm.ldexp.f32.i32"
 _LANES = "numbatorch_lanes_"  # calls of functions of this name mark loops, and are removed
-_MARK = re.compile(rf"call void @{_LANES}(\d+)\(")
+_MARK = re.compile(rf"call void @{_LANES}(\d+)(?:x(\d+))?\(")
 
 
 def _mark_independent(text, native):
@@ -171,7 +187,7 @@ def _mark_independent(text, native):
     metadata = f"\n!{_GROUP} = distinct !{{}}\n!{_GROUP + 100000} = !{{!\"llvm.loop.parallel_accesses\", !{_GROUP}}}\n"
     lanes = _lanes(blocks, follows, heads)
     for head, number in numbers.items():
-        wishes = _wishes(lanes[head]) if head in lanes else ()
+        wishes = _wishes(*lanes[head]) if head in lanes else ()
         metadata += f"!{number} = distinct !{{!{number}, !{_GROUP + 100000}"
         metadata += "".join(f', !{{!"llvm.loop.{name}", {value}}}' for name, value in wishes) + "}\n"
     return text[: body.start()] + "".join(out) + text[body.end() :] + metadata
@@ -196,17 +212,19 @@ def _loop_heads(follows, first):
     return edges
 
 
-def _wishes(lanes):
-    """What LLVM is told of a loop that is to run in so many lanes."""
+def _wishes(lanes, count):
+    """What LLVM is told of a loop that is to run in so many lanes; with a count, in so many vectors of them."""
     if lanes == 1:
         return ("vectorize.enable", "i1 0"), ("unroll.count", "i32 8")
     if not machine.has_feature("avx512bw"):
         return ()
+    if count:
+        return ("vectorize.width", f"i32 {lanes}"), ("interleave.count", f"i32 {count}")
     return ("vectorize.predicate.enable", "i1 1"), ("vectorize.width", f"i32 {lanes}"), ("interleave.count", "i32 1")
 
 
 def _lanes(blocks, follows, heads):
-    """{head: lanes} of the innermost loops around the blocks that say so."""
+    """{head: (lanes, vectors or 0)} of the innermost loops around the blocks that say so."""
     before: dict[str, list[str]] = {}
     for label, targets in follows.items():
         for target in targets:
@@ -225,5 +243,5 @@ def _lanes(blocks, follows, heads):
     for label, block in blocks.items():
         mark = _MARK.search(block)
         if mark:
-            found[next(head for _, head, inside in loops if label in inside)] = int(mark[1])
+            found[next(head for _, head, inside in loops if label in inside)] = int(mark[1]), int(mark[2] or 0)
     return found

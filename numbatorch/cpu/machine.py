@@ -53,10 +53,18 @@ def emit(module, exports, assembly=False):
         options.loop_vectorization = options.slp_vectorization = True
         passes = llvm.create_pass_builder(machine, options)
         passes.getModulePassManager().run(module, passes)
+        module = _in_order(module)
         outside = itertools.chain(module.functions, module.global_variables)
         needs = [item.name for item in outside if item.is_declaration and not item.name.startswith("llvm.")]
         code = machine.emit_assembly(module) if assembly else machine.emit_object(module)
         return code, needs
+
+
+def _in_order(module):
+    """The module with the order of its sums as it stands: code generation would still change it, by what else a loop
+    does, and a sum would have other bits in a kernel of several formulas than in one of its own."""
+    text = str(module)
+    return llvm.parse_assembly(text.replace("fadd reassoc ", "fadd ")) if "fadd reassoc " in text else module
 
 
 @functools.cache

@@ -304,14 +304,17 @@ class _Kernel:
         if self.lanes:
             lines, stop = [f"{pad}main = {length} >> {WHOLE} << {WHOLE}"], "main"
         begin, end = [f"{pad}{line}" for line in begin], [f"{pad}{line}" for line in end]
+        whole = list(body)
+        if self.lanes and any("add_reassoc" in line for line in body):
+            whole.insert(0, f"{pad}    in_vectors({self.lanes}, 4)")
         if in_pieces:
             lines += [f"{pad}for piece_ in range(({stop} + {PIECE - 1}) // {PIECE}):",
                       f"{pad}    first_ = piece_ * {PIECE}", *(f"{pad}    {line}" for line in fetches),
                       *(f"    {line}" for line in begin),
                       f"{pad}    for i in range(first_, min(first_ + {PIECE}, {stop})):",
-                      *(f"    {line}" for line in body), *(f"    {line}" for line in end)]
+                      *(f"    {line}" for line in whole), *(f"    {line}" for line in end)]
         else:
-            lines += [*begin, f"{pad}for i in range({stop}):", *body, *end]
+            lines += [*begin, f"{pad}for i in range({stop}):", *whole, *end]
         if self.lanes:
             lines += [*begin, f"{pad}for i in range(main, {length}):", f"{pad}    in_lanes({self.lanes})", *body, *end]
         return lines
