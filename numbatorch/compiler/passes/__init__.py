@@ -3,9 +3,10 @@
 import os
 import sys
 
-from . import dead, early, elementwise, outer
+from . import dead, early, elementwise, outer, rows
 
-PASSES = (("dead", dead.run), ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run))
+PASSES = (("dead", dead.run), ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run),
+          ("rows", rows.run))
 
 
 def run(graph):

@@ -1,0 +1,192 @@
+"""The formulas of several steps as one request: what a step would have stored becomes its formula in later steps.
+
+An operand that an earlier step of a group has written is replaced by that step's formula, rounded to the dtype in which
+it would have been stored. So results keep their bits. Temporaries that only the group uses are never stored.
+"""
+
+from ...cpu import backend
+from ...expr import kinds, tree
+from ...expr.functions import FUNCTIONS
+from ...layout import broadcast_strides, layout
+from .. import requests
+from ..graph import Place, Step
+
+
+def elementwise_of(step):
+    """The Elementwise request of a step; None for others."""
+    if step is None or step.request is not None:
+        return step.request if step and isinstance(step.request, kinds.Elementwise) else None
+    if step.kind != "launch" or step.plan is None or step.plan.op.kind != "elementwise":
+        return None
+    count = len(step.plan.specs)
+    inplace = len(step.values) == count + 1 and isinstance(step.values[0], Place) and same(step.values[0],
+                                                                                           step.values[count])
+    request = requests.of(step.plan, inplace)
+    if len(request.outputs) + len(request.operands) != len(step.values) or request.compute.startswith("complex"):
+        return None
+    for own, place in zip(request.outputs, step.values[count:], strict=True):
+        if own.shape != request.shape or place.layout is not own:
+            return None
+    return request
+
+
+def rows_of(step):
+    """The Rows request of a step over real floating point numbers; None for others."""
+    if step is None or step.request is not None:
+        return step.request if step and isinstance(step.request, kinds.Rows) else None
+    if step.kind != "launch" or step.plan is None or step.plan.op.kind not in ("reduction", "rowwise"):
+        return None
+    request = requests.of(step.plan)
+    if len(request.outputs) + len(request.operands) != len(step.values) or request.compute not in (
+            "float32", "float64"):
+        return None
+    return request
+
+
+def same(a, b):
+    """Whether two places are one."""
+    return a.buffer is b.buffer and a.offset == b.offset and a.layout is b.layout
+
+
+def meet(a, b):
+    """Whether two places share bytes."""
+    return (a.buffer is b.buffer and a.offset < b.offset + b.layout.nbytes
+            and b.offset < a.offset + a.layout.nbytes)
+
+
+def key(place, own, shape):
+    """What tells places apart for a walk over `shape`: equal keys are equal addresses at every position.
+
+    own: the layout by which a kernel has the place. None where that does not fit the shape.
+    """
+    lead = len(shape) - own.ndim
+    if lead < 0 or any(n not in (1, shape[lead + d]) for d, n in enumerate(own.shape)):
+        return None
+    return id(place.buffer), place.offset, own.dtype.name, broadcast_strides(own.shape, own.strides, shape)
+
+
+def readers_of(steps):
+    """{buffer: the steps that read it, or have a part of it}."""
+    found: dict = {}
+    for step in steps:
+        for v in step.places:
+            if v.reads:
+                found.setdefault(v.buffer, []).append(step)
+    return found
+
+
+def reshaped(step, request, shape):
+    """A step and its Elementwise request over another shape of as many elements; None where an operand forbids that."""
+    def turned(own):
+        if own.numel == 1:
+            return layout(own.dtype, (), None, own.device)
+        return layout(own.dtype, shape, None, own.device) if own.is_contiguous and own.shape == request.shape else None
+    operands, outputs, values = [], [], []
+    for o, v in zip(request.operands, step.values, strict=False):
+        new = turned(o.layout) if isinstance(v, Place) else o.layout
+        if new is None:
+            return None
+        operands.append(kinds.Operand(o.name, new, o.dtype))
+        values.append(Place(v.buffer, v.offset, new, v.reads, v.writes) if isinstance(v, Place) else v)
+    for o, v in zip(request.outputs, step.values[len(operands):], strict=True):
+        new = layout(o.dtype, shape, None, o.device) if o.is_contiguous else None
+        if new is None:
+            return None
+        outputs.append(new)
+        values.append(Place(v.buffer, v.offset, new, v.reads, v.writes))
+    made = Step(step.kind, step.name, values, step.kernel, step.meta, step.units, step.grain, step.plan,
+                where=step.where, keep=step.keep)
+    return made, kinds.Elementwise(request.name, request.roots, operands, outputs, shape, request.compute)
+
+
+class Composed:
+    """One request for members [(step, request)], in their order: `request`, its `values`; `step()` plans it.
+
+    readers: {buffer: steps that read it}; own: the members' steps as they stand in the graph. None of the members may
+    write what another has at other addresses.
+    """
+
+    def __init__(self, members, own, readers, shape, compute, dims=None):
+        self.members, self.shape = members, shape
+        self.inside, self.readers = {id(s) for s in own}, readers
+        self._known: dict = {}  # key of a place: its formula so far
+        self._last: dict = {}  # key of a place: (place, layout of the kernel's result, one value a row)
+        self._operands, self._values, self._given = [], [], {}
+        for step, request in members:
+            self._add(step, request)
+        stored = [(k, *e) for k, e in self._last.items() if e[0].buffer.kind != "temporary" or any(
+            id(s) not in self.inside for s in readers.get(e[0].buffer, ()))]
+        if not stored:
+            stored = [(k, *e) for k, e in self._last.items()][-1:]
+        roots = tuple(self._known[k] for k, *_ in stored)
+        used = set(tree.names(*roots))
+        kept = [k for k, o in enumerate(self._operands) if o.name in used]
+        operands = [self._operands[k] for k in kept]
+        names = dict.fromkeys(s.name.removeprefix("fused_").strip("_") for s, _ in members)
+        self.name = ("fused_" + "_".join(names))[:60]
+        outputs, places = [e[2] for e in stored], [e[1] for e in stored]
+        if dims is None:
+            self.request = kinds.Elementwise(self.name, roots, operands, outputs, shape, compute)
+        else:
+            flags = tuple(e[3] for e in stored)
+            self.request = kinds.Rows(self.name, roots, operands, outputs, flags, shape, dims, compute)
+        self.inputs = [self._values[k] for k in kept]
+        self.outputs = [Place(p.buffer, p.offset, p.layout, False, True) for p in places]
+
+    def _add(self, step, request):
+        used, env = set(tree.names(*request.roots)), {}
+        for o, v in zip(request.operands, step.values, strict=False):
+            if o.name in used:
+                env[o.name] = self._formula(o, v)
+        places = step.values[len(request.operands):]
+        is_row = request.is_row if isinstance(request, kinds.Rows) else (False,) * len(places)
+        roots = [tree.substitute(root, env) for root in request.roots]
+        for root, place, own, flag in zip(roots, places, request.outputs, is_row, strict=True):
+            k = key(place, own, self.shape)
+            name = own.dtype.name
+            self._known[k] = root if self._is(root, name) else tree.Expr("cast", root, name)
+            self._last[k] = place, own, flag
+
+    def _is(self, root, dtype):
+        """Whether a formula is known to have the type `dtype`, so that it need not be cast to it."""
+        types = {o.name: o.dtype for o in self._operands}
+        known: dict = {}
+        for n in tree.order(root):
+            args = [known[id(a)] for a in n.args if isinstance(a, tree.Expr)]
+            if n.op == "const":
+                own = not isinstance(n.args[0], bool) and None  # takes the type of what it meets
+            elif n.op == "arg":
+                own = types.get(n.args[0]) == dtype
+            elif n.op == "cast":
+                own = n.args[1] == dtype and dtype in ("float32", "float64")
+            elif n.op == "row_length":
+                own = None
+            elif n.op in FUNCTIONS and FUNCTIONS[n.op].result in ("same", "sum"):
+                args = args[1:] if n.op == "where" else args
+                own = False not in args and (True in args or None)
+            else:
+                own = False
+            known[id(n)] = own
+        return known[id(root)] is True and dtype in ("float32", "float64")
+
+    def _formula(self, o, v):
+        if isinstance(v, Place):
+            formula = self._known.get(key(v, o.layout, self.shape))
+            if formula is not None:
+                return formula if o.layout.dtype.compute == o.dtype else tree.Expr("cast", formula, o.dtype)
+            known_as = (*key(v, o.layout, self.shape), o.dtype)
+        elif v.expression is not None:
+            known_as = ("expression", v.expression, o.layout, o.dtype)
+        else:
+            known_as = ("number", repr(v.value), type(v.value), o.layout, o.dtype)
+        if known_as not in self._given:
+            name = self._given[known_as] = f"{'a' if isinstance(v, Place) else 'n'}{len(self._operands)}"
+            self._operands.append(kinds.Operand(name, o.layout, o.dtype))
+            self._values.append(Place(v.buffer, v.offset, v.layout, True, False) if isinstance(v, Place) else v)
+        return tree.arg(self._given[known_as])
+
+    def step(self):
+        """The members as one step."""
+        launch = backend.plan(self.request)
+        return Step("launch", self.name, [*self.inputs, *self.outputs], launch.kernel, launch.meta, launch.units,
+                    launch.grain, where=self.members[0][0].where, keep=launch.keep, request=self.request)

@@ -1,0 +1,198 @@
+"""Fusion around row formulas: softmax, norms and sums take up the elementwise steps before and after them.
+
+An operand of a row formula becomes the formula of the step that made it, and an elementwise step that reads the result
+at every position becomes part of what is stored; sums and extremes over one space that share an operand become one
+kernel. No sum gets another order: a fused kernel walks its rows by the template of the one alone, or is not made.
+"""
+
+from ...cpu import columns, rows, split
+from ...expr import kinds, tree
+from ...expr.functions import ROW
+from ...layout import Layout
+from ..graph import Graph, Place
+from .compose import Composed, elementwise_of, key, meet, readers_of, reshaped, rows_of
+from .order import meeting_place
+
+WINDOW = 40  # steps to look around in
+MOST_TENSORS = 14  # of one kernel: beyond that addresses no longer fit into registers
+
+
+class _Group:
+    """Steps that become one: {number: (step as it is composed, its request)}, of the row formula at `number`."""
+
+    def __init__(self, number, step, request):
+        self.first, self.shape, self.dims, self.compute = number, request.shape, request.dims, request.compute
+        self.members, self.place, self.composed = {number: (step, request)}, number, None
+        self.form, self.cost = _form(request), _cost(request)
+        self.elements, self.functions = not all(request.is_row), _functions(request.roots)
+
+
+def run(graph):
+    """The graph with row formulas and the steps around them as one step each."""
+    steps = list(graph.steps)
+    readers = readers_of(steps)
+    for number in range(len(steps)):
+        request = rows_of(steps[number])
+        if request is not None and 1 not in (len(request.shape), _length(request)):
+            group = _grown(_Group(number, steps[number], request), steps, readers)
+            if group.composed is not None:
+                made = group.composed.step()
+                for k in group.members:
+                    steps[k] = None
+                steps[group.place] = made
+    return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
+
+
+def _length(request):
+    length = 1
+    for d in request.dims:
+        length *= request.shape[d]
+    return length
+
+
+def _grown(group, steps, readers):
+    """The group with all neighbours that fit."""
+    again = True
+    while again:
+        again = False
+        for number in _neighbours(group, steps):
+            if _joined(group, number, steps, readers):
+                again = True
+                break
+    return group
+
+
+def _neighbours(group, steps):
+    """Numbers of steps that make an operand of the group, or use one of its results or operands."""
+    found = []
+    places = [v for step, _ in group.members.values() for v in step.places]
+    inputs = {v.buffer for v in places if v.reads}
+    outputs = {v.buffer for v in places if v.writes}
+    begin, end = min(group.members), max(group.members)
+    for k in range(begin - 1, max(-1, begin - WINDOW), -1):
+        if steps[k] is not None and steps[k].writes() & inputs:
+            found.append(k)
+    for k in range(begin + 1, min(len(steps), end + WINDOW)):
+        if k not in group.members and steps[k] is not None and (
+                steps[k].reads() & outputs or steps[k].writes() & inputs or steps[k].reads() & inputs):
+            found.append(k)
+    return found
+
+
+def _joined(group, number, steps, readers):
+    """Whether step `number` has become part of the group."""
+    candidate = _candidate(group, steps[number])
+    if candidate is None:
+        return False
+    step, request = candidate
+    if not _related(group, step, request) or _apart(group, step, request):
+        return False
+    members = {**group.members, number: candidate}
+    order = sorted(members)
+    composed = Composed([members[k] for k in order], [steps[k] for k in order], readers, group.shape, group.compute,
+                        group.dims)
+    cost = group.cost + _cost(request)
+    if not _fits(composed, group, cost):
+        return False
+    place = meeting_place(steps, order, group.first)
+    if place is None:
+        return False
+    group.members, group.composed, group.place, group.cost = members, composed, place, cost
+    return True
+
+
+def _candidate(group, step):
+    """(step, request) as they could be part of a group; None where they cannot."""
+    request = rows_of(step)
+    if request is not None:
+        fits = (request.shape, request.dims, request.compute) == (group.shape, group.dims, group.compute)
+        return (step, request) if fits else None
+    request = elementwise_of(step)
+    if request is None or request.compute != group.compute:
+        return None
+    if request.shape == group.shape:
+        return step, request
+    return reshaped(step, request, group.shape)
+
+
+def _keys(step, request, shape):
+    """[(place, key)] of a step's operands and results."""
+    layouts = [*(o.layout for o in request.operands), *request.outputs]
+    return [(v, key(v, own, shape)) for v, own in zip(step.values, layouts, strict=True) if isinstance(v, Place)]
+
+
+def _related(group, step, request):
+    """Whether a step and one of the group have a place in common that one of them writes, or that both walk over."""
+    mine = {k: v for v, k in _keys(step, request, group.shape) if k is not None}
+    for other, own in group.members.values():
+        for v, k in _keys(other, own, group.shape):
+            if k in mine and (v.writes or mine[k].writes or isinstance(request, kinds.Rows) and any(
+                    k[3][d] for d in group.dims)):
+                return True
+    return False
+
+
+def _apart(group, step, request):
+    """Whether a step and the group touch the same bytes in different ways."""
+    mine = _keys(step, request, group.shape)
+    if any(k is None for _, k in mine):
+        return True
+    for other, own in group.members.values():
+        for v, k in _keys(other, own, group.shape):
+            if any((v.writes or w.writes) and j != k and meet(v, w) for w, j in mine):
+                return True
+    return False
+
+
+def _form(request):
+    """How the CPU walks a request: the template, and whether vectors of a row are adjacent."""
+    outer, inner, strides, classes = rows._walk(request)
+    if columns.when(request, outer, inner, strides):
+        return "columns"
+    if split.when(request, outer, inner, classes):
+        return "split"
+    return "strided" if "n" in classes else "rows"
+
+
+def _fits(composed, group, cost):
+    """Whether a kernel of these formulas is as good as those of the steps: no more walks, no costly value twice."""
+    request = composed.request
+    elements = [root for root, flag in zip(request.roots, request.is_row, strict=True) if not flag]
+    if not group.elements and elements and not _functions(elements):
+        return False  # one more walk, to store elements that no row is needed for
+    if len(group.functions | _functions(request.roots)) > max(1, len(group.functions)):
+        return False  # LLVM makes no vectors of a loop with sums and extremes
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    if len(tensors) + len(request.outputs) > MOST_TENSORS or group.form == "strided":
+        return False
+    if any(meet(a, b) for a in composed.outputs for b in composed.inputs if isinstance(b, Place)):
+        return False
+    return _form(request) == group.form and _cost(request) <= cost
+
+
+def _functions(roots):
+    """The row functions in formulas."""
+    return {n.op for n in tree.order(*roots) if n.op in ROW}
+
+
+def _cost(request):
+    """How many costly functions are evaluated for one element, over all walks of a kernel."""
+    if isinstance(request, kinds.Elementwise):
+        return len([n for n in tree.order(*request.roots) if n.op in rows._CALLS])
+    depth: dict = {}
+    walks: dict = {}
+    for n in tree.order(*request.roots):
+        below = max((depth[id(a)] for a in n.args if isinstance(a, tree.Expr)), default=0)
+        depth[id(n)] = below + (n.op in ROW)
+        if n.op in ROW:
+            walks.setdefault(below, []).append(n.args[0])
+    elements = [root for root, flag in zip(request.roots, request.is_row, strict=True) if not flag]
+    names = [o.name for o in request.operands if not isinstance(o.layout, Layout)]
+    ranks = rows.rank_of(*request.roots, row_args=names)
+    total = 0
+    for roots in [*walks.values(), elements]:
+        total += len([n for n in rows._below(roots, {}) if n.op in rows._CALLS and not ranks[id(n)]])
+    return total
+
+
+__all__ = ["run"]

@@ -1,0 +1,79 @@
+"""What passes bring together: which steps become one, and that values keep their bits."""
+
+import pytest
+
+import numbatorch as torch
+
+nn, F = torch.nn, torch.nn.functional
+
+
+def steps_of(function, *args):
+    """Names of the steps of a compiled function whose results agree with the function's own."""
+    run = torch.compile(function)
+    for _ in range(3):
+        found, expected = run(*args), function(*args)
+    assert run.programs, run.explain()
+    flat = (found, expected) if isinstance(found, tuple) else ((found,), (expected,))
+    for a, b in zip(*flat, strict=True):
+        assert torch.equal(a, b)
+    return [s.name for s in run.graph.steps]
+
+
+def gradients(function, *wanted):
+    """A function of data that gives a loss and its gradients by `wanted`."""
+    def run(*args):
+        loss = function(*args)
+        return (loss.detach(), *torch.autograd.grad(loss, wanted))
+    return run
+
+
+@pytest.mark.parametrize("width", [6, 200])
+def test_a_residual_and_its_norm_are_one_step(width):
+    x, y, weight, bias = (torch.randn(*s) for s in ((33, width), (33, width), (width,), (width,)))
+
+    def f(x, y):
+        total = x + y
+        return total, F.layer_norm(total, (width,), weight, bias).relu() * 2
+    assert len(steps_of(f, x, y)) == 1
+
+
+@pytest.mark.parametrize("width", [6, 200])
+def test_elementwise_steps_around_rows(width):
+    x, y = torch.randn(33, width), torch.randn(33, width)
+    assert len(steps_of(lambda x, y: (x * 0.5 + y).softmax(-1) * 3, x, y)) == 1
+    assert len(steps_of(lambda x, y: (x - y).square().sum(), x, y)) == 1
+    assert len(steps_of(lambda x, y: x - (x * y).mean(-1, keepdim=True), x, y)) == 1
+    assert len(steps_of(lambda x, y: F.rms_norm(x + y, (width,)) + x, x, y)) == 1
+
+
+def test_costly_values_are_not_made_twice():
+    x = torch.randn(33, 200)
+    assert len(steps_of(lambda x: F.layer_norm(x.exp(), (200,)), x)) == 2
+
+
+def test_what_rows_change_is_not_read_later_in_the_kernel():
+    def f(x, y):
+        x += y.softmax(-1)
+        return x * 2
+    run = torch.compile(f)
+    for _ in range(4):
+        a, y = torch.randn(5, 70), torch.randn(5, 70)
+        b = a.clone()
+        assert torch.equal(run(a, y), f(b, y)) and torch.equal(a, b)
+
+
+def test_batch_norm_with_activations_forward_and_backward():
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1),
+                          nn.BatchNorm2d(4), nn.ReLU())
+    twin = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1),
+                         nn.BatchNorm2d(4), nn.ReLU())
+    twin.load_state_dict(model.state_dict())
+    own = gradients(lambda x: (model(x) + 1).square().mean(), *model.parameters())
+    other = gradients(lambda x: (twin(x) + 1).square().mean(), *twin.parameters())
+    run = torch.compile(own)
+    for _ in range(4):
+        x = torch.randn(3, 2, 9, 9)
+        for a, b in zip(run(x), other(x), strict=True):
+            assert torch.equal(a, b)
+    names = [s.name for s in run.graph.steps]
+    assert names.count("fused_batch_norm_rows_relu") == 1 and "relu" not in names and "relu_backward" not in names
