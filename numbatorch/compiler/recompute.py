@@ -14,7 +14,7 @@ from .launches import lower
 from .memory import MemoryPlan, highest, lifetimes, rounded
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
-WORTH, SHARE = 32 << 20, 0.03  # bytes of temporaries from which on 3 % of time is given for less of them
+WORTH, SHARE = 32 << 20, 0.05  # temporaries of so many bytes are worth 5 % of time, which is less when measured
 DEEP = 9  # steps that are run again for one buffer, at most
 
 
