@@ -1,5 +1,6 @@
 """A captured call made ready to run again: guards, memory, the graph's steps, and what Python has to see afterwards."""
 
+import os
 import sys
 from collections import OrderedDict
 from types import FunctionType
@@ -90,6 +91,8 @@ class Program:
     def _memory(self):
         graph = self.graph
         self.plan = MemoryPlan(graph, True)
+        if "plan" in os.environ.get("NUMBATORCH_DEBUG", ""):
+            print(f"# {graph.name}, memory\n{self.plan.table()}", file=sys.stderr)
         self._constants, self.addresses, temporaries = [], {}, []
         for b in graph.buffers:
             if b.kind == "temporary" and b in self.plan.lives:
