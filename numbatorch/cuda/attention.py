@@ -5,6 +5,7 @@ their product with the values, to which the totals are rescaled. After Dao 2023,
 scores in shared memory. Gradients in attention_backward.py.
 """
 
+from ..expr import write
 from ..expr.kinds import Launch
 from . import contraction
 from .attention_text import THREADS, AttentionText
@@ -101,7 +102,8 @@ class Forward(AttentionText):
                   f"        shared_write(uint32(base + {self.factors} + row * 4), inverse)",
                   "        if first + row < length:",
                   "            to_base[one * length + first + row] = highest if highest != -inf else float32(0)",
-                  "            to_inverse[one * length + first + row] = inverse", "    copies_wait_0()", "    barrier()",
+                  "            to_inverse[one * length + first + row] = inverse", "    copies_wait_0()",
+                  "    barrier()",
                   f"    result = rescale_{self.kind_name}_{down}x{across}(result, uint32(base + {self.factors} + "
                   f"warp_m * {rows // 2 * 4}))", *self.store("result", 1, "out", "length")]
         arrays = ["query", "key", "value", *(["mask"] if self.has_mask else []), "out", "to_base", "to_inverse"]
@@ -115,7 +117,6 @@ class Forward(AttentionText):
         lines = [f"{pad}high = highest", f"{pad}column = part", f"{pad}while column < {self.rows}:",
                  f"{deep}score = shared_read_float32({place}) * scale"]
         if self.has_mask:
-            from ..expr import write
             added = write.load("mask[start_mask + int64(first + row) * row_mask + int64(at + column) * column_mask]",
                                self.dtype, "float32")
             lines += [f"{deep}if first + row < length and at + column < sources:", f"{deep}    score = score + {added}"]
@@ -125,10 +126,10 @@ class Forward(AttentionText):
                   *(f"{pad}high = maximum(high, shuffle_xor(high, {step}))" for step in per_row),
                   f"{pad}pivot = high if high != -inf else float32(0)",
                   f"{pad}factor = exp_float32(highest - pivot)", f"{pad}own = float32(0)", f"{pad}column = part",
-                  f"{pad}while column < {self.rows}:", f"{deep}weight = exp_float32(shared_read_float32({place}) - pivot)",
+                  f"{pad}while column < {self.rows}:",
+                  f"{deep}weight = exp_float32(shared_read_float32({place}) - pivot)",
                   f"{deep}own = own + weight"]
         if self.is_half:
-            from ..expr import write
             lines.append(f"{deep}shared_write(uint32(base + {self.weights} + row * {self.weight_stride} + column * 2), "
                          f"{write.store('weight', 'float32', self.dtype)})")
         else:

@@ -85,7 +85,8 @@ class AttentionText:
         """Lines of target = the products of the rows of two tiles of E or V: (rows, rows)."""
         down, across = self.units(self.rows)
         stride = self.strides[e]
-        return self._product(target, f"multiply_{self.kind_name}_{down}x{across}x32_k{stride}_k{stride}", self.padded[e],
+        name = f"multiply_{self.kind_name}_{down}x{across}x32_k{stride}_k{stride}"
+        return self._product(target, name, self.padded[e],
                              f"{first} + warp_m * {self.rows // 2 * stride}", 32 * self.size,
                              f"{second} + warp_n * {self.rows // 2 * stride}", 32 * self.size, indent)
 
@@ -95,13 +96,15 @@ class AttentionText:
         stride = self.strides[e]
         name = f"multiply_{self.kind_name}_{down}x{across}x32_k{self.weight_stride}_x{stride}"
         return self._product(target, name, self.rows, f"{weights} + warp_m * {self.rows // 2 * self.weight_stride}",
-                             32 * self.size, f"{rows} + warp_n * {self.padded[e] // 2 * self.size}", 32 * stride, indent)
+                             32 * self.size, f"{rows} + warp_n * {self.padded[e] // 2 * self.size}", 32 * stride,
+                             indent)
 
     def _product(self, target, name, depth, a, step_a, b, step_b, indent):
         if depth == 32:
             return [f"{indent}{target} = {name}({target}, uint32({a}), uint32({b}))"]
         return [f"{indent}deep = int32(0)", f"{indent}while deep < {depth // 32}:",
-                f"{indent}    {target} = {name}({target}, uint32({a} + deep * {step_a}), uint32({b} + deep * {step_b}))",
+                f"{indent}    {target} = {name}({target}, uint32({a} + deep * {step_a}), "
+                f"uint32({b} + deep * {step_b}))",
                 f"{indent}    deep = int32(deep + 1)"]
 
     def keep(self, totals, columns, address, stride, indent):

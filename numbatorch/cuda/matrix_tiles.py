@@ -1,4 +1,4 @@
-"""Tiles of matrices: what a warp copies to shared memory, multiplies on tensor cores and keeps, as functions of kernels.
+"""Tiles of matrices: what a warp copies, multiplies on tensor cores and keeps, as functions of kernels.
 
 A tile lies in shared memory as rows of `stride` bytes, by one of two layouts: "k", a row for each row of A or column of
 B with its elements along k; or "x", a row for each k. `multiply` adds the product of a warp's tiles to its registers,
@@ -38,7 +38,8 @@ class Kind:
     instruction: str = ""
 
 
-_MMA = "mma.sync.aligned.m16n8k{}.row.col.f32.{}.{}.f32 {{$0,$1,$2,$3}}, {{$4,$5,$6,$7}}, {{$8,$9}}, {{$10,$11,$12,$13}};"
+_MMA = ("mma.sync.aligned.m16n8k{}.row.col.f32.{}.{}.f32 {{$0,$1,$2,$3}}, {{$4,$5,$6,$7}}, {{$8,$9}}, "
+        "{{$10,$11,$12,$13}};")
 KINDS = {
     "bfloat16": Kind((16, 8), 16, 2, types.float32, 4, 1, _MMA.format(16, "bf16", "bf16")),
     "float16": Kind((16, 8), 16, 2, types.float32, 4, 1, _MMA.format(16, "f16", "f16")),

@@ -1,4 +1,4 @@
-"""Copies that do not wait, and products of tiles: sections 9.7.9.25 (cp.async) and 9.7.14 (ldmatrix, mma) of the manual.
+"""Copies that do not wait, and products of tiles: sections 9.7.9.25 (cp.async) and 9.7.14 (mma) of the manual.
 
 A copy has its effect when its thread waits for it, not before: a kernel that reads too early finds what was there.
 Fragments are put together as matrices of each warp, multiplied in float64 and rounded once.
