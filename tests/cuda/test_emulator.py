@@ -202,3 +202,60 @@ def test_memory_is_reused_and_not_zero():
     assert arena.allocate(3000) is None and arena.allocate(900) == first
     with pytest.raises(PTXError, match="not an allocated block"):
         arena.free(second + 8)
+
+
+COPIES = """
+def early(a, out):
+    i = thread_index()
+    place = uint32(shared_base() + i * 16)
+    copy_async(place, a, i * 4, int32(16 if i < 3 else 6))
+    copies_end()
+    out[i] = shared_read_int32(place)
+    copies_wait_0()
+    out[32 + i] = shared_read_int32(uint32(place + 4))
+"""
+
+
+def test_copies_arrive_when_they_are_waited_for(bench):
+    """Not before; and bytes that were not asked for are zeros."""
+    a, out = np.arange(1000, 1128, dtype="i4"), np.zeros(64, "i4")
+    kernel = compile_kernel("early", COPIES, ("int32*", "int32*"), 32, shared=512)
+    places = [bench.put(v) for v in (a, out)]
+    Program(kernel.ptx(), "early", None).launch(bench.arena, (1, 1, 1), (32, 1, 1), places, kernel.shared)
+    found = bench.arena.window(places[1], out.nbytes).view("i4")
+    assert set(found[:32].astype("u4")) == {0xCBCBCBCB}
+    assert found[32:35].tolist() == [1001, 1005, 1009]
+    assert found[35:].tolist() == [(4 * k + 1001) & 0xFFFF for k in range(3, 32)]
+    with pytest.raises(PTXError, match="misaligned copy of 16 bytes"):
+        Program(kernel.ptx(), "early", None).launch(bench.arena, (1, 1, 1), (32, 1, 1), [places[0] + 4, places[1]], 512)
+    with pytest.raises(PTXError, match="shared access outside of 256 bytes"):
+        Program(kernel.ptx(), "early", None).launch(bench.arena, (1, 1, 1), (32, 1, 1), places, 256)
+
+
+def test_products_of_tiles_need_whole_warps(bench):
+    """D = A @ B + C with A of ones, and the error of a warp of which some threads are missing."""
+    source = """
+def unit(out, first):
+    if thread_index() >= first:
+        totals = zeros_float64_2()
+        totals = multiply_float64_1x1x4_k32_k32(totals, uint32(shared_base()), uint32(shared_base() + 256))
+        keep_float64_1x1_64(totals, uint32(shared_base() + 512))
+        out[thread_index()] = shared_read_float64(uint32(shared_base() + 512 + thread_index() * 8))
+
+
+def whole(out, first):
+    i = thread_index()
+    shared_write(uint32(shared_base() + i * 8), float64(i))
+    shared_write(uint32(shared_base() + 256 + i * 8), float64(i * i))
+    barrier()
+    unit(out, first)
+"""
+    kernel = compile_kernel("whole", source, ("float64*", "int64"), 32, shared=1024)
+    place = bench.put(np.zeros(32))
+    program = Program(kernel.ptx(), "whole", None)
+    program.launch(bench.arena, (1, 1, 1), (32, 1, 1), [place, 0], 1024)
+    i = np.arange(32.0)
+    expected = i.reshape(8, 4) @ (i * i).reshape(8, 4).T
+    assert bench.arena.window(place, 256).view("f8").tolist() == expected.reshape(-1)[:32].tolist()
+    with pytest.raises(PTXError, match="threads of a warp do not all come to 'mma.sync"):
+        program.launch(bench.arena, (1, 1, 1), (32, 1, 1), [place, 3], 1024)
