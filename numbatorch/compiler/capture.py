@@ -19,6 +19,25 @@ from .places import Unsupported
 from .traced import Traced, Whole
 from .watch import FILLS, place
 
+MOST = 4096  # plans of which something is known
+_harmless: dict = {}  # {id: plan} of those whose kernels were seen to leave their operands as they are
+_reads: dict = {}  # {(id of a plan, whether in place): (the plan, names of the operands that its formulas read)}
+
+
+def _known(table, key, value):
+    """Put in a value that costs time to find; no more than MOST of them."""
+    if len(table) >= MOST:
+        table.clear()
+    table[key] = value
+    return value
+
+
+def _names_read(plan, inplace):
+    found = _reads.get((id(plan), inplace))
+    if found is None:
+        found = _known(_reads, (id(plan), inplace), (plan, requests.names_read(plan, inplace)))
+    return found[1]
+
 
 class Capture:
     """What is known of one call while it runs; `graph()` afterwards."""
@@ -89,7 +108,7 @@ class Capture:
         specs = list(plan.specs.values())
         count = len(specs)
         inplace = len(arguments) - 3 == count + 1 and count > 0 and arguments[count] == arguments[0]
-        used, names = requests.names_read(plan, inplace), list(plan.specs)
+        used, names = _names_read(plan, inplace), list(plan.specs)
         values: list = []
         for k, value in enumerate(arguments[:-3]):
             if k >= count:
@@ -106,7 +125,7 @@ class Capture:
         meta, units, grain = arguments[-3:]
         self.steps.append(Step("launch", plan.op.name, values, kernel, meta, units, grain, plan, where=place(3),
                                keep=plan.keep))
-        if used is not None:
+        if used is not None or id(plan) in _harmless:
             return ()
         operands = [v for v in values[:count] if isinstance(v, Place) and not v.writes and v.layout.nbytes]
         return [(v.buffer.address + v.offset, ctypes.string_at(v.buffer.address + v.offset, v.layout.nbytes))
@@ -116,6 +135,8 @@ class Capture:
         """After a launch: operands must be as they were, for kernels whose formulas do not say so."""
         if any(ctypes.string_at(address, len(content)) != content for address, content in before):
             self.refuse(f"{plan.op.name} changes an operand")
+        elif before:
+            _known(_harmless, id(plan), plan)
 
     def joined(self, launch, parts, result):
         values = [self._place(t._ptr, t._layout, True, False, "cat") for t in parts]

@@ -26,10 +26,14 @@ _SYSTEM = frozenset(("time", "posix", "nt", "_io", "_socket", "select", "_posixs
 _QUIET = frozenset(("allocate_lock", "get_ident", "RLock", "fspath", "_count", "fsencode", "fsdecode", "StringIO",
                     "BytesIO", "stack_size", "_set_sentinel", "get_native_id"))  # of those modules, without effect
 _CALLS = frozenset(("input", "open", "breakpoint"))  # of builtins
+_HEAP = 1 << 9  # a flag of types that may be dropped again
 _GENERATOR = 0x20 | 0x80 | 0x200  # flags of code whose frames go on later
 _ENVIRONMENT = frozenset(id(f.__code__) for f in (
     type(os.environ).__getitem__, type(os.environ).__iter__, type(os.environ).__len__, type(os.environ).copy)
     if isinstance(f, types.FunctionType))
+
+
+_PLAIN = {type(None), str, bytes, int, float, list, dict, tuple, set}  # types whose methods have no such effects
 
 
 def _origin(frame):
@@ -99,8 +103,10 @@ class Listener:
             if id(code) in _ENVIRONMENT and by_user(frame) and not self._places.sees(os.environ._data):
                 self.environment = True
         elif event == "c_call":
-            of = getattr(argument, "__self__", None)
+            of = argument.__self__ if argument.__class__ is types.BuiltinFunctionType else None
             kind = type(of)
+            if kind in _PLAIN:
+                return
             if kind is types.ModuleType:
                 name = of.__name__
                 if (name in _SYSTEM and argument.__name__ not in _QUIET or name == "builtins"
@@ -111,9 +117,11 @@ class Listener:
                     self._refuse(f"uses a file ({argument.__name__})")
             elif isinstance(of, (random.Random, np.random.RandomState, np.random.Generator)):
                 self._capture.drawn_at |= self._capture.line()
-            elif kind is type and issubclass(of, datetime.date):
-                if argument.__name__ in ("now", "today", "utcnow") and by_user(frame):
+            elif isinstance(of, type):
+                if issubclass(of, datetime.date) and argument.__name__ in ("now", "today", "utcnow") and by_user(frame):
                     self._refuse(f"asks for the time ({of.__name__}.{argument.__name__})")
+            elif not kind.__flags__ & _HEAP:
+                _PLAIN.add(kind)
 
     def _refuse(self, what):
         self._capture.refuse(f"the function {what}", 4)
@@ -125,7 +133,7 @@ class Listener:
             if key in self._places.codes or code.co_name == "<module>":
                 continue
             alive = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType) and f.__code__ is code]
-            if not alive and not code.co_freevars:
+            if not alive and not code.co_freevars and "__name__" in scope:  # this library writes functions, too
                 alive = [types.FunctionType(code, scope)]
             made += [(f, code.co_name) for f in alive if not is_library(f.__module__)]
         return made

@@ -179,8 +179,9 @@ class Places:
                 self._put(v, f"{path}[{k}]")
 
     def _dict(self, value, path):
-        self.entries.append(("size", value, None, tuple(value), path))
-        for k, v in value.items():
+        held = list(value.items())
+        self.entries.append(("size", value, None, tuple([k for k, _ in held]), path))
+        for k, v in held:
             name = k if isinstance(k, (str, int)) else type(k).__name__
             self._entry("dict", value, k, v, f"{path}[{name!r}]")
             if not isinstance(k, (str, int)):

@@ -5,6 +5,7 @@ CPU's allocator and random fills are wrapped, and so are the ways from a tensor 
 is untouched: when no watch is on, nothing of this exists. What other threads do meanwhile passes through unseen.
 """
 
+import functools
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ FILLS = {"fill": (2, ()), "fill_bernoulli_tensor": (1, (4,)), "fill_randperm": (
          "fill_poisson": (1, (4,)), "fill_gamma": (1, (4,)), "fill_binomial": (1, (4, 5))}
 
 
+@functools.lru_cache(4096)
 def inside_library(filename):
     """Whether a code's file is one of this library (calls are written out under names of their own)."""
     return filename.startswith(_ROOT) or filename.startswith("<") and not filename.startswith("<stdin")
@@ -124,9 +126,14 @@ class Watch:
                 def launch(*arguments):
                     if not mine():
                         return kernel(*arguments)
-                    before = observer.launched(plan, kernel, arguments)
-                    kernel(*arguments)
-                    observer.looked(plan, before)
+                    listening = sys.getprofile()  # outside.py: what is done for the library itself is no matter
+                    sys.setprofile(None)
+                    try:
+                        before = observer.launched(plan, kernel, arguments)
+                        kernel(*arguments)
+                        observer.looked(plan, before)
+                    finally:
+                        sys.setprofile(listening)
                 self._set(plan, "kernel", launch)
                 if plan.allocate is own_allocate:
                     self._set(plan, "allocate", allocate)
@@ -135,7 +142,12 @@ class Watch:
         make = planning.make
 
         def make_watched(*arguments):
-            plan = make(*arguments)
+            listening = sys.getprofile()
+            sys.setprofile(None)
+            try:
+                plan = make(*arguments)
+            finally:
+                sys.setprofile(listening)
             if plan.kernel is not None and plan.allocate is allocate:
                 plan.allocate = own_allocate
             watch(plan)
