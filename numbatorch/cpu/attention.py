@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from ctypes import memset
 from functools import cache
 from math import ceil
 
@@ -42,14 +41,18 @@ def _meta(request, query, key, value, mask, out, grad, rows_per_unit, tile, leng
     found = tiles.address(target, lengths, tile, widths)
     units_per_head = ceil(length / rows_per_unit)
     meta, at = block([heads, length, sources, depth, columns, *steps, int(causal), bits & 0xFFFFFFFF, rows_per_unit,
-                      units_per_head, tile, int(length <= kernels.FEW_QUERIES), found, tiles.transpose(target)])
+                      units_per_head, tile, int(length <= kernels.FEW_QUERIES), heads // key.shape[1], found,
+                      tiles.transpose(target)])
     return meta, at, batch * heads, units_per_head
 
 
 def forward(request):
-    """query (B, H, L, E), key (B, H, S, E), value (B, H, S, V), mask or None -> result, base, inverse (B, H, L)."""
+    """query (B, H, L, E), key (B, K, S, E), value (B, K, S, V), mask or None -> result, base, inverse (B, H, L).
+
+    K divides H: neighbouring heads of query share those of key and value.
+    """
     query, key, value, mask = (*request.inputs, None)[:4]
-    length, heads, sources = query.shape[2], query.shape[0] * query.shape[1], key.shape[2]
+    length, heads = query.shape[2], query.shape[0] * query.shape[1]
     target = host_target("float32")
     tile = balanced(length, target.rows)
     flops = 2.0 * heads * length * value.shape[2] * (query.shape[3] + value.shape[3])
@@ -57,9 +60,6 @@ def forward(request):
     rows_per_unit = ceil(length / per_head / (4 * tile)) * 4 * tile
     meta, at, heads, per_head = _meta(request, query, key, value, mask, request.outputs[0], None, rows_per_unit, tile,
                                       [min(rows_per_unit, length), length % rows_per_unit])
-    if length <= kernels.FEW_QUERIES:  # tiles of keys
-        limit = min(sources, length) if request.options["causal"] else sources
-        tiles.address(target, [min(limit, kernels.KEYS), limit % kernels.KEYS], target.rows, [target.panel])
     units = heads * per_head
     grain = units if flops <= UNIT_FLOPS else max(1, int(UNIT_FLOPS / 4 * units / flops))
     run = _kernel(False)
@@ -83,10 +83,5 @@ def backward(request):
                         for row in range(begin, min(length, begin + 2 * kernels.KEYS), rows)}
             lengths.add(min(count, length - first))
     meta, at, heads, _ = _meta(request, query, key, value, mask, out, grad, rows, tile, lengths)
-    run, sizes = _kernel(True), [x.nbytes for x in request.outputs]
-
-    def kernel(q, k, v, out, base, inverse, grad, mask, to_q, to_k, to_v, *rest):
-        for pointer, nbytes in zip((to_q, to_k, to_v), sizes, strict=True):
-            memset(pointer, 0, nbytes)
-        run(q, k, v, mask, out, base, inverse, grad, to_q, to_k, to_v, *rest)
-    return Launch(kernel, at, heads, 1, meta)
+    flops = 5.0 * heads * length * sources * (query.shape[3] + value.shape[3])
+    return Launch(_kernel(True), at, heads, heads if flops <= UNIT_FLOPS else 1, meta)

@@ -11,19 +11,19 @@ from __future__ import annotations
 import struct
 
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, multiply_add, sum_lanes, write_rows, zero
+from numbatorch.cpu.microkernel import Target, multiply_add, sum_lanes, write_dots, write_rows, zero
 
 KEYS = 256  # of a block: as deep as a block of GEMM's sums, hence as accurate
 DEPTH = 256  # largest size of a head
 PADDING = 64  # bytes between rows of a block, whose starts would else fall into the same few sets of the cache
 PITCH = KEYS * 4 + PADDING
-FEW_QUERIES = 4  # up to which turning a block of keys costs more than turning queries and scores
+FEW_QUERIES = 4  # up to which turning a block of keys costs more than sums over lanes
 BACKWARD_TILES = 4  # of queries at once: the depth of the products for the gradients of keys and values
 
 META = (
     "heads length sources depth columns q_batch q_head q_row k_batch k_head k_row v_batch v_head v_row mask_batch "
     "mask_head mask_row o_batch o_head o_row g_batch g_head g_row causal scale rows_per_unit units_per_head tile "
-    "few tiles transpose"
+    "few group tiles transpose"
 ).split()
 
 
@@ -244,8 +244,9 @@ class _Unit:
     def place(self, pointer: str, stem: str, head: Value, extra: Value | int = 0) -> Value:
         """Where a head of an operand begins, `extra` bytes on."""
         f, p = self.f, self.p
-        step = p[f"{stem}_batch"] * (head // p["heads"]) + p[f"{stem}_head"] * (head % p["heads"]) + extra
-        return f.offset(p[pointer], step)
+        own = head % p["heads"]
+        own = own // p["group"] if stem in ("k", "v") else own  # as many heads of query read the same keys and values
+        return f.offset(p[pointer], p[f"{stem}_batch"] * (head // p["heads"]) + p[f"{stem}_head"] * own + extra)
 
     def pack(self, source: Value, row: Value, count: Value, depth: Value, to: Value) -> None:
         """Rows as columns: to[d, i] = source[i, d], zeros up to a whole panel."""
@@ -296,10 +297,10 @@ def write_forward(name: str, target: Target) -> str:
     for masked in (False, True):
         _write_softmax(module, target, masked)
     _write_finish(module, target)
+    write_dots(module, "dots", target)
     u = _Unit(module, name, target, ["q", "k", "v", "mask", "out", "base", "total"])
     f, p, size = u.f, u.p, target.bytes
-    row_bytes = target.panel * size
-    turned, scores, across = f.stack(DEPTH * PITCH), f.stack(target.rows * PITCH), f.stack(KEYS * row_bytes)
+    turned, scores = f.stack(DEPTH * PITCH), f.stack(target.rows * PITCH)
     with f.loop(u.start, u.stop) as units:
         head, first = units.index // p["units_per_head"], (units.index % p["units_per_head"]) * p["rows_per_unit"]
         last = f.minimum(first + p["rows_per_unit"], p["length"])
@@ -324,15 +325,9 @@ def write_forward(name: str, target: Target) -> str:
                     with case(0):
                         u.product(q_here, p["q_row"], size, turned, PITCH, scores, PITCH, rows, seen, p["depth"], None,
                                   whole=True)
-                    with case(1):  # keys are read where they are, the few queries turned, and the scores turned back
-                        u.pack(q_here, p["q_row"], rows, p["depth"], turned)
-                        u.product(k_here, p["k_row"], size, turned, PITCH, across, row_bytes, seen, rows, p["depth"],
-                                  None, whole=True, height=f.value(target.rows))
-                        with f.loop(0, seen, target.lanes) as each:
-                            left = f.minimum(seen - each.index, target.lanes)
-                            f.call_at(p["transpose"], [f.offset(across, each.index * row_bytes), f.value(row_bytes),
-                                                       f.offset(scores, each.index * size), f.value(PITCH), rows,
-                                                       left])
+                    with case(1):
+                        f.call("dots", [q_here, p["q_row"], k_here, p["k_row"], scores, f.value(PITCH), u.null, 0,
+                                        p["depth"], rows, seen])
                 here = f.offset(out, p["o_row"] * row)
                 begins = key.equals(0)
                 u.masked(("softmax", [
@@ -347,15 +342,15 @@ def write_forward(name: str, target: Target) -> str:
 
 
 def write_backward(name: str, target: Target) -> str:
-    """(q, k, v, mask or null, out, base, inverse, grad, grad_q, grad_k, grad_v, meta, start, stop); a unit is a head.
+    """(q, k, v, out, base, inverse, grad, mask or null, grad_q, grad_k, grad_v, meta, start, stop); a unit is a head.
 
-    The three gradients start as zeros, contiguous and in the order of the heads.
+    The three gradients are contiguous and in the order of query's heads.
     """
     module = Module()
     write_rows(module, "rows", target)
     for masked in (False, True):
         _write_weights(module, target, masked)
-    u = _Unit(module, name, target, "q k v mask out base inverse grad grad_q grad_k grad_v".split())
+    u = _Unit(module, name, target, "q k v out base inverse grad mask grad_q grad_k grad_v".split())
     f, p, size = u.f, u.p, target.bytes
     block = BACKWARD_TILES * target.rows * PITCH
     keys, values, weights, changes = f.stack(DEPTH * PITCH), f.stack(DEPTH * PITCH), f.stack(block), f.stack(block)
@@ -368,6 +363,9 @@ def write_backward(name: str, target: Target) -> str:
         to_q = f.offset(p["grad_q"], p["length"] * head * q_row)
         to_k = f.offset(p["grad_k"], p["sources"] * head * q_row)
         to_v = f.offset(p["grad_v"], p["sources"] * head * v_row)
+        for to, rows, row in ((to_q, "length", q_row), (to_k, "sources", q_row), (to_v, "sources", v_row)):
+            module.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+            f.line(f"call void @llvm.memset.p0.i64(ptr {to.text}, i8 0, i64 {(p[rows] * row).text}, i1 false)")
         causal = p["causal"].differs(0)
         limit = f.select(causal, f.minimum(p["sources"], p["length"]), p["sources"])
         step_rows = p["rows_per_unit"]

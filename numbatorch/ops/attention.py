@@ -4,6 +4,7 @@ After Vaswani et al. 2017, arXiv:1706.03762.
 """
 
 import math
+from functools import lru_cache
 
 from .attention_core import attention, by_products, causal_mask, in_one_kernel
 from .declare import OPS, composite
@@ -12,47 +13,66 @@ _F = "nn.functional"
 _INFINITY = float("inf")
 
 
-@composite(namespaces=_F, method=False, wide=True)
+@composite(namespaces=_F, method=False)
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None,
                                  enable_gqa=False):
     """softmax(query @ key.mT * scale + mask) @ value; scale is 1 / sqrt(E) unless given.
 
-    query (..., H, L, E), key (..., H, S, E), value (..., H, S, V) -> (..., H, L, V).
-    attn_mask: bool (True: may see) or added to the scores. enable_gqa: key, value may have fewer heads, a divisor of H.
+    query (..., H, L, E), key (..., H, S, E), value (..., H, S, V) -> (..., H, L, V). float16 and bfloat16 are computed
+    in float32. attn_mask: bool (True: may see) or added to the scores. enable_gqa: key, value may have fewer heads, a
+    divisor of H.
     """
+    own = _checked(query._layout, key._layout, value._layout, None if attn_mask is None else attn_mask._layout,
+                   bool(is_causal), bool(enable_gqa))
+    if not 0.0 <= dropout_p <= 1.0:
+        raise ValueError(f"scaled_dot_product_attention: dropout_p has to be between 0 and 1, but got {dropout_p}")
+    if scale is None:
+        depth = query._layout.shape[-1]
+        scale = 1 / math.sqrt(depth) if depth else 1.0
+    if own is not None:
+        query, key, value = query.to(own.wide), key.to(own.wide), value.to(own.wide)
+        if attn_mask is not None and attn_mask.dtype is own:
+            attn_mask = attn_mask.to(own.wide)
+    if dropout_p == 0 and in_one_kernel(query, key, value, attn_mask):
+        result = attention(query, key, value, attn_mask, bool(is_causal), float(scale))
+    else:
+        if enable_gqa:
+            key, value = _more_heads(key, query), _more_heads(value, query)
+        if is_causal:
+            attn_mask = causal_mask(query, query.shape[-2], key.shape[-2])
+        result = by_products(query, key, value, attn_mask, dropout_p, scale)[0]
+    return result if own is None else result.to(own)
+
+
+@lru_cache(1024)
+def _checked(query, key, value, mask, causal, shared):
+    """The dtype to compute in float32 instead and to return, None for others. RuntimeError for layouts that do not
+    fit."""
     name = "scaled_dot_product_attention"
     for label, x in (("query", query), ("key", key), ("value", value)):
         if x.ndim < 2:
             raise RuntimeError(f"{name}: expected query, key, and value to all be at least 2 dimensional, but got "
-                               f"{label} "
-                               f"{tuple(x.shape)}")
+                               f"{label} {tuple(x.shape)}")
     if not query.dtype is key.dtype is value.dtype:
         raise RuntimeError(f"{name}: expected query, key, and value to have the same dtype, but got {query.dtype}, "
                            f"{key.dtype} and {value.dtype}")
-    if is_causal and attn_mask is not None:
+    if causal and mask is not None:
         raise RuntimeError(f"{name}: explicit attn_mask should not be set when is_causal=True")
-    if attn_mask is not None and attn_mask.dtype.name != "bool" and attn_mask.dtype is not query.dtype:
+    if mask is not None and mask.dtype.name != "bool" and mask.dtype is not query.dtype:
         raise RuntimeError(f"{name}: expected attn_mask dtype to be bool or to match query dtype, but got "
-                           f"{attn_mask.dtype} and query.dtype: {query.dtype}")
-    if not 0.0 <= dropout_p <= 1.0:
-        raise ValueError(f"{name}: dropout_p has to be between 0 and 1, but got {dropout_p}")
-    if enable_gqa:
-        key, value = (_more_heads(name, label, x, query) for label, x in (("key", key), ("value", value)))
-    if scale is None:
-        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
-    if dropout_p == 0 and in_one_kernel(query, key, value, attn_mask):
-        return attention(query, key, value, attn_mask, is_causal, scale)
-    if is_causal:
-        attn_mask = causal_mask(query, query.shape[-2], key.shape[-2])
-    return by_products(query, key, value, attn_mask, dropout_p, scale)[0]
+                           f"{mask.dtype} and query.dtype: {query.dtype}")
+    for label, x in (("key", key), ("value", value)) if shared else ():
+        if x.ndim < 3 or query.ndim < 3 or x.shape[-3] == 0 or query.shape[-3] % x.shape[-3]:
+            raise RuntimeError(f"{name}: with enable_gqa the number of heads of {label} {tuple(x.shape)} must divide "
+                               f"that of query {tuple(query.shape)}")
+    if not shared and query.ndim >= 3 and key.ndim >= 3 and 1 < key.shape[-3] < query.shape[-3]:
+        raise RuntimeError(f"{name}: query {tuple(query.shape)} and key {tuple(key.shape)} differ in the number of "
+                           "heads; enable_gqa=True lets heads of query share those of key and value")
+    return None if query.dtype.wide is query.dtype else query.dtype
 
 
-def _more_heads(name, label, x, query):
+def _more_heads(x, query):
     """Each head of key or value repeated until there is one for each head of query."""
-    if x.ndim < 3 or query.ndim < 3 or x.shape[-3] == 0 or query.shape[-3] % x.shape[-3]:
-        raise RuntimeError(f"{name}: with enable_gqa the number of heads of {label} {tuple(x.shape)} must divide that "
-                           "of query "
-                           f"{tuple(query.shape)}")
     times = query.shape[-3] // x.shape[-3]
     return x if times == 1 else x.repeat_interleave(times, -3)
 

@@ -36,11 +36,24 @@ def by_products(query, key, value, attn_mask, dropout_p, scale):
     return weights.matmul(value), weights
 
 
-def in_one_kernel(query, key, value, mask):
-    """Whether `attention` takes these: plain float32 tensors of a device that has it, with equal leading dimensions."""
+@lru_cache(1)
+def _late():
+    """What is above the ops, asked for when tensors are there."""
+    from ..autograd.modes import mode
+    from ..autograd.node import attach, edge, new_node
     from ..interception import CustomLayout, state
+    from ..recording import Layouts
+    return mode, state, CustomLayout, attach, edge, new_node, Layouts
+
+
+def in_one_kernel(query, key, value, mask):
+    """Whether `attention` takes these: plain float32 tensors of a device that has it, with equal leading dimensions.
+
+    On the CPU key and value (..., H, S, E) may have fewer heads, a divisor of query's.
+    """
+    _, state, custom, *_ = _late()
     layouts = (query._layout, key._layout, value._layout, None if mask is None else mask._layout)
-    if state.active and any(isinstance(x, CustomLayout) for x in layouts):
+    if state.active and any(isinstance(x, custom) for x in layouts):
         return False
     return _fit(*layouts) and (mask is None or not mask._needs_grad)
 
@@ -51,8 +64,12 @@ def _fit(query, key, value, mask):
     if query.dtype.name != "float32" or device not in _LARGEST:
         return False
     (*lead, length, depth), sources, columns = query.shape, key.shape[-2], value.shape[-1]
-    if tuple(key.shape) != (*lead, sources, depth) or tuple(value.shape) != (*lead, sources, columns):
+    if key.shape[-1] != depth or tuple(value.shape) != (*key.shape[:-1], columns):
         return False
+    if tuple(key.shape[:-2]) != tuple(lead):
+        shared = key.shape[-3] if key.ndim == query.ndim >= 3 else 0
+        if device != "cpu" or not shared or tuple(key.shape[:-3]) != tuple(lead[:-1]) or lead[-1] % shared:
+            return False
     if max(depth, columns) > _LARGEST[device] or not (query.numel and key.numel and columns):
         return False
     if mask is None:
@@ -63,7 +80,7 @@ def _fit(query, key, value, mask):
 
 def attention(query, key, value, mask, causal, scale):
     """The kernel's result for operands of `in_one_kernel`, with gradients of query, key and value."""
-    from ..autograd.modes import mode
+    mode, _, _, attach, edge, new_node, layouts = _late()
     shape = query._layout.shape[:-1]
     query, key, value = _heads(query), _heads(key), _heads(value)
     if mask is not None:
@@ -73,10 +90,12 @@ def attention(query, key, value, mask, causal, scale):
         lead = shape[:-1]
         mask = _heads(mask.expand(*lead, *mask.shape[-2:]) if len(lead) > 2 else mask)
         mask = mask.expand(*query.shape[:3], key.shape[2])
+    result, base, inverse = _forward.call(query, key, value, mask, causal, (scale,))
     if mode.enabled and (query._needs_grad or key._needs_grad or value._needs_grad):
-        result = _attention.call([query, key, value], query, key, value, mask, causal, float(scale))[0]
-    else:
-        result = _forward.call(query, key, value, mask, causal, (float(scale),))[0]
+        saved = (query, key, value, result.detach(), base, inverse)
+        node = new_node(_rule(causal, scale), layouts((result._layout,)), [edge(query), edge(key), edge(value)],
+                        saved if mask is None else (*saved, mask))
+        attach(result, node)
     return result if len(shape) == 3 else result.reshape(*shape, value.shape[3])
 
 
@@ -103,26 +122,48 @@ def _forward(query, key, value, mask=None, causal: bool = False, scale: tuple = 
 
 @contraction(name="_attention_backward", method=False, differentiable=False, outputs=("result0", "result1", "result2"))
 def _backward(query, key, value, out, base, inverse, grad, mask=None, causal: bool = False, scale: tuple = ()):
-    """Gradients of query, key and value."""
-    outputs = [layout(x.dtype, x.shape, None, x.device) for x in (query, key, value)]
+    """Gradients of query, and of key and value as each head of query sees them."""
+    outputs = [layout(x.dtype, (*query.shape[:2], *x.shape[2:]), None, x.device) for x in (query, key, value)]
     inputs = (query, key, value, out, base, inverse, grad) if mask is None else (
         query, key, value, out, base, inverse, grad, mask)
     return kinds.Native("attention", "backward", inputs, outputs, {"causal": causal, "scale": scale[0]})
 
 
-def _gradients(grads, tensors_wanted, query, key, value, mask, causal, scale, result0, result1, result2):
-    """Gradients of `tensors`: by one kernel, or by products that are recorded."""
-    from ..autograd.modes import mode
-    grad = grads[0]
-    if mode.enabled:
-        return _recorded_gradients(grad, tensors_wanted, (query, key, value), mask, causal, scale)
-    grad = grad if grad._layout.strides[-1] == 1 else grad.contiguous()
-    return list(_backward.call(query, key, value, result0, result1, result2, grad, mask, causal, (scale,)))
+class _Rule:
+    """The gradients of query, key and value of a recorded call: by one kernel, or by products that are recorded."""
+
+    name = "ScaledDotProductFlashAttentionForCpuBackward0"
+    reads = ("query", "key", "value", "result", "base", "inverse", "mask")
+
+    def __init__(self, causal, scale):
+        self.causal, self.scale = causal, scale
+
+    def run(self, node, grads):
+        grad = grads[0]
+        query, key, value, result, base, inverse, *rest = node.unpack()
+        mask = rest[0] if rest else None
+        if _late()[0].enabled:
+            wanted = [e is not None for e in node.edges]
+            return _recorded_gradients(grad, wanted, (query, key, value), mask, self.causal, self.scale)
+        if grad._layout.strides[-1] != 1:
+            grad = grad.contiguous()
+        to_query, *others = _backward.call(query, key, value, result, base, inverse, grad, mask, self.causal,
+                                           (self.scale,))
+        heads, shared = query._layout.shape[1], key._layout.shape[1]
+        if heads != shared:  # heads of query that read the same keys
+            others = [x.view(x.shape[0], shared, heads // shared, *x.shape[2:]).sum(2) for x in others]
+        return [to_query, *others]
+
+
+_rule = lru_cache(64)(_Rule)
 
 
 def _recorded_gradients(grad, wanted, given, mask, causal, scale):
     from ..autograd import grad as gradient
     query, key, value = fresh = [x.view(x.shape) for x in given]  # what attention alone does with them
+    times = query.shape[1] // key.shape[1]
+    if times > 1:
+        key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)
     if causal:
         mask = causal_mask(query, query.shape[2], key.shape[2])
     result = by_products(query, key, value, mask, 0.0, scale)[0]
@@ -132,10 +173,3 @@ def _recorded_gradients(grad, wanted, given, mask, causal, scale):
     for k, g in zip(places, found, strict=True):
         out[k] = g
     return out
-
-
-@contraction(name="_attention", method=False, eager=True, tensors=_gradients,
-             outputs=("result0", "result1", "result2"))
-def _attention(tensors, query, key, value, mask=None, causal: bool = False, scale: object = 1.0):
-    """`tensors` lists query, key, value once more: their gradients come together; the last two results are for them."""
-    return _forward.call(query, key, value, mask, causal, (scale,))

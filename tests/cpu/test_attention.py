@@ -115,3 +115,56 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     for first, *others in zip(*seen, strict=True):
         for other in others:
             np.testing.assert_array_equal(first, other)
+
+
+@pytest.mark.parametrize(("heads", "shared", "length", "causal"), [(4, 2, 9, False), (6, 1, 70, True), (4, 2, 2, 0)])
+def test_heads_that_share_keys_and_values(heads, shared, length, causal):
+    rng = np.random.default_rng(3)
+    q, k, v = (rng.standard_normal((2, n, rows, 8)).astype(np.float32)
+               for n, rows in ((heads, length), (shared, 40), (shared, 40)))
+    grad, times = rng.standard_normal(q.shape).astype(np.float32), heads // shared
+    expected = reference(q, k.repeat(times, 1), v.repeat(times, 1), None, causal, grad)
+    tensors = [nt.tensor(x, requires_grad=True) for x in (q, k, v)]
+    result = attention(*tensors, is_causal=causal, enable_gqa=True)
+    result.backward(nt.tensor(grad))
+    for label, got, exact in zip("yqkv", (result.detach(), *(t.grad for t in tensors)), expected, strict=True):
+        if label in "kv":
+            exact = exact.reshape(2, shared, times, 40, 8).sum(2)
+        assert abs(got.numpy() - exact).max() <= 3e-6 * max(1.0, abs(exact).max()), label
+
+
+def test_second_gradients_of_shared_heads():
+    q, k, v = (nt.tensor(x, requires_grad=True) for x in inputs("small")[:3])
+    q = q.detach()[:, :, :, :].requires_grad_()
+    k, v = k.detach()[:, :1].requires_grad_(), v.detach()[:, :1].requires_grad_()
+    shared = nt.autograd.grad(attention(q, k, v, enable_gqa=True).pow(2).sum(), (q, k, v), create_graph=True)
+    repeated = nt.autograd.grad(attention(q, k.repeat_interleave(2, 1), v.repeat_interleave(2, 1)).pow(2).sum(),
+                                (q, k, v), create_graph=True)
+    for a, b in zip(shared, repeated, strict=True):
+        nt.testing.assert_close(a, b)
+    seconds = [nt.autograd.grad(sum((x * x).sum() for x in first), k)[0] for first in (shared, repeated)]
+    nt.testing.assert_close(*seconds)
+
+
+def test_numbers_of_heads_that_do_not_fit():
+    q, k = nt.ones(1, 4, 3, 2), nt.ones(1, 2, 3, 2)
+    with pytest.raises(RuntimeError, match="enable_gqa=True"):
+        attention(q, k, k)
+    with pytest.raises(RuntimeError, match="heads of key .* must divide"):
+        attention(q, nt.ones(1, 3, 3, 2), nt.ones(1, 3, 3, 2), enable_gqa=True)
+
+
+def test_a_graph_is_freed_and_changes_are_seen():
+    q, k, v = (nt.tensor(x, requires_grad=True) for x in inputs("small")[:3])
+    result = attention(q, k, v)
+    result.sum().backward(retain_graph=True)
+    first = q.grad.clone()
+    result.sum().backward()
+    np.testing.assert_array_equal(q.grad.numpy(), 2 * first.numpy())
+    with pytest.raises(RuntimeError, match="second time"):
+        result.sum().backward()
+    result = attention(q, k, v)
+    with nt.no_grad():
+        k.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        result.sum().backward()
