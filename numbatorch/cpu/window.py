@@ -6,12 +6,14 @@ Where windows lie inside the input they are written out tap by tap, in a loop th
 touch a border, or differ in size (adaptive pooling), walk the ranges that tables in `meta` give for each dimension.
 """
 
+import itertools
 import math
 
 from ..expr import write
 from . import geometry
 from .compile import compile_kernel
 
+LOCAL = 256  # elements of `local_int64`
 UNROLLED = 36  # taps written out one by one at most: 6x6; larger windows are loops of constant length
 
 
@@ -150,18 +152,34 @@ class _Kernel:
         self.planes("rest")
         self._row(2, body)
 
-    def plane_rows(self, body):
-        """Units are planes: loops over all outputs of the plane."""
+    def plane_rows(self, body, look=None):
+        """Units are planes: loops over all outputs of the plane.
+
+        look(depth, taps) writes what becomes vector code, of windows inside the input: it leaves something in `places`
+        at i. The body follows for some of them at a time.
+        """
         g = self.g
         for d in range(g.rank - 1):
             self.add(2 + d, f"for o{d} in range(count{d}):")
-        self._row(1 + g.rank, body)
+        self._row(1 + g.rank, body, look)
 
-    def _row(self, depth, body):
+    def _inner(self, depth, first, after, body, look):
+        """A row of windows inside the input."""
+        last = self.g.rank - 1
+        if look is None:
+            self.add(depth, f"for o{last} in range({first}, {after}):")
+            self._whole(depth + 1, body)
+            return
+        self.add(depth, f"for begin in range({first}, {after}, {LOCAL}):",
+                 f"    many = min({LOCAL}, {after} - begin)")
+        for write_ in (lambda depth, taps, whole: look(depth, taps), body):
+            self.add(depth + 1, "for i in range(many):", f"    o{last} = begin + i")
+            self._whole(depth + 2, write_)
+
+    def _row(self, depth, body, look=None):
         g, last = self.g, self.g.rank - 1
         if g.whole:
-            self.add(depth, f"for o{last} in range(count{last}):")
-            self._whole(depth + 1, body)
+            self._inner(depth, "0", f"count{last}", body, look)
             return
         if g.inside[last] == (0, 0):
             self.add(depth, f"for o{last} in range(count{last}):")
@@ -172,8 +190,7 @@ class _Kernel:
         self.add(depth, f"if not ({test}):", f"    first = count{last}", f"    after = count{last}")
         self.add(depth, f"for o{last} in range(first):")
         self._edge(depth + 1, body)
-        self.add(depth, f"for o{last} in range(first, after):")
-        self._whole(depth + 1, body)
+        self._inner(depth, "first", "after", body, look)
         self.add(depth, f"for o{last} in range(after, count{last}):")
         self._edge(depth + 1, body)
 
@@ -229,15 +246,35 @@ class _Kernel:
             return self.flat([f"y{d}" for d in range(self.g.rank)])
         return self.flat([f"meta[{self.g.at_tables[d][0]} + o{d}]" for d in range(self.g.rank)])
 
-    def largest(self, depth, taps, whole):
-        """Statements that leave the window's maximum in `best` and its place in `where_`; NaN beats everything."""
-        self.add(depth, f"best = {self.lowest()}", f"where_ = int64({self.first_position(whole)})")
+    def offset(self, number):
+        """How far tap `number` of a window lies from its first one, in the plane, as text."""
+        text = "0"
+        for d in range(self.g.rank):
+            text = f"({text}) * size{d} + {self.tap(number)[d] * self.g.step[d]}"
+        return text
+
+    def tap(self, number):
+        """The indices of a tap in the window."""
+        found = []
+        for n in reversed(self.g.kernel):
+            number, k = divmod(number, n)
+            found.insert(0, k)
+        return found
+
+    def largest(self, depth, taps, whole, first=None, position=None):
+        """Statements that leave the window's maximum in `best` and its place in `where_`; NaN beats everything.
+
+        first, position(number of the tap): of other places than those in the plane.
+        """
+        numbers = itertools.count()
+        self.add(depth, f"best = {self.lowest()}", f"where_ = {first or f'int64({self.first_position(whole)})'}")
 
         def tap(depth, place):
             self.add(depth, f"v = {self.read('x', place)}")
             self.add(depth, "better = (v > best) | (v != v)" if self.value.startswith("float") else "better = v > best")
             self.add(depth, "best = where(better, v, best)")
-            self.add(depth, f"where_ = where(better, int64({self.flat(place)}), where_)")
+            found = self.flat(place) if position is None else position(next(numbers))
+            self.add(depth, f"where_ = where(better, int64({found}), where_)")
         taps(tap)
 
     def divisor(self):
@@ -313,17 +350,27 @@ def max_pool_backward(request):
     k.planes("unit")
     _clear(k, 2)
 
-    narrow = k.g.tiles and math.prod(k.g.kernel) <= UNROLLED
+    few = k.g.kernel is not None and math.prod(k.g.kernel) <= UNROLLED
+    narrow = k.g.tiles and few
+
+    def look(depth, taps):
+        k.largest(depth, taps, True, "int64(0)", k.offset)
+        k.add(depth, "places[i] = where_")
 
     def body(depth, taps, whole):
         if narrow:
             _tile_gradient(k, depth, taps)
             return
-        k.largest(depth, taps, whole)
+        if whole and few:
+            k.add(depth, f"where_ = {k.first_position(True)} + places[i]")
+        else:
+            k.largest(depth, taps, whole)
         k.add(depth, f"g = {k.read('grad', k.outputs())}")
         old = write.load("out[at_out + where_]", k.dtype)
         k.add(depth, f"out[at_out + where_] = {write.store(f'{old} + g', k.value, k.dtype)}")
-    k.plane_rows(body)
+    if few and not narrow:
+        k.lines.insert(0, "    places = local_int64()")
+    k.plane_rows(body, look if few and not narrow else None)
     return k.launch(f"max_pool{rank}d_backward", _units(k), 2 * math.prod(k.g.plane), narrow)
 
 

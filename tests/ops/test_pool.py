@@ -43,6 +43,21 @@ def test_indices_point_at_the_maximum_and_the_gradient_goes_there():
         assert np.array_equal(input.grad.numpy().reshape(2, 3, -1), expected)
 
 
+def test_gradients_of_long_rows_of_overlapping_windows_are_summed():
+    """Rows are looked through in pieces: one shorter than a piece, one longer, windows that touch borders beside them."""
+    x = np.random.default_rng(2).standard_normal((2, 1100)).astype(np.float32)
+    x[1, 40] = np.nan
+    input = nt.from_numpy(x.copy()).requires_grad_()
+    weight = np.random.default_rng(3).standard_normal((2, 550)).astype(np.float32)
+    (F["max_pool1d"](input, 5, 2, 2) * nt.from_numpy(weight)).sum().backward()
+    padded = np.pad(x, ((0, 0), (2, 2)), constant_values=-np.inf)
+    cut = np.lib.stride_tricks.sliding_window_view(padded, 5, 1)[:, ::2]
+    expected = np.zeros((2, 1104))
+    for row in range(2):
+        np.add.at(expected[row], np.arange(0, 1100, 2) + cut[row].argmax(-1), weight[row])  # of NaN, too, the place
+    np.testing.assert_allclose(input.grad.numpy(), expected[:, 2:-2], rtol=1e-5, atol=1e-6)
+
+
 def test_nan_wins():
     x = nt.tensor([[[1.0, float("nan"), 3.0, 2.0]]])
     assert np.isnan(F["max_pool1d"](x, 2).numpy()[0, 0, 0])
