@@ -51,6 +51,11 @@ def test_costly_values_are_not_made_twice():
     assert len(steps_of(lambda x: F.layer_norm(x.exp(), (200,)), x)) == 2
 
 
+def test_a_value_made_of_a_sum_is_no_part_of_its_rows():
+    x = torch.randn(33, 20)
+    assert len(steps_of(lambda x: (x.square().sum() * -0.5, x.square()), x)) > 1
+
+
 def test_what_rows_change_is_not_read_later_in_the_kernel():
     def f(x, y):
         x += y.softmax(-1)

@@ -4,6 +4,8 @@ An operand that an earlier step of a group has written is replaced by that step'
 it would have been stored. So results keep their bits. Temporaries that only the group uses are never stored.
 """
 
+import math
+
 from ...cpu import backend
 from ...expr import kinds, tree
 from ...expr.functions import FUNCTIONS
@@ -77,6 +79,9 @@ def readers_of(steps):
 
 def reshaped(step, request, shape):
     """A step and its Elementwise request over another shape of as many elements; None where an operand forbids that."""
+    if math.prod(shape) != math.prod(request.shape):
+        return None
+
     def turned(own):
         if own.numel == 1:
             return layout(own.dtype, (), None, own.device)
