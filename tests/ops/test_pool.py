@@ -44,7 +44,7 @@ def test_indices_point_at_the_maximum_and_the_gradient_goes_there():
 
 
 def test_gradients_of_long_rows_of_overlapping_windows_are_summed():
-    """Rows are looked through in pieces: one shorter than a piece, one longer, windows that touch borders beside them."""
+    """Rows are looked through in pieces, the last one shorter; windows at the borders stand alone."""
     x = np.random.default_rng(2).standard_normal((2, 1100)).astype(np.float32)
     x[1, 40] = np.nan
     input = nt.from_numpy(x.copy()).requires_grad_()
