@@ -118,7 +118,7 @@ class _Users:
     def __init__(self, graph):
         self.of, self.writers = {}, {}
         for number, step in enumerate(graph.steps):
-            for b in step.reads() | step.writes():
+            for b in dict.fromkeys(p.buffer for p in step.places):
                 self.of.setdefault(b, []).append(number)
             for b in step.writes():
                 self.writers.setdefault(b, []).append(number)
@@ -134,7 +134,7 @@ def _chain(graph, users, lives, buffer, before, at, deep):
     if step.kind != "launch" or any(b.kind != "temporary" or len(users.writers[b]) != 1 for b in step.writes()):
         return None
     order, longer = [maker], 0
-    for b in step.reads():
+    for b in dict.fromkeys(p.buffer for p in step.places if p.reads):
         if any(maker < k < before for k in users.writers.get(b, ())):
             return None  # it is not what it was
         if b.kind != "temporary" or lives[b][1] >= before:
@@ -155,7 +155,7 @@ def _again(graph, buffer, order, before):
     clones = []
     for k in order:
         step = graph.steps[k]
-        for b in sorted(step.writes(), key=lambda b: b.number):
+        for b in dict.fromkeys(p.buffer for p in step.places if p.writes):
             new[b] = Buffer(b.number, b.kind, b.nbytes, b.name)
         clones.append(_with(step, new))
     only = {buffer: new[buffer]}
