@@ -6,6 +6,7 @@
 
 import linecache
 import sys
+import weakref
 
 from .. import dtypes, interception
 from ..autograd import modes as recording
@@ -150,6 +151,7 @@ def write(program):
     source = "def call(given):\n" + "\n".join(s.lines) + "\n"
     filename = f"<call of program {program.graph.name} {id(program):x}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    weakref.finalize(program, linecache.cache.pop, filename, None).atexit = False
     exec(compile(source, filename, "exec"), s.scope)
     return s.scope["call"]
 

@@ -6,6 +6,7 @@ not know.
 
 import linecache
 import time
+import weakref
 from array import array
 
 from ..cpu.program import Base
@@ -81,6 +82,7 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
     source = "\n".join(lines) + "\n"
     filename = f"<replay of {graph.name} {id(graph):x}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    weakref.finalize(graph, linecache.cache.pop, filename, None).atexit = False
     exec(compile(source, filename, "exec"), scope)
     return scope["run"]
 

@@ -8,6 +8,7 @@ later ones, compare, or call Python. Addresses that change from run to run are w
 
 import ctypes
 import struct
+import weakref
 from functools import cache
 
 import numpy as np
@@ -170,9 +171,13 @@ def _load(name, text, exports):
         imports[key] = (threads.region_address() if key == "numbatorch_region" else
                         machine.python_api(key) if key.startswith("Py") else
                         machine.symbol(_C_NAMES.get(key, key)))
-    loaded = machine.Loaded(code, exports, imports).keep_for_ever()
+    return machine.Loaded(code, exports, imports)
+
+
+def _load_for_ever(name, text):
+    loaded = _load(name, text, (name,)).keep_for_ever()
     _kept.append(loaded)
-    return loaded.addresses
+    return loaded.addresses[name]
 
 
 _kept: list = []
@@ -181,7 +186,7 @@ _C_NAMES = {"numbatorch_pow": "pow"}  # under a name that LLVM does not know, so
 
 @cache
 def _driver():
-    return _load("driver", _DRIVER, ("numbatorch_run",))["numbatorch_run"]
+    return _load_for_ever("numbatorch_run", _DRIVER)
 
 
 @cache
@@ -196,7 +201,7 @@ def _thunk(signature):
     body = "\n".join(lines)
     text = (f"define void @thunk(ptr %block, i64 %start, i64 %stop) nounwind {{\n{body}\n"
             f" call void %f({given}i64 %start, i64 %stop)\n ret void\n}}\n")
-    return _load("thunk", text, ("thunk",))["thunk"]
+    return _load_for_ever("thunk", text)
 
 
 def _slots(text):
@@ -232,9 +237,15 @@ def _in_slots(text, value):
     return [int.from_bytes(raw[i:i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
 
 
-@cache
+_expressions: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # {text: its Loaded}, as programs need them
+
+
 def _load_expression(text):
-    return _load("number", text, ("number",))["number"]
+    """Machine code of an expression, which lives as long as a program that has it."""
+    loaded = _expressions.get(text)
+    if loaded is None:
+        loaded = _expressions[text] = _load("number", text, ("number",))
+    return loaded
 
 
 class Base:
@@ -291,7 +302,7 @@ class Builder:
         block = len(self.blocks) + len(later)
         for expression, place, text in later:
             code, names = expression_text(expression, self.slots, text)
-            self._stage(NUMBER, _load_expression(code), [*(self._address(n) for n in names), Block(block, place)])
+            self._number(_load_expression(code), [*(self._address(n) for n in names), Block(block, place)])
         self._objects.append(own)
         self._stage(HELD if own.needs_gil else KERNEL, _thunk(tuple(own.signature)), slots, units, grain)
 
@@ -313,6 +324,10 @@ class Builder:
         self._stage(KERNEL, draw, slots, 1, 1)
         self.wide |= words // each > grain
 
+    def _number(self, loaded, slots):
+        self._objects.append(loaded)
+        self._stage(NUMBER, loaded.addresses["number"], slots)
+
     def _stage(self, kind, function, slots, units=0, grain=0):
         self.stages.append((kind, function, len(self.blocks), units, grain))
         self.blocks.append(slots)
@@ -325,12 +340,12 @@ class Builder:
         kind = "float64" if dtype in FLOATS else "int64"
         self.slot(name, kind)
         text = read_text(dtype)
-        self._stage(NUMBER, _load_expression(text), [address, self._address(name)])
+        self._number(_load_expression(text), [address, self._address(name)])
 
     def check(self, expression, expected):
         """Stop the run, with this stage's number, where a comparison does not give `expected`."""
         text, names = expression_text(expression, self.slots, "check" if expected else "check not")
-        self._stage(NUMBER, _load_expression(text), [self._address(n) for n in names])
+        self._number(_load_expression(text), [self._address(n) for n in names])
 
     def python(self, function):
         """Call a Python function without arguments."""

@@ -1,0 +1,59 @@
+"""What a compiled function took is given back with it."""
+
+import gc
+import linecache
+import weakref
+
+import numbatorch as torch
+from numbatorch.cpu import program as native
+
+nn = torch.nn
+
+
+def trained(power):
+    """Weak references to what a compiled step was made of."""
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        if loss < power + 1e9:  # a number of its own, in an expression of its own
+            return loss.item()
+        return 0.0
+    run = torch.compile(step)
+    for k in range(6):
+        run(torch.full((2, 3), float(k)))
+    run.profile(torch.ones(2, 3), runs=1)
+    assert run.programs[0].runs >= 3, run.explain()
+    model(torch.ones(2, 3))
+    outer = torch.compile(lambda x: model(x))
+    for _ in range(4):
+        outer(torch.ones(2, 3)).sum().backward()
+    return [weakref.ref(v) for v in (run, run.programs[0], run.programs[0].graph, model, model.weight, outer,
+                                     outer.programs[0], outer.programs[0].backward)]
+
+
+def test_programs_go_with_their_function():
+    trained(0)
+    gc.collect()
+    lines, numbers = len(linecache.cache), len(native._expressions)
+    for k in range(1, 4):
+        left = trained(k)
+        gc.collect()
+        assert [r() for r in left] == [None] * len(left)
+    gc.collect()
+    assert len([n for n in linecache.cache if "program" in n or "replay" in n]) == 0
+    assert len(linecache.cache) <= lines and len(native._expressions) <= numbers
+
+
+def test_reset_gives_back_the_memory():
+    run = torch.compile(lambda x: (x * 2).sum())
+    for _ in range(4):
+        run(torch.ones(5))
+    alive = weakref.ref(run.programs[0])
+    torch.compiler.reset()
+    gc.collect()
+    assert alive() is None
