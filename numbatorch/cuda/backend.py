@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import operator
 
 from ..expr import kinds
 from . import pinned, runtime
@@ -21,7 +22,7 @@ class Device:
     def __init__(self, index):
         self.index = index
         self.driver = runtime.driver()
-        self.pool = Pool(self.driver, index, runtime.stream)
+        self.pool = Pool(self.driver, index, runtime.thread)
         self.allocate = self.pool.allocate
 
     @functools.cached_property
@@ -30,10 +31,7 @@ class Device:
         from .philox import Fills
         return Fills(self.index, self.allocate)
 
-    @staticmethod
-    def address(block):
-        """The address of a block's first byte."""
-        return block.address
+    address = staticmethod(operator.attrgetter("address"))  # of a block's first byte
 
     @staticmethod
     def pinned_memory(nbytes):

@@ -7,6 +7,7 @@ Driver API reference. `emulator/device.py` has the same interface without a GPU.
 
 import contextlib
 import ctypes
+import functools
 import struct
 import sys
 import threading
@@ -73,16 +74,15 @@ class Function:
     """
 
     _CONFIG = "@7IPPI4x"  # grid, block, shared memory; stream, attributes and how many of those
+    _STREAM = 32  # where a stream, and what a call brings, begin
 
     def __init__(self, driver, index, kernel, handle, module):
         self.kernel, self._driver, self._index, self._module = kernel, driver, index, module
         codes = ["Q" if text.endswith("*") else _CODES[text] for text in kernel.signature]
         self._pack = struct.Struct(self._CONFIG + "".join(codes))
-        self._block = ctypes.create_string_buffer(self._pack.size + 8)
-        first = ctypes.addressof(self._block)
-        ends = [struct.calcsize(self._CONFIG + "".join(codes[: k + 1])) for k in range(len(codes))]
-        places = [first + end - struct.calcsize(code) for end, code in zip(ends, codes, strict=True)]
-        pointers = (ctypes.c_void_p * len(places))(*places)
+        self._codes = codes
+        self._block, first, pointers = self._buffer()
+        self._handle = handle
         self._lock = threading.Lock()  # the block is one for all threads; the driver copies it before it returns
         shared = kernel.shared
         if shared > _SHARED:
@@ -102,6 +102,57 @@ class Function:
             if status:
                 driver.refuse("cuLaunchKernelEx", status, f" for {kernel!r}")
         self.launch = launch
+
+    def _buffer(self):
+        """(memory of a launch's block, its address, pointers to the values in it)."""
+        codes = self._codes
+        block = ctypes.create_string_buffer(self._pack.size + 8)
+        first = ctypes.addressof(block)
+        ends = [struct.calcsize(self._CONFIG + "".join(codes[: k + 1])) for k in range(len(codes))]
+        places = [first + end - struct.calcsize(code) for end, code in zip(ends, codes, strict=True)]
+        return block, first, (ctypes.c_void_p * len(places))(*places)
+
+    def prepared(self, blocks, values, streams):
+        """f(*given, meta, units, grain) that launches with `given` before `values`, on the current stream of a thread.
+
+        What does not change from call to call is written now; the function is written out for its number of arguments.
+        streams: has, as `streams`, each device's current stream in a thread.
+        """
+        block, first, pointers = self._buffer()
+        count = len(self._codes) - len(values)
+        zeros = [0.0 if code in "fd" else 0 for code in self._codes[:count]]
+        self._pack.pack_into(block, 0, blocks, 1, 1, self.kernel.block, 1, 1, self.kernel.shared, 0, 0, 0, *zeros,
+                             *values)
+        driver = self._driver
+        space = {"thread": driver.thread, "enter": driver.enter, "index": self._index, "lock": threading.Lock(),
+                 "pack": struct.Struct("@Q16x" + "".join(self._codes[:count])).pack_into, "block": block,
+                 "call": driver.launching, "config": ctypes.c_void_p(first), "streams": streams, "refuse": self._refused,
+                 "function": ctypes.c_void_p(self._handle.value), "pointers": pointers, "none": ctypes.c_void_p(0),
+                 "unfit": struct.error}
+        exec(_prepared(count), space)
+        return space["run"]
+
+    def _refused(self, status):
+        self._driver.refuse("cuLaunchKernelEx", status, f" for {self.kernel!r}")
+
+
+@functools.cache
+def _prepared(count):
+    """The code of a prepared call with so many arguments."""
+    names = "".join(f"p{k}, " for k in range(count))
+    return compile(f"""
+def run({names}meta=0, units=0, grain=0):
+    if thread.index != index:
+        enter(index)
+    try:
+        with lock:
+            pack(block, {Function._STREAM}, streams.streams.get(index, 0), {names})
+            status = call(config, function, pointers, none)
+    except unfit as error:  # an int beyond its type
+        raise OverflowError(str(error)) from None
+    if status:
+        refuse(status)
+""", "<launch>", "exec")
 
 
 class _Thread(threading.local):

@@ -18,6 +18,10 @@ def call(name, text, signature, device, values, blocks, block=256, aligned=False
     """f(*operands, *outputs, meta, units, grain) that runs a kernel on the device's current stream."""
     index, values = device.index, tuple(values)
     function = runtime.driver().function(index, compile_kernel(name, text, signature, block, aligned, shared))
+    if blocks and hasattr(function, "prepared"):
+        run = function.prepared(blocks, values, runtime.thread)
+        run.kernel = function.kernel
+        return run
     start, streams = function.launch, runtime.thread
 
     def run(*given):

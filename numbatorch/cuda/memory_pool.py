@@ -50,8 +50,9 @@ class Pool:
 
     recordings = 0  # pools of this process that keep blocks for a graph
 
-    def __init__(self, driver, index, current_stream):
-        self.driver, self.index, self._current_stream = driver, index, current_stream
+    def __init__(self, driver, index, thread):
+        """thread: has, as `streams`, each device's current stream in a thread."""
+        self.driver, self.index, self._thread = driver, index, thread
         self.returned = collections.deque()  # blocks that nobody refers to: a collection may come at any moment
         self._free: dict[tuple, list[int]] = collections.defaultdict(list)  # (stream, size): addresses
         # Blocks that other streams used: (events, those streams while events are None, address, size, stream).
@@ -61,11 +62,11 @@ class Pool:
         self._slab_of: dict[int, int] = {}
         self._lock = threading.RLock()
         self._kept: list | None = None
-        self._sizes: dict[int, int] = {}  # bytes asked for: bytes of the block
         self.limit = None
-        self.statistics = dict.fromkeys((
-            "allocated", "allocated_peak", "allocated_total", "freed_total", "reserved", "reserved_peak",
-            "allocations", "frees", "driver_allocations", "driver_frees", "retries", "failures"), 0)
+        self._by_request: dict[tuple, tuple] = {}  # (stream, bytes asked for): (size, its list in _free)
+        self._allocated = self._peak = self._live = self._frees = self._freed = 0  # bytes, blocks, blocks, bytes
+        self._statistics = dict.fromkeys((
+            "reserved", "reserved_peak", "driver_allocations", "driver_frees", "retries", "failures"), 0)
 
     def allocate(self, nbytes):
         """A Block of at least so many bytes, for the current stream.
@@ -73,29 +74,41 @@ class Pool:
         OutOfMemoryError where the device has not enough, after what is kept was given back and it was tried again.
         """
         with self._lock:
-            if self.returned or self._pending and not Pool.recordings:
+            if self.returned:
+                self._take_back()
+            if self._pending and not Pool.recordings:
                 self.settle()
-            stream = self._current_stream(self.index)
-            size = self._sizes.get(nbytes) or self._size(nbytes)
-            kept = self._free.get((stream, size))
+            stream = self._thread.streams.get(self.index, 0)
+            found = self._by_request.get((stream, nbytes))
+            size, kept = found if found is not None else self._request(stream, nbytes)
             address = kept.pop() if kept else self._fresh(nbytes, size, stream)
-            s = self.statistics
-            s["allocations"] += 1
-            s["allocated_total"] += size
-            s["allocated"] = held = s["allocated"] + size
-            if held > s["allocated_peak"]:
-                s["allocated_peak"] = held
+            self._live += 1
+            self._allocated = held = self._allocated + size
+            if held > self._peak:
+                self._peak = held
             block = Block(self, address, size, stream)
             if self._kept is not None:
                 self._kept.append(block)
             return block
 
-    def _size(self, nbytes):
-        """The size of the block for so many bytes, kept for the next time."""
-        if len(self._sizes) > 10_000:
-            self._sizes.clear()
-        size = self._sizes[nbytes] = nbytes if self.driver.exact else class_size(nbytes)
-        return size
+    def _request(self, stream, nbytes):
+        """(size of the block for so many bytes, the list of those that are free), kept for the next time."""
+        if len(self._by_request) > 10_000:
+            self._by_request.clear()
+        size = nbytes if self.driver.exact else class_size(nbytes)
+        found = self._by_request[stream, nbytes] = size, self._free[stream, size]
+        return found
+
+    @property
+    def statistics(self):
+        """{"allocated", "reserved", ...}: bytes in use and asked of the driver, their peaks, and counts."""
+        return {"allocated": self._allocated, "allocated_peak": self._peak,
+                "allocated_total": self._allocated + self._freed, "freed_total": self._freed,
+                "allocations": self._live + self._frees, "frees": self._frees, **self._statistics}
+
+    def reset_peaks(self):
+        """Let peaks count from now on."""
+        self._peak, self._statistics["reserved_peak"] = self._allocated, self._statistics["reserved"]
 
     def keep_into(self, blocks):
         """Let a list keep every Block from now on, for work that is recorded and done later; None: no more.
@@ -118,13 +131,13 @@ class Pool:
     def _segment(self, nbytes, size):
         address = self._ask(size)
         if address is None and not Pool.recordings:
-            self.statistics["retries"] += 1
+            self._statistics["retries"] += 1
             self.empty()
             address = self._ask(size)
         if address is None:
-            self.statistics["failures"] += 1
+            self._statistics["failures"] += 1
             raise OutOfMemoryError(self._message(nbytes))
-        s = self.statistics
+        s = self._statistics
         self._segments[address] = size
         s["driver_allocations"] += 1
         s["reserved"] += size
@@ -132,7 +145,7 @@ class Pool:
         return address
 
     def _ask(self, size):
-        if self.limit is not None and self.statistics["reserved"] + size > self.limit:
+        if self.limit is not None and self._statistics["reserved"] + size > self.limit:
             return None
         return self.driver.allocate(self.index, size)
 
@@ -144,21 +157,26 @@ class Pool:
                 f"{readable(total)}, {readable(free)} of them free{limit}; tensors of this process hold "
                 f"{readable(s['allocated'])} of the {readable(s['reserved'])} it has reserved.")
 
+    def _take_back(self):
+        """Count blocks that nobody refers to any more, and keep their memory."""
+        returned, exact = self.returned, self.driver.exact
+        while returned:
+            address, size, stream, streams = returned.popleft()
+            self._live -= 1
+            self._frees += 1
+            self._allocated -= size
+            self._freed += size
+            if streams or exact and Pool.recordings:
+                self._pending.append((None, streams, address, size, stream))
+            elif exact:
+                self._release(address)
+            else:
+                self._free[stream, size].append(address)
+
     def settle(self):
         """Put blocks that are no longer in use where the next tensors find them."""
         with self._lock:
-            s, returned = self.statistics, self.returned
-            while returned:
-                address, size, stream, streams = returned.popleft()
-                s["frees"] += 1
-                s["allocated"] -= size
-                s["freed_total"] += size
-                if streams or Pool.recordings and self.driver.exact:
-                    self._pending.append((None, streams, address, size, stream))
-                elif self.driver.exact:
-                    self._release(address)
-                else:
-                    self._free[stream, size].append(address)
+            self._take_back()
             if not self._pending or Pool.recordings:
                 return
             waiting, self._pending = self._pending, []
@@ -190,17 +208,15 @@ class Pool:
 
     def reset_accumulated(self):
         """Let what only grows count from now on."""
-        s = self.statistics
-        s["allocations"] -= s["frees"]
+        s, self._frees, self._freed = self._statistics, 0, 0
         s["driver_allocations"] -= s["driver_frees"]
-        s.update(allocated_total=s["allocated"], **dict.fromkeys((
-            "freed_total", "frees", "driver_frees", "retries", "failures"), 0))
+        s.update(driver_frees=0, retries=0, failures=0)
 
     def _release(self, address):
         size = self._segments.pop(address)
         self._give(address)
-        self.statistics["driver_frees"] += 1
-        self.statistics["reserved"] -= size
+        self._statistics["driver_frees"] += 1
+        self._statistics["reserved"] -= size
 
     def empty(self):
         """Give all memory that no tensor uses back to the driver; nothing while work is recorded."""
@@ -219,7 +235,7 @@ class Pool:
                         unused[self._slab_of[address]].append((key, address))
                     else:
                         self._release(address)
-                self._free[key] = [a for a in addresses if a in self._slab_of]
+                addresses[:] = [a for a in addresses if a in self._slab_of]
             for slab, blocks in unused.items():
                 if len(blocks) == self._slabs[slab]:
                     for key, address in blocks:

@@ -5,6 +5,7 @@ nobody gets the memory before that stream's work is done.
 """
 
 import bisect
+import types
 import weakref
 
 from . import runtime
@@ -15,7 +16,7 @@ class HostPool(Pool):
     """The pinned memory of this process. Streams are (index of a device, handle): work of any device may use it."""
 
     def __init__(self, driver):
-        super().__init__(driver, 0, lambda index: None)
+        super().__init__(driver, 0, types.SimpleNamespace(streams={0: None}))
         self._starts: list[int] = []  # of blocks in use, sorted
         self._blocks: dict[int, weakref.ref] = {}
 
@@ -27,13 +28,11 @@ class HostPool(Pool):
             self._blocks[block.address] = weakref.ref(block)
             return block
 
-    def settle(self):
-        """Put blocks that are no longer in use where the next tensors find them."""
-        with self._lock:
-            for address, *_ in list(self.returned):
-                if self._blocks.pop(address, None) is not None:
-                    del self._starts[bisect.bisect_left(self._starts, address)]
-            super().settle()
+    def _take_back(self):
+        for address, *_ in list(self.returned):
+            if self._blocks.pop(address, None) is not None:
+                del self._starts[bisect.bisect_left(self._starts, address)]
+        super()._take_back()
 
     def covering(self, address):
         """The Block in use that an address of the host lies in, or None."""
@@ -105,8 +104,7 @@ def host_memory_stats_as_nested_dict():
 
 def reset_peak_host_memory_stats():
     """Let peaks of pinned memory count from now on."""
-    s = pool().statistics
-    s["allocated_peak"], s["reserved_peak"] = s["allocated"], s["reserved"]
+    pool().reset_peaks()
 
 
 def empty_host_cache():

@@ -68,7 +68,8 @@ class Combine:
                  f"{inner}before = store[thread - reach] if thread >= reach else {self.start()}",
                  *[f"{inner}before_at = places[thread - reach + 512] if thread >= reach else int64(0)"] * place,
                  f"{inner}own = store[thread]", *[f"{inner}own_at = places[thread + 512]"] * place,
-                 f"{inner}barrier()", f"{inner}if thread >= reach:", *self.joined(inner + "    ", "before", "own", "own"),
+                 f"{inner}barrier()", f"{inner}if thread >= reach:",
+                 *self.joined(inner + "    ", "before", "own", "own"),
                  f"{inner}store[thread] = own", *[f"{inner}places[thread + 512] = own_at"] * place,
                  f"{inner}barrier()", f"{inner}reach = reach << 1"]
         if exclusive:
@@ -78,7 +79,8 @@ class Combine:
             lines += [f"{deep}own = store[thread]", *[f"{deep}own_at = places[thread + 512]"] * place]
         lines += [*self.joined(deep, "carry", "own", "total"), f"{deep}if j < last:",
                   *(f"{inner}{line}" for line in stores), f"{deep}whole = store[{BLOCK - 1}]",
-                  *[f"{deep}whole_at = places[{BLOCK - 1} + 512]"] * place, *self.joined(deep, "carry", "whole", "carry"),
+                  *[f"{deep}whole_at = places[{BLOCK - 1} + 512]"] * place,
+                  *self.joined(deep, "carry", "whole", "carry"),
                   f"{deep}barrier()", f"{deep}base = base + {BLOCK}"]
         return lines
 

@@ -89,8 +89,7 @@ def list_gpu_processes(device=None):
 
 def reset_peak_memory_stats(device=None):
     """Let peaks count from now on."""
-    s = _pool(device, "reset_peak_memory_stats").statistics
-    s["allocated_peak"], s["reserved_peak"] = s["allocated"], s["reserved"]
+    _pool(device, "reset_peak_memory_stats").reset_peaks()
 
 
 reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats  # its older names

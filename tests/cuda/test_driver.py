@@ -70,6 +70,30 @@ def values(a, b, c, d, e, out):
     assert found.allocate(0, 1 << 30) is None
 
 
+def test_prepared_launches_pack_what_changes(library):
+    import types
+    fake = library()
+    found = driver.Driver()
+    text = """
+def scaled(a, factor, out, shift, units):
+    i = grid()
+    if i < units:
+        out[i] = a[i] * float32(factor) + float32(shift)
+"""
+    kernel = compile_kernel("scaled", text, ("float32*", "float64", "float32*", "int64", "int64"), 32)
+    thread = types.SimpleNamespace(streams={})
+    run = found.function(0, kernel).prepared(2, (40,), thread)
+    a, out = found.allocate(0, 160), found.allocate(0, 160)
+    fake.arena.window(a, 160).view("f4")[:] = np.arange(40)
+    run(a, 0.5, out, 3, 0, 0, 0)
+    assert fake.arena.window(out, 160).view("f4").tolist() == (np.arange(40) / 2 + 3).tolist()
+    thread.streams[0] = 77
+    run(a, 2.0, out, -1, 0, 0, 0)
+    assert fake.arena.window(out, 160).view("f4")[5] == 9 and fake.calls[-1] == "launch on 77"
+    with pytest.raises(OverflowError):
+        run(a, 2.0, out, 1 << 70, 0, 0, 0)
+
+
 def test_machine_code_is_kept(library, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path))
     kernel = compile_kernel("kept", "def kept(out):\n    out[0] = float64(7)\n", ("float64*",), 32)

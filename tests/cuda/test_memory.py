@@ -1,5 +1,7 @@
 """The pool of a device's memory, over the emulator's."""
 
+import types
+
 import pytest
 
 from numbatorch.cuda.emulator.device import Emulator
@@ -22,7 +24,7 @@ class Pooled(Emulator):
 
 @pytest.fixture
 def pool():
-    return Pool(Pooled(16 << 20), 0, lambda index: 0)
+    return Pool(Pooled(16 << 20), 0, types.SimpleNamespace(streams={}))
 
 
 def test_sizes_are_rounded_to_classes():
@@ -45,12 +47,12 @@ def test_blocks_are_used_again(pool):
 
 
 def test_other_streams_get_other_blocks():
-    stream = 0
-    pool = Pool(Pooled(16 << 20), 0, lambda index: stream)
+    thread = types.SimpleNamespace(streams={})
+    pool = Pool(Pooled(16 << 20), 0, thread)
     first = pool.allocate(1 << 20).address
-    stream = 7
+    thread.streams[0] = 7
     assert pool.allocate(1 << 20).address != first
-    stream = 0
+    thread.streams[0] = 0
     block = pool.allocate(1 << 20)
     assert block.address == first
     block.used_on(7)

@@ -103,7 +103,7 @@ def test_memory_of_a_deleted_graph_waits_for_the_streams_of_its_replays():
     driver = Pooled()
     with runtime.using(driver):
         graph = torch.cuda.CUDAGraph()
-        pool = Pool(driver, 0, runtime.stream)
+        pool = Pool(driver, 0, runtime.thread)
         stream = torch.cuda.Stream()
         with stream:
             graph._pool = pool
