@@ -7,6 +7,7 @@ from ..layout import layout
 from .declare import OPS, contraction
 
 _LARGEST = {"cpu": 256, "cuda": 128}  # size of a head that a device's kernel takes
+_TAKEN = {"cpu": ("float32",), "cuda": ("float32", "float16", "bfloat16")}
 _INFINITY = float("inf")
 
 
@@ -47,7 +48,7 @@ def _late():
 
 
 def in_one_kernel(query, key, value, mask):
-    """Whether `attention` takes these: plain float32 tensors of a device that has it, with equal leading dimensions.
+    """Whether `attention` takes these: plain tensors of a device that has it, with equal leading dimensions.
 
     On the CPU key and value (..., H, S, E) may have fewer heads, a divisor of query's.
     """
@@ -61,7 +62,7 @@ def in_one_kernel(query, key, value, mask):
 @lru_cache(1024)
 def _fit(query, key, value, mask):
     device = query.device.type
-    if query.dtype.name != "float32" or device not in _LARGEST:
+    if query.dtype.name not in _TAKEN.get(device, ()):
         return False
     (*lead, length, depth), sources, columns = query.shape, key.shape[-2], value.shape[-1]
     if key.shape[-1] != depth or tuple(value.shape) != (*key.shape[:-1], columns):
@@ -114,7 +115,7 @@ def _forward(query, key, value, mask=None, causal: bool = False, scale: tuple = 
     """result (B, H, L, V), and of each row of scores what subtracts from and what multiplies its exponentials."""
     batch, heads, length, _ = query.shape
     columns = value.shape[3]
-    row = layout(query.dtype, (batch, heads, length), None, query.device)
+    row = layout(query.dtype.wide, (batch, heads, length), None, query.device)
     out = layout(query.dtype, (batch, heads, length, columns), None, query.device)
     inputs = (query, key, value) if mask is None else (query, key, value, mask)
     return kinds.Native("attention", "forward", inputs, [out, row, row], {"causal": causal, "scale": scale[0]})
