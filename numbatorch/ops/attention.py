@@ -29,11 +29,13 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     if scale is None:
         depth = query._layout.shape[-1]
         scale = 1 / math.sqrt(depth) if depth else 1.0
-    if own is not None:
+    fits = dropout_p == 0 and in_one_kernel(query, key, value, attn_mask)
+    if own is not None and not fits:
         query, key, value = query.to(own.wide), key.to(own.wide), value.to(own.wide)
         if attn_mask is not None and attn_mask.dtype is own:
             attn_mask = attn_mask.to(own.wide)
-    if dropout_p == 0 and in_one_kernel(query, key, value, attn_mask):
+        fits = dropout_p == 0 and in_one_kernel(query, key, value, attn_mask)
+    if fits:
         result = attention(query, key, value, attn_mask, bool(is_causal), float(scale))
     else:
         if enable_gqa:
