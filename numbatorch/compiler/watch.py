@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 
-from .. import calls, interception, plan as planning
+from .. import calls, from_data, interception, plan as planning
 from ..cpu import backend
 from ..generator import Generator
 from ..ops import join
@@ -169,6 +169,8 @@ class Watch:
 
     def _looks(self):
         observer, mine = self.observer, self._mine
+        for name in ("_of_integers", "_of_floats", "_take"):
+            self._set(from_data, name, _filled(getattr(from_data, name), observer, mine))
         item, truth = Tensor.__dict__["item"], Tensor.__dict__["__bool__"]
 
         def number(self):
@@ -210,6 +212,15 @@ class _Stream:
 
     def __getattr__(self, name):
         return getattr(self._stream, name)
+
+
+def _filled(function, observer, mine):
+    def make(*args):
+        result = function(*args)
+        if result is not None and result._layout.nbytes and mine():
+            observer.seen(result._ptr, "makes a tensor of Python data")
+        return result
+    return make
 
 
 def _noted(function, what, observer, mine):
