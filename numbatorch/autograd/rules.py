@@ -14,22 +14,16 @@ from .. import dtypes
 from ..errors import NotOnHostError, NoValuesError
 from ..expr import tree
 from ..expr.derive import rank_of
-from ..expr.functions import row_length
-from ..layout import Layout, broadcast_shapes, broadcast_strides
-from ..ops.declare import OPS, Op, Parameter
+from ..expr.functions import row_length, row_sum
+from ..layout import Layout, broadcast_shapes, broadcast_strides, contiguous_strides
+from ..ops.declare import Op, Parameter
 from . import written
+from .evaluation import evaluate
 from .modes import mode
 
 _FORMULAS = ("elementwise", "reduction", "rowwise")
 alias: Any = None  # these two are set by tensor.py, which imports this module first
 empty_layout: Any = None
-
-# Scalar functions whose op on tensors has another name.
-_TENSOR_OP = {"div": "true_divide", "floordiv": "floor_divide", "mod": "remainder", "and": "bitwise_and",
-              "or": "bitwise_or", "xor": "bitwise_xor", "invert": "bitwise_not", "shl": "bitwise_left_shift",
-              "shr": "bitwise_right_shift", "rint": "round", "make_complex": "complex", "row_max": "amax",
-              "row_min": "amin", "row_any": "any", "row_all": "all", "trigamma": "polygamma_1"}
-
 
 def make_rule(plan, wanted):
     """The rule for one plan and one choice of operands that need a gradient; None if none can have one."""
@@ -121,6 +115,45 @@ def _repeated(own, shape):
     return lead, (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and own[lead + i] != 1))
 
 
+FEW_SUMS = 16  # of fewer totals each is made of many elements, and that is done best by a sum alone
+
+
+class Sum:
+    """Gradients of some operands of a formula op, each summed over the same dimensions of the result's shape."""
+
+    def __init__(self, rule, op, plan, dims, which):
+        trees = [rule.sum_trees[k] for k in which]
+        self.dims, self.which, self.shape = dims, which, rule.sum_shape
+        self.names = rule._read(trees)
+        rule.length = None
+        made = rule.internal_op(f"{op.name}_backward_sums", "rowwise", op, plan, trees, self.names, True)
+        self.call = made.call
+        self.length = float(plan.length) if any(p.name == "length_" for p in made.parameters) else None
+        self.specs = [rule.specs[k] for k in which]
+        self.layouts: dict = {}  # of a total with the dimensions summed over: the same in the operand's shape
+
+    def run(self, env):
+        """The gradients from what the formulas read."""
+        more = () if self.length is None else (self.length,)
+        return self.finish(self.call(*(env[n] for n in self.names), *more, self.dims, self.shape))
+
+    def finish(self, values):
+        """Totals in the shapes and dtypes of the operands."""
+        values = values if isinstance(values, tuple) else (values,)
+        return [self._fit(value, spec) for value, spec in zip(values, self.specs, strict=True)]
+
+    def _fit(self, value, spec):
+        own = value._layout
+        if own.__class__ is not Layout:
+            value = value.reshape(spec.shape)
+        else:
+            key = own, spec
+            if key not in self.layouts:
+                self.layouts[key] = own.with_(shape=spec.shape, strides=contiguous_strides(spec.shape))
+            value = shaped(value, self.layouts[key])
+        return value if own.dtype is spec.dtype else fit(value, spec)
+
+
 class FormulaRule:
     """Gradients of a formula op: trees, and the internal op that computes them in one kernel."""
 
@@ -149,6 +182,9 @@ class FormulaRule:
             shape = next(s for s in plan.specs.values() if isinstance(s, Layout)).shape
             self.kept_shape = tuple(1 if i in plan.dims else n for i, n in enumerate(shape))
         self.specs = [plan.specs[n] for n in self.wanted]
+        self.passed = [t.op == "arg" and t.args[0] == "grad" for t in self.trees]
+        self.zero = [t.op == "const" for t in self.trees]
+        self.sums = self._summed(op, plan)
         self._internal(op, plan, row_args)
         self.run = written.formula_step(self, plan) or self.general_run
 
@@ -163,46 +199,102 @@ class FormulaRule:
         made = dict(zip(self.op.outputs, self.op.trace(statics, absent), strict=True))
         return [tree.substitute(t, {n: made[n] for n in kept}) for t in self.trees]
 
+    def _summed(self, op, plan):
+        """[Sum] of the gradients that belong to operands which broadcasting repeated, where these are not the incoming
+        gradient: summed as they are made, and never written out in the shape of the result."""
+        found: dict[tuple, list[int]] = {}
+        self.shared: dict[str, Any] = {}  # values of rows that such sums read, by name: made with the other gradients
+        self.sum_trees = list(self.trees)
+        if op.kind == "reduction" or not all(own.__class__ is Layout for own in plan.layouts):
+            return []
+        shape = self.sum_shape = plan.layouts[0].shape if plan.shape is None else plan.shape
+        for k, (t, spec) in enumerate(zip(self.trees, self.specs, strict=True)):
+            if self.zero[k] or not FEW_SUMS <= spec.numel < math.prod(shape):
+                continue
+            if not any(n.startswith("grad_") for n in tree.names(t)) and self._without_rows(plan, k):
+                found.setdefault(_repeated(shape, spec.shape)[1], []).append(k)
+        return [Sum(self, op, plan, dims, which) for dims, which in found.items()
+                if not all(self.passed[k] for k in which)]
+
+    def _without_rows(self, plan, k):
+        """Whether tree k needs no walk over rows, what does having been put among the shared values."""
+        (t,) = tree.expand(self.trees[k])
+        if not _walks_rows(t):
+            return True
+        is_row = rank_of(t, row_args=tuple(self._numbers(plan)))
+        if is_row[id(t)] or plan.compute.wide is not plan.compute:  # shared values would be rounded
+            return False
+        shared = {}
+
+        def replaced(node):
+            if is_row[id(node)] and _walks_rows(node):
+                known = next((n for n, own in (self.shared | shared).items() if own is node), None)
+                name = known or f"shared{len(self.shared) + len(shared)}_"
+                shared[name] = node
+                return tree.arg(name)
+            return tree.Expr(node.op, *(replaced(a) if isinstance(a, tree.Expr) else a for a in node.args))
+        made = replaced(t)
+        if _walks_rows(made):
+            return False
+        self.shared |= shared
+        self.sum_trees[k] = made
+        return True
+
     def _internal(self, op, plan, row_args):
-        """The op that computes every gradient that is not simply `grad` itself."""
-        self.passed = [t.op == "arg" and t.args[0] == "grad" for t in self.trees]
-        trees = [t for t, passed in zip(self.trees, self.passed, strict=True) if not passed]
-        self.zero = [t.op == "const" for t in self.trees]
-        trees = [t for t in trees if t.op != "const"]
+        """The op that computes every gradient that is neither `grad` itself nor summed as it is made."""
+        apart = {k for found in self.sums for k in found.which}
+        self.own = [k for k in range(len(self.trees)) if not (self.passed[k] or self.zero[k] or k in apart)]
+        trees = [*(self.trees[k] for k in self.own), *self.shared.values()]
         self.call = None
         self.length = None
+        self.dims, self.shape, self.kind = plan.dims, plan.shape, "elementwise"
+        self.names: list[str] = []
         if not trees:
             return
-        numbers = {n for n in self.reads if n not in self.result_names and not isinstance(plan.specs[n], Layout)}
-        kind = "elementwise"
         if op.kind != "elementwise":
+            numbers = self._numbers(plan)
             flags = rank_of(*trees, row_args=(*row_args, *numbers))
-            if any(n.op.startswith("row_") and n is not row_length for n in tree.order(*tree.expand(*trees))):
-                kind = "rowwise"
+            if any(_walks_rows(t) for t in tree.expand(*trees)):
+                self.kind = "rowwise"
             elif op.kind == "reduction" and not all(flags[id(t)] for t in trees):
-                kind = "elementwise"
+                self.kind = "elementwise"
             if any(n is row_length for n in tree.order(*tree.expand(*trees))):
                 self.length = float(plan.length)
-                trees = [tree.rebuild(tree.expand(t), lambda n, a: tree.arg("length_") if n is row_length
-                                      else tree.Expr(n.op, *a))[0] for t in trees]
+        # Of an operand that no tree reads the shape may still be that of the results.
+        self.names = [*self.grad_names, *self.reads] if not self.sums else self._read(trees)
+        self.call = self.internal_op(f"{op.name}_backward", self.kind, op, plan, trees, self.names).call
+
+    def _numbers(self, plan):
+        return {n for n in self.reads if n not in self.result_names and not isinstance(plan.specs[n], Layout)}
+
+    def _read(self, trees):
+        """The names that trees read, in the order of all."""
+        named = tree.names(*trees)
+        return [n for n in (*self.grad_names, *self.reads, *self.shared) if n in named]
+
+    def internal_op(self, name, kind, op, plan, trees, read, summed=False):
+        """An op that computes trees of `read`; `summed`: each over the dimensions that the call says."""
+        numbers = self._numbers(plan)
+        if self.length is not None or summed:
+            trees = [tree.rebuild(tree.expand(t), lambda n, a: tree.arg("length_") if n is row_length
+                                  else tree.Expr(n.op, *a))[0] for t in trees]
         trees = list(_narrowed(trees, plan.compute))
         if op.stepwise and plan.compute.wide is not plan.compute:
             trees = list(_rounded(trees, plan.compute.name, {*self.grad_names, *self.reads} - numbers))
-        read = [*self.grad_names, *self.reads]
+        if summed:
+            trees = [row_sum(t) for t in trees]
         parameters = [Parameter(n, "number" if n in numbers else "operand") for n in read]
-        if self.length is not None:
+        if "length_" in tree.names(*trees):
             parameters.append(Parameter("length_", "number"))
         if kind == "rowwise":
             parameters += [Parameter("dim", "static"), Parameter("shape", "static")]
         roots = tuple(trees)
-        internal = Op(f"{op.name}_backward", kind, lambda **_: roots, parameters, "", (), method=False,
+        internal = Op(name, kind, lambda **_: roots, parameters, "", (), method=False,
                       apart=(*(a for a in op.apart if a in read), *self._positions_read(op, plan)),
                       differentiable=False, outputs=tuple(f"result{k}" for k in range(len(roots))))
-        self.dims, self.shape = plan.dims, plan.shape
-        self.kind = kind
         from ..calls import write_call
         write_call(internal)
-        self.call = internal.call
+        return internal
 
     def _positions_read(self, op, plan):
         """Results that are positions: they keep their integer dtype."""
@@ -225,35 +317,35 @@ class FormulaRule:
         op = self.op
         if mode.enabled:
             return self._recorded(node, grads, saved)
-        if self.call is not None:
-            inputs = [grad if n == "grad" else grads[self.grad_index[n]] for n in self.grad_names]
-            if any(g is None for g in inputs):
-                inputs = [_zeros(node, self.grad_index[n]) if g is None else g
-                          for n, g in zip(self.grad_names, inputs, strict=True)]
-            if op.kind == "reduction":
-                inputs = [self._kept(g) for g in inputs]
-                saved = [self._kept(s) if n in self.result_names else s
-                         for n, s in zip(self.reads, saved, strict=True)]
-            more = () if self.length is None else (self.length,)
-            values = self.call(*inputs, *saved, *more, self.dims, self.shape) if self.kind == "rowwise" else self.call(
-                *inputs, *saved, *more)
-            values = [values] if not isinstance(values, tuple) else list(values)
-        else:
-            values = []
-        if True in self.passed and op.kind == "reduction":
-            grad = self._kept(grad)
+        env = {}
+        if self.call is not None or self.sums:
+            for n in self.grad_names:
+                g = grads[self.grad_index[n]]
+                g = _zeros(node, self.grad_index[n]) if g is None else g
+                env[n] = self._kept(g) if op.kind == "reduction" else g
+            for n, value in zip(self.reads, saved, strict=True):
+                env[n] = self._kept(value) if op.kind == "reduction" and n in self.result_names else value
         out = [None] * self.count
-        k = 0
-        for position, spec, passed, zero in zip(self.positions, self.specs, self.passed, self.zero, strict=True):
-            if passed:
-                value = grad
-            elif zero:
-                value = _zero(spec)
-            else:
-                value = values[k]
-                k += 1
-            own = value._layout
-            out[position] = value if own.shape == spec.shape and own.dtype is spec.dtype else fit(value, spec)
+        if self.call is not None:
+            more = () if self.length is None else (self.length,)
+            dims = (self.dims, self.shape) if self.kind == "rowwise" else ()
+            values = self.call(*(env[n] for n in self.names), *more, *dims)
+            values = values if isinstance(values, tuple) else (values,)
+            env |= zip(self.shared, values[len(self.own):], strict=True)
+            for k, value in zip(self.own, values, strict=False):
+                own, spec = value._layout, self.specs[k]
+                out[self.positions[k]] = value if own.shape == spec.shape and own.dtype is spec.dtype else fit(
+                    value, spec)
+        for found in self.sums:
+            for k, value in zip(found.which, found.run(env), strict=True):
+                out[self.positions[k]] = value
+        for k, (position, spec) in enumerate(zip(self.positions, self.specs, strict=True)):
+            if self.zero[k]:
+                out[position] = _zero(spec)
+            elif out[position] is None:
+                value = self._kept(grad) if op.kind == "reduction" else grad
+                own = value._layout
+                out[position] = value if own.shape == spec.shape and own.dtype is spec.dtype else fit(value, spec)
         return out
 
     def _kept(self, tensor):
@@ -297,6 +389,11 @@ _EXACT = frozenset("arg const cast neg abs conj real where maximum minimum sgn s
                    "or xor invert logical_not floor ceil trunc rint row_sum row_length row_index".split())
 
 
+def _walks_rows(root):
+    """Whether a tree has functions of a row, besides its length."""
+    return any(n.op.startswith("row_") and n is not row_length for n in tree.order(root))
+
+
 def _rounded(roots, dtype, tensors):
     """Trees whose every step on values of `tensors` is rounded to a narrow dtype; the last one is when it is stored.
 
@@ -336,98 +433,6 @@ def _zero(spec):
 
 def _zeros(node, index):
     return _zero(node.plan.layouts[index])
-
-
-def evaluate(root, env, plan, memo):
-    """The value of a tree on tensors, through the ops of the same names."""
-    if id(root) in memo:
-        return memo[id(root)]
-    for node in tree.order(root):
-        if id(node) not in memo:
-            args = [memo[id(a)] if isinstance(a, tree.Expr) else a for a in node.args]
-            memo[id(node)] = _value(node, args, env, plan)
-    return memo[id(root)]
-
-
-def _value(node, args, env, plan):
-    op = node.op
-    if op == "arg":
-        return env[args[0]]
-    if op == "const":
-        return args[0]
-    if op == "call":
-        return args[0].call(*args[1:])
-    if op == "row_length":
-        return plan.length
-    if op == "row_index":
-        return _row_positions(plan)
-    if op in ("real", "conj", "imag") and not (hasattr(args[0], "dtype") and args[0].dtype.is_complex):
-        return args[0] if op != "imag" else args[0] * 0
-    if not any(hasattr(a, "_layout") for a in args):
-        return _on_numbers(op, args)
-    if op == "sgn" and not args[0].dtype.is_complex:
-        return args[0].sign()  # whose own derivative is zero
-    if op == "cast":
-        return args[0].to(plan.compute if args[1] in ("compute", "narrow") else dtypes.by_name(args[1]))
-    if op == "row_prod":
-        value = args[0]
-        for d in plan.dims:
-            value = value.prod(d, True)
-        return value
-    if op in ("row_sum", "row_max", "row_min", "row_any", "row_all"):
-        return OPS[_TENSOR_OP.get(op, op[4:])].call(args[0], plan.dims, True)
-    if op == "neg":
-        return -args[0]
-    if op == "fma":
-        return args[0] * args[1] + args[2]
-    if op == "where" and not hasattr(args[0], "_layout"):
-        return args[1] if args[0] else args[2]
-    declared = _declared(op)
-    if declared.only_tensors:
-        args = [a if hasattr(a, "_layout") or p.name not in declared.only_tensors else _scalar(a)
-                for a, p in zip(args, declared.parameters, strict=False)]
-    return declared.call(*args)
-
-
-def _declared(function):
-    """The op on tensors that a scalar function is."""
-    name = _TENSOR_OP.get(function, function)
-    return OPS[name] if name in OPS else OPS[f"special.{name}"]
-
-
-def _scalar(number):
-    """A number as a 0-d tensor."""
-    from ..creation import tensor
-    return tensor(number, dtype=dtypes.float64 if isinstance(number, float) else None, device="cpu")
-
-
-def _on_numbers(op, args):
-    """A function of Python numbers, in Python."""
-    import cmath
-    import math
-    import operator
-    plain = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
-             "neg": operator.neg, "pow": operator.pow, "eq": operator.eq, "ne": operator.ne, "lt": operator.lt,
-             "le": operator.le, "gt": operator.gt, "ge": operator.ge, "abs": abs, "and": operator.and_,
-             "or": operator.or_, "where": lambda c, a, b: a if c else b, "conj": lambda a: a, "real": lambda a: a,
-             "cast": lambda a, d: a, "mod": operator.mod, "floordiv": operator.floordiv,
-             "sgn": lambda a: (a > 0) - (a < 0), "isnan": lambda a: a != a,
-             "logical_not": operator.not_, "invert": operator.invert, "maximum": max, "minimum": min}
-    if op in plain:
-        return plain[op](*args)
-    if op == "log" and args[0] == 0:
-        return -math.inf
-    if op == "rsqrt":
-        return args[0] ** -0.5
-    known = getattr(cmath if isinstance(args[0], complex) else math, op, None)
-    return _declared(op).call(*(_scalar(a) for a in args)) if known is None else known(*args)
-
-
-def _row_positions(plan):
-    from ..tensor import arange
-    own = next(s for s in plan.specs.values() if isinstance(s, Layout))
-    kept = tuple(n if i in plan.dims else 1 for i, n in enumerate(own.shape))
-    return arange(plan.length, own.device).reshape(kept)
 
 
 @functools.cache

@@ -76,18 +76,34 @@ def formula_step(rule, plan):
         scope["kept"] = rule._kept
         lines.append("    g = kept(g)")
         values = [f"kept({v})" if source == "result" else v for v, (source, _) in zip(values, rule.keep, strict=True)]
-    arguments = [*(["g"] if rule.grad_names else []), *values]
+    named = dict(zip(rule.reads, values, strict=True), grad="g")
+    arguments = [named[n] for n in rule.names]
     if rule.length is not None:
         arguments.append(repr(rule.length))
     if rule.call is not None and rule.kind == "rowwise":
         scope["dims"], scope["shape"] = rule.dims, rule.shape
         arguments += ["dims", "shape"]
-    computed = [i for i, passed in zip(rule.positions, rule.passed, strict=True) if not passed]
-    if computed:
-        names = ", ".join(f"v{i}" for i in computed)
+    if rule.call is not None:
+        names = ", ".join([*(f"v{rule.positions[k]}" for k in rule.own), *rule.shared])
         lines.append(f"    {names} = call({', '.join(arguments)})")
+        named |= {name: name for name in rule.shared}
     out = ["None"] * rule.count
-    for i, passed, spec in zip(rule.positions, rule.passed, rule.specs, strict=True):
+    done = set()
+    for number, found in enumerate(rule.sums):
+        scope |= {f"sums{number}": found.call, f"finish{number}": found.finish, f"dims{number}": found.dims,
+                  f"sizes{number}": found.shape}
+        arguments = [named[n] for n in found.names]
+        if found.length is not None:
+            arguments.append(repr(found.length))
+        arguments += [f"dims{number}", f"sizes{number}"]
+        names = "".join(f"w{rule.positions[k]}, " for k in found.which)
+        lines.append(f"    {names} = finish{number}(sums{number}({', '.join(arguments)}))")
+        for k in found.which:
+            done.add(k)
+            out[rule.positions[k]] = f"w{rule.positions[k]}"
+    for k, (i, passed, spec) in enumerate(zip(rule.positions, rule.passed, rule.specs, strict=True)):
+        if k in done:
+            continue
         name = "g" if passed else f"v{i}"
         scope[f"layout{i}"], scope[f"shape{i}"], scope[f"dtype{i}"] = spec, spec.shape, spec.dtype
         lines += [f"    own = {name}._layout",

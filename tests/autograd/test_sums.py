@@ -1,0 +1,62 @@
+"""Gradients of operands that were broadcast: summed as they are made, never written out in the result's shape."""
+
+import sys
+
+import pytest
+
+import numbatorch as nt
+from numbatorch.nn import functional as F
+
+
+def numbers(*shape):
+    return nt.randn(*shape, dtype=nt.float64).requires_grad_()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    nt.manual_seed(0)
+
+
+@pytest.mark.parametrize(("function", "shapes"), [
+    (lambda x, w, b: F.layer_norm(x, (24,), w, b), [(5, 24), (24,), (24,)]),
+    (lambda x, w: F.rms_norm(x, (24,), w), [(2, 5, 24), (24,)]),
+    (lambda x, w, b: F.group_norm(x, 4, w, b), [(2, 16, 3, 2), (16,), (16,)]),
+    (lambda x, w: x * w, [(3, 20), (20,)]),
+    (lambda x, w: x * w, [(20, 3), (20, 1)]),
+    (lambda x, w: x * w, [(20, 1), (1, 17)]),
+    (lambda x, w: x.t() / w.exp(), [(3, 20), (20, 1)]),
+    (lambda x, w, v: nt.lerp(x, w, v), [(16, 17), (17,), (16, 1)]),
+    (lambda x, w: nt.where(x > 0, x * w, w * w), [(4, 18), (18,)])])
+def test_gradients_are_those_of_finite_differences(function, shapes):
+    operands = [numbers(*shape) for shape in shapes]
+    assert nt.autograd.gradcheck(function, operands)
+    assert nt.autograd.gradgradcheck(function, operands)
+    result = function(*operands)
+    for operand, gradient in zip(operands, nt.autograd.grad(result.sum(), operands), strict=True):
+        assert gradient.shape == operand.shape
+
+
+def test_gradients_do_not_depend_on_what_else_is_wanted():
+    x, w, b, grad = numbers(9, 40), numbers(40), numbers(40), nt.randn(9, 40, dtype=nt.float64)
+    every = nt.autograd.grad(F.layer_norm(x, (40,), w, b), (x, w, b), grad)
+    for operand, expected in zip((x, w, b), every, strict=True):
+        assert (nt.autograd.grad(F.layer_norm(x, (40,), w, b), operand, grad)[0] == expected).all()
+
+
+def test_sums_of_long_columns_are_accurate_in_float32():
+    x, w = nt.rand(20000, 32), nt.ones(32, requires_grad=True)
+    (x * w).sum().backward()
+    assert nt.allclose(w.grad.double(), x.double().sum(0), rtol=1e-6, atol=0)
+
+
+def test_nothing_of_the_size_of_the_result_is_made_for_a_weight():
+    x, w = nt.randn(512, 1024), nt.ones(1024, requires_grad=True)
+    y = x * w
+    grad = nt.ones_like(y)
+    nt.autograd.grad(y, w, grad, retain_graph=True)
+    backend = sys.modules["numbatorch.cpu.memory"]
+    before = backend.memory_stats()
+    nt.autograd.grad(y, w, grad, retain_graph=True)
+    after = backend.memory_stats()
+    assert after["peak"] == before["peak"]
+    assert after["hits"] + after["misses"] - before["hits"] - before["misses"] <= 2
