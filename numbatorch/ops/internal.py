@@ -3,7 +3,8 @@
 import builtins
 from typing import Any
 
-from .declare import OPS, composite, foreign
+from ..expr.functions import row_sum
+from .declare import OPS, composite, foreign, rowwise
 from .pool import arranged_as
 
 _BOTH, _ATEN = ("", "ops.aten"), "ops.aten"
@@ -20,8 +21,13 @@ def _softmax_backward_data(grad_output, output, dim, input_dtype):
     if input_dtype.itemsize < grad_output.dtype.itemsize:
         raise RuntimeError(f"_softmax_backward_data: expected grad_output of dtype {input_dtype}, as input_dtype says, "
                            f"but found {grad_output.dtype}")
-    product = grad_output * output
-    return product - output * product.sum(dim, True)
+    return softmax_gradient_rows.call(grad_output, output, dim)
+
+
+@rowwise(method=False)
+def softmax_gradient_rows(grad_output, output, dim):
+    """output (grad_output - sum over dim of grad_output * output), in one pass over the rows."""
+    return output * (grad_output - row_sum(grad_output * output))
 
 
 @composite(namespaces=_ATEN, out=True)
