@@ -82,3 +82,23 @@ def test_batch_norm_with_activations_forward_and_backward():
             assert torch.equal(a, b)
     names = [s.name for s in run.graph.steps]
     assert names.count("fused_batch_norm_rows_relu") == 1 and "relu" not in names and "relu_backward" not in names
+
+
+@pytest.mark.parametrize("shape", [(600, 64, 512), (700, 30, 700), (300, 33, 1000)])
+def test_a_large_product_and_its_activation_are_one_step(shape):
+    m, k, n = shape
+    weight, bias = torch.randn(n, k), torch.randn(n)
+    assert steps_of(lambda x: F.linear(x, weight, bias).relu(), torch.randn(m, k)) == ["linear_rows_relu"]
+    assert steps_of(lambda x: (x @ weight.t()).clamp(-1, 2), torch.randn(m, k)) == ["mm_clamp"]
+
+    def both(x):
+        product = F.linear(x, weight, bias)
+        return product, product.relu().view(-1)
+    assert steps_of(both, torch.randn(m, k)) == ["linear_rows_relu"]
+    other = torch.randn(n, m)  # in place, and of another order
+    assert len(steps_of(lambda x: F.linear(x, weight, bias).relu_().t() + other, torch.randn(m, k))) > 1
+
+
+def test_a_small_product_stands_alone():
+    weight = torch.randn(6, 5)
+    assert len(steps_of(lambda x: F.linear(x, weight).relu(), torch.randn(4, 5))) == 2

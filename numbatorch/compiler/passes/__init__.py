@@ -3,10 +3,10 @@
 import os
 import sys
 
-from . import dead, early, elementwise, outer, rows
+from . import bands, dead, early, elementwise, outer, rows
 
 PASSES = (("dead", dead.run), ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run),
-          ("rows", rows.run))
+          ("rows", rows.run), ("bands", bands.run))
 
 
 def run(graph):

@@ -1,0 +1,71 @@
+"""Elementwise steps on a large result of a matrix product run with it, on each part as soon as it is there.
+
+A result that only such a step reads is made in the memory of the step's own result.
+"""
+
+from ...cpu import bands
+from ...expr import kinds
+from ..graph import Graph, Place, Step
+from .compose import elementwise_of, meet, readers_of, reshaped
+from .order import meeting_place
+
+WINDOW = 12  # steps to look ahead
+
+
+def run(graph):
+    """The graph with products and the elementwise steps on their results as one step each."""
+    steps = list(graph.steps)
+    readers = readers_of(steps)
+    for number, step in enumerate(steps):
+        if step is None or step.kind != "launch" or not step.values or not all(
+                isinstance(v, Place) for v in step.values):
+            continue
+        numbers = bands.product(step)
+        if numbers is None:
+            continue
+        for k in range(number + 1, min(len(steps), number + WINDOW)):
+            made = _joined(steps, number, k, numbers, readers) if steps[k] is not None else None
+            if made is not None:
+                place, new = made
+                steps[number] = steps[k] = None
+                steps[place] = new
+                break
+    return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
+
+
+def _joined(steps, number, k, numbers, readers):
+    """(where, the step) of product `number` with step `k` on its result; None where that does not fit."""
+    product, step = steps[number], steps[k]
+    total = product.values[-1]
+    if total.buffer not in step.reads():
+        return None
+    request = elementwise_of(step)
+    turned = request and reshaped(step, request, (numbers["m"] * numbers["n"],))
+    if not turned or total.layout.numel != numbers["m"] * numbers["n"]:
+        return None
+    step, request = turned
+    values, count = list(step.values), len(request.operands)
+    mine = [n for n, v in enumerate(values[:count]) if isinstance(v, Place) and v.buffer is total.buffer]
+    if not mine or any(values[n].offset != total.offset or values[n].layout.dtype is not total.layout.dtype
+                       or values[n].layout.numel != total.layout.numel for n in mine):
+        return None
+    results = values[count:]
+    if any(meet(r, v) for r in results for v in product.values) or not bands.when(numbers, request):
+        return None
+    place = meeting_place(steps, (number, k), number)
+    if place is None:
+        return None
+    if total.buffer.kind == "temporary" and all(s is steps[k] for s in readers.get(total.buffer, ())):
+        others = [v for n, v in enumerate(values[:count]) if isinstance(v, Place) and n not in mine]
+        total = next((Place(r.buffer, r.offset, total.layout, False, True) for r in results
+                      if r.layout.dtype is total.layout.dtype and not any(meet(r, v) for v in others)), total)
+    for n in mine:  # made by the step itself
+        values[n] = Place(total.buffer, total.offset, values[n].layout, False, False)
+    launch = bands.plan(kinds.Launch(product.kernel, product.meta, product.units, product.grain,
+                                     (product.keep, product.plan)), request)
+    name = f"{product.name}_{steps[k].name.removeprefix('fused_')}"[:60]
+    return place, Step("launch", name, [*product.values[:-1], total, *values], launch.kernel, launch.meta, launch.units,
+                       launch.grain, where=product.where, keep=launch.keep)
+
+
+__all__ = ["run"]
