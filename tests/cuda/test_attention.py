@@ -82,3 +82,16 @@ def test_kernels_compile_and_spill_nothing(dtype, architecture):
         ptx = compile_kernel(name, source, signature, 128, shared=text.shared).ptx(architecture)
         assert "mma.sync" in ptx and "cp.async" in ptx and ".local" not in ptx
         assert text.shared <= 99 << 10
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_not_widened(host_work, dtype):
+    tensors = [numbers(1, 2, 40, 32, seed=k).to(dtype) for k in range(3)]
+    expected = results([t.double() for t in tensors], None, is_causal=True)
+    found = results([t.to("cuda") for t in tensors], None, is_causal=True)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype is dtype
+        assert (a.cpu().double() - b).abs().max() <= (2e-2 if dtype is torch.bfloat16 else 3e-3) * b.abs().max()
+    x = tensors[0].to("cuda")
+    assert torch.equal(F.scaled_dot_product_attention(x, x, x), F.scaled_dot_product_attention(x, x, x))
+    assert not host_work, host_work
