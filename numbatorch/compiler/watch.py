@@ -58,9 +58,10 @@ def all_plans():
         for plan in list(plans.values()):
             found.append(plan)
             for rule in list(plan.rules.values()):
-                call = getattr(rule, "call", None) if rule else None
-                if hasattr(call, "_plans"):
-                    stack.append(call._plans)
+                for own in (rule, *getattr(rule, "sums", ())) if rule else ():
+                    call = getattr(own, "call", None)
+                    if hasattr(call, "_plans"):
+                        stack.append(call._plans)
     return found
 
 
