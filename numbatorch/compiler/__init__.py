@@ -8,16 +8,19 @@ repeated runs eagerly, for reasons that `explain()` names.
 
 _STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile",
             "aot_eager_then_compile")
+_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
+_backend = ["inductor"]
 
 
-def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False,
+def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=None, options=None, disable=False,
             memory_limit=None):
     """A compiled form of a function or module; without one, a decorator.
 
     The first calls run eagerly and are captured, later ones run as one program: a whole training step, with backward
     and optimizer, or a forward pass, whose backward pass becomes a program, too. Guards see to it that nothing a
     program was captured from has changed. fullgraph: raise where a function cannot become a program, instead of running
-    it eagerly. backend "eager" and `disable` give `model` itself. `mode` and `options` are accepted.
+    it eagerly or in parts. backend (None: the default, set_default_backend) "eager" and `disable` give `model` itself.
+    `mode`, a word of PyTorch's, and `options` are accepted: there is one way to compile.
 
     dynamic: each shape has a program of its own, made of the same kernels. None and True: once there is one, another
     shape that is captured alike has its program after a single call, and of many shapes those used last are kept.
@@ -32,12 +35,15 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
     calls that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks,
     the environment) has to stay the same. Results cannot be differentiated twice.
 
-    RuntimeError where both mode and options are given; TypeError for a model that cannot be called; ValueError for a
-    memory_limit that is no size.
+    RuntimeError where both mode and options are given, and for an unknown mode; TypeError for a model that cannot be
+    called; ValueError for a memory_limit that is no size.
     """
     if mode is not None and options is not None:
         raise RuntimeError("compile: Either mode or options can be specified, but both can't be specified at the same "
                            "time.")
+    if mode is not None and mode not in _MODES:
+        raise RuntimeError(f"compile: Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
+    backend = _backend[0] if backend is None else backend
     if model is None:
         return lambda function: compile(function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode,
                                         options=options, disable=disable, memory_limit=memory_limit)
@@ -110,6 +116,59 @@ def is_compiling():
 
 
 is_dynamo_compiling = is_exporting = is_compiling
+
+
+def set_default_backend(backend):
+    """What `compile` takes where it is given no backend; None: "inductor", the only one that compiles.
+
+    TypeError for what is no name and cannot be called.
+    """
+    if backend is not None and not isinstance(backend, str) and not callable(backend):
+        raise TypeError(f"set_default_backend: expected a name, a function or None, got {type(backend).__name__}")
+    _backend[0] = "inductor" if backend is None else backend
+
+
+def get_default_backend():
+    """What `compile` takes where it is given no backend."""
+    return _backend[0]
+
+
+def substitute_in_graph(original_fn, *, can_constant_fold_through=False, skip_signature_check=False):
+    """A decorator for a form of `original_fn` that a compiler could look into. Captures see what runs, so `original_fn`
+    itself is run; the decorated function stays as it is. TypeError for what cannot be called."""
+    if not callable(original_fn):
+        raise TypeError(f"substitute_in_graph expects a function but got {type(original_fn).__name__}")
+
+    def decorator(traceable_fn):
+        if not callable(traceable_fn):
+            raise TypeError(f"@substitute_in_graph(...) expects a function but got {type(traceable_fn).__name__}")
+        return traceable_fn
+    return decorator
+
+
+def wrap_numpy(fn):
+    """A function of NumPy arrays as one of tensors: it is given arrays for tensors, and arrays of its result come back
+    as tensors, in tuples, lists and dicts, too."""
+    import functools
+
+    import numpy as np
+
+    import numbatorch
+
+    def mapped(value, kind, change):
+        if isinstance(value, kind):
+            return change(value)
+        if isinstance(value, dict):
+            return {k: mapped(v, kind, change) for k, v in value.items()}
+        if type(value) in (tuple, list):
+            return type(value)([mapped(v, kind, change) for v in value])
+        return value
+
+    @functools.wraps(fn)
+    def wrapped(*args, **kwargs):
+        args, kwargs = mapped((args, kwargs), numbatorch.Tensor, lambda t: t.numpy())
+        return mapped(fn(*args, **kwargs), (np.ndarray, np.generic), numbatorch.as_tensor)
+    return wrapped
 
 
 def list_backends(exclude_tags=("debug", "experimental")):

@@ -29,9 +29,6 @@ class Attempt:
     def __init__(self, function, name, template, tensors, roots=(), loose=False):
         """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call."""
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
-        if self.modes[3] or self.modes[4] or self.modes[5]:
-            raise Unsupported("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast outside "
-                              "the function, function modes)")
         self.places = Places()
         self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
         self.lines: set = set()  # of the function, where it did what no program can

@@ -12,6 +12,7 @@ from .. import dtypes, interception
 from ..autograd import modes as recording
 from ..autograd.node import saved_hooks, watching
 from ..tensor import Tensor
+from . import interrupts
 from .places import same
 from .structure import Leaf
 
@@ -125,12 +126,27 @@ def write(program):
     s.scope["run"] = program.run_native
     if program.draws_first:
         s.add("before = program.generator()")
-    s.add(f"failed = run(({', '.join(bases)}{',' * (len(bases) == 1)}))")
+    python = program.runner is None or bool(program.runner.python)
+    if python:
+        s.scope.update(hold=interrupts.hold, let=interrupts.let)
+        s.add("kept = hold()")
+    s.add("try:")
+    s.add(f"    failed = run(({', '.join(bases)}{',' * (len(bases) == 1)}))")
+    s.add("except BaseException:")
+    if program.gradients:
+        s.add("    if not quiet: program.undo(reused)")
+    if program.draws_first:
+        s.add("    program.draw_again(before)")
+    if python:
+        s.add("    let(kept)")
+    s.add("    raise")
     s.add("if failed >= 0:")
     if program.gradients:
         s.add("    if not quiet: program.undo(reused)")
     if program.draws_first:
         s.add("    program.draw_again(before)")
+    if python:
+        s.add("    let(kept)")
     s.add("    return Stopped(failed)")
     if program.bumps:
         s.scope["counter"] = program.counter
@@ -147,6 +163,8 @@ def write(program):
                           for stem, n in (("t", len(program.inputs)), ("r", len(program.views))))
         s.scope["backward"] = program.backward
         s.add(f"backward.attach(program, {tensors}, {found})")
+    if python:
+        s.add("let(kept)")
     s.add(f"return {_result(program.returns, s)}")
     source = "def call(given):\n" + "\n".join(s.lines) + "\n"
     filename = f"<call of program {program.graph.name} {id(program):x}>"

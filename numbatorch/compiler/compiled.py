@@ -8,13 +8,14 @@ import threading
 import warnings
 
 from ..autograd import engine
-from . import MemoryLimitError, watch
+from . import MemoryLimitError, costs, watch
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
 from .memory import Arena, MemoryPlan
 from .parts import Parts
 from .places import Unsupported
+from .program import watched
 from .structure import flatten
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
@@ -109,6 +110,9 @@ class Compiled:
             return self._plainly("the stance eager_on_recompile", args, kwargs)
         if self._refusal is not None:
             raise MemoryLimitError(self._refusal)
+        if watched():
+            return self._plainly("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast "
+                                 "outside the function, function modes)", args, kwargs)
         if self._failures >= ATTEMPTS:
             self._eager += 1
             return self.function(*args, **kwargs)
@@ -270,7 +274,8 @@ class Compiled:
         return found
 
     def profile(self, *args, runs=5, **kwargs):
-        """Run the program for these arguments some times, step by step: a table of the times, the longest first.
+        """Run the program for these arguments some times, step by step: a table of the times, the longest first, with
+        GB/s, GFLOP/s and the share of what the machine reaches (profiler.machine_limits).
 
         The runs are real: parameters and counters move on. RuntimeError where no program fits the arguments.
         """
@@ -279,13 +284,8 @@ class Compiled:
         program = next((p for p in self.programs if not p.mismatch(template, tensors)), None)
         if program is None:
             raise RuntimeError(f"profile: {self.name} has no program for these arguments yet; call it a few times")
-        found = program.profile(tensors, runs)
-        total = sum(t for t, _, _ in found) or 1.0
-        lines = [f"{'us':>10}  {'share':>5}  {'GB/s':>6}  step"]
-        for seconds, nbytes, step in sorted(found, key=lambda f: -f[0]):
-            lines.append(f"{seconds * 1e6:>10.1f}  {seconds / total:>5.0%}  {nbytes / max(seconds, 1e-9) / 1e9:>6.1f}  "
-                         f"{step.name}{f' ({step.where})' if step.where else ''}")
-        return "\n".join([*lines, f"{total * 1e6:>10.1f}  in all, with some 0.1 us of Python a step"])
+        from ..profiler.limits import machine_limits  # of a higher layer: measured when somebody asks
+        return costs.table(program.profile(tensors, runs), machine_limits())
 
     def explain(self):
         """What became of the calls: programs, their size, and why others ran eagerly."""

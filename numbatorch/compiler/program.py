@@ -17,7 +17,7 @@ from ..generator import default_generator
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
-from . import calling, native, replay, traced
+from . import calling, costs, native, replay, traced
 from .graph import Buffer
 from .memory import Arena, MemoryPlan
 from .places import ABSENT, look, same
@@ -63,6 +63,11 @@ def modes():
     """What besides its arguments and places decides what a call does."""
     return (mode.enabled, mode.inference, dtypes.get_default_dtype(), len(saved_hooks.pairs), watching.on,
             tuple(id(m) for m in interception._local.modes))
+
+
+def watched():
+    """Whether a mode watches every operation, as none in a program can be."""
+    return bool(saved_hooks.pairs or watching.on or interception._local.modes)
 
 
 class Program:
@@ -347,7 +352,7 @@ class Program:
         self.quiet = quiet.finish()
 
     def profile(self, tensors, runs):
-        """[(seconds, bytes moved at least, step)] of each step, the best of some runs that do everything they do."""
+        """[Cost] of each step: the best of some runs that do everything they do."""
         best: list = []
         for _ in range(runs):
             times = [0.0] * len(self.graph.steps)
@@ -362,8 +367,7 @@ class Program:
             self.counter.move()
             self.bind(reused)
             best = [min(a, b) for a, b in zip(best or times, times, strict=True)]
-        return [(t, sum(v.layout.nbytes * (v.reads + v.writes) for v in s.places), s)
-                for t, s in zip(best, self.graph.steps, strict=True)]
+        return [costs.Cost(t, costs.nbytes(s), costs.flops(s), s) for t, s in zip(best, self.graph.steps, strict=True)]
 
     @staticmethod
     def generator():
