@@ -10,6 +10,7 @@ import ctypes
 import sys
 import threading
 import types
+import weakref
 
 from ..cpu import memory, stages
 from ..cpu.entry import Kernel
@@ -17,7 +18,8 @@ from .graph import Buffer, Number, Place
 
 STEP = 1 << 44  # between the addresses that stand for memory: beyond what any process has, and any offset
 FIRST = 1 << 52
-_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "operands", "recurrent", "scatter", "sort")
+_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "fft", "operands", "recurrent", "scatter",
+            "sort")
 _FILLS = ("fill_uniform", "fill_normal", "fill_randint", "fill_random", "fill_bernoulli_scalar", "fill_exponential",
           "fill_geometric", "fill_cauchy")  # that draw a number of words known beforehand
 
@@ -48,13 +50,13 @@ class Lowered:
     """calls: [(kernel, values, meta, units, grain)] with Spots, Laters and numbers; or of "draw" steps
     [(kernel, result, numbers, words, words a unit, bytes a unit, grain)]. None: only Python runs it.
 
-    workspaces: Buffers that the step works in.
+    workspaces: Buffers that the step works in. keep: what the calls' addresses lie in, besides the kernel.
     """
 
-    __slots__ = ("calls", "workspaces")
+    __slots__ = ("calls", "workspaces", "keep")
 
-    def __init__(self, calls, workspaces=()):
-        self.calls, self.workspaces = calls, workspaces
+    def __init__(self, calls, workspaces=(), keep=()):
+        self.calls, self.workspaces, self.keep = calls, workspaces, keep
 
 
 def lower(graph):
@@ -77,14 +79,14 @@ def _launched(step):
         values = [Spot(v.buffer, v.offset) if isinstance(v, Place) else _number(v) for v in step.values]
         return Lowered([(step.kernel, values, step.meta, step.units, step.grain)])
     buffers, given = _stand_ins(step)
-    calls, sizes = found(step.kernel, (*given, step.meta, step.units, step.grain), len(buffers))
+    calls, sizes, keep = found(step.kernel, (*given, step.meta, step.units, step.grain), len(buffers))
     workspaces = [Buffer(-1, "temporary", nbytes, f"work of {step.name}") for nbytes in sizes]
     buffers += workspaces
     made = []
     for kernel, arguments in calls:
         *values, meta, units, grain = [_spot(a, buffers) for a in arguments]
         made.append((kernel, values, meta, units, grain))
-    return Lowered(made, workspaces)
+    return Lowered(made, workspaces, keep)
 
 
 def _drawn(step):
@@ -163,7 +165,7 @@ class _Block:
 
 
 def found(kernel, arguments, taken=0):
-    """([(native kernel, arguments)], sizes of the memory that they work in).
+    """([(native kernel, arguments)], sizes of the memory that they work in, what has to stay).
 
     Memory that the kernel asks for gets the stand-ins from number `taken` on. Opaque where it cannot be told.
     """
@@ -171,6 +173,7 @@ def found(kernel, arguments, taken=0):
         raise Opaque(getattr(kernel, "__qualname__", repr(kernel)))
     calls: list = []
     sizes: list = []
+    keep: list = []
     allocate, address, thread = memory.allocate, memory.address, threading.get_ident()
     clear, copy_bytes = stages.clear(), stages.copy()
 
@@ -198,7 +201,15 @@ def found(kernel, arguments, taken=0):
             raise Opaque(f"{kernel.__qualname__} calls {argument.__self__.name} in a way of its own")
     others = (("allocate", allocate, kept), ("address", address, where), ("memset", ctypes.memset, cleared),
               ("memmove", ctypes.memmove, copied))
-    rebound = _rebound(kernel, calls, {id(before): after for _, before, after in others})
+    seen = {id(before): after for _, before, after in others}
+    transforms = sys.modules.get(f"{memory.__package__}.fft")
+    if transforms is not None:  # which are remembered only while they are few
+
+        def stage(*key, make=transforms.stage):
+            keep.append(make(*key))
+            return _rebound(keep[-1], calls, seen, keep)
+        others = (*others, ("stage", transforms.stage, stage))
+    rebound = _rebound(kernel, calls, seen, keep)
     own = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".") and m is not None]
     replaced = [(module, *other) for other in others for module in own if getattr(module, other[0], None) is other[1]]
     for module, name, _, after in replaced:
@@ -212,7 +223,7 @@ def found(kernel, arguments, taken=0):
             setattr(module, name, before)
     if not calls:
         raise Opaque(f"{kernel.__qualname__} calls no kernel")
-    return calls, sizes
+    return calls, sizes, keep
 
 
 def _is_known(kernel):
@@ -220,7 +231,7 @@ def _is_known(kernel):
     return isinstance(function, types.FunctionType) and function.__module__.rpartition(".")[2] in _MODULES
 
 
-def _rebound(value, calls, seen):
+def _rebound(value, calls, seen, keep):
     """A copy of a value with recorders for native kernels, as deep as objects of the CPU's modules hold them."""
     if id(value) in seen:
         return seen[id(value)]
@@ -233,20 +244,26 @@ def _rebound(value, calls, seen):
         made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
         seen[id(value)] = made
         for cell, own in zip(cells, value.__closure__, strict=True):
-            cell.cell_contents = _rebound(own.cell_contents, calls, seen)
+            cell.cell_contents = _rebound(own.cell_contents, calls, seen, keep)
     elif isinstance(value, types.MethodType):
-        made = types.MethodType(value.__func__, _rebound(value.__self__, calls, seen))
+        made = types.MethodType(value.__func__, _rebound(value.__self__, calls, seen, keep))
     elif type(value) in (tuple, list):
-        made = type(value)([_rebound(v, calls, seen) for v in value])
+        made = type(value)([_rebound(v, calls, seen, keep) for v in value])
     elif type(value) is dict:
-        made = {k: _rebound(v, calls, seen) for k, v in value.items()}
+        made = {k: _rebound(v, calls, seen, keep) for k, v in value.items()}
+    elif type(value) is weakref.ref and value() is not None:
+        keep.append(value())
+        copied = _rebound(keep[-1], calls, seen, keep)
+
+        def made():
+            return copied
     elif type(value).__module__.startswith(__package__.rpartition(".")[0] + ".") and not isinstance(value, type):
         made = copy.copy(value)
         seen[id(value)] = made
         names = [n for kind in type(value).__mro__ for n in (kind.__dict__.get("__slots__") or ())]
         for name in [*names, *getattr(value, "__dict__", {})]:
             if hasattr(value, name) and name != "__weakref__":
-                object.__setattr__(made, name, _rebound(getattr(value, name), calls, seen))
+                object.__setattr__(made, name, _rebound(getattr(value, name), calls, seen, keep))
     else:
         made = value
     seen[id(value)] = made

@@ -6,11 +6,11 @@ line. What a unit does depends on sizes alone, so results do not depend on the n
 
 from __future__ import annotations
 
-import ctypes
 import math
 import struct
 import weakref
 from collections.abc import Callable, Sequence
+from ctypes import memmove, memset
 from functools import cache
 
 import numpy as np
@@ -176,12 +176,15 @@ class Walk:
             block = allocate(self.work_bytes)
             self.kernel(source, target, address(block), self.at_meta, self.units, self.grain)
             return
-        slots = min(get_num_threads(), -(-self.units // self.grain))
+        slots = min(get_num_threads(), -(-self.units // self.grain), len(_COUNTS) - 1)  # who finds none free waits
         block = allocate(64 * (1 + slots) + slots * self.work_bytes)
         work = address(block)
-        ctypes.memset(work, 0, 64 * (1 + slots))
-        ctypes.c_int64.from_address(work).value = slots
+        memset(work, 0, 64 * (1 + slots))
+        memmove(work, _COUNTS.ctypes.data + 8 * slots, 8)
         self.kernel(source, target, work, self.at_meta, self.units, self.grain)
+
+
+_COUNTS = np.arange(1025)  # numbers that are copied to where kernels read them
 
 
 def _cost(n: int, lanes: int = 1) -> float:

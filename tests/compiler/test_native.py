@@ -107,16 +107,36 @@ def test_convolutions_with_padding_clear_what_they_work_in():
     assert runs(step, x).python == []
 
 
-def test_what_is_not_known_runs_in_python():
-    def f(x):
-        return torch.fft.fft(x).real * 2
-    x = torch.randn(3, 64)
-    runner = runs(f, x)
-    assert runner.python == ["_fft_r2c"]
-    run = torch.compile(f)
+def transformed(x):
+    return torch.fft.fft(x).real * 2
+
+
+@pytest.mark.parametrize("shape", [(3, 64), (5, 37), (2, 1, 40_000), (900, 60)])
+def test_transforms_are_native_and_of_the_input_that_is_given(shape):
+    x = torch.randn(shape)
+    assert runs(transformed, x, steps=4).python == []
+    run = torch.compile(transformed)
     for _ in range(4):
         run(x)
-    assert torch.equal(run(x + 1), f(x + 1))  # not what was found for x
+    assert torch.equal(run(x + 1), transformed(x + 1))
+
+
+def test_transforms_of_several_dims_and_their_gradients_are_native():
+    def step(x):
+        x = x.detach().requires_grad_()
+        torch.fft.irfft2(torch.fft.rfft2(x) * 2j).square().sum().backward()
+        return x.grad + torch.stft(x.detach().flatten(), 16, return_complex=True).abs().sum()
+    assert runs(step, torch.randn(6, 20), steps=4).python == []
+
+
+def test_what_is_not_known_runs_in_python():
+    def f(x):
+        return torch.poisson(x) + x
+    assert runs(f, torch.ones(3, 4)).python == ["fill_poisson"]
+
+
+def test_tensors_of_python_data_are_constants():
+    assert runs(lambda x: x[torch.tensor([2, 0])] + torch.tensor([1.5, 2]) + torch.tensor(np.ones(2)), torch.randn(3))
 
 
 def test_kernels_that_are_called_in_a_way_of_their_own_are_refused():
