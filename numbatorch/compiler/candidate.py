@@ -197,7 +197,8 @@ class Candidate:
     def optimized(self, limit=None):
         """The graph as it is run, in `limit` bytes; MemoryLimitError where that is not enough."""
         graph = passes.run(self.graph)
-        graph.buffers = self.buffers
+        before = set(self.graph.buffers)
+        graph.buffers = [*self.buffers, *(b for b in graph.buffers if b not in before)]
         return recompute.planned(graph, limit, self.graph.name)
 
     def pattern(self):
@@ -243,9 +244,7 @@ class Candidate:
         backward = None
         if self.backward:
             second, *rest = self.backward
-            buffers = second.buffers
             second = passes.run(second)
-            second.buffers = buffers
             backward = Backward(second, *rest)
         return Program(graph, own.template, own._inputs, own.hidden, own.places, self.returns, self.views,
                        self.gradients, self.bumps, self.present, backward, arena, self.pattern())

@@ -102,3 +102,39 @@ def test_a_large_product_and_its_activation_are_one_step(shape):
 def test_a_small_product_stands_alone():
     weight = torch.randn(6, 5)
     assert len(steps_of(lambda x: F.linear(x, weight).relu(), torch.randn(4, 5))) == 2
+
+
+def test_what_is_known_while_compiling_is_computed_there():
+    def f(x):
+        table = torch.arange(6.0) * 2 + 1
+        return x * table.sum() + torch.full((4, 1), 3.0).exp()
+    assert len(steps_of(f, torch.randn(4, 6))) == 1
+    own = torch.randn(6)  # no constant: the caller may change it
+    run = torch.compile(lambda x: x * (own * 2).sum())
+    for k in range(5):
+        own.fill_(k)
+        assert torch.equal(run(torch.ones(2)), torch.full((2,), 12.0 * k))
+    assert run.programs[0].runs == 3
+
+
+def test_the_same_step_is_done_once():
+    def f(x, y):
+        first = (x @ y).sum(0)
+        y += 1
+        return first, (x @ y).sum(0), ((x.exp() @ y).amax(0), (x.exp() @ y).amax(0) * 2)[1]
+    run = torch.compile(f)
+    for _ in range(4):
+        x, y = torch.randn(5, 6), torch.randn(6, 7)
+        z = y.clone()
+        for a, b in zip(run(x, y), f(x, z), strict=True):
+            assert torch.equal(a, b)
+        assert torch.equal(y, z)
+    assert [s.name for s in run.graph.steps].count("mm") == 3
+
+
+def test_a_copy_that_is_changed_is_not_shared():
+    def f(x):
+        a, b = x * 2, x * 2
+        a[1:] += 1
+        return a.cumsum(0), b.cumsum(0)
+    steps_of(f, torch.randn(5, 6))

@@ -3,10 +3,10 @@
 import os
 import sys
 
-from . import bands, dead, early, elementwise, outer, rows
+from . import bands, common, constants, dead, early, elementwise, outer, rows
 
-PASSES = (("dead", dead.run), ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run),
-          ("rows", rows.run), ("bands", bands.run))
+PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("early", early.run),
+          ("outer", outer.run), ("elementwise", elementwise.run), ("rows", rows.run), ("bands", bands.run))
 
 
 def run(graph):

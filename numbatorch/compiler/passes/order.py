@@ -1,7 +1,9 @@
 """Whether steps can change places: what a pass asks before it brings steps together."""
 
+from dataclasses import replace
+
 from .. import traced
-from ..graph import Number
+from ..graph import Number, Place
 from .compose import meet
 
 
@@ -44,3 +46,27 @@ def meeting_place(steps, members, first):
         if all(movable(steps, m, to, beside) for m in members):
             return to
     return None
+
+
+def elsewhere(step, buffers):
+    """A step with other buffers in place of some: {buffer: buffer}."""
+    if not any(v.buffer in buffers for v in step.places):
+        return step
+    values = [Place(buffers.get(v.buffer, v.buffer), v.offset, v.layout, v.reads, v.writes)
+              if isinstance(v, Place) else v for v in step.values]
+    return replace(step, values=values)
+
+
+def writers_of(steps):
+    """{buffer: the steps that write to it}."""
+    found: dict = {}
+    for step in steps:
+        for b in step.writes():
+            found.setdefault(b, []).append(step)
+    return found
+
+
+def makes_temporaries(step, writers):
+    """Whether a launch only gives values to temporaries that nothing else writes, and reads none of them."""
+    return step.kind == "launch" and bool(step.writes()) and not step.reads() & step.writes() and all(
+        b.kind == "temporary" and len(writers[b]) == 1 for b in step.writes())
