@@ -119,7 +119,7 @@ def write(program):
     bases = [f"t{b.storage}._ptr" for b in program.dynamic_inputs]
     for k, _ in enumerate(program.results):
         s.add(f"o{k} = program.results[{k}]; s{k} = o{k}.storage")
-        s.add(f"if references(s{k}) > 3 or references(s{k}.block) > 2: s{k} = o{k}.renewed()")
+        s.add(f"if s{k} is None or references(s{k}) > 3 or references(s{k}.block) > 2: s{k} = o{k}.renewed()")
         bases.append(f"s{k}.ptr")
     if program.gradients:
         s.add("if not quiet: reused = program.release()")

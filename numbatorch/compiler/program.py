@@ -150,7 +150,10 @@ class Program:
         self._settle()
 
     def rest(self):
-        """Another program of the function runs: its gradients take the place of this one's, whose memory is free."""
+        """Another program of the function runs: its gradients take the place of this one's. Memory that nobody else
+        holds is free."""
+        for o in self.results:
+            o.storage = None
         if self.gradients:
             self._bound, self.quiet = [None] * len(self.gradients), None
             for o in self._kept:
