@@ -188,40 +188,50 @@ def _write_finish(module: Module, target: Target) -> None:
 
 
 def _write_weights(module: Module, target: Target, masked: bool) -> None:
-    """Backward: scores s to weights, and d = grad @ value.T to the gradients of the unscaled scores."""
+    """Backward: scores s to weights, and d = grad @ value.T to the gradients of the unscaled scores.
+
+    What is subtracted from d, its mean by the weights, is the product of grad and the result; but `whole` rows, which
+    lie in this block, sum it from the very weights and d, so that gradients which cancel do so to the last places.
+    """
     f = module.function(
         f"weights_{int(masked)}",
         [("s", "ptr noalias"), ("d", "ptr noalias"), ("rows", "i64"), ("valid", "i64"), ("valid_step", "i64")]
         + [("seen", "i64"), ("factor", "float"), ("mask", "ptr noalias"), ("mask_row", "i64")]
         + [("base", "ptr noalias"), ("inverse", "ptr noalias"), ("g", "ptr noalias"), ("g_row", "i64")]
-        + [("out", "ptr noalias"), ("out_row", "i64"), ("columns", "i64")],
+        + [("out", "ptr noalias"), ("out_row", "i64"), ("columns", "i64"), ("whole", "i64")],
     )
-    s, d, rows, valid, valid_step, seen, factor, mask, mask_row, base, inverse, g, g_row, out, out_row, columns = (
-        f.parameters
-    )
+    s, d, rows, valid, valid_step, seen, factor, mask, mask_row, base, inverse, g, g_row = f.parameters[:13]
+    out, out_row, columns, whole = f.parameters[13:]
+    own = whole.differs(0)
     lanes, size = target.lanes, target.bytes
     scale, nothing = f.splat(factor, lanes), zero(f, target.vector)
     with f.loop(0, rows) as loop:
         row = loop.index
         g_here, out_here = f.offset(g, row * g_row), f.offset(out, row * out_row)
-        with f.loop(0, columns, lanes, carry=[nothing]) as dot:
+        with f.loop(0, f.select(own, 0, columns), lanes, carry=[nothing]) as dot:
             inside = f.lanes_between(lanes, None, columns - dot.index)
             left = f.masked_load(target.vector, f.offset(g_here, dot.index * size), 4, inside)
             right = f.masked_load(target.vector, f.offset(out_here, dot.index * size), 4, inside)
             dot.carry([multiply_add(f, target, left, right, dot.carried[0])])
-        mean = f.splat(sum_lanes(f, target, dot.carried[0]), lanes)
         shift = f.splat(f.load("float", f.offset(base, row * size), 4), lanes)
         share = f.splat(f.load("float", f.offset(inverse, row * size), 4), lanes)
-        count = f.minimum(valid + row * valid_step, seen)
-        with f.loop(0, _padded(target, seen), lanes) as each:
+        count, width = f.minimum(valid + row * valid_step, seen), _padded(target, seen)
+        with f.loop(0, width, lanes, carry=[nothing]) as each:
             inside = f.lanes_between(lanes, None, count - each.index)
             at, beside = (f.offset(p, row * PITCH + each.index * size) for p in (s, d))
             place = f.offset(mask, row * mask_row + each.index * size) if masked else None
             value = _float(f, "fsub", _score(f, target, at, scale, place, inside), shift)
-            weight = _float(f, "fmul", _exponential(f, target, value), share)
-            f.store(_choose(f, inside, weight, nothing), at, 4)
+            weight = _choose(f, inside, _float(f, "fmul", _exponential(f, target, value), share), nothing)
+            f.store(weight, at, 4)
+            present = _choose(f, inside, f.load(target.vector, beside, 4), nothing)
+            each.carry([multiply_add(f, target, weight, present, each.carried[0])])
+        total = f.select(own, sum_lanes(f, target, each.carried[0]), sum_lanes(f, target, dot.carried[0]))
+        mean = f.splat(total, lanes)
+        with f.loop(0, width, lanes) as each:
+            at, beside = (f.offset(p, row * PITCH + each.index * size) for p in (s, d))
             change = _float(f, "fsub", f.load(target.vector, beside, 4), mean)
-            change = _float(f, "fmul", _float(f, "fmul", change, weight), scale)
+            change = _float(f, "fmul", _float(f, "fmul", change, f.load(target.vector, at, 4)), scale)
+            inside = f.lanes_between(lanes, None, count - each.index)
             f.store(_choose(f, inside, change, nothing), beside, 4)
 
 
@@ -274,6 +284,16 @@ class _Unit:
             f.call("rows", [self.p["tiles"], a, a_row, a_step, f.offset(b, shift), b_row, here, c_row, first, first_row,
                             depth, width, f.value(a_row) * height, rows, height])
 
+    def scores(self, q: Value, k: Value, turned: Value, to: Value, rows: Value, seen: Value) -> None:
+        """Products of queries and keys, the same bits in both walks: weights of large scores would differ."""
+        f, p = self.f, self.p
+        with f.cases(p["few"], (0, 1)) as case:
+            with case(0):
+                self.product(q, p["q_row"], self.target.bytes, turned, PITCH, to, PITCH, rows, seen, p["depth"], None,
+                             whole=True)
+            with case(1):
+                f.call("dots", [q, p["q_row"], k, p["k_row"], to, f.value(PITCH), self.null, 0, p["depth"], rows, seen])
+
     def limits(self, row: Value, rows: Value, key: Value, count: Value) -> tuple[Value, Value, Value]:
         """(columns that some row sees, valid, valid_step) of queries `row`... against a block of keys."""
         f, causal = self.f, self.p["causal"]
@@ -321,13 +341,7 @@ def write_forward(name: str, target: Target) -> str:
                 rows = f.minimum(p["tile"], last - row)
                 seen, valid, step = u.limits(row, rows, key, count)
                 q_here = f.offset(q, p["q_row"] * row)
-                with f.cases(p["few"], (0, 1)) as case:
-                    with case(0):
-                        u.product(q_here, p["q_row"], size, turned, PITCH, scores, PITCH, rows, seen, p["depth"], None,
-                                  whole=True)
-                    with case(1):
-                        f.call("dots", [q_here, p["q_row"], k_here, p["k_row"], scores, f.value(PITCH), u.null, 0,
-                                        p["depth"], rows, seen])
+                u.scores(q_here, k_here, turned, scores, rows, seen)
                 here = f.offset(out, p["o_row"] * row)
                 begins = key.equals(0)
                 u.masked(("softmax", [
@@ -348,6 +362,7 @@ def write_backward(name: str, target: Target) -> str:
     """
     module = Module()
     write_rows(module, "rows", target)
+    write_dots(module, "dots", target)
     for masked in (False, True):
         _write_weights(module, target, masked)
     u = _Unit(module, name, target, "q k v out base inverse grad mask grad_q grad_k grad_v".split())
@@ -373,7 +388,8 @@ def write_backward(name: str, target: Target) -> str:
             key = blocks.index
             count = f.minimum(KEYS, limit - key)
             k_here, v_here = f.offset(k, p["k_row"] * key), f.offset(v, p["v_row"] * key)
-            u.pack(k_here, p["k_row"], count, p["depth"], keys)
+            with f.when(p["few"].equals(0)):
+                u.pack(k_here, p["k_row"], count, p["depth"], keys)
             u.pack(v_here, p["v_row"], count, p["columns"], values)
             k_to, v_to = f.offset(to_k, q_row * key), f.offset(to_v, v_row * key)
             with f.loop(f.select(causal, key // step_rows * step_rows, 0), p["length"], step_rows) as queries:
@@ -381,13 +397,13 @@ def write_backward(name: str, target: Target) -> str:
                 rows = f.minimum(step_rows, p["length"] - row)
                 seen, valid, step = u.limits(row, rows, key, count)
                 q_here, g_here = f.offset(q, p["q_row"] * row), f.offset(grad, p["g_row"] * row)
-                u.product(q_here, p["q_row"], size, keys, PITCH, weights, PITCH, rows, seen, p["depth"], None, True)
+                u.scores(q_here, k_here, keys, weights, rows, seen)
                 u.product(g_here, p["g_row"], size, values, PITCH, changes, PITCH, rows, seen, p["columns"], None, True)
                 u.masked(("weights", [
                     weights, changes, rows, valid, step, seen, p["scale"],
                     f.offset(mask, p["mask_row"] * row + key * size), p["mask_row"], f.offset(base, row * size),
                     f.offset(inverse, row * size), g_here, p["g_row"], f.offset(out, p["o_row"] * row), p["o_row"],
-                    p["columns"]]))
+                    p["columns"], f.select(limit > KEYS, 0, 1)]))
                 u.product(weights, size, PITCH, g_here, p["g_row"], v_to, v_row, seen, p["columns"], rows, v_to)
                 u.product(changes, size, PITCH, q_here, p["q_row"], k_to, q_row, seen, p["depth"], rows, k_to)
                 q_to = f.offset(to_q, q_row * row)

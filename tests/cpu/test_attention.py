@@ -168,3 +168,14 @@ def test_a_graph_is_freed_and_changes_are_seen():
         k.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         result.sum().backward()
+
+
+@pytest.mark.parametrize("length", [3, 9])
+def test_gradients_of_large_scores_cancel(length):
+    """Weights near 0 and 1 with gradients that differ little: what is left of them has to be right."""
+    rng = np.random.default_rng(4)
+    q, k, v = (rng.standard_normal((1, 2, length, 4)).astype(np.float32) * size for size in (8, 8, 1))
+    v, grad = v + np.float32(10), rng.standard_normal((1, 2, length, 4)).astype(np.float32)
+    expected = reference(q, k, v, None, False, grad)
+    for got, exact in zip(run(q, k, v, None, False, grad)[1:3], expected[1:3], strict=True):
+        assert abs(got - exact).max() <= 5e-5 * abs(exact).max()
