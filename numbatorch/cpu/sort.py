@@ -21,6 +21,7 @@ NETWORK = {4: 768, 2: 256, 1: 256}  # by bytes an element: up to where it beats 
 PICKED = 128  # elements up to which the network beats counting digits for one element of a row; 48..700, 2-core EPYC
 LANES = 8  # rows side by side
 SHARE = 1024  # elements a group at least
+GLANCE = 64  # elements that are looked at together for one that is better than the best so far
 FEW = 64  # wanted elements up to which keeping the best beats sorting, in rows eight times as long
 
 
@@ -150,10 +151,14 @@ def _single(load, key, way, decode, rule, nan):
             f"ob = oa + {held}"]
     by_insertion = ["for i in range(n):", *_indent(load), *_indent(_insert("i", key))]
     if way == "few":
-        body += ["filled = int64(0)", "for i in range(n):", *_indent(load),
-                 "    if filled < count or k < int64(keys[ka + filled - 1]):",
-                 "        if filled < count:", "            filled += 1",
-                 *_indent(_insert("filled - 1", key), 2)]
+        body += ["filled = int64(0)", f"for block in range((n + {GLANCE - 1}) // {GLANCE}):",
+                 f"    begin = block * {GLANCE}", f"    end = min(begin + {GLANCE}, n)", "    better = int64(1)",
+                 "    if filled == count:", "        better = int64(0)", "        worst = int64(keys[ka + count - 1])",
+                 "        for i in range(begin, end):", *_indent(load, 3), "            better += int64(k < worst)",
+                 "    if better > 0:", "        for i in range(begin, end):", *_indent(load, 3),
+                 "            if filled < count or k < int64(keys[ka + filled - 1]):",
+                 "                if filled < count:", "                    filled += 1",
+                 *_indent(_insert("filled - 1", key), 4)]
     else:
         longer = _select(load, key, rule, nan) if way == "select" else _radix(load, key)
         sorted_ = [] if rule is None else _chosen(rule, nan, "int64(keys[ka + {}])")
