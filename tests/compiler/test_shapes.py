@@ -73,3 +73,15 @@ def test_what_differs_in_more_than_sizes_is_captured_twice():
         x = torch.randn(n)
         assert torch.equal(run(x), f(x))
     assert len({p.variant for p in run.programs}) == 2
+
+
+def test_programs_that_rest_hold_no_results():
+    run = torch.compile(lambda x: (x * 2, x.sum(0)))
+    kept = []
+    for n in (3, 3, 3, 3, 5, 5, 3, 5, 3):
+        x = torch.randn(n, 4)
+        found = run(x)
+        assert torch.equal(found[0], x * 2) and torch.equal(found[1], x.sum(0))
+        kept.append((found[0], x))
+    assert all(torch.equal(a, x * 2) for a, x in kept)  # what a caller holds is never written again
+    assert [o.storage for o in run.programs[1].results] == [None, None]
