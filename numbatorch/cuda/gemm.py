@@ -64,10 +64,14 @@ class Product(ProductText):
             lines += [f"{indent}{fixed} = int32({one} + down_)", f"{indent}{moving} = int32({other} + across_)",
                       f"{indent}left_ = int32(min(16, ({end} - {moving}) * {size}))",
                       f"{indent}left_ = int32(left_ if {fixed} < {last} and left_ > 0 else 0)",
-                      f"{indent}copy_async(uint32({slot} + {self._bytes(0) if side else 0} + down_ * "
-                      f"{self.strides[side]} + across_ * {size}), {array}, {start} + {steps[x_name]} + "
+                      f"{indent}copy_async(uint32({self._spot(side, slot)}), {array}, {start} + {steps[x_name]} + "
                       f"{steps[k_name]}, left_)"]
         return lines
+
+    def _spot(self, side, slot):
+        """Text of where a copied piece goes: row `down_`, element `across_` of an operand's tile."""
+        shift = f" + {self._bytes(0)}" if side else ""
+        return f"{slot}{shift} + down_ * {self.strides[side]} + across_ * {self.kind.nbytes}"
 
     def _gathers(self, side, indent):
         """(lines before the loop, f(k) -> lines that load a tile to registers, f(slot) -> lines that store it)."""
@@ -143,9 +147,13 @@ class Product(ProductText):
         form = "".join(f"{layout}{'c' if c else 'g'}" for layout, c in zip(self.layouts, self.copied, strict=True))
         self.name = f"{request.name}_{self.kind_name}_tiles{tile.rows}x{tile.columns}_{form}" + (
             "_pieces" if self.pieces > 1 else "")
-        arrays = list(request.arrays)
-        head = f"def {self.name}({', '.join([*arrays, 'out', *self.numbers.names])}):"
-        self.text = "\n".join(line for line in [*self.definitions, head, *filter(None, lines)]) + "\n"
+        self._finish(lines)
+
+    def _finish(self, lines):
+        """The text and the signature."""
+        request = self.request
+        head = f"def {self.name}({', '.join([*request.arrays, 'out', *self.numbers.names])}):"
+        self.text = "\n".join([*self.definitions, head, *filter(None, lines)]) + "\n"
         out = f"{self.total}*" if self.pieces > 1 else f"{write.storage(request.outputs[0].dtype.name)}*"
         self.signature = (*(f"{write.storage(a.dtype.name)}*" for a in request.arrays.values()), out,
                           *self.numbers.types)

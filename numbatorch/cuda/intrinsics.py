@@ -11,7 +11,7 @@ from numba.core import types
 from ..expr.philox import philox_words
 from ..lowering.contexts import intrinsic
 from ..lowering.intrinsics import larger, rebound
-from . import matrix_tiles
+from . import matrix_tiles, warpgroups
 
 SHARED = 1024  # elements of a shared array: one for each thread of the largest block
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -144,4 +144,4 @@ NAMES = {
 
 def names(source):
     """What a kernel source may say: NAMES, and the functions of tiles that it names."""
-    return {**NAMES, **matrix_tiles.named(source)}
+    return {**NAMES, **matrix_tiles.named(source), **warpgroups.named(source)}

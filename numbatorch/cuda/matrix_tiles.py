@@ -301,7 +301,7 @@ def shared_base(context):
         found = builder.module.globals.get("shared_given")
         if found is None:
             found = ir.GlobalVariable(builder.module, ir.ArrayType(ir.IntType(8), 0), "shared_given", addrspace=3)
-            found.linkage, found.align = "external", 128
+            found.linkage, found.align = "external", 1024
         return builder.ptrtoint(found, _I32)
 
     return types.uint32(), generate

@@ -114,3 +114,48 @@ def multiply(code, item):
         for (row, column), target, old in zip(places, targets, values(c), strict=True):
             target(state, (result[:, row, column] + old).astype(TYPES[total]).reshape(-1), mask)
     return run
+
+
+@instruction("wgmma")
+def multiply_groups(code, item):
+    """Four warps: 64 rows of A times the rows of B, both out of shared memory with the 128-byte swizzle.
+
+    Products are done when they are asked for: waiting for them has no effect.
+    """
+    if item.parts[1] in ("fence", "commit_group", "wait_group"):
+        return lambda state, mask: None
+    found = re.fullmatch(r"m64n(\d+)k16\.f32\.(bf16|f16)\.\2", ".".join(item.parts[4:]))
+    if found is None or item.operands[4:] != ["1", "1", "0", "0"]:
+        raise PTXError(f"no such product here: {item.text}")
+    columns, kind = int(found[1]), found[2]
+    names = braced(item.operands[0])
+    targets, before = [code.target(name) for name in names], [code.source(name, "f32") for name in names]
+    a, b = (code.source(name, "u64") for name in item.operands[1:3])
+    again = code.source(item.operands[3], "pred")
+
+    def run(state, mask):
+        first, second = (np.broadcast_to(x(state), state.lanes) for x in (a, b))
+        results = np.zeros((state.lanes // WARP, 16, columns))
+        for warp in np.flatnonzero(mask.reshape(-1, WARP).any(1)):
+            number, group = warp * WARP, warp % (state.width // WARP) % 4
+            left = _tile(state, number, int(first[number]), kind, range(16 * group, 16 * group + 16))
+            results[warp] = left @ _tile(state, number, int(second[number]), kind, range(columns)).T
+        kept = again(state)
+        for i, (target, old) in enumerate(zip(targets, before, strict=True)):
+            found = results[:, _ROW + i // 2 % 2 * 8, i // 4 * 8 + 2 * _PAIR + i % 2].reshape(-1)
+            target(state, (found + np.where(kept, old(state), 0)).astype("f4"), mask)
+    return run
+
+
+def _tile(state, thread, descriptor, kind, rows):
+    """(rows, 16) numbers of a tile along k: eight rows of 128 bytes after the other, 16-byte pieces exchanged."""
+    start, step = (descriptor & 0x3FFF) << 4, (descriptor >> 32 & 0x3FFF) << 4
+    if descriptor >> 62 != 1:
+        raise PTXError("a tile without the 128-byte swizzle")
+    row, column = np.meshgrid(np.asarray(rows), np.arange(16), indexing="ij")
+    at = start + row // 8 * step + row % 8 * 128 + column * 2
+    at = at ^ (at >> 7 & 7) << 4
+    if at.max() + 2 > state.shared_size:
+        raise PTXError(f"shared access outside of {state.shared_size} bytes: a tile up to {int(at.max()) + 2}")
+    words = state.shared.view("u2")[(at + int(state.block[thread]) * state.shared_step) // 2].astype("u4")
+    return _halves(kind, words)[0].astype("f8")
