@@ -5,7 +5,8 @@ convolution_winograd needs fewer products for 3x3 windows of stride 1, convoluti
 of positions, convolution_flat reads the input in place, convolution_lanes has outputs in the lanes where the input has
 few channels, convolution_depthwise has channels there, and convolution_planes goes plane by plane where a group has
 few. The input gradient is the same over grad_output, one run per phase of the stride, with the weights turned round.
-convolution_weights sums the weight gradient. No result depends on the number of threads.
+convolution_weights sums the weight gradient, convolution_winograd_weights that of 3x3 windows. No result depends on the
+number of threads.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import ProductPlan, SwappedPlan, WeightGradientPlan, pointwise_weight_plan
 from numbatorch.cpu.convolution_winograd import WinogradLaunch, winograd_launch
+from numbatorch.cpu.convolution_winograd_weights import WinogradWeightPlan, winograd_weight_plan
 from numbatorch.cpu.gemm import gemm
 from numbatorch.cpu.microkernel import host_target
 from numbatorch.dtypes import by_name
 from numbatorch.layout import layout
 
-WeightPlan = WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan | ProductPlan | SwappedPlan
+WeightPlan = (WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan | ProductPlan | SwappedPlan
+              | WinogradWeightPlan)
 
 FEW_CHANNELS = 16  # of a group, up to which input is copied with its padding before it is packed
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64
@@ -230,4 +233,4 @@ def weight_gradient_plan(dtype: str, *sizes) -> WeightPlan:
     """Plan of the gradient by w, from the sizes of the forward convolution; run(x_ptr, gy_ptr, gw_ptr)."""
     g = _geometry(dtype, *sizes)
     found: WeightPlan | None = depthwise_weight_plan(g) or planes_weight_plan(g) or pointwise_weight_plan(g)
-    return found or WeightGradientPlan(g)
+    return found or winograd_weight_plan(g) or WeightGradientPlan(g)

@@ -23,8 +23,10 @@ from numbatorch.cpu.convolution_winograd_kernels import (
     STAGE_BYTES,
     TAPS,
     WEIGHTS_META,
+    write_gradients,
     write_inputs,
     write_products,
+    write_sums,
     write_weights,
 )
 from numbatorch.cpu.gemm import balanced
@@ -39,13 +41,20 @@ TILE_WEIGHTS = 90 << 10  # bytes of transformed weights that a tile must repay: 
 
 
 @cache
-def _kernel(kind: str, dtype: str) -> Callable[..., None]:
+def kernel(kind: str, dtype: str) -> Callable[..., None]:
     from numbatorch.cpu.compile import compile_ir
 
     target, name, pointer = host_target(dtype), f"winograd_{kind}_{dtype}", f"{dtype}*"
-    if kind in ("weights", "inputs"):
-        text = (write_weights if kind == "weights" else write_inputs)(name, target)
-        return compile_ir(name, text, (pointer, pointer, "int64*"))
+    simple: dict[str, Callable[[], str]] = {
+        "weights": lambda: write_weights(name, target),
+        "inputs": lambda: write_inputs(name, target),
+        "results": lambda: write_inputs(name, target, results=True),
+        "gradients": lambda: write_gradients(name, target),
+    }
+    if kind in simple:
+        return compile_ir(name, simple[kind](), (pointer, pointer, "int64*"))
+    if kind == "sums":
+        return compile_ir(name, write_sums(name, target), (pointer,) * 3 + ("int64*",))
     with_bias = kind == "products_bias"
     return compile_ir(name, write_products(name, target, with_bias), (pointer,) * (4 if with_bias else 3) + ("int64*",))
 
@@ -117,7 +126,7 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
     places = [tap * target.vector_bytes for tap in window]
     work = 16.0 * outputs * channels * FREQUENCIES
     units = panels * chunks
-    weights = Launch(_kernel("weights", g.dtype), [meta[n] for n in WEIGHTS_META] + places, units, grain(units, work))
+    weights = Launch(kernel("weights", g.dtype), [meta[n] for n in WEIGHTS_META] + places, units, grain(units, work))
 
     tile = balanced(min(run_tiles, GROUP), target.rows)
     group = GROUP // tile * tile
@@ -165,7 +174,7 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
         tile=tile,
         tiles=tiles.address(target, lengths, tile, tiles.panels(outputs, target.panel)),
     )
-    kernel = _kernel("products_bias" if task.bias else "products", g.dtype)
+    multiplying = kernel("products_bias" if task.bias else "products", g.dtype)
     per_part = balanced(runs, max(1, max(PART_BYTES, panels * u_panel // 2) // v_run))
     parts = []
     for first in range(0, runs, per_part):
@@ -173,10 +182,10 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
         own = dict(first_run=first, runs=count)
         units = count * units_per_run
         copied = 64.0 * count * v_run / size
-        transform = Launch(_kernel("inputs", g.dtype), [(inputs | own)[n] for n in INPUTS_META], units,
+        transform = Launch(kernel("inputs", g.dtype), [(inputs | own)[n] for n in INPUTS_META], units,
                            grain(units, copied))
         units = count * panels
         flops = 2.0 * units * run_tiles * target.panel * FREQUENCIES * channels
-        parts.append((transform, Launch(kernel, [(products | own)[n] for n in PRODUCTS_META], units,
+        parts.append((transform, Launch(multiplying, [(products | own)[n] for n in PRODUCTS_META], units,
                                         grain(units, flops))))
     return WinogradLaunch(weights, parts, panels * u_panel, per_part * v_run)

@@ -27,6 +27,11 @@ INPUTS_META = (
     "channels first_run rows rows_per_run tile_rows tile_columns height width top lead taken begin pitch x_image "
     "x_channel v_run v_frequency v_tile channels_per_unit units_per_run transpose"
 ).split()
+SUMS_META = (
+    "channels outputs first_run runs rows rows_per_run tile_columns v_run v_frequency v_tile m_run m_frequency m_tile "
+    "u_panel u_frequency tile tiles"
+).split()
+GRADIENTS_META = "channels outputs to_output u_panel u_frequency chunks".split()
 PRODUCTS_META = (
     "channels outputs first_run runs rows rows_per_run tile_rows tile_columns height width y_image y_channel v_run "
     "v_frequency v_tile u_panel u_frequency k_block group tile tiles"
@@ -108,8 +113,11 @@ def _images(f: Function, p: dict[str, Value], first: Value, last: Value) -> Iter
         yield images.index, f.maximum(first - own, 0), f.minimum(last - own, p["tile_rows"])
 
 
-def write_inputs(name: str, target: Target) -> str:
-    """(x, to, meta, start, stop): to[run, frequency, tile, channel] = B' x B; a unit is some channels of a run."""
+def write_inputs(name: str, target: Target, results: bool = False) -> str:
+    """(x, to, meta, start, stop): to[run, frequency, tile, channel] = B' x B; a unit is some channels of a run.
+
+    results: of gradients of results, in tiles of 2x2, A x A' instead.
+    """
     module = Module()
     f = module.function(
         name,
@@ -119,9 +127,13 @@ def write_inputs(name: str, target: Target) -> str:
     x, to, meta, start, stop = f.parameters
     p, size, vector_bytes = fields(f, INPUTS_META, meta), target.bytes, target.vector_bytes
     lines = f.stack(ROWS_BYTES)
+    window = 2 if results else 4
     zeros, line_bytes = zero(f, target.vector), p["pitch"] * vector_bytes
 
     def step(column: list[Value]) -> list[Value]:
+        if results:
+            a, b = column
+            return [a, add_vectors(f, a, b), _minus(f, a, b), f.emit(b.type, f"fneg {b.type} {b.text}")]
         a, b, c, d = column
         return [_minus(f, a, c), add_vectors(f, b, c), _minus(f, c, b), _minus(f, b, d)]
 
@@ -142,7 +154,7 @@ def write_inputs(name: str, target: Target) -> str:
             left = f.minimum(target.lanes, p["channels"] - channel)
             top = begin * 2 + p["top"]  # input row of line 0
             source = f.offset(x, p["x_image"] * image + p["x_channel"] * channel + p["begin"])
-            with f.loop(0, (end - begin) * 2 + 2) as rows:
+            with f.loop(0, (end - begin) * 2 + (window - 2)) as rows:
                 row, line = top + rows.index, f.offset(lines, line_bytes * rows.index)
                 inside = f.emit("i1", f"and i1 {(row >= 0).text}, {(row < p['height']).text}")
                 taken = f.select(inside, p["taken"], 0)
@@ -155,11 +167,11 @@ def write_inputs(name: str, target: Target) -> str:
             with f.loop(begin, end) as rows:
                 number = (image * p["tile_rows"] + rows.index - first) * p["tile_columns"]
                 line = f.offset(lines, line_bytes * ((rows.index - begin) * 2))
-                ends = [f.offset(line, line_bytes * i) for i in range(4)]
+                ends = [f.offset(line, line_bytes * i) for i in range(window)]
                 with f.loop(0, p["tile_columns"]) as columns:
                     shift = columns.index * (2 * vector_bytes)
-                    values = [[f.load(target.vector, f.offset(at, shift + j * vector_bytes), size) for j in range(4)]
-                              for at in ends]
+                    values = [[f.load(target.vector, f.offset(at, shift + j * vector_bytes), size)
+                               for j in range(window)] for at in ends]
                     place = f.offset(there, p["v_tile"] * (number + columns.index))
                     for value in (value for row in _both(values, step) for value in row):
                         f.store(value, place, size)
@@ -245,4 +257,74 @@ def write_products(name: str, target: Target, with_bias: bool) -> str:
             there = f.offset(y, p["y_image"] * image + p["y_channel"] * output + begin * 2 * p["width"] * size)
             positions = (f.minimum(end * 2, p["height"]) - begin * 2) * p["width"]
             f.call("store", [source, there, p["y_channel"], positions, width])
+    return module.text()
+
+
+def write_sums(name: str, target: Target) -> str:
+    """(v, m, to, meta, start, stop): to[panel, frequency, channel, output] += v' @ m over the tiles of a part's runs.
+
+    A unit is a frequency of a panel of outputs; the runs are summed one after the other.
+    """
+    module = Module()
+    write_rows(module, "rows", target)
+    f = module.function(
+        name,
+        [("v", "ptr noalias"), ("m", "ptr noalias"), ("to", "ptr"), ("meta", "ptr noalias")]
+        + [("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    v, m, to, meta, start, stop = f.parameters
+    p, size, row_bytes = fields(f, SUMS_META, meta), target.bytes, target.panel * target.bytes
+    with f.loop(start, stop) as units, f.loop(0, p["runs"]) as runs:
+        panel, frequency = units.index // FREQUENCIES, units.index % FREQUENCIES
+        run, output = runs.index, panel * target.panel
+        first, last = _rows(f, p, run)
+        a = f.offset(v, p["v_run"] * run + p["v_frequency"] * frequency)
+        b = f.offset(m, p["m_run"] * run + p["m_frequency"] * frequency + output * size)
+        c = f.offset(to, p["u_panel"] * panel + p["u_frequency"] * frequency)
+        addend = f.select((run + p["first_run"]) > 0, c, f.value(0, "ptr"))
+        arguments = [a, f.value(size), p["v_tile"], b, p["m_tile"], c, f.value(row_bytes), addend, f.value(row_bytes),
+                     (last - first) * p["tile_columns"], f.minimum(target.panel, p["outputs"] - output),
+                     p["tile"] * size, p["channels"], p["tile"]]
+        f.call("rows", [p["tiles"], *arguments])
+    return module.text()
+
+
+def write_gradients(name: str, target: Target) -> str:
+    """(u, to, meta, start, stop): to[output, channel, tap] = G' u G; a unit is some channels of a panel of outputs."""
+    module = Module()
+    write_store(module, target, 1)
+    f = module.function(
+        name,
+        [("u", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    u, to, meta, start, stop = f.parameters
+    p, size, lanes, vector_bytes = fields(f, GRADIENTS_META, meta), target.bytes, target.lanes, target.vector_bytes
+    block = f.stack((CHANNELS_AT_ONCE * TAPS + lanes) * vector_bytes)
+    half = f.splat(Value(f, target.element, "0.5"), lanes)
+
+    def step(column: list[Value]) -> list[Value]:
+        a, b, c, d = column
+        both, apart = add_vectors(f, b, c), _minus(f, b, c)
+        both, apart = (f.emit(x.type, f"fmul {x.type} {x.text}, {half.text}") for x in (both, apart))
+        return [add_vectors(f, a, both), apart, add_vectors(f, both, d)]
+
+    with f.loop(start, stop) as units:
+        panel, channel = units.index // p["chunks"], (units.index % p["chunks"]) * CHANNELS_AT_ONCE
+        count = f.minimum(CHANNELS_AT_ONCE, p["channels"] - channel)
+        for j in range(target.vectors):
+            output = panel * target.panel + j * lanes
+            left = f.minimum(p["outputs"] - output, lanes)
+            with f.when(left > 0):
+                own = f.offset(u, p["u_panel"] * panel + channel * (target.panel * size) + j * vector_bytes)
+                with f.loop(0, count) as channels:
+                    here = f.offset(own, channels.index * (target.panel * size))
+                    values = [[f.load(target.vector, f.offset(here, p["u_frequency"] * (4 * i + k)), size)
+                               for k in range(4)] for i in range(4)]
+                    there = f.offset(block, channels.index * (TAPS * vector_bytes))
+                    for number, value in enumerate(value for row in _both(values, step) for value in row):
+                        f.store(value, f.offset(there, number * vector_bytes), size)
+                place = p["to_output"] * output + channel * (TAPS * size)
+                f.call("store", [block, f.offset(to, place), p["to_output"], count * TAPS, left])
     return module.text()

@@ -7,6 +7,9 @@ import pytest
 
 from numbatorch.cpu import convolution
 from numbatorch.cpu.convolution import forward_plan, input_gradient_plan, weight_gradient_plan
+from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan
+from numbatorch.cpu.convolution_winograd import WinogradLaunch
+from numbatorch.cpu.convolution_winograd_weights import WinogradWeightPlan
 
 TOLERANCE = {"float32": 4e-6, "float64": 1e-14}
 
@@ -57,8 +60,8 @@ CASES = {
     "few planes of groups, rows apart": (2, 4, 13, 5, 4, 1, 3, (3, 1), (2, 0), 1, 2),
     "rows of 15, one less than a vector": (2, 8, 20, 13, 3, 2, 2, 1, 1, 1, 1),
     "rows of 15 with gaps": (3, 8, 20, 13, 3, 1, 3, 1, 1, 2, 1),
-    "tiles of 2x2, odd sizes": (2, 33, 13, 15, 35, 3, 3, 1, 1, 1, 1),
-    "tiles of 2x2, not padded": (3, 32, 9, 14, 40, 3, 3, 1, 0, 1, 1),
+    "tiles of 2x2, odd sizes": (4, 33, 13, 15, 35, 3, 3, 1, 1, 1, 1),
+    "tiles of 2x2, not padded": (8, 32, 9, 14, 40, 3, 3, 1, 0, 1, 1),
     "tiles of 2x2, much padding": (1, 40, 9, 10, 66, 3, 3, 1, (2, 3), 1, 1),
     "tiles of 2x2, runs of many images": (11, 35, 4, 4, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, long rows": (1, 32, 3, 201, 32, 3, 3, 1, 1, 1, 1),
@@ -189,13 +192,15 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
         convolution_planes,
         convolution_weights,
         convolution_winograd,
+        convolution_winograd_weights,
     )
     module, target = convolution, convolution.host_target("float32", feature)
     parts = (convolution, convolution_depthwise, convolution_flat, convolution_geometry, convolution_lanes,
-             convolution_packed, convolution_planes, convolution_weights, convolution_winograd)
+             convolution_packed, convolution_planes, convolution_weights, convolution_winograd,
+             convolution_winograd_weights)
     for part in parts:
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
-        for made in ("_kernel", "_turning"):
+        for made in ("_kernel", "_turning", "kernel"):
             if hasattr(part, made):
                 monkeypatch.setattr(part, made, getattr(part, made).__wrapped__)
     for plan in ("forward_plan", "input_gradient_plan", "weight_gradient_plan"):
@@ -203,6 +208,19 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     (x, w, gy), results = all_three(CASES[name], "float32")
     for label, result, expected in zip(("y", "gx", "gw"), results, reference(CASES[name], x, w, gy), strict=True):
         assert abs(result - expected).max() <= TOLERANCE["float32"] * max(1.0, abs(expected).max()), label
+
+
+def test_templates_are_chosen_by_shape():
+    """Those that the cases above are named after; parts and runs are more than one where they say so."""
+    several = sizes(CASES["tiles of 2x2, several parts"])
+    forward, weights = forward_plan("float32", *several), weight_gradient_plan("float32", *several)
+    assert isinstance(forward.launch, WinogradLaunch) and isinstance(weights, WinogradWeightPlan)
+    assert len(weights.parts) > 1
+    assert isinstance(input_gradient_plan("float32", *several).phases[0][0], WinogradLaunch)
+    many = sizes(CASES["many depthwise, dilated"])
+    assert forward_plan("float32", *many).launch.kernel.__self__.name.startswith("convolution_depthwise_")
+    assert input_gradient_plan("float32", *many).depthwise is not None
+    assert isinstance(weight_gradient_plan("float32", *many), DepthwiseWeightPlan)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
