@@ -6,7 +6,7 @@ as there are: Numba has no such pointers, so it is LLVM's text.
 
 import math
 
-from . import geometry
+from . import geometry, streaming
 from .compile import compile_ir
 
 PIECE = 1 << 18  # bytes a unit at most: a long row keeps several threads busy
@@ -59,18 +59,30 @@ exit:
 """
 
 
+def _text(request):
+    """(suffix of the name, text) of the kernel: large results are written past the caches."""
+    if not streaming.when(*request.outputs):
+        return "", _TEXT
+    text = _TEXT.replace("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n", "").replace(
+        "@llvm.memcpy.p0.p0.i64(ptr %target, ptr %source, i64 %bytes, i1 false)",
+        "@numbatorch_stream(ptr %target, ptr %source, i64 %bytes)")
+    return "_streamed", text.replace("@join(", "@join_streamed(") + streaming.TEXT
+
+
 def several(request):
     """The Launch of `plan` with the addresses as arguments of their own, instead of in a block."""
     count = len(request.inputs)
     made = plan(request)
     listed = "".join(f"ptr %p{k}, " for k in range(count))
-    lines = [f"define void @join_{count}({listed}ptr noalias %out, ptr noalias %meta, i64 %start, i64 %stop) nounwind "
+    suffix, body = _text(request)
+    name = f"join_{count}{suffix}"
+    lines = [f"define void @{name}({listed}ptr noalias %out, ptr noalias %meta, i64 %start, i64 %stop) nounwind "
              "{", f" %table = alloca [{count} x ptr]"]
     for k in range(count):
         lines += [f" %at{k} = getelementptr ptr, ptr %table, i64 {k}", f" store ptr %p{k}, ptr %at{k}"]
-    lines += [" call void @join(ptr %table, ptr %out, ptr %meta, i64 %start, i64 %stop)", " ret void", "}", ""]
-    text = _TEXT.replace("define void @join(", "define internal void @join(") + "\n".join(lines)
-    made.kernel = compile_ir(f"join_{count}", text, ("uint8*",) * (count + 1) + ("int64*",))
+    lines += [f" call void @join{suffix}(ptr %table, ptr %out, ptr %meta, i64 %start, i64 %stop)", " ret void", "}", ""]
+    text = body.replace(f"define void @join{suffix}(", f"define internal void @join{suffix}(") + "\n".join(lines)
+    made.kernel = compile_ir(name, text, ("uint8*",) * (count + 1) + ("int64*",))
     return made
 
 
@@ -85,7 +97,8 @@ def plan(request):
         for start in range(0, width, PIECE):
             pieces.append((k, min(PIECE, width - start), width, start, to + start))
         to += width
-    kernel = compile_ir("join", _TEXT, ("int64*", "uint8*", "int64*"))
+    suffix, text = _text(request)
+    kernel = compile_ir(f"join{suffix}", text, ("int64*", "uint8*", "int64*"))
     units = rows * len(pieces)
     grain = 4 * geometry.GRAIN * len(pieces) // max(1, sum(widths))
     return geometry.launch(kernel, units, grain, len(pieces), sum(widths), *pieces)

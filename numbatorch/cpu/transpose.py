@@ -8,7 +8,7 @@ vectors.
 import math
 
 from ..layout import Layout
-from . import geometry
+from . import geometry, streaming
 from .compile import compile_ir
 
 TILE = 64  # elements a unit along both dimensions; best of 32..128 on 512x512 and 4096x4096, 2-core EPYC
@@ -36,8 +36,9 @@ def plan(request, shape, rows):
 def text(request, rank):
     """(name, kernel text)."""
     size = request.outputs[0].dtype.itemsize
-    name = f"transpose_{size}_{rank}"
-    return name, _text(name, size, rank)
+    streamed = _LANES[size] * size == 64 and streaming.when(*request.outputs)
+    name = f"transpose_{size}_{rank}{'_streamed' * streamed}"
+    return name, _text(name, size, rank, streamed)
 
 
 class _Text:
@@ -56,8 +57,11 @@ class _Text:
         self.lines += lines
 
 
-def _text(name, size, rank):
-    """Kernel text. meta: sizes, strides of the source, strides of the result, tiles along the last two dimensions."""
+def _text(name, size, rank, streamed):
+    """Kernel text; `streamed`: whole lines are written past the caches.
+
+    meta: sizes, strides of the source, strides of the result, tiles along the last two dimensions.
+    """
     out, lanes = _Text(), _LANES[size]
     word = f"i{8 * size}"
     vector, mask = f"<{lanes} x {word}>", f"<{lanes} x i1>"
@@ -111,8 +115,14 @@ def _text(name, size, rank):
     result = out.value(f"getelementptr {word}, ptr {result}, i64 %j")
     left_i, left_j = out.value(f"sub i64 {end_i}, %i"), out.value(f"sub i64 {end_j}, %j")
     whole_i, whole_j = (out.value(f"icmp sge i64 {left}, {lanes}") for left in (left_i, left_j))
-    out.add(f" br i1 {out.value(f'and i1 {whole_i}, {whole_j}')}, label %whole, label %edge")
-    for label in ("whole", "edge"):
+    begin = "aligned" if streamed else "whole"
+    out.add(f" br i1 {out.value(f'and i1 {whole_i}, {whole_j}')}, label %{begin}, label %edge")
+    if streamed:
+        out.add("aligned:")
+        both = out.value(f"or i64 {out.value(f'ptrtoint ptr {result} to i64')}, {to_bytes}")
+        rest = out.value(f"and i64 {both}, 63")
+        out.add(f" br i1 {out.value(f'icmp eq i64 {rest}, 0')}, label %lines, label %whole")
+    for label in (*["lines"] * streamed, "whole", "edge"):
         out.add(f"{label}:")
         masks = {}
         if label == "edge":
@@ -139,13 +149,15 @@ def _text(name, size, rank):
                 lanes_on = out.value(f"select i1 {there}, {mask} {masks['j']}, {mask} zeroinitializer")
                 out.add(f" call void @llvm.masked.store.v{lanes}{word}.p0({vector} {turned[k]}, ptr {place}, "
                         f"i32 {size}, {mask} {lanes_on})")
+            elif label == "lines":
+                out.add(f" store {vector} {turned[k]}, ptr {place}, align 64, !nontemporal !0")
             else:
                 out.add(f" store {vector} {turned[k]}, ptr {place}, align {size}")
         out.add(" br label %block_done")
     out.add("block_done:", f" %next_j = add i64 %j, {lanes}", " br label %blocks",
             "row_done:", f" %next_i = add i64 %i, {lanes}", " br label %rows",
             "unit_done:", " %next_unit = add i64 %unit, 1", " br label %units", "exit:", " ret void", "}")
-    return "\n".join(out.lines) + "\n"
+    return "\n".join([*out.lines, *["!0 = !{i32 1}"] * streamed]) + "\n"
 
 
 def _turn(out, rows, vector, lanes):

@@ -52,6 +52,20 @@ def test_rows_are_the_same(sizes, length):
         assert (result == want).all()
 
 
+def test_joins_and_copies_turned_over_are_the_same(sizes):
+    parts = [numbatorch.arange(36 * n, dtype=numbatorch.float32).view(n, 36) + n for n in (3, 20, 5)]
+    whole = numbatorch.arange(80 * 48.0).view(80, 48)
+    sizes(0)
+    for dim, several in ((0, parts), (1, [part.t().contiguous() for part in parts])):
+        for part, piece in zip(several, numbatorch.cat(several, dim).split([3, 20, 5], dim), strict=True):
+            assert (part == piece).all()
+    assert numbatorch.cat([parts[0]] * 9)[24:].equal(parts[0])  # more than are passed by argument
+    for shift in (0, 3, 16):
+        out = numbatorch.zeros(80 * 48 + shift)[shift:].view(48, 80)
+        assert out.copy_(whole.t()).tolist() == [list(column) for column in zip(*whole.tolist(), strict=True)]
+    assert whole.view(5, 16, 48).permute(2, 0, 1).contiguous()[7, 3, 2] == whole[50, 7]
+
+
 def test_the_last_cache_is_the_largest_that_the_system_tells(tmp_path):
     for index, size in enumerate(("48K", "32768K", "1M")):
         folder = tmp_path / f"index{index}"
