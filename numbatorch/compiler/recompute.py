@@ -12,6 +12,7 @@ from . import MemoryLimitError
 from .graph import Buffer, Graph, Place, Step
 from .launches import lower
 from .memory import MemoryPlan, highest, lifetimes, rounded
+from .order import updates_early
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
 WORTH, SHARE = 32 << 20, 0.05  # temporaries of so many bytes are worth 5 % of time, which is less when measured
@@ -20,6 +21,7 @@ DEEP = 9  # steps that are run again for one buffer, at most
 
 def planned(graph, limit, name):
     """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again."""
+    graph = updates_early(graph)
     if limit is not None:
         return fitted(graph, limit, name)
     if MemoryPlan(graph, True).nbytes < WORTH:

@@ -154,3 +154,46 @@ def test_what_changed_meanwhile_is_not_computed_again():
     graph = graph_of(changing[0], *changing[2:])
     seconds, buffer, order, before = recompute._choice(graph, lifetimes(graph), 1, 1.0)
     assert buffer is a and order == [0] and before == 3 and seconds > 0
+
+
+def stepped(early, monkeypatch):
+    """A step that lets go of its gradients: (the compiled step, parameters after some runs)."""
+    if not early:
+        monkeypatch.setattr(recompute, "updates_early", lambda graph: graph)
+    torch.manual_seed(0)
+    model = nn.Sequential(*[nn.Linear(96, 96) for _ in range(6)])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(x):
+        loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.detach()
+    run, x = torch.compile(step), torch.randn(4, 96)
+    for _ in range(6):
+        run(x)
+    return run, [p.detach().numpy().copy() for p in model.parameters()]
+
+
+def test_updates_come_as_soon_as_their_gradient_is_there(monkeypatch):
+    run, parameters = stepped(True, monkeypatch)
+    late, expected = stepped(False, monkeypatch)
+    for a, b in zip(parameters, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert run.programs[0].plan.nbytes < late.programs[0].plan.nbytes
+    names = [s.name for s in run.graph.steps]
+    assert sorted(names) == sorted(s.name for s in late.graph.steps)
+    assert names != [s.name for s in late.graph.steps]
+    run.graph.check()
+
+
+def test_updates_stay_behind_what_reads_their_operands_and_what_they_read():
+    from numbatorch.compiler.order import updates_early
+    from numbatorch.expr import kinds, tree
+    request = kinds.Elementwise("f", (tree.arg("a"),), [], [], (16,), "float32")
+    weight, x = Buffer(0, "state", 64), Buffer(1, "input", 64)
+    a, b, c = (Buffer(k, "temporary", 64) for k in (2, 3, 4))
+    graph = graph_of(("grad", [x], [a], request), ("use", [weight, a], [b], request), ("other", [b], [c], request),
+                     ("update", [a], [weight], request), ("end", [c], [], request))
+    assert [s.name for s in updates_early(graph).steps] == ["grad", "use", "update", "other", "end"]
