@@ -133,7 +133,8 @@ def _text(kernel, architecture):
 def _versions():
     """What besides its source decides a kernel's PTX: versions, and the text of this compiler."""
     here = Path(__file__).parent
-    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "library", "matrix_tiles", "target", "warpgroups")]
+    paths = [here / f"{name}.py" for name in ("compile", "intrinsics", "library", "matrix_tiles", "target",
+                                              "warpgroups")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in ("contexts", "frontend", "intrinsics", "narrow")]
     paths += [here.parent / "expr" / f"{name}.py" for name in ("c_library", "philox", "two_over_pi")]
     packages = [(package, version(package)) for package in ("numba", "llvmlite")]

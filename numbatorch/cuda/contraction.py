@@ -133,15 +133,11 @@ def kind_of(layout):
     return KINDS[dtype]
 
 
-def _kernels(request, found, kind, copied, groups=False):
-    """(the kernel of a product, the kernel that joins its pieces or None). groups: whether the device has wgmma."""
+def _kernels(request, found, kind, copied):
+    """(the kernel of a product, the kernel that joins its pieces or None)."""
     from .gemm import Joined, Product
     from .tile_shapes import choose
     m, n, k, batch = (prod(request.extents[x] for x in group) for group in (found.m, found.n, found.k, found.batch))
-    if groups:
-        from . import wide_gemm
-        if wide_gemm.takes(found, kind, copied, m, n, k, batch):
-            return wide_gemm.WideProduct(request, found, kind), None
     tile, pieces = choose(kind, m, n, k, batch)
     made = Product(request, found, kind, tile, copied, pieces)
     return made, Joined(request, found, kind, pieces) if pieces > 1 else None
@@ -169,7 +165,12 @@ def _runner(request, found, kind, copied, device):
     """f(*operands, result, meta, units, grain) of one variant."""
     from . import runtime
     properties = runtime.driver().properties(device.index)
-    made, joined = _kernels(request, found, kind, copied, (properties.major, properties.minor) == (9, 0))
+    if (properties.major, properties.minor) == (9, 0):
+        from . import wide_gemm
+        sizes = (prod(request.extents[x] for x in group) for group in (found.m, found.n, found.k, found.batch))
+        if wide_gemm.takes(found, kind, copied, *sizes):
+            return wide_gemm.start_turned(request, found, kind, device)
+    made, joined = _kernels(request, found, kind, copied)
     start = call(made.name, made.text, made.signature, device, made.numbers.values, made.blocks, made.tile.threads,
                  shared=made.shared)
     if joined is None:

@@ -34,7 +34,8 @@ def _multiply(dtype, columns):
     registers = ", ".join(f"group_total{i}" for i in range(columns // 2))
     kind = _TYPES[dtype]
     steps = " ".join(
-        f"add.s64 a, $0, {2 * k}; add.s64 b, $1, {2 * k}; wgmma.mma_async.sync.aligned.m64n{columns}k16.f32.{kind}.{kind} "
+        f"add.s64 a, $0, {2 * k}; add.s64 b, $1, {2 * k}; "
+        f"wgmma.mma_async.sync.aligned.m64n{columns}k16.f32.{kind}.{kind} "
         f"{{{registers}}}, a, b, {'first' if k == 0 else 'later'}, 1, 1, 0, 0;" for k in range(4))
     text = ("{ .reg .pred first; .reg .pred later; .reg .b64 a; .reg .b64 b; setp.ne.b32 first, $2, 0; "
             f"setp.eq.b32 later, 0, 0; wgmma.fence.sync.aligned; {steps} wgmma.commit_group.sync.aligned; }}")

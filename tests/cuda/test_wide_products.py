@@ -49,17 +49,35 @@ def test_groups_of_warps_multiply_out_of_shared_memory(dtype, shape):
     assert np.abs(found - expected).max() < (4e-3 if dtype == "bfloat16" else 5e-4) * np.abs(expected).max()
 
 
-def test_they_are_taken_for_large_products_along_k_alone():
-    def chosen(dtype, m, n, k, strides=None, groups=True):
-        kind = getattr(torch, dtype)
-        request = mm.body(layout(kind, (m, k)), layout(kind, (k, n), strides or (1, k)))
-        found = contraction.roles(request)
-        made, _ = contraction._kernels(request, found, dtype, found.contiguous, groups)
-        return isinstance(made, wide_gemm.WideProduct)
-    assert chosen("bfloat16", 2048, 2048, 1024) and chosen("float16", 1024, 8192, 1024)
-    assert not chosen("bfloat16", 2048, 2048, 1024, groups=False) and not chosen("float32", 2048, 2048, 1024)
-    assert not chosen("bfloat16", 256, 256, 1024) and not chosen("bfloat16", 2048, 2048, 1024, (2048, 1))
-    assert not chosen("bfloat16", 2048, 2048, 1028)
+@pytest.fixture
+def hopper(gpu, monkeypatch):
+    """An emulated device that has wgmma, in which a few tiles are enough."""
+    from numbatorch.cuda.emulator import device
+    monkeypatch.setattr(device, "ARCHITECTURE", "sm_90a")
+    monkeypatch.setattr(wide_gemm, "LEAST", 1)
+    taken, start = [], wide_gemm.start_turned
+    monkeypatch.setattr(wide_gemm, "start_turned", lambda *given: taken.append(given) or start(*given))
+    properties = gpu.properties(0)
+    properties.major = 9
+    monkeypatch.setattr(gpu, "properties", lambda index: properties)
+    return taken
+
+
+def test_matrices_of_any_order_are_turned_for_them(hopper, monkeypatch):
+    a, b = (np.random.default_rng(k).normal(size=s).astype("f") for k, s in enumerate(((152, 264), (264, 144))))
+    a, b = torch.tensor(a).half(), torch.tensor(b).half()
+    expected = a.double() @ b.double()
+    x, y = a.to("cuda"), b.to("cuda")
+    across = a.t().contiguous().to("cuda").t(), b.t().contiguous().to("cuda").t()
+    for left, right in ((x, y), (x, across[1]), (across[0], y), across):
+        assert ((left @ right).cpu().double() - expected).abs().max() < 5e-4 * expected.abs().max()
+    assert len(hopper) == 4
+    for left, right in ((x[:, :263], y[:263]), (x[:, 1:], y[1:])):  # an odd sum; rows not at multiples of 16 bytes
+        assert torch.allclose((left @ right).cpu(), left.cpu() @ right.cpu(), 1e-2, 1e-2)
+    assert (x.float() @ y.float()).shape == (152, 144)
+    monkeypatch.setenv("NUMBATORCH_WGMMA", "0")
+    assert (x[:144] @ y).shape == (144, 144)
+    assert len(hopper) == 5
 
 
 def test_the_kernel_assembles_without_waits_between_products(tmp_path):

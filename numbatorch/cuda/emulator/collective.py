@@ -9,7 +9,7 @@ from .operands import instruction
 from .text import PTXError
 
 WARP = 32
-TOGETHER = ("shfl", "vote", "match", "redux", "mma", "ldmatrix", "wgmma")  # instructions of whole warps; bar.warp besides
+TOGETHER = ("shfl", "vote", "match", "redux", "mma", "ldmatrix", "wgmma")  # what whole warps do; bar.warp besides
 
 
 @instruction("shfl")
