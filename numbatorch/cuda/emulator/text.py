@@ -78,15 +78,19 @@ def parse(ptx, name):
     entry = Entry(name)
     for kind, label, _ in _PARAMETER.findall(match[2]):
         entry.parameters.append((label, TYPES[kind]))
-    constants = []
+    constants, shared, given = [], [], []
     for statement in ptx[: match.start()].split(";"):
         variable = _variable(statement.strip())
         if variable is not None and variable.space == "shared":
-            entry.place(variable)
+            (given if not variable.size else shared).append(variable)
         elif variable is not None:
             constants.append(variable)
             entry.variables[variable.name] = variable
+    for variable in shared:
+        entry.place(variable)
     _read(entry, _body(ptx, match.end()))
+    for variable in given:  # behind all others: the launch says how much
+        entry.place(variable)
     return entry, constants
 
 
