@@ -94,6 +94,22 @@ def scaled(a, factor, out, shift, units):
         run(a, 2.0, out, 1 << 70, 0, 0, 0)
 
 
+def test_kernels_get_the_shared_memory_that_they_ask_for(library):
+    text = """
+def far(out):
+    place = uint32(shared_base() + 65532)
+    shared_write(place, int32(7))
+    own = shared_int32()
+    own[thread_index()] = int32(5)
+    out[thread_index()] = shared_read_int32(place) + own[thread_index()]
+"""
+    fake, found = library(), driver.Driver()
+    function = found.function(0, compile_kernel("far", text, ("int32*",), 32, shared=65536))
+    out = found.allocate(0, 128)
+    function.launch(1, (out,), 0)
+    assert fake.allowed == 65536 and fake.arena.window(out, 128).view("i4").tolist() == [12] * 32
+
+
 def test_machine_code_is_kept(library, tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path))
     kernel = compile_kernel("kept", "def kept(out):\n    out[0] = float64(7)\n", ("float64*",), 32)
