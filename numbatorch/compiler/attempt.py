@@ -1,5 +1,6 @@
 """One capture of a call: the function runs as ever, is watched, and what was seen is judged."""
 
+import contextlib
 import ctypes
 import io
 import random
@@ -16,7 +17,7 @@ from . import watch
 from .backward import Captured, stand_in
 from .candidate import Candidate, attempt_tensors, used
 from .capture import Capture
-from .outside import Listener
+from .outside import Lines, Listener
 from .places import Places, Unsupported, without_traced
 from .program import modes
 from .structure import build, flatten, others
@@ -26,8 +27,10 @@ from .traced import Traced
 class Attempt:
     """One capture of a function with given arguments."""
 
-    def __init__(self, function, name, template, tensors, roots=(), loose=False):
-        """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call."""
+    def __init__(self, function, name, template, tensors, roots=(), loose=False, search=False):
+        """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call. search:
+        find out which lines draw numbers."""
+        self._search = search
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
         self.places = Places()
         self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
@@ -89,9 +92,10 @@ class Attempt:
         try:
             try:
                 listener = Listener(capture, self.places)
+                lines = Lines(capture._code, drawn.moved) if self._search else contextlib.nullcontext()
                 with watch.Watch(capture):
                     inside = build(self.template, self.given)
-                    with listener:
+                    with listener, lines:
                         result = self.call(*inside)
                     del inside
                     reason = self._go_backward(result)
@@ -117,7 +121,7 @@ class Attempt:
         self.unseen = listener.unseen()
         self.lines = capture.refused
         if not reason and drawn.reason():
-            reason, self.lines = drawn.reason(), capture.drawn_at
+            reason, self.lines = drawn.reason(), lines.found if self._search else capture.drawn_at
         if not reason and self.unseen:
             reason = f"not yet: {self.unseen[0][1]} was found only as it ran"
         if not reason:
@@ -199,6 +203,13 @@ class _Draws:
     def __init__(self, known):
         self._before = [(of, path, _state(of)) for of, path in (
             (random._inst, "Python"), (np.random.mtrand._rand, "NumPy"), *known)]
+        self._latest = [state for *_, state in self._before]
+
+    def moved(self):
+        """Whether a state is another than when this was last asked."""
+        now = [_state(of) for of, *_ in self._before]
+        before, self._latest = self._latest, now
+        return now != before
 
     def reason(self):
         """Why the call cannot be repeated; "" where nothing was drawn."""

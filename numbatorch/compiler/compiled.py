@@ -33,7 +33,7 @@ class Compiled:
     def __init__(self, function, fullgraph=False, dynamic=None, memory_limit=None, whole=None):
         """whole: what this is a part of, where it is one."""
         self.function, self.fullgraph, self.dynamic, self.memory_limit = function, fullgraph, dynamic, memory_limit
-        self._whole, self._loose = whole, False
+        self._whole, self._loose, self._search = whole, False, False
         self.parts = Parts(function, lambda part: Compiled(part, dynamic=dynamic, memory_limit=memory_limit,
                                                            whole=self))
         self._stays: dict = {}  # {line: how often it kept the function from being a program}
@@ -165,7 +165,7 @@ class Compiled:
 
     def _capture(self, template, tensors, args, kwargs):
         try:
-            attempt = Attempt(self.function, self.name, template, tensors, self._roots, self._loose)
+            attempt = Attempt(self.function, self.name, template, tensors, self._roots, self._loose, self._search)
         except Unsupported as reason:
             self._refused(str(reason))
             return self.function(*args, **kwargs)
@@ -177,6 +177,7 @@ class Compiled:
                 if self._divide(why, self.parts.source.changing() if changes and self.parts.source else attempt.lines):
                     return result
             refusals = attempt.capture.refusals
+            self._search = not attempt.lines and why.startswith("the function")
             if self.fullgraph and refusals and self._failures:
                 why = refusals[0]
             if why.startswith("not yet"):
@@ -206,7 +207,7 @@ class Compiled:
                         break
                 self._note(f"two calls differ: {why}")
                 self._loose = self._loose or why == GRADIENTS
-                if why != ARGUMENTS and self._divide(why, attempt.capture.asked):
+                if why not in (ARGUMENTS, GRADIENTS) and self._divide(why, attempt.capture.asked):
                     return result
                 self._failures += 0.25 if why == ARGUMENTS else 1  # other shapes may come again
                 self._settle()

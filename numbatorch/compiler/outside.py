@@ -133,7 +133,37 @@ class Listener:
             if key in self._places.codes or code.co_name == "<module>":
                 continue
             alive = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType) and f.__code__ is code]
-            if not alive and not code.co_freevars and "__name__" in scope:  # this library writes functions, too
+            written = code.co_filename == "<string>" and "__name__" not in scope  # as by this library
+            if written or any(is_library(f.__module__) for f in alive):
+                continue
+            if not alive and not code.co_freevars:
                 alive = [types.FunctionType(code, scope)]
-            made += [(f, code.co_name) for f in alive if not is_library(f.__module__)]
+            made += [(f, code.co_name) for f in alive]
         return made
+
+
+class Lines:
+    """`with Lines(code, moved):` finds the lines of a function after which `moved()` is true: it looks once a line."""
+
+    def __init__(self, code, moved):
+        self._code, self._moved, self._last = code, moved, 0
+        self.found: set = set()
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        if self._before is None:
+            sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_):
+        if self._before is None:
+            sys.settrace(None)
+
+    def _called(self, frame, event, argument):
+        return self._line if frame.f_code is self._code else None
+
+    def _line(self, frame, event, argument):
+        if self._last and self._moved():
+            self.found.add(self._last)
+        self._last = frame.f_lineno
+        return self._line

@@ -189,6 +189,14 @@ class Places:
 
     def _tensor(self, tensor, path):
         own = fields(tensor)
+        pattern = getattr(own.get("_layout"), "pattern", None)
+        if pattern is not None:  # a sparse tensor: an object that holds values and indices
+            self.entries.append(("dict", own, "_layout", own["_layout"], f"{path}._layout"))
+            for part in pattern.indices:  # what the pattern derived from them is theirs as they were
+                self.entries.append(("slot", part._storage, "version", part._storage.version, f"{path}.indices()"))
+            self._put(pattern, f"{path}._layout.pattern")
+            self._entry("dict", own, "_stored", own["_stored"], f"{path}.values()")
+            return
         self.tensors[id(tensor)] = tensor, path
         for name in _TENSOR:
             self.entries.append(("dict", own, name, own.get(name, ABSENT), f"{path}.{name}"))

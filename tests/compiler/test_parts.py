@@ -187,3 +187,36 @@ def test_fullgraph_never_divides():
     with pytest.raises(RuntimeError, match="cannot run as one program: the function prints"):
         for _ in range(3):
             f(torch.ones(2))
+
+
+def test_draws_of_numpy_are_found_by_line():
+    own = __import__("numpy").random.default_rng(0)
+    other = __import__("numpy").random.default_rng(0)
+
+    def noise(rng):
+        return float(rng.integers(1, 3))
+
+    def f(x, rng):
+        y = x * 2
+        factor = noise(rng)
+        z = (y + factor) * factor
+        return z.exp()
+    run = torch.compile(f)
+    for _ in range(20):
+        assert torch.equal(run(torch.ones(3), own), f(torch.ones(3), other))
+    assert run.parts.lines == {f.__code__.co_firstlineno + 2}, run.explain()
+    assert sum(p.runs for part in run.parts.held.values() for p in part.programs) >= 10, run.explain()
+
+
+def test_sparse_tensors_that_a_function_holds():
+    matrix = torch.tensor([[0.0, 2.0], [3.0, 0.0]]).to_sparse()
+    held = {"matrix": matrix}
+    run = torch.compile(lambda x: torch.sparse.mm(held["matrix"], x))
+    for k in range(12):
+        if k == 5:
+            matrix.values().mul_(2)
+        if k == 8:
+            held["matrix"] = torch.eye(2).to_sparse()
+        x = torch.full((2, 3), 1.0 + k)
+        assert torch.equal(run(x), torch.sparse.mm(held["matrix"], x))
+    assert len(run.programs) == 2 and run.programs[-1].runs >= 5, run.explain()
