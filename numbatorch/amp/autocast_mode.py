@@ -1,15 +1,15 @@
 """autocast: while it is on, products run in a lower precision and delicate ops in float32.
 
-Which op belongs where is PyTorch's choice for the CPU (documentation of torch.amp, "CPU Op-Specific Behavior"); ops
-in neither list run in the precision of their operands. A watched op's operands are converted by ordinary, recorded
-conversions, so gradients arrive in the dtype of what was converted.
+Which op belongs where is PyTorch's choice for the CPU and for CUDA (documentation of torch.amp, "Op-Specific
+Behavior"); ops in neither list run in the precision of their operands. A watched op's operands are converted by
+ordinary, recorded conversions, so gradients arrive in the dtype of what was converted.
 """
 
 import functools
 import threading
 import warnings
 
-from .. import dtypes, interception
+from .. import cuda, dtypes, interception
 from ..device import device as make_device
 from ..tensor import Tensor
 from . import recurrent
@@ -30,6 +30,20 @@ FLOAT32 = frozenset((
 WIDEST = frozenset("cat stack index_copy".split())
 AS_THEY_ARE = frozenset("mv dot vdot".split())  # made of matrix products here, but not converted
 _WATCHED = LOWER | FLOAT32 | WIDEST | AS_THEY_ARE | recurrent.NAMES
+CUDA_LOWER = frozenset(
+    "mm bmm mv addmm addmv addr addbmm baddbmm matmul linear chain_matmul conv1d conv2d conv3d conv_transpose1d "
+    "conv_transpose2d conv_transpose3d conv_tbc convolution gru_cell lstm_cell rnn_tanh_cell rnn_relu_cell gru lstm "
+    "rnn_tanh rnn_relu prelu scaled_dot_product_attention".split())
+CUDA_FLOAT32 = frozenset(
+    "pow float_power acos asin cosh sinh tan erfinv exp expm1 log log10 log1p log2 reciprocal rsqrt softplus softmax "
+    "softmin log_softmax cumprod cumsum prod sum norm vector_norm dist pdist cdist renorm logsumexp cosine_similarity "
+    "group_norm layer_norm normalize binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy "
+    "hinge_embedding_loss kl_div l1_loss margin_ranking_loss mse_loss multilabel_margin_loss multi_margin_loss "
+    "nll_loss poisson_nll_loss smooth_l1_loss huber_loss soft_margin_loss triplet_margin_loss".split())
+CUDA_WIDEST = frozenset(
+    "addcdiv addcmul atan2 bilinear cat stack cross dot vdot grid_sample grid_sampler index_put scatter_add "
+    "tensordot".split())
+_CUDA_WATCHED = CUDA_LOWER | CUDA_FLOAT32 | CUDA_WIDEST | {"binary_cross_entropy"}
 _PADDED = frozenset(("pad",))  # float32 for other modes than "constant"
 
 
@@ -39,9 +53,10 @@ class _Settings(threading.local):
     def __init__(self):
         self.enabled = {"cpu": False, "cuda": False}
         self.dtype = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16}
+        self.watched: frozenset = frozenset()
         self.cache_enabled, self.depth = True, 0
         self.cache: dict = {}
-        self.running = None  # the mode that watches the ops while the CPU's autocast is on
+        self.running = None  # the mode that watches the ops while autocast is on
 
 
 settings = _Settings()
@@ -82,8 +97,7 @@ def set_autocast_enabled(device_type, enabled=None):
         device_type, enabled = "cuda", device_type
     name = _known(device_type)
     settings.enabled[name] = bool(enabled)
-    if name == "cpu":
-        _watch(bool(enabled))
+    _watch()
 
 
 # The older names, one for each kind of device.
@@ -110,18 +124,61 @@ def clear_autocast_cache():
     settings.cache.clear()
 
 
-def _watch(on):
-    if on and settings.running is None:
-        settings.running = interception.mode(_cast, _WATCHED | _PADDED)
-        settings.running.__enter__()
-    elif not on and settings.running is not None:
+def _watch():
+    """Watch the ops of the kinds of devices that autocast is on for, and no others."""
+    wanted = frozenset()
+    if settings.enabled["cpu"]:
+        wanted |= _WATCHED | _PADDED
+    if settings.enabled["cuda"]:
+        wanted |= _CUDA_WATCHED
+    if settings.watched == wanted:
+        return
+    if settings.running is not None:
         running, settings.running = settings.running, None
         running.__exit__(None, None, None)
+    if wanted:
+        settings.running = interception.mode(_cast, wanted)
+        settings.running.__enter__()
+    settings.watched = wanted
 
 
 def _cast(op, inplace, values):
-    """The handler of the mode: the op with its tensors converted."""
-    if inplace or op.name in _PADDED and values[2] == "constant":
+    """The handler of the mode: the op with its tensors converted, by the lists of the device that they are on."""
+    kind = next((t.device.type for t in interception.tensors_of(values) if t.dtype.is_floating_point), None)
+    if kind not in settings.enabled or not settings.enabled[kind]:
+        return NotImplemented
+    return _cast_on_cuda(op, inplace, values) if kind == "cuda" else _cast_on_cpu(op, inplace, values)
+
+
+def _widest(values):
+    """The dtype that those of floating-point tensors promote to; None where there is another tensor."""
+    target = None
+    for t in interception.tensors_of(values):
+        target = t.dtype if target is None else dtypes.promote_types(target, t.dtype)
+    return target if target is not None and target.is_floating_point else None
+
+
+def _cast_on_cuda(op, inplace, values):
+    if inplace:
+        return NotImplemented
+    if op.name == "binary_cross_entropy":
+        raise RuntimeError("binary_cross_entropy: under autocast its gradient leaves the range of float16; use "
+                           "binary_cross_entropy_with_logits (BCEWithLogitsLoss), which is safe there")
+    if op.name in CUDA_LOWER:
+        target = settings.dtype["cuda"]
+    elif op.name in CUDA_WIDEST:
+        target = _widest([t for t in interception.tensors_of(values) if t.dtype.is_floating_point])
+    elif op.name in CUDA_FLOAT32:
+        target = dtypes.float32
+    else:  # watched for the CPU
+        return NotImplemented
+    if target is None or any(t.dtype is dtypes.float64 for t in interception.tensors_of(values)):
+        return NotImplemented
+    return interception.call(op, False, [_converted(v, target) for v in values])
+
+
+def _cast_on_cpu(op, inplace, values):
+    if op.name not in _WATCHED and op.name not in _PADDED or inplace or op.name in _PADDED and values[2] == "constant":
         return NotImplemented
     if op.name in AS_THEY_ARE:
         return interception.call(op, inplace, values)
@@ -130,10 +187,8 @@ def _cast(op, inplace, values):
     if op.name in LOWER:
         target = settings.dtype["cpu"]
     elif op.name in WIDEST:
-        target = None
-        for t in interception.tensors_of(values):
-            target = t.dtype if target is None else dtypes.promote_types(target, t.dtype)
-        if target is None or not target.is_floating_point:
+        target = _widest(values)
+        if target is None:
             return NotImplemented
     else:
         target = dtypes.float32
@@ -145,10 +200,10 @@ def _converted(value, target):
         return type(value)(_converted(v, target) for v in value)
     if not isinstance(value, Tensor) or not value.dtype.is_floating_point or value.dtype in (target, dtypes.float64):
         return value
-    if value.device.type != "cpu":
+    if not settings.enabled.get(value.device.type):
         return value
     keep = (settings.cache_enabled and value.requires_grad and value.is_leaf and value.dtype is dtypes.float32
-            and target is settings.dtype["cpu"] and not value.is_inference())
+            and target is settings.dtype[value.device.type] and not value.is_inference())
     if not keep:
         return value.to(target)
     kept = settings.cache.get(id(value))
@@ -161,8 +216,8 @@ def _converted(value, target):
 class autocast:
     """Context manager and decorator: ops inside run in the precision that suits them.
 
-    device_type: "cpu" ("cuda" warns and stays off while there is no GPU). dtype: the lower precision, bfloat16 or
-    float16 on the CPU; others warn and switch autocast off. enabled: False switches it off inside. cache_enabled: keep
+    device_type: "cpu" or "cuda", which warns and stays off where there is no GPU. dtype: the lower precision, bfloat16
+    or float16; others warn and switch autocast off. enabled: False switches it off inside. cache_enabled: keep
     conversions of parameters until the outermost context ends. RuntimeError for kinds of devices it does not know.
     """
 
@@ -171,12 +226,12 @@ class autocast:
         self.fast_dtype = settings.dtype[self.device] if dtype is None else dtype
         self._cache_enabled = settings.cache_enabled if cache_enabled is None else cache_enabled
         self._enabled = bool(enabled)
-        if self._enabled and self.device == "cuda":
+        if self._enabled and self.device == "cuda" and not cuda.is_available():
             warnings.warn("User provided device_type of 'cuda', but CUDA is not available. Disabling", stacklevel=2)
             self._enabled = False
         if self._enabled and self.fast_dtype not in (dtypes.bfloat16, dtypes.float16):
-            warnings.warn(f"In CPU autocast, but the target dtype {self.fast_dtype} is not supported. Disabling "
-                          "autocast. It takes torch.bfloat16 and torch.float16.", stacklevel=2)
+            warnings.warn(f"In {self.device.upper()} autocast, but the target dtype {self.fast_dtype} is not "
+                          "supported. Disabling autocast. It takes torch.bfloat16 and torch.float16.", stacklevel=2)
             self._enabled = False
         self._previous: list = []
 

@@ -126,9 +126,9 @@ class Function:
         driver = self._driver
         space = {"thread": driver.thread, "enter": driver.enter, "index": self._index, "lock": threading.Lock(),
                  "pack": struct.Struct("@Q16x" + "".join(self._codes[:count])).pack_into, "block": block,
-                 "call": driver.launching, "config": ctypes.c_void_p(first), "streams": streams, "refuse": self._refused,
+                 "call": driver.launching, "config": ctypes.c_void_p(first), "streams": streams, "unfit": struct.error,
                  "function": ctypes.c_void_p(self._handle.value), "pointers": pointers, "none": ctypes.c_void_p(0),
-                 "unfit": struct.error}
+                 "refuse": self._refused}
         exec(_prepared(count), space)
         return space["run"]
 

@@ -209,7 +209,7 @@ def affine_grid(theta, size, align_corners=None):
     axes = []
     for d in reversed(range(rank)):  # x, the last dimension, comes first
         length = spatial[d]
-        axis = linspace(-1, 1, length, dtype=theta.dtype) if length > 1 else theta.new_zeros((1,))
+        axis = linspace(-1, 1, length, dtype=theta.dtype, device=theta.device) if length > 1 else theta.new_zeros((1,))
         if not align_corners:
             axis = axis * ((length - 1) / length)
         shape = [1] * rank

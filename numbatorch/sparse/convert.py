@@ -97,7 +97,8 @@ def entries(tensor):
         batch, cell = numbers // (rows * columns), numbers % (rows * columns)
         corner = batch * (rows * high * columns * wide) + (cell // columns) * (high * columns * wide) + (
             cell % columns) * wide
-        inside = (arange(high) * (columns * wide)).unsqueeze(1) + arange(wide)
+        place = numbers.device
+        inside = (arange(high, device=place) * (columns * wide)).unsqueeze(1) + arange(wide, device=place)
         numbers = (corner.reshape(-1, 1) + inside.reshape(1, -1)).reshape(-1)
         values = values.reshape(numbers._layout.numel, *pattern.dense_shape)
     if pattern.format in (sparse_coo, sparse_csr):
@@ -169,7 +170,8 @@ def _into_blocks(numbers, values, pattern, block):
         return cell, values.reshape(0, *block, *pattern.dense_shape)
     distinct, inverse, order = grouped(cell)
     if inverse is None:  # one element a block
-        inverse = order.new_zeros(order.shape).index_copy(0, order, arange(order._layout.numel))
+        inverse = order.new_zeros(order.shape).index_copy(
+            0, order, arange(order._layout.numel, device=order.device))
     count = distinct._layout.shape[0]
     filled = collect(values, inverse * (high * wide) + inside, count * high * wide)
     return distinct, filled.reshape(count, high, wide, *pattern.dense_shape)

@@ -117,7 +117,7 @@ def sparse_resize_(tensor, size, sparse, dense):
                                f"{list(after)}) on a non-empty sparse tensor is not supported.")
     values = tensor._stored
     if pattern.dense_shape != shape[sparse:]:
-        wide = zeros((pattern.nnz, *shape[sparse:]), dtype=values.dtype)
+        wide = zeros((pattern.nnz, *shape[sparse:]), dtype=values.dtype, device=values.device)
         wide[tuple(slice(n) for n in values.shape)] = values
         values = wide
     grown = Pattern(pattern.format, shape, pattern.indices, dense, None, pattern.coalesced)

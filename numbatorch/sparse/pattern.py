@@ -122,7 +122,7 @@ class Pattern:
             compressed = self.indices[0].detach().long()
             count = compressed.shape[-1] - 1
             widths = (compressed[..., 1:] - compressed[..., :-1]).reshape(-1)
-            numbers = arange(count).expand(*compressed.shape[:-1], count).reshape(-1)
+            numbers = arange(count, device=compressed.device).expand(*compressed.shape[:-1], count).reshape(-1)
             return numbers.repeat_interleave(widths)
         return self.derive("major", make)
 
@@ -148,7 +148,7 @@ class Pattern:
         found = rows * self.grid[-1] + columns if along_rows else columns * self.grid[-2] + rows
         if self.batch_dim:
             batches, each = math.prod(self.grid[:self.batch_dim]), self.grid[-1] * self.grid[-2]
-            found = found + (arange(batches) * each).repeat_interleave(self.nnz)
+            found = found + (arange(batches, device=found.device) * each).repeat_interleave(self.nnz)
         return found
 
     def lines(self, by_rows):

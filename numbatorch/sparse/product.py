@@ -213,7 +213,7 @@ def smm(input, mat):
     """mat1 @ mat2 in coordinate format, all columns of the rows that mat1 has values in."""
     hybrid = hspmm(_left("smm", input), mat)
     rows, columns = hybrid._pattern.indices[0][0], mat.shape[1]
-    numbers = (rows.unsqueeze(1) * columns + arange(columns)).reshape(-1)
+    numbers = (rows.unsqueeze(1) * columns + arange(columns, device=rows.device)).reshape(-1)
     return build(sparse_coo, hybrid.shape, 0, None, numbers, recorded_values(hybrid).reshape(-1))
 
 

@@ -121,7 +121,8 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """ValueError for another dtype than the weights'; RuntimeError for dimensions and features that do not fit."""
         weight = self._flat_weights[0]
-        if input.dtype != weight.dtype and not numbatorch.is_autocast_enabled("cpu"):  # which converts both
+        mixed = numbatorch.is_autocast_enabled("cuda" if input.is_cuda else "cpu")  # which converts both
+        if input.dtype != weight.dtype and not mixed:
             raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert "
                              f"input: input.to({weight.dtype}), or convert model: model.to({input.dtype})")
         expected = 3 if batch_sizes is None else 2
