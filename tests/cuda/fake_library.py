@@ -35,6 +35,7 @@ class Library:
     def __init__(self, memory=1 << 22, version=12040, devices=1, status=0):
         self.arena, self.version, self.devices, self.status = Arena(memory), version, devices, status
         self.calls, self.modules, self.functions, self.current = [], {}, {}, None
+        self.allowed = 0
         self.handles, self.mode, self.events, self.refuses_cubins = itertools.count(1000), 0, {}, False
         self.cuLaunchKernelEx = LAUNCH(self._launch)
 
@@ -153,12 +154,17 @@ class Library:
         self.functions[handle := next(self.handles)] = program
         put(function, handle)
 
+    def do_FuncSetAttribute(self, function, attribute, value):
+        assert number(attribute) == 8 and self.mode == 2
+        self.allowed = number(value)
+
     def _launch(self, config, function, parameters, extra):
         config, program = Config.from_address(config), self.functions[function]
         pointers = ctypes.cast(parameters, ctypes.POINTER(ctypes.c_void_p))
         values = [ctypes.string_at(pointers[k], dtype.itemsize)
                   for k, (_, dtype) in enumerate(program.entry.parameters)]
         assert self.current and not extra and not config.attributes and not config.count
+        assert config.shared <= max(self.allowed, 49152)
         self.calls.append(f"launch on {config.stream or 0}")
         program.launch(self.arena, (config.gridx, config.gridy, config.gridz),
                        (config.blockx, config.blocky, config.blockz), values, config.shared)
