@@ -119,7 +119,7 @@ def _source(request, classes, rank, tiled=False, streamed=False):
                   f"{pad}for piece in range((stop - start + {streaming.PIECE - 1}) // {streaming.PIECE}):",
                   f"{pad * 2}first = start + piece * {streaming.PIECE}",
                   f"{pad * 2}count = min({streaming.PIECE}, stop - first)", f"{pad * 2}for i in range(count):", *loop,
-                  *(f"{pad * 2}stream({out}, first, room_{out}, count)" for out in outputs)]
+                  *(f"{pad * 2}stream({out}, first, room_{out}, 0, count)" for out in outputs)]
     elif rank == 0:
         lines += [*before, f"{pad}for i in range(start, stop):", *loop]
     elif tiled:

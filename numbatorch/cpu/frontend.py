@@ -79,22 +79,23 @@ def room(context, pointer, count):
 
 
 @intrinsic
-def stream(context, target, first, source, count):
-    """Write source[:count] to target[first:] past the caches."""
+def stream(context, target, first, source, begin, count):
+    """Write source[begin : begin + count] to target[first:] past the caches."""
     if target != source or not isinstance(target, types.CPointer):
         return None
 
     def generate(context, builder, signature, arguments):
-        target, first, source, count = arguments
+        target, first, source, begin, count = arguments
         byte, integer = ir.IntType(8).as_pointer(), ir.IntType(64)
         kind = ir.FunctionType(ir.VoidType(), [byte, byte, integer])
         function = cgutils.get_or_insert_function(builder.module, kind, "numbatorch_stream")
         size = context.get_abi_sizeof(target.type.pointee)
         place = builder.bitcast(builder.gep(target, [first]), byte)
-        builder.call(function, [place, builder.bitcast(source, byte), builder.mul(count, integer(size))])
+        taken = builder.bitcast(builder.gep(source, [begin]), byte)
+        builder.call(function, [place, taken, builder.mul(count, integer(size))])
         return context.get_dummy_value()
 
-    return types.void(target, types.int64, source, types.int64), generate
+    return types.void(target, types.int64, source, types.int64, types.int64), generate
 
 
 @intrinsic

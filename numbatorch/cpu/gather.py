@@ -5,7 +5,7 @@ Only the size of an element matters: kernels copy unsigned integers of that size
 
 import math
 
-from . import geometry
+from . import geometry, streaming
 from .compile import compile_kernel
 
 WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
@@ -23,18 +23,19 @@ def plan(request):
     word = WORDS[request.inputs[0].dtype.itemsize]
     index_type = request.inputs[1].dtype.name
     near = walk["stride"] == 1 and classes[1] != "0"
-    name = f"gather_{word}_{index_type}_nest{rank}_{classes}{'_near' * near}"
+    streamed = streaming.when(*request.outputs) and classes == "101" and shape[-1] >= streaming.PIECE
+    name = f"gather_{word}_{index_type}_nest{rank}_{classes}{'_near' * near}{'_streamed' * streamed}"
     signature = f"{word}*", f"{index_type}*", f"{word}*", "int64*"
-    kernel = compile_kernel(name, source(name, rank, classes, near), signature, independent=True)
+    kernel = compile_kernel(name, source(name, rank, classes, near, streamed), signature, independent=True)
     units = math.prod(shape[:-1]) if 0 not in shape else 0
     return geometry.launch(kernel, units, geometry.GRAIN // max(1, shape[-1]), shape, *rows,
                            walk["size"], walk["stride"])
 
 
-def source(name, rank, classes, near=False):
+def source(name, rank, classes, near=False, streamed=False):
     """The kernel: rows of the fastest dimension of the result, the index read once a row where it is constant there.
 
-    near: what the index chooses from lies element by element.
+    near: what the index chooses from lies element by element. streamed: whole rows are copied past the caches.
     """
     at = {n: rank * (k + 1) for k, n in enumerate(("input", "index", "result"))}
     step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(at, classes, strict=True)}
@@ -46,8 +47,11 @@ def source(name, rank, classes, near=False):
     find = ["chosen = int64(index[at_index + {}])", "chosen = chosen + size if chosen < 0 else chosen"]
     if classes[1] == "0":
         lines += [" " * 8 + text.format("0") for text in find] + ["        at_input += chosen * stride"]
-        lines += ["        for i in range(inner):",
-                  f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
+        if streamed:
+            lines.append("        stream(result, at_result, input, at_input, inner)")
+        else:
+            lines += ["        for i in range(inner):",
+                      f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
     else:
         lines += ["        for i in range(inner):", "            in_lanes(1)"]  # vectors gather no faster
         lines += [" " * 12 + text.format(step["index"]) for text in find]

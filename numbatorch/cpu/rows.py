@@ -293,7 +293,7 @@ class _Kernel:
                 f"{pad}    count_ = min({size}, {length} - first_)",
                 f"{pad}    for i in range(first_, first_ + count_):",
                 *(f"    {line}" for line in body),
-                *(f"{pad}    stream({out}, {at} + first_, room_{out}, count_)" for out, at in outputs.items())]
+                *(f"{pad}    stream({out}, {at} + first_, room_{out}, 0, count_)" for out, at in outputs.items())]
 
     def _walks(self, pad, length, body, begin, end, in_pieces, fetches):
         """The innermost loop: whole vectors, then what is left of the row, each between `begin` and `end`.

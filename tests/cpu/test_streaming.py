@@ -66,6 +66,15 @@ def test_joins_and_copies_turned_over_are_the_same(sizes):
     assert whole.view(5, 16, 48).permute(2, 0, 1).contiguous()[7, 3, 2] == whole[50, 7]
 
 
+def test_rows_that_an_index_chooses_are_the_same(sizes):
+    sizes(0)
+    for width in (256, 301):
+        x = numbatorch.arange(9 * 310.0).view(9, 310)[:, :width]
+        index = numbatorch.tensor([8, 0, 3, 3])
+        for chosen in (x, x.to(numbatorch.complex128)):
+            assert chosen.index_select(0, index).tolist() == [chosen[k].tolist() for k in index.tolist()]
+
+
 def test_the_last_cache_is_the_largest_that_the_system_tells(tmp_path):
     for index, size in enumerate(("48K", "32768K", "1M")):
         folder = tmp_path / f"index{index}"
