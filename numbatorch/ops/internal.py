@@ -25,9 +25,9 @@ def _softmax_backward_data(grad_output, output, dim, input_dtype):
 
 
 @rowwise(method=False)
-def softmax_gradient_rows(grad_output, output, dim):
-    """output (grad_output - sum over dim of grad_output * output), in one pass over the rows."""
-    return output * (grad_output - row_sum(grad_output * output))
+def softmax_gradient_rows(incoming, output, dim):
+    """output (incoming - sum over dim of incoming * output), in one pass over the rows."""
+    return output * (incoming - row_sum(incoming * output))
 
 
 @composite(namespaces=_ATEN, out=True)
