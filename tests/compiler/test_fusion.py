@@ -138,3 +138,10 @@ def test_a_copy_that_is_changed_is_not_shared():
         a[1:] += 1
         return a.cumsum(0), b.cumsum(0)
     steps_of(f, torch.randn(5, 6))
+
+
+def test_numbers_of_steps_do_not_meet_the_sizes_of_rows():
+    def f(x, r):
+        total = F.batch_norm(x * 1.5 + 0.25, None, None, training=True) * 2 + r
+        return total, (x * 3 + r).sum((0, 2)), (x * 4).amax((0, 2), keepdim=True)
+    steps_of(f, torch.randn(3, 4, 70), torch.randn(3, 4, 70))

@@ -185,7 +185,8 @@ class Composed:
         else:
             known_as = ("number", repr(v.value), type(v.value), o.layout, o.dtype)
         if known_as not in self._given:
-            name = self._given[known_as] = f"{'a' if isinstance(v, Place) else 'n'}{len(self._operands)}"
+            # Names that no template uses for variables of its own.
+            name = self._given[known_as] = f"{'given' if isinstance(v, Place) else 'number'}{len(self._operands)}"
             self._operands.append(kinds.Operand(name, o.layout, o.dtype))
             self._values.append(Place(v.buffer, v.offset, v.layout, True, False) if isinstance(v, Place) else v)
         return tree.arg(self._given[known_as])
