@@ -52,7 +52,7 @@ class Attempt:
                 if loose:
                     k, own = len(self.tensors) + len(self.hidden), grad._layout
                     capture.know("input", grad._ptr, own.nbytes, f"{path}.grad", k)
-                    self.hidden.append((tensor, (own, grad._needs_grad, type(grad), None)))
+                    self.hidden.append((tensor, (own, grad._needs_grad, type(grad), None, None)))
                     continue
                 capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage)
         ranges = [(b.address, b.address + b.nbytes) for b in capture.buffers]
@@ -73,7 +73,8 @@ class Attempt:
                     shared.append((start, start + nbytes))
             if tensor._node is not None and self.modes[0] and not held:
                 given = stand_in(tensor)
-            self._inputs.append((tensor._layout, tensor._needs_grad, type(tensor), tensor if held else None))
+            history = (tensor._node is None, tensor._grad is None) if tensor._needs_grad and not held else None
+            self._inputs.append((tensor._layout, tensor._needs_grad, type(tensor), tensor if held else None, history))
             self.given.append(given)
             self.gradients.append(tensor._grad)
 
@@ -188,9 +189,11 @@ def _holds_traced(value):
 
 def _of_all_modules():
     """(table, name) of what all functions depend on: hooks of all modules and optimizers, autocast's dtypes."""
-    hooks, steps, cast = (sys.modules.get(f"numbatorch.{name}") for name in (
-        "nn.modules.hooks", "optim.optimizer", "amp.autocast_mode"))
+    hooks, steps, cast, deterministic = (sys.modules.get(f"numbatorch.{name}") for name in (
+        "nn.modules.hooks", "optim.optimizer", "amp.autocast_mode", "determinism"))
     found = [] if hooks is None else [(hooks.any_call_hook, "hooks of all modules")]
+    if deterministic is not None:
+        found.append((deterministic._state, "whether algorithms are to be deterministic"))
     if steps is not None:
         found += [(steps._global_pre_hooks, "hooks of all optimizers"),
                   (steps._global_post_hooks, "hooks of all optimizers")]

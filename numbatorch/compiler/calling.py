@@ -100,12 +100,15 @@ def write(program):
     _arguments(s, program.template, "given")
     for k, tensor in program.hidden:
         s.add(f"t{k} = {s.name(tensor, 'of')}._grad")
-    for k, (own, needs_grad, kind, known) in enumerate(program.inputs):
+    for k, (own, needs_grad, kind, known, history) in enumerate(program.inputs):
         if known is not None:
             s.add(f"if t{k} is not {s.name(known, 'known')}: return MISS")
         else:
             s.add(f"if t{k}.__class__ is not {s.name(kind, 'kind')} or t{k}._layout is not {s.name(own, 'layout')} "
                   f"or t{k}._needs_grad is not {needs_grad}: return MISS")
+            if history is not None:
+                s.add(f"if (t{k}._node is None) is not {history[0]} or (t{k}._grad is None) is not {history[1]}: "
+                      "return MISS")
     s.add("if guard.look() >= 0 or program.slow and program.unlike(): return MISS")
     if program.gradients or program.present:
         s.add("quiet = program.quiet is not None and program.quiet.look() < 0")

@@ -237,13 +237,15 @@ class Program:
         tensors = self._with_hidden(tensors)
         if len(tensors) != len(self.inputs) or not equal(template, self.template):
             return "the arguments other than tensors differ"
-        for k, (tensor, (own, needs_grad, kind, known)) in enumerate(zip(tensors, self.inputs, strict=True)):
+        for k, (tensor, (own, needs_grad, kind, known, history)) in enumerate(zip(tensors, self.inputs, strict=True)):
             if tensor is None:
                 return "a gradient is None"
             if tensor._layout is not own:
                 return f"argument {k} is {tensor._layout}, and was {own}"
             if tensor._needs_grad is not needs_grad or type(tensor) is not kind:
                 return f"argument {k} is of another kind, or differs in requires_grad"
+            if history is not None and history != (tensor._node is None, tensor._grad is None):
+                return f"argument {k} is a leaf, or has a gradient, other than before"
             if known is not None and tensor is not known:
                 return f"argument {k} was a tensor that the function holds"
         for entry in self.places.entries:

@@ -181,8 +181,9 @@ class Watch:
             return observer.truth(self, item) if mine() and self._layout.numel == 1 else truth(self)
         self._set(Tensor, "item", number)
         self._set(Tensor, "__bool__", as_bool)
-        for name in ("manual_seed", "seed", "set_state"):
-            self._set(Generator, name, _refused(getattr(Generator, name), "sets a generator's state", observer, mine))
+        for name in ("manual_seed", "seed", "set_state", "initial_seed", "get_state"):
+            act = "asks for" if name in ("initial_seed", "get_state") else "sets"
+            self._set(Generator, name, _refused(getattr(Generator, name), f"{act} a generator's state", observer, mine))
         for holder, name, what in ((Tensor, "__dlpack__", "hands memory to another library"),
                                    (UntypedStorage, "data_ptr", "asks for an address"),
                                    *((m, "window", "looks at values as an array or list") for m in _users_of(window)),

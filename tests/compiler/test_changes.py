@@ -393,6 +393,14 @@ def the_default_dtype():
 
 
 @case
+def determinism():
+    def change():
+        torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(False)
+    return (lambda x: x * (3 if torch.are_deterministic_algorithms_enabled() else 2)), change
+
+
+@case
 def gradients_that_are_there():
     weight = torch.ones(3, requires_grad=True)
     return (lambda x: x * 2 if weight.grad is None else x * 3), lambda: setattr(weight, "grad", torch.ones(3))
@@ -416,6 +424,7 @@ def test_a_change_is_seen(name):
         assert len(run.programs) >= 2, run.explain()
     finally:
         torch.set_default_dtype(torch.float32)
+        torch.use_deterministic_algorithms(False)
 
 
 class Steps:
@@ -457,6 +466,7 @@ EFFECTS = {
     "an iterator": (lambda: functools.partial(next, Steps()), "changes"),
     "a thread": (lambda: (lambda: threading.Thread(target=int).start() or 2.0), "start_new_thread"),
     "random numbers": (lambda: (lambda: random.SystemRandom().random() * 0 + 2.0), "urandom"),
+    "a seed": (lambda: (lambda: 2.0 + torch.initial_seed() * 0), "asks for a generator's state"),
     "an output": (lambda: (lambda: os.write(OUT, b"") + 2.0), "posix.write"),
 }
 OUT = os.open(os.devnull, os.O_WRONLY)
@@ -524,6 +534,22 @@ def test_arguments_of_all_kinds():
     run = torch.compile(lambda parts: sum(p * (k + 1) for k, p in enumerate(parts)))
     for k in range(8):
         assert run(torch.full((), float(i)) for i in range(k % 3 + 1)).item() == [0, 2, 8][k % 3]
+
+
+def test_arguments_with_a_history():
+    def f(x):
+        return x * (2 if x.is_leaf else 3) * (5 if x.grad is None else 7)
+    run = torch.compile(f)
+    for k in range(24):
+        x = torch.ones(3, requires_grad=True)
+        if k // 4 % 3 == 1:
+            x.grad = torch.ones(3)
+        own = x * 1 if k // 4 % 3 == 2 else x
+        found = run(own)
+        assert torch.equal(found, f(own)), (k, run.explain())
+        found.sum().backward()
+        assert torch.equal(x.grad, found.detach() / 1 + (1.0 if k // 4 % 3 == 1 else 0.0))
+    assert len(run.programs) == 3, run.explain()
 
 
 def test_param_groups_that_are_added():
