@@ -1,4 +1,4 @@
-"""One recurrent layer in one direction: one kernel for all its steps where there is one, else step by step."""
+"""One recurrent layer in one direction: one kernel for all its steps where there is one; step by step on a GPU."""
 
 from functools import lru_cache
 from itertools import accumulate
@@ -188,7 +188,7 @@ def run_layer(kind, data, sizes, hidden, memory, weights, reverse):
     weights: w_ih, w_hh, b_ih, b_hh, projection; what there is not is None.
     """
     batch, padded = sizes[0], sizes[0] == sizes[-1]
-    if data.dtype.name in _FAST and weights[4] is None and data.numel() and hidden.numel():
+    if not data.is_cuda and data.dtype.name in _FAST and weights[4] is None and data.numel() and hidden.numel():
         turns = reverse and not padded
         if turns:
             rows = turned_rows(sizes)

@@ -23,8 +23,8 @@ TEMPLATES = {
     "search": lambda x, i: torch.searchsorted(x[0].sort()[0], x[1]),
     "window": lambda x, i: (F.max_pool1d(x, 3), F.avg_pool1d(x.clone(), 3)),
     "together": lambda x, i: torch._foreach_add([x, x], 1), "random": lambda x, i: torch.empty_like(x).uniform_()}
-DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
-          "complex128")
+DTYPES = ("float32", "bfloat16", *(pytest.param(name, marks=pytest.mark.slow) for name in (
+    "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "complex128")))
 
 
 @pytest.fixture
