@@ -31,9 +31,9 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=Non
     cannot, every further call raises compiler.MemoryLimitError, with the table of what is needed.
 
     The bits are those of eager code; only gradients of a parameter that several calls share may be added up in another
-    order. A function may not rely on effects in Python other than its result, gradients and tensors changed in place:
-    calls that have others run eagerly. What a function reads besides its arguments, modules and variables (clocks,
-    the environment) has to stay the same. Results cannot be differentiated twice.
+    order. A function that has effects in Python other than its result, gradients and tensors changed in place, or that
+    uses values in Python, runs in parts: the statements that do as they are, those between them as programs; where its
+    source cannot be divided it runs eagerly (`explain()` says why). Results cannot be differentiated twice.
 
     RuntimeError where both mode and options are given, and for an unknown mode; TypeError for a model that cannot be
     called; ValueError for a memory_limit that is no size.
