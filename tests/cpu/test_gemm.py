@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from numbatorch.cpu.gemm import gemm
+from numbatorch.cpu.gemm import UNIT_FLOPS, _unit_shape, gemm
 
 SIZES = (1, 2, 3, 15, 16, 17, 33, 100)
 FORMS = list(itertools.product((False, True), repeat=2))
@@ -63,11 +63,22 @@ def test_batches_gaps_and_long_sums(dtype, trans_a, trans_b, form):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_large_products_pack_both_operands(dtype):
+def test_large_products_of_several_tall_units(dtype):
     rng = np.random.default_rng(2)
-    for trans_a, trans_b in FORMS:
-        result, expected, scale = product(rng, dtype, 300, 530, 520, trans_a, trans_b)
+    for (trans_a, trans_b), (m, n, k) in itertools.product(FORMS, ((300, 530, 520), (1100, 140, 70))):
+        result, expected, scale = product(rng, dtype, m, n, k, trans_a, trans_b)
         assert abs(result - expected).max() < TOLERANCE[dtype] * scale
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (64, 784), (505, 512), (2048, 1024), (100_000, 32), (14, 4096)])
+def test_units_are_tall_and_many_enough(shape):
+    (m, n), k = shape, 256
+    flops = 2.0 * m * n * k
+    rows, columns = _unit_shape(m, n, flops, flops, 14, 32)
+    units = -(-m // rows) * -(-n // columns)
+    assert rows % 14 == 0 or rows == m
+    assert rows <= 36 * 14 and units * max(UNIT_FLOPS, flops / 15) >= flops
+    assert min(m, n) < 500 or rows >= 10 * 14
 
 
 def test_empty_sum_writes_zeros_or_the_bias():
