@@ -1,17 +1,24 @@
-"""Check the CUDA backend on the machine's GPU, in one command of a few minutes.
+"""Check the CUDA backend on the machine's GPU, in one command of less than ten minutes.
 
     python examples/benchmarks/cuda_check.py             # all of it, on a GPU
     NUMBATORCH_CUDA=emulate python examples/benchmarks/cuda_check.py --quick    # the same steps, small, without one
 
 1. correctness: every kind of kernel against the CPU, on odd and on large shapes;
 2. speed: bandwidth of memory-bound ops as a part of what the driver's own copy reaches, beside PyTorch where it is
-   installed with CUDA, products in TFLOP/s, and what a call costs on the host;
-3. streams, events, graphs, memory.
+   installed with CUDA, products in TFLOP/s, steps of an optimizer, and what a call costs on the host;
+3. streams, events, graphs, random numbers in graphs, pinned memory and copies that do not wait, memory;
+4. compute-sanitizer (memcheck, racecheck) over small runs of 1, where it is found;
+5. `python -m bench --suite ops --device cuda`, where a `bench` package is on PYTHONPATH.
 
-Ends with status 1 when a result is wrong. Times are of the GPU, by events, the best of several runs.
+Ends with status 1 when a result is wrong or the sanitizer reports an error. Times are of the GPU, by events, the best
+of several runs. Parts 4 and 5 get what is left of the ten minutes.
 """
 
 import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
 import sys
 import time
 
@@ -48,6 +55,9 @@ def cases(size):
         ("pooling", lambda x: F.max_pool2d(x, 3, 2, 1), (image,)),
         ("gather", lambda x, i: x.gather(0, i), (x, index)), ("select", lambda x: x[x > 1], (x,)),
         ("scatter", lambda x, i: x.double().scatter_add(0, i, torch.ones_like(i).double()), (x, index)),
+        ("long scan", lambda x: x.flatten().double().cumsum(0), (x,)),
+        ("long maximum", lambda x: x.flatten().cummax(0), (x,)),
+        ("lists", lambda x, y: torch._foreach_add([x, y], 1.5), (x, y)),
         ("sort", lambda x: x.sort(1), (x,)), ("join", lambda x, y: torch.cat([x, y[:, :5]], 1), (x, y)),
     ]
 
@@ -152,6 +162,12 @@ def speed(n, runs, products):
             rates = [work / best(library, make(library), min(runs, 5)) / 1e12 for library in (torch, other) if library]
             beside = f"   PyTorch {rates[1]:7.2f}   {rates[0] / rates[1]:5.2f} of it" if other else ""
             print(f"{name:<28} {rates[0]:7.2f} TFLOP/s{beside}")
+    for library in filter(None, (torch, other)):
+        params = [library.ones(64, 64, device="cuda", requires_grad=True) for _ in range(100)]
+        for p in params:
+            p.grad = library.ones_like(p)
+        optimizer = library.optim.AdamW(params, fused=True)
+        print(f"AdamW, 100 tensors {best(library, optimizer.step, runs) * 1e6:8.0f} us   {library.__name__}")
     a = torch.ones(16, device="cuda")
     a + a
     calls = 20 * runs
@@ -217,7 +233,19 @@ def handles():
     x.fill_(2)
     graph.replay()
     wrong += int(float(z) != 3000)
-    del y, z, graph
+    drawing = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(drawing):
+        drawn = torch.rand(1000, device="cuda")
+    seen = []
+    for _ in range(2):
+        drawing.replay()
+        seen.append(drawn.cpu())
+    wrong += int(torch.equal(*seen)) + int(not 0.4 < float(seen[0].mean()) < 0.6)
+    source = torch.arange(100_000).pin_memory()
+    back = source.to("cuda", non_blocking=True).to("cpu", non_blocking=True)
+    torch.cuda.synchronize()
+    wrong += int(not (source.is_pinned() and torch.equal(source, back)))
+    del y, z, graph, drawing, drawn
     held = torch.cuda.memory_allocated()
     try:
         torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
@@ -230,9 +258,40 @@ def handles():
     return wrong
 
 
+def sanitized(left):
+    """Run the small cases under compute-sanitizer, if there is one; the number of tools that report an error."""
+    tool, wrong = shutil.which("compute-sanitizer"), 0
+    if tool is None or os.environ.get("NUMBATORCH_CUDA"):
+        print("\ncompute-sanitizer: not run")
+        return 0
+    for name in ("memcheck", "racecheck"):
+        command = [tool, "--tool", name, "--error-exitcode", "9", sys.executable, __file__, "--quick", "--only-check"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=max(1, left() / 3))
+        except subprocess.TimeoutExpired:
+            print(f"compute-sanitizer {name}: no end within the time")
+            continue
+        print(f"compute-sanitizer {name}: {'clean' if not done.returncode else done.stdout[-2000:]}")
+        wrong += int(done.returncode != 0)
+    return wrong
+
+
+def benchmark(left):
+    """Compare the ops suite with PyTorch's, where PYTHONPATH has `bench`."""
+    if importlib.util.find_spec("bench") is None or os.environ.get("NUMBATORCH_CUDA"):
+        print("bench: not run")
+        return
+    command = [sys.executable, "-m", "bench", "--suite", "ops", "--device", "cuda"]
+    try:
+        subprocess.run(command, timeout=max(1, left() - 10), check=False)
+    except subprocess.TimeoutExpired:
+        print("bench: no end within the time")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes: a look at the steps, as in the emulator")
+    parser.add_argument("--only-check", action="store_true", help="only part 1")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print("no GPU: NUMBATORCH_CUDA=emulate runs the same steps in the emulator (with --quick)")
@@ -240,8 +299,16 @@ def main():
     begin = time.perf_counter()
     print(torch.cuda.get_device_properties())
     wrong = check(4_000 if options.quick else 4_000_000)
+    if options.only_check:
+        return int(wrong > 0)
     speed(*((1 << 13, 2, (16,)) if options.quick else (1 << 26, 20, (512, 2048, 8192))))
     wrong += handles()
+
+    def left():
+        return 600 - (time.perf_counter() - begin)
+    if not options.quick:
+        wrong += sanitized(left)
+        benchmark(left)
     print(f"{'all right' if not wrong else f'{wrong} WRONG'} after {time.perf_counter() - begin:.0f} s")
     return int(wrong > 0)
 

@@ -117,7 +117,7 @@ CALLS = {
     "values": lambda t, i: (t(3, 3) * i(2, 3, 3)).to_sparse_csr().values(),
     "crow_indices": lambda t, i: (t(3, 3) * i(2, 3, 3)).to_sparse_csr().crow_indices(),
     "coalesce": lambda t, i: torch.sparse_coo_tensor(i(3, 2, 6), t(6), (3, 3)).coalesce().to_dense(),
-    "grouped_mm": lambda t, i: torch.grouped_mm(t(2, 8, 8).bfloat16(), t(2, 8, 8).bfloat16()).float(),
+    "grouped_mm": lambda t, i: F.grouped_mm(t(2, 8, 8).bfloat16(), t(2, 8, 8).bfloat16()).float(),
     "affine_grid_generator": lambda t, i: torch.affine_grid_generator(t(1, 2, 3), (1, 1, 3, 4), True),
     "as_strided_copy": lambda t, i: torch.as_strided_copy(t(3, 4), (2, 2), (4, 1)),
     "diagonal_copy": lambda t, i: torch.diagonal_copy(t(3, 3)), "t_copy": lambda t, i: torch.t_copy(t(3, 4)),
