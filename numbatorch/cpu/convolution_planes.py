@@ -6,8 +6,17 @@ from collections.abc import Callable
 from functools import cache
 from math import ceil, prod
 
+from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, grain
-from numbatorch.cpu.convolution_planes_kernels import BLOCK_BYTES, META, write_planes, write_planes_weight
+from numbatorch.cpu.convolution_planes_kernels import (
+    BLOCK_BYTES,
+    META,
+    TAPS_AT_ONCE,
+    WEIGHT_META,
+    write_dots,
+    write_planes,
+    write_planes_weight,
+)
 from numbatorch.cpu.gemm import balanced
 from numbatorch.cpu.microkernel import host_target
 
@@ -21,6 +30,12 @@ def _kernel(weight: bool, dtype: str, with_bias: bool) -> Callable[..., None]:
     target, name = host_target(dtype), f"convolution_planes_{'weight_' * weight}{'bias_' * with_bias}{dtype}"
     text = write_planes_weight(name, target) if weight else write_planes(name, target, with_bias)
     return compile_ir(name, text, (f"{dtype}*",) * (4 if weight or with_bias else 3) + ("int64*",))
+
+
+def _dots(dtype: str, count: int) -> int:
+    target = host_target(dtype)
+    name = f"planes_dots_{target.label}_{count}"
+    return tiles.routine(name, lambda module: write_dots(module, name, target, count))
 
 
 def _blocks(
@@ -124,7 +139,7 @@ class PlanesWeightPlan:
         self.total_bytes = g.o * len(table) * target.vector_bytes
         flops = 16.0 * g.n * g.o * prod(g.result) * (len(table) + 4)
         self.launch = Launch(
-            _kernel(True, g.dtype, False), [meta[name] for name in META] + table, g.o, grain(g.o, flops)
+            _kernel(True, g.dtype, False), [meta[name] for name in WEIGHT_META] + table, g.o, grain(g.o, flops)
         )
 
     def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
@@ -145,6 +160,7 @@ def planes_weight_plan(g: Geometry) -> PlanesWeightPlan | None:
         return None
     blocks, table = found
     size, area, result = host_target(g.dtype).bytes, height * width, rows * columns
+    at_once = balanced(len(table), TAPS_AT_ONCE)
     meta = blocks | dict(
         images=g.n,
         groups=g.groups,
@@ -167,5 +183,8 @@ def planes_weight_plan(g: Geometry) -> PlanesWeightPlan | None:
         y_row=columns * size,
         y_column=size,
         taps=len(table),
+        at_once=at_once,
+        dots=_dots(g.dtype, at_once),
+        rest=_dots(g.dtype, len(table) % at_once or at_once),
     )
     return PlanesWeightPlan(g, meta, table)

@@ -13,13 +13,16 @@ from numbatorch.cpu.microkernel import Target, add_vectors, multiply_add, sum_la
 
 BLOCK_BYTES = 24 << 10  # of a copied block, and of its results: half of a first-level cache
 AT_ONCE = 8  # vectors of positions: sums enough for the latency of an addition
-TAPS_AT_ONCE = 10  # of the weight gradient
+TAPS_AT_ONCE = 10  # of the weight gradient, at most
 
 META = (
     "images groups channels outputs height width rows columns step_rows step_columns phase_rows phase_columns top left "
     "row_block column_block row_blocks column_blocks reach_rows pitch plane x_image x_group x_channel w_output w_group "
     "y_image y_group y_channel y_row y_column taps"
 ).split()
+
+
+WEIGHT_META = [*META, "at_once", "dots", "rest"]
 
 
 def write_copy_phases(module: Module, target: Target) -> None:
@@ -207,35 +210,26 @@ def _write_copy_rows(module: Module, target: Target) -> None:
             f.store(value, f.offset(to, (lines.index * pitch + column) * size), size)
 
 
-def _write_dots(module: Module, target: Target) -> None:
-    """totals[tap] += sum over positions of gy[position] * x[position + offsets[tap]], lane by lane."""
+def write_dots(module: Module, name: str, target: Target, count: int) -> None:
+    """totals[tap] += sum over positions of gy[position] * x[position + offsets[tap]], by lanes, for `count` taps."""
     f = module.function(
-        "dots",
-        [("x", "ptr noalias"), ("gy", "ptr noalias"), ("offsets", "ptr noalias"), ("taps", "i64")]
-        + [("totals", "ptr noalias"), ("length", "i64")],
+        name,
+        [("x", "ptr noalias"), ("gy", "ptr noalias"), ("offsets", "ptr noalias"), ("totals", "ptr noalias")]
+        + [("length", "i64")],
     )
-    x, gy, offsets, taps, totals, length = f.parameters
+    x, gy, offsets, totals, length = f.parameters
     size = target.bytes
-
-    def some(tap: Value, count: int) -> None:
-        sources = [f.offset(x, f.load("i64", f.offset(offsets, (tap + i) * 8), 8)) for i in range(count)]
-        with f.loop(0, length, target.lanes, carry=[zero(f, target.vector)] * count) as loop:
-            shift = loop.index * size
-            grad = f.load(target.vector, f.offset(gy, shift), size)
-            loop.carry([
-                multiply_add(f, target, f.load(target.vector, f.offset(source, shift), size), grad, total)
-                for source, total in zip(sources, loop.carried, strict=True)
-            ])
-        for i, total in enumerate(loop.carried):
-            place = f.offset(totals, (tap + i) * target.vector_bytes)
-            f.store(add_vectors(f, f.load(target.vector, place, size), total), place, size)
-
-    with f.loop(0, taps, TAPS_AT_ONCE) as loop:
-        left = f.minimum(taps - loop.index, TAPS_AT_ONCE)
-        with f.cases(left, range(1, TAPS_AT_ONCE + 1)) as case:
-            for count in range(1, TAPS_AT_ONCE + 1):
-                with case(count):
-                    some(loop.index, count)
+    sources = [f.offset(x, f.load("i64", f.offset(offsets, i * 8), 8)) for i in range(count)]
+    with f.loop(0, length, target.lanes, carry=[zero(f, target.vector)] * count) as loop:
+        shift = loop.index * size
+        grad = f.load(target.vector, f.offset(gy, shift), size)
+        loop.carry([
+            multiply_add(f, target, f.load(target.vector, f.offset(source, shift), size), grad, total)
+            for source, total in zip(sources, loop.carried, strict=True)
+        ])
+    for i, total in enumerate(loop.carried):
+        place = f.offset(totals, i * target.vector_bytes)
+        f.store(add_vectors(f, f.load(target.vector, place, size), total), place, size)
 
 
 def write_planes_weight(name: str, target: Target) -> str:
@@ -246,7 +240,6 @@ def write_planes_weight(name: str, target: Target) -> str:
     module = Module()
     write_copy_phases(module, target)
     _write_copy_rows(module, target)
-    _write_dots(module, target)
     f = module.function(
         name,
         [("x", "ptr noalias"), ("gy", "ptr noalias"), ("to", "ptr noalias"), ("totals", "ptr noalias")]
@@ -254,8 +247,9 @@ def write_planes_weight(name: str, target: Target) -> str:
         internal=False,
     )
     x, gy, to, totals, meta, start, stop = f.parameters
-    p, size = fields(f, META, meta), target.bytes
-    table = f.offset(meta, 8 * len(META))
+    p, size = fields(f, WEIGHT_META, meta), target.bytes
+    dots, rest = (f.emit("ptr", f"inttoptr i64 {p[name].text} to ptr") for name in ("dots", "rest"))
+    table = f.offset(meta, 8 * len(WEIGHT_META))
     copied, grads = f.stack(BLOCK_BYTES), f.stack(BLOCK_BYTES)
     with f.loop(start, stop) as units:
         group, output = units.index // p["outputs"], units.index % p["outputs"]
@@ -269,7 +263,11 @@ def write_planes_weight(name: str, target: Target) -> str:
             place = p["y_image"] * images.index + p["y_group"] * group + p["y_channel"] * output
             gy_block = f.offset(gy, place + p["y_row"] * row + p["y_column"] * column)
             f.call("copy_rows", [gy_block, p["y_row"], grads, p["pitch"], rows, columns])
-            f.call("dots", [copied, grads, table, p["taps"], own, (rows - 1) * p["pitch"] + columns])
+            with f.loop(0, p["taps"], p["at_once"]) as taps:
+                whole = (taps.index + p["at_once"]) <= p["taps"]
+                arguments = [copied, grads, f.offset(table, taps.index * 8)]
+                arguments += [f.offset(own, taps.index * target.vector_bytes), (rows - 1) * p["pitch"] + columns]
+                f.call_at(f.select(whole, dots, rest), arguments)
         with f.loop(0, p["taps"]) as taps:
             total = f.load(target.vector, f.offset(own, taps.index * target.vector_bytes), size)
             value = sum_lanes(f, target, total)
