@@ -64,7 +64,15 @@ class ParameterOptimizer(Optimizer):
     def _is_updated_together(self, group: dict[str, Any]) -> bool:
         """Whether `update_together` has updated a group: on a GPU, unless `foreach=False` asks for one by one."""
         first = next((param for param in group["params"] if param.grad is not None), None)
-        if first is None or not first.is_cuda or group.get("differentiable") or group.get("capturable") or (
+        if first is None or not first.is_cuda:
+            return False
+        state = self.state.get(first) or self.initial_state(first, group)
+        if "step" in state and numbatorch.cuda.is_current_stream_capturing():
+            raise NotImplementedError(
+                f"{type(self).__name__}.step: cannot be recorded into a CUDA graph, because the host counts its steps "
+                f"and every replay would be the same one; record forward and backward, and call step() after replay()"
+            )
+        if group.get("differentiable") or group.get("capturable") or (
             group.get("foreach") is False and not group.get("fused")
         ):
             return False

@@ -130,6 +130,24 @@ def test_fused_steps_of_the_cpu_and_their_scales():
     assert torch.allclose(param, torch.full((3,), 0.4))
 
 
+def test_a_step_that_the_host_counts_is_not_recorded(gpu):
+    param = torch.ones(5, device="cuda", requires_grad=True)
+    param.grad = torch.ones(5, device="cuda")
+    for make, records in ((Adam, False), (SGD, True)):
+        optimizer, graph = make([param], lr=0.5), torch.cuda.CUDAGraph()
+        optimizer.step()
+        try:
+            with torch.cuda.graph(graph):
+                optimizer.step()
+        except NotImplementedError as error:
+            assert not records and "Adam.step: cannot be recorded" in str(error)
+        else:
+            assert records
+    before = param.detach().clone()
+    graph.replay()
+    assert torch.equal(param.detach(), before - 0.5)
+
+
 def test_steps_in_a_graph(gpu):
     param = torch.ones(5, device="cuda")
     param.grad = torch.ones(5, device="cuda")
