@@ -27,7 +27,7 @@ from .traced import Traced
 class Attempt:
     """One capture of a function with given arguments."""
 
-    def __init__(self, function, name, template, tensors, roots=(), loose=False, search=False):
+    def __init__(self, function, name, code, template, tensors, roots=(), loose=False, search=False):
         """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call. search:
         find out which lines draw numbers."""
         self._search = search
@@ -36,7 +36,7 @@ class Attempt:
         self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
         self.lines: set = set()  # of the function, where it did what no program can
         self.unseen: list = []  # more roots: functions that ran, and that the walk has not found
-        self.capture = Capture(name, function)
+        self.capture = Capture(name, code)
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
         self.hidden: list = []  # [(tensor, whose gradient it is; what `_inputs` has)] of inputs after the arguments
         self._memory(loose)

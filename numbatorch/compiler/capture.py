@@ -8,7 +8,6 @@ import bisect
 import ctypes
 import dis
 import gc
-import inspect
 import sys
 
 from ..generator import default_generator
@@ -42,9 +41,10 @@ def _names_read(plan, inplace):
 class Capture:
     """What is known of one call while it runs; `graph()` afterwards."""
 
-    def __init__(self, name, function=None):
+    def __init__(self, name, code=None):
+        """code: of the function, as far as it has some."""
         self.name, self.steps, self.buffers = name, [], []
-        self._code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+        self._code = code
         self.returned: dict = {}  # {id(a number): (the number, which read it is)}, of those that are only returned
         self.refusals, self.options, self.checked = [], [], set()
         # Lines of the function: where it was refused, asks for values, draws from generators of others.

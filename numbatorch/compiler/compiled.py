@@ -165,7 +165,8 @@ class Compiled:
 
     def _capture(self, template, tensors, args, kwargs):
         try:
-            attempt = Attempt(self.function, self.name, template, tensors, self._roots, self._loose, self._search)
+            attempt = Attempt(self.function, self.name, self.parts.code(), template, tensors, self._roots,
+                              self._loose, self._search)
         except Unsupported as reason:
             self._refused(str(reason))
             return self.function(*args, **kwargs)

@@ -11,6 +11,8 @@ import textwrap
 import types
 from typing import NamedTuple
 
+from .values import is_library
+
 _BLOCKS = ("body", "orelse", "finalbody")
 _ALONE = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Delete, ast.Match)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -272,7 +274,8 @@ def _define(name, arguments, body, first, last):
 def read(function):
     """The Source of a function; None where it has none, or is of a kind that cannot be in parts."""
     function = function.__func__ if isinstance(function, types.MethodType) else function
-    if not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__"):
+    if not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__") or is_library(
+            function.__module__):
         return None
     code = function.__code__
     try:

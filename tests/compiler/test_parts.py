@@ -220,3 +220,39 @@ def test_sparse_tensors_that_a_function_holds():
         x = torch.full((2, 3), 1.0 + k)
         assert torch.equal(run(x), torch.sparse.mm(held["matrix"], x))
     assert len(run.programs) == 2 and run.programs[-1].runs >= 5, run.explain()
+
+
+class Gated(nn.Module):
+    """A module that prints and branches on what it computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        size = x.abs().mean().item()
+        print(f"{size:.3f}")
+        if size > 1.0:
+            x = x / size
+        return self.second(x).tanh()
+
+
+def test_a_module_is_divided_in_its_forward(capsys):
+    torch.manual_seed(0)
+    model = Gated()
+    run, texts = torch.compile(model), []
+    with torch.no_grad():
+        for k in range(24):
+            if k == 18:
+                handle = model.register_forward_hook(lambda module, args, result: result * 2)
+            if k == 21:
+                handle.remove()
+            x = torch.full((3, 4), k / 3)
+            expected = model(x)
+            texts.append(capsys.readouterr().out)
+            assert torch.equal(run(x), expected), k
+            assert capsys.readouterr().out == texts[-1]
+            if k == 17:
+                parts = run.compiled.parts.held.values()
+                assert sum(p.runs for part in parts for p in part.programs) >= 8, run.explain()
