@@ -38,7 +38,7 @@ class LoaderIterator:
 
     def _handed(self, batch: Any) -> Any:
         """A batch as the program gets it: pinned where the loader says so and there is an accelerator."""
-        if self._loader.pin_memory and numbatorch.accelerator.is_available():
+        if self._loader.pin_memory and numbatorch.cuda.is_available():
             from numbatorch.utils.data._utils.pin_memory import pin_memory
             return pin_memory(batch)
         return batch
