@@ -3,7 +3,7 @@
 Where the elements of a row lie far apart but those of neighbouring rows are adjacent (a sum over dimension 0), walking
 row by row misses the cache at every step. Here a unit is a block of columns whose totals stay in the first-level cache,
 and are read and written once for several rows. Operands are adjacent along the columns, or the same for all of them
-(a factor of each line). Of what no cache holds the next lines are asked for early: the CPU does not foresee such steps.
+(a factor of each line). To ask early for the next lines of what no cache holds was no faster.
 """
 
 import functools
@@ -14,7 +14,7 @@ from ..expr.derive import rank_of
 from ..expr.functions import ROW, row_index, row_length
 from ..expr.tree import arg, order
 from ..layout import Layout
-from . import geometry, streaming
+from . import geometry
 from .compile import compile_kernel
 
 BLOCK = 256  # columns a unit at most: 2 KB of float64 totals; what lowering/intrinsics.py's local arrays hold
@@ -70,10 +70,9 @@ def plan(request, outer_shape, inner_shape, rows):
 
 
 def _classes(request, outer_shape, rows):
-    """Of each tensor: "1", adjacent along the columns; "0", the same for all; "f", adjacent and to be fetched early."""
+    """Of each tensor: "1", adjacent along the columns, or "0", the same for all."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
-    return "".join("0" if r[len(outer_shape) - 1] == 0 else "f" if streaming.when(o.layout) else "1"
-                   for o, r in zip(tensors, rows, strict=False))
+    return "".join(str(r[len(outer_shape) - 1]) for _, r in zip(tensors, rows, strict=False))
 
 
 def text(request, outer, classes=""):
@@ -127,10 +126,8 @@ def text(request, outer, classes=""):
                                   bound, given=given, pad=pad)
         first = [f"{pad * 3}on0_{n} = {start}" for n, start in starts.items()]
         further = [f"{pad * 3}on{r}_{n} = on{r - 1}_{n} + step_{n}" for n in starts for r in range(1, ROWS)]
-        fetched = [f"{pad * 3}fetch({o.name}, on{r}_{o.name} + {ROWS} * step_{o.name}, {BLOCK})" for o, c in walked
-                   for r in range(ROWS) if c == "f"]
         lines += [f"{pad * 2}for block in range(length // {ROWS}):", f"{pad * 3}j = block * {ROWS}",
-                  *first, *further, *fetched, *visit(ROWS),
+                  *first, *further, *visit(ROWS),
                   f"{pad * 2}for j in range(length // {ROWS} * {ROWS}, length):", *first, *visit(1)]
         done += level
     lines += [f"{pad * 2}for c in range(width):", *values(pad * 3, functions)]
