@@ -1,5 +1,7 @@
 """What passes bring together: which steps become one, and that values keep their bits."""
 
+import random
+
 import pytest
 
 import numbatorch as torch
@@ -145,3 +147,51 @@ def test_numbers_of_steps_do_not_meet_the_sizes_of_rows():
         total = F.batch_norm(x * 1.5 + 0.25, None, None, training=True) * 2 + r
         return total, (x * 3 + r).sum((0, 2)), (x * 4).amax((0, 2), keepdim=True)
     steps_of(f, torch.randn(3, 4, 70), torch.randn(3, 4, 70))
+
+
+ELEMENTS = [torch.exp, torch.tanh, torch.relu, torch.sigmoid, lambda x: x * 2, lambda x: x.abs() + 0.1, F.gelu,
+            lambda x: x.square(), lambda x: x - 0.5]
+PAIRS = [torch.add, torch.mul, torch.sub, torch.maximum, lambda a, b: torch.where(a > b, a, b)]
+ROWS = [lambda x: x.sum(-1, True), lambda x: x.softmax(-1), lambda x: x.log_softmax(-1), lambda x: x.mean(0),
+        lambda x: F.layer_norm(x, x.shape[-1:]), lambda x: x.amax(-1, True), lambda x: x.sum(0), lambda x: x.sum(),
+        lambda x: x.var(-1, keepdim=True), lambda x: F.rms_norm(x, x.shape[-1:]), lambda x: x.mean(-1, True) * 0.5]
+
+
+def program(seed):
+    """A random function of two matrices, of elementwise steps and row formulas."""
+    rng = random.Random(seed)
+    plan = [(rng.randrange(4), rng.random(), rng.random(), rng.random()) for _ in range(rng.randint(3, 9))]
+
+    def run(x, y):
+        pool = [x, y]
+        for kind, i, j, k in plan:
+            a, b = pool[int(i * len(pool))], pool[int(j * len(pool))]
+            if kind == 0:
+                pool.append(ELEMENTS[int(k * len(ELEMENTS))](a))
+            elif kind == 1:
+                pool.append(PAIRS[int(k * len(PAIRS))](a, b))
+            else:
+                row = ROWS[int(k * len(ROWS))](a)
+                pool.append(b * row if kind == 2 else row + b)
+        return tuple(pool[-2:])
+    return run
+
+
+@pytest.mark.parametrize("first", [0, pytest.param(100, marks=pytest.mark.slow)])
+def test_random_row_formulas_keep_their_bits(first):
+    """Forward values, over rows of many lengths; and gradients of their sums."""
+    for seed in range(first, first + (3 if first < 100 else 200)):
+        torch.manual_seed(seed)
+        function, width, height = program(seed), (6, 200, 40, 1000)[seed % 4], (4, 33, 70)[seed % 3]
+
+        def sums(x, y, function=function):
+            x = x.detach().requires_grad_()
+            found = function(x, y)
+            total = sum(r.sum() for r in found)
+            return (*found, torch.autograd.grad(total, x)[0]) if total.requires_grad else found
+        run = torch.compile(sums)
+        for _ in range(3):
+            x, y = torch.randn(height, width), torch.randn(height, width)
+            for a, b in zip(run(x, y), sums(x, y), strict=True):
+                assert torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()), seed
+        assert run.programs, (seed, run.explain())
