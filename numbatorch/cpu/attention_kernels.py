@@ -378,9 +378,10 @@ def write_backward(name: str, target: Target) -> str:
         to_q = f.offset(p["grad_q"], p["length"] * head * q_row)
         to_k = f.offset(p["grad_k"], p["sources"] * head * q_row)
         to_v = f.offset(p["grad_v"], p["sources"] * head * v_row)
-        for to, rows, row in ((to_q, "length", q_row), (to_k, "sources", q_row), (to_v, "sources", v_row)):
+        for to, size_label, width in ((to_q, "length", q_row), (to_k, "sources", q_row), (to_v, "sources", v_row)):
             module.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-            f.line(f"call void @llvm.memset.p0.i64(ptr {to.text}, i8 0, i64 {(p[rows] * row).text}, i1 false)")
+            nbytes = p[size_label] * width
+            f.line(f"call void @llvm.memset.p0.i64(ptr {to.text}, i8 0, i64 {nbytes.text}, i1 false)")
         causal = p["causal"].differs(0)
         limit = f.select(causal, f.minimum(p["sources"], p["length"]), p["sources"])
         step_rows = p["rows_per_unit"]
