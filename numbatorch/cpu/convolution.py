@@ -25,7 +25,13 @@ from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
 from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
-from numbatorch.cpu.convolution_weights import ProductPlan, SwappedPlan, WeightGradientPlan, pointwise_weight_plan
+from numbatorch.cpu.convolution_weights import (
+    ImagesPlan,
+    ProductPlan,
+    SwappedPlan,
+    WeightGradientPlan,
+    pointwise_weight_plan,
+)
 from numbatorch.cpu.convolution_winograd import WinogradLaunch, winograd_launch
 from numbatorch.cpu.convolution_winograd_weights import WinogradWeightPlan, winograd_weight_plan
 from numbatorch.cpu.gemm import gemm
@@ -33,8 +39,8 @@ from numbatorch.cpu.microkernel import host_target
 from numbatorch.dtypes import by_name
 from numbatorch.layout import layout
 
-WeightPlan = (WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan | ProductPlan | SwappedPlan
-              | WinogradWeightPlan)
+WeightPlan = (WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan | ProductPlan | ImagesPlan
+              | SwappedPlan | WinogradWeightPlan)
 
 FEW_CHANNELS = 16  # of a group, up to which input is copied with its padding before it is packed
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64

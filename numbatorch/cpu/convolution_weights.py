@@ -26,6 +26,7 @@ from numbatorch.dtypes import by_name
 from numbatorch.layout import layout
 
 WASTE = 1.5  # of lanes, from which the outputs of a pointwise convolution are rows and its channels in the lanes
+MOST_IMAGES = 64  # that are launches of their own
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
 WEIGHT_UNITS = 32  # wanted units of the weight gradient
 
@@ -141,6 +142,22 @@ class ProductPlan:
         self.kernel(gy_ptr, x_ptr, gw_ptr, self.meta.ctypes.data, self.units, self.grain)
 
 
+class ImagesPlan:
+    """The weight gradient of a pointwise convolution, gw = sum of gy @ x' over images: nothing is turned over."""
+
+    def __init__(self, g: Geometry) -> None:
+        area, size = prod(g.size), host_target(g.dtype).bytes
+        self.images, self.steps = g.n, (g.c * area * size, g.o * area * size)
+        self.plans = [gemm(g.dtype).plan(g.o, g.c, area, area, area, g.c, trans_b=True, accumulate=more)
+                      for more in (False, True)]
+
+    def run(self, x_ptr: int, gy_ptr: int, gw_ptr: int) -> None:
+        for image in range(self.images):
+            kernel, meta, units, grain = self.plans[image > 0]
+            x, gy = x_ptr + image * self.steps[0], gy_ptr + image * self.steps[1]
+            kernel(gy, x, gw_ptr, meta.ctypes.data, units, grain)
+
+
 class SwappedPlan:
     """The weight gradient of a pointwise convolution as that of one from outputs to channels, turned over."""
 
@@ -158,12 +175,15 @@ class SwappedPlan:
         self.turn.kernel(address(workspace), gw_ptr, self.turn.meta, self.turn.units, self.turn.grain)
 
 
-def pointwise_weight_plan(g: Geometry) -> ProductPlan | SwappedPlan | None:
+def pointwise_weight_plan(g: Geometry) -> ProductPlan | ImagesPlan | SwappedPlan | None:
     """The plan for 1x1 windows where it is another than the general one."""
     if not g.is_pointwise or not g.n or 0 in g.size:
         return None
     if prod(g.size) == 1:
         return ProductPlan(g)
-    panel = host_target(g.dtype).panel
+    target = host_target(g.dtype)
+    if (g.o <= 2 * target.dot_rows - 2 or g.c <= target.dot_columns) and g.n <= MOST_IMAGES:
+        return ImagesPlan(g)
+    panel = target.panel
     here, there = ceil(g.o / panel) * panel * g.c, ceil(g.c / panel) * panel * g.o
     return SwappedPlan(g) if here > WASTE * there else None

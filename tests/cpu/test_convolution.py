@@ -22,6 +22,7 @@ CASES = {
     "pointwise strided": (3, 5, 5, 4, 7, 1, 1, 2, 0, 1, 1),
     "pointwise strided, blocks": (2, 70, 9, 8, 40, 1, 1, (2, 3), 0, 1, 1),
     "pointwise, few outputs": (3, 40, 5, 6, 2, 1, 1, 1, 0, 1, 1),
+    "pointwise, some outputs": (3, 60, 5, 6, 14, 1, 1, 1, 0, 1, 1),
     "pointwise, few channels": (3, 3, 5, 6, 33, 1, 1, 1, 0, 1, 1),
     "pointwise, one position": (5, 20, 1, 1, 35, 1, 1, 1, 0, 1, 1),
     "padded": (2, 3, 5, 7, 4, 3, 3, 1, 1, 1, 1),
