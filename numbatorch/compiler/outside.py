@@ -78,16 +78,18 @@ class Listener:
         self.environment = False  # whether the environment was read, and no walk has come to it
 
     def __enter__(self):
-        self._before = sys.getprofile()
-        if self._before is None:
-            sys.setprofile(self._event)
-        else:
-            self._capture.refuse("not yet: another profiler listens")
+        self._before = sys.getprofile()  # another profiler waits meanwhile
+        if hasattr(self._before, "disable"):  # cProfile's, which is no function
+            self._before.disable()
+        sys.setprofile(self._event)
         return self
 
     def __exit__(self, *_):
-        if self._before is None:
-            sys.setprofile(None)
+        sys.setprofile(None)
+        if hasattr(self._before, "enable"):
+            self._before.enable()
+        else:
+            sys.setprofile(self._before)
 
     def _event(self, frame, event, argument):
         if event == "call":

@@ -159,3 +159,33 @@ def test_what_a_program_is_doing_is_printed(monkeypatch, capsys):
         run(torch.ones(4))
     text = capsys.readouterr().err
     assert "steps became" in text and "bytes in one arena" in text and "ran eagerly: two calls differ" in text
+
+
+def test_other_profilers_wait_for_captures():
+    import cProfile
+    import pstats
+    import sys
+    import time
+    profiler = cProfile.Profile()
+    clocked = torch.compile(lambda x: x * (2 if time.time() > 0 else 3))
+    run = torch.compile(lambda x: x * 2)
+
+    def afterwards():
+        return sum(range(3))
+    profiler.enable()
+    for _ in range(4):
+        run(torch.ones(2))
+        clocked(torch.ones(2))
+    afterwards()
+    profiler.disable()
+    assert run.programs and "time.time" in clocked.explain() and not clocked.programs
+    assert any(name == "afterwards" for *_, name in pstats.Stats(profiler).stats)
+    seen = []
+    sys.setprofile(lambda frame, event, argument: seen.append(event))
+    try:
+        torch.compile(lambda x: x + 1)(torch.ones(2))
+        before = len(seen)
+        afterwards()
+    finally:
+        sys.setprofile(None)
+    assert len(seen) > before > 0
