@@ -12,7 +12,12 @@ _PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 def plan(request):
-    """A Launch for a nest that is a (batched) matrix product of floating or complex numbers, else None."""
+    """A Launch for a nest that is a (batched) matrix product of floating, complex or whole numbers, else None.
+
+    Of epilogues the kernels take a row that is added: the request's `finish` is total + bias[column], the bias third
+    among its arrays and without gaps, and sums start from it. Other formulas run after each unit of the product, on
+    what it has just written (bands.py).
+    """
     roles = _product(request)
     if roles is None:
         return None
