@@ -221,8 +221,9 @@ class FormulaRule:
         (t,) = tree.expand(self.trees[k])
         if not _walks_rows(t):
             return True
-        is_row = rank_of(t, row_args=tuple(self._numbers(plan)))
-        if is_row[id(t)] or plan.compute.wide is not plan.compute:  # shared values would be rounded
+        numbers = tuple(self._numbers(plan))
+        is_row, of_rows = rank_of(t, row_args=numbers), rank_of(t, row_args=(*numbers, *self._of_rows(plan)))
+        if of_rows[id(t)] or plan.compute.wide is not plan.compute:  # summed already; shared values would be rounded
             return False
         shared = {}
 
@@ -239,6 +240,12 @@ class FormulaRule:
         self.shared |= shared
         self.sum_trees[k] = made
         return True
+
+    def _of_rows(self, plan):
+        """The operands and results with one value a row: a batch norm's mean and variance."""
+        layouts = {**plan.specs, **dict(zip(self.op.outputs, plan.layouts, strict=True))}
+        return [n for n in self.reads if isinstance(own := layouts[n], Layout) and all(
+            d < 0 or own.shape[d] == 1 for d in (d - len(self.sum_shape) + own.ndim for d in plan.dims or ()))]
 
     def _internal(self, op, plan, row_args):
         """The op that computes every gradient that is neither `grad` itself nor summed as it is made."""

@@ -21,6 +21,7 @@ def seeded():
     (lambda x, w, b: F.layer_norm(x, (24,), w, b), [(5, 24), (24,), (24,)]),
     (lambda x, w: F.rms_norm(x, (24,), w), [(2, 5, 24), (24,)]),
     (lambda x, w, b: F.group_norm(x, 4, w, b), [(2, 16, 3, 2), (16,), (16,)]),
+    (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), [(3, 20, 4, 5), (20,), (20,)]),
     (lambda x, w: x * w, [(3, 20), (20,)]),
     (lambda x, w: x * w, [(20, 3), (20, 1)]),
     (lambda x, w: x * w, [(20, 1), (1, 17)]),
