@@ -209,9 +209,8 @@ class FormulaRule:
             return []
         shape = self.sum_shape = plan.layouts[0].shape if plan.shape is None else plan.shape
         for k, (t, spec) in enumerate(zip(self.trees, self.specs, strict=True)):
-            if self.zero[k] or not FEW_SUMS <= spec.numel < math.prod(shape):
-                continue
-            if not any(n.startswith("grad_") for n in tree.names(t)) and self._without_rows(plan, k):
+            if not self.zero[k] and FEW_SUMS <= spec.numel < math.prod(shape) and not any(
+                    n.startswith("grad_") for n in tree.names(t)) and self._without_rows(plan, k):
                 found.setdefault(_repeated(shape, spec.shape)[1], []).append(k)
         return [Sum(self, op, plan, dims, which) for dims, which in found.items()
                 if not all(self.passed[k] for k in which)]
@@ -221,8 +220,7 @@ class FormulaRule:
         (t,) = tree.expand(self.trees[k])
         if not _walks_rows(t):
             return True
-        numbers = tuple(self._numbers(plan))
-        is_row, of_rows = rank_of(t, row_args=numbers), rank_of(t, row_args=(*numbers, *self._of_rows(plan)))
+        is_row, of_rows = (rank_of(t, row_args=(*self._numbers(plan), *more)) for more in ((), self._of_rows(plan)))
         if of_rows[id(t)] or plan.compute.wide is not plan.compute:  # summed already; shared values would be rounded
             return False
         shared = {}
