@@ -1,7 +1,8 @@
 """The thread pool: one for the process, in native code, for chunks of a kernel's work.
 
-A region is a function, its arguments and a count of chunks, in as many runs of neighbouring chunks as there are threads.
-Each thread claims the chunks of its own run one by one from the front, then those that others have left from the back.
+A region is a function, its arguments and a count of chunks, in as many runs of neighbouring chunks as there are
+threads. Each thread claims the chunks of its own run one by one from the front, then those that others have left from
+the back.
 A kernel that is called again thus finds in a core's own cache what that core wrote before, each core reads memory in
 order, and still the caller finishes alone when workers come late, and a slow thread holds up nobody but its own chunk.
 Who has claimed a chunk may read the region's description, because the caller returns only when every claimed chunk is
