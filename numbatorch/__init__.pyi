@@ -1250,6 +1250,8 @@ def smooth_error(input: Tensor, target: Tensor | _Number, beta: _Number) -> Tens
     """Quadratic below beta, linear above: 0.5 d² / beta, |d| - 0.5 beta."""
 def softmax(input: Tensor, dim: _Ints | None = None, _stacklevel: _int = 3, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along `dim`: positive rows whose sum is 1, in `dtype` when given."""
+def softmax_gradient_rows(incoming: Tensor, output: Tensor, dim: _Ints) -> Tensor:
+    """output (incoming - sum over dim of incoming * output), in one pass over the rows."""
 def softmax_rows(input: Tensor, dim: _Ints, dtype: _dtype | None = None) -> Tensor:
     """exp(input - max) / sum(exp(input - max)) along `dim`."""
 def sort(input: Tensor, dim: _Ints = -1, descending: _bool = False, stable: _bool = False, *, out: tuple[Tensor, ...] | None = None) -> _sort_result:

@@ -75,6 +75,10 @@ class _topk_result(_NamedTuple):
     values: Tensor
     indices: Tensor
 
+class _pick_result(_NamedTuple):
+    values: Tensor
+    indices: Tensor
+
 class _kthvalue_result(_NamedTuple):
     values: Tensor
     indices: Tensor
@@ -187,6 +191,25 @@ class _linalg_ldl_factor_result(_NamedTuple):
 class _lobpcg_result(_NamedTuple):
     eigenvalues: Tensor
     eigenvectors: Tensor
+
+class _adam_step_result(_NamedTuple):
+    param: Tensor
+    mean: Tensor
+    square: Tensor
+
+class _amsgrad_step_result(_NamedTuple):
+    param: Tensor
+    mean: Tensor
+    square: Tensor
+    largest: Tensor
+
+class _momentum_step_result(_NamedTuple):
+    param: Tensor
+    buffer: Tensor
+
+class _adagrad_step_result(_NamedTuple):
+    param: Tensor
+    sum: Tensor
 
 class Tensor:
     def __init__(self, *data: Any, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> None: ...
@@ -736,7 +759,7 @@ class Tensor:
     def is_neg(self) -> _bool: ...
     is_nested: _bool
     def is_nonzero(self) -> Any: ...
-    def is_pinned(self) -> _bool: ...
+    def is_pinned(self, device: _DeviceLike | None = None) -> _bool: ...
     is_quantized: _bool
     def is_same_size(self, other: Tensor) -> Any: ...
     def is_set_to(self, other: Tensor) -> _bool: ...
