@@ -185,6 +185,11 @@ _watchers: dict = {}  # op -> how many modes, of any thread, watch it
 _guard = threading.Lock()
 
 
+def watched_by_a_mode(op):
+    """Whether some mode, of any thread, watches an op."""
+    return _watchers.get(op, 0) > 0
+
+
 @contextlib.contextmanager
 def mode(handler, watched=None):
     """While it is on in this thread, `handler(op, inplace, values)` answers calls of the ops named in `watched` (all

@@ -8,7 +8,7 @@ import dataclasses
 from .autograd.modes import mode
 from .dtypes import can_cast
 from .expr.kinds import Elementwise
-from .interception import state
+from .interception import state, watched_by_a_mode
 from .layout import Layout, is_dense, layout
 from .ops.declare import OPS
 from .plan import Plan, backend, elementwise_request
@@ -28,7 +28,7 @@ def each(name, columns, numbers=(), into=None, statics=None):
     """
     lists = list(columns.values())
     first = lists[0]
-    if not first or state.active or state.traced is not None:
+    if not first or watched_by_a_mode(OPS[name]) or state.traced is not None:
         return None
     device = first[0]._layout.device
     if not hasattr(backend(device), "together"):

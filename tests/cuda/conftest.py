@@ -1,23 +1,14 @@
-"""A GPU for the tests of this folder: the emulator, one for the process."""
-
-import functools
+"""A GPU for the tests of this folder: the emulator."""
 
 import pytest
 
 from numbatorch.cuda import runtime
 
 
-@functools.cache
-def _emulator():
-    from numbatorch.cuda.emulator.device import Emulator
-
-    return Emulator()
-
-
 @pytest.fixture
-def gpu():
+def gpu(emulator):
     """Makes device="cuda" the emulator."""
-    with runtime.using(_emulator()) as driver:
+    with runtime.using(emulator) as driver:
         yield driver
 
 

@@ -23,12 +23,6 @@ SLOW = {"lobpcg", "_lobpcg"}  # thousands of launches
 NAMES = sorted(set(TABLE) - set(SKIPPED) - SLOW)
 
 
-@pytest.fixture(scope="module")
-def emulator():
-    from numbatorch.cuda.emulator.device import Emulator
-    return Emulator()
-
-
 def compare(found, expected, values=True):
     found, expected = flat(found), flat(expected)
     assert len(found) == len(expected)
