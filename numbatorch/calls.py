@@ -136,6 +136,7 @@ def check_divisor(name, input, other):
 
 def _source(op, inplace):
     """(name, text, names it refers to) of the call function of an op with a kernel or a view."""
+    # Its own variables are named as no parameter is: an operand must live until its kernel has run.
     head, env = _head(op, op.out and not inplace)
     lines = [f"def {op.name}{'_' if inplace else ''}({head}):"]
     keys, passed, needs, formula = [], [], [], []
@@ -195,20 +196,20 @@ def _source(op, inplace):
                   f"    {first}._storage.version += 1", f"    return {first}"]
     elif op.kind == "view":
         first = op.operands[0].name
-        lines += ["    r = new(Tensor)", "    r._layout = plan.layout", f"    r._storage = {first}._storage",
-                  f"    r._ptr = a0 + plan.offset; b = {first}._base", f"    r._base = b = {first} if b is None else b",
-                  "    b._viewed += 1",
-                  "    if b._generation: r._seen_generation = b._generation",
-                  *_recording(["g0"], ["g0"], [first], ["r"]), "    return r"]
+        lines += [f"    r_ = new(Tensor); r_._layout = plan.layout; r_._storage = {first}._storage",
+                  f"    r_._ptr = a0 + plan.offset; b_ = {first}._base",
+                  f"    r_._base = b_ = {first} if b_ is None else b_; b_._viewed += 1",
+                  "    if b_._generation: r_._seen_generation = b_._generation",
+                  *_recording(["g0"], ["g0"], [first], ["r_"]), "    return r_"]
     else:
         results = [f"r{k}" for k in range(len(op.outputs))]
         for k, r in enumerate(results):
             spec = "plan.layout" if len(results) == 1 else f"plan.layouts[{k}]"
             size = "plan.nbytes" if len(results) == 1 else f"{spec}.nbytes"
-            lines += [f"    {r} = new(Tensor)", f"    {r}._storage = s = new(plan.storage)",
-                      f"    s.nbytes = n = {size}",
-                      "    s.block = block = plan.allocate(n)", f"    {r}._ptr = p{k} = s.ptr = plan.address(block)",
-                      f"    s.version = start.version; {r}._layout = {spec}"]
+            lines += [f"    {r} = new(Tensor)", f"    {r}._storage = s_ = new(plan.storage)",
+                      f"    s_.nbytes = n_ = {size}; s_.block = block_ = plan.allocate(n_)",
+                      f"    {r}._ptr = p{k} = s_.ptr = plan.address(block_)",
+                      f"    s_.version = start.version; {r}._layout = {spec}"]
         pointers = [f"p{k}" for k in range(len(results))]
         lines += _running(op, inplace, [*passed, *pointers], given, operands)
         if op.differentiable and needs:

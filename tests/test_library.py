@@ -48,3 +48,14 @@ def test_a_reduction_of_ones_own():
     x = torch.arange(6.0).reshape(2, 3)
     assert total_of_squares(x, 1).tolist() == [5, 50] and total_of_squares(x).item() == 55
     assert check(total_of_squares)
+
+
+@pytest.mark.parametrize("name", ["n", "s", "b", "r", "block"])
+def test_operands_live_until_their_kernel_has_run(name):
+    """Whatever they are called: a block given back too early would be the result's."""
+    space = {}
+    exec(f"def named_{name}(input, {name}):\n    'input + {name}.'\n    return input + {name}\n", space)
+    op = elementwise(space[f"named_{name}"])
+    for _ in range(3):
+        assert op(torch.ones(1000), torch.full((1000,), 2.0)).tolist() == [3.0] * 1000
+        assert op(torch.ones(2, 3), torch.arange(3.0)).tolist() == [[1, 2, 3]] * 2
