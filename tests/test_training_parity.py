@@ -2,7 +2,8 @@
 
 SGD with a moderate rate: with Adadelta at 1.0 the training is chaotic, and PyTorch with oneDNN on and off parts from
 itself by more than ours from PyTorch (0.19 against 0.11 after 100 steps of MNIST). Even so float32 losses are compared
-with PyTorch's in float64: PyTorch's own float32 parts from these by 1e-4 with one thread, by 1e-6 with two.
+with PyTorch's in float64: near step 80 one maximum of a window goes to one of two elements by rounding, and so
+PyTorch's own float32 parts from these by 1e-4 with one thread, by 1e-6 with two.
 """
 
 import numpy as np
@@ -49,5 +50,6 @@ def test_weights_and_losses_are_those_of_torch():
         torch.set_num_threads(before)
     initial, ours = train(numbatorch)
     assert all(np.array_equal(a, b) for a, b in zip(initial, expected, strict=True))
-    np.testing.assert_allclose(ours, theirs, rtol=2e-5)
+    np.testing.assert_allclose(ours[:70], theirs[:70], rtol=1e-6)
+    np.testing.assert_allclose(ours, theirs, rtol=2e-4)
     np.testing.assert_allclose(train(numbatorch, "float64")[1], theirs, rtol=1e-12)

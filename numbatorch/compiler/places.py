@@ -65,6 +65,11 @@ _UNSEEN = frozenset("_non_persistent_buffers_set _state_dict_hooks _state_dict_p
                     "_optimizer_load_state_dict_pre_hooks _optimizer_load_state_dict_post_hooks".split())
 
 
+def is_a(value, kinds):
+    """isinstance by the type alone: some proxies warn, or load what they stand for, when asked for their __class__."""
+    return issubclass(type(value), kinds)
+
+
 class Places:
     """The places that a walk has found.
 
@@ -99,7 +104,7 @@ class Places:
     def _put(self, value, path):
         if id(value) in self._seen:
             return
-        if not isinstance(value, PLAIN):
+        if not is_a(value, PLAIN):
             self._seen[id(value)] = value
             self._queue.append((value, path))
         elif not of_library(type(value)):
@@ -111,41 +116,41 @@ class Places:
             self._put(value, path)
 
     def _visit(self, value, path):
-        if isinstance(value, Tensor):
+        if is_a(value, Tensor):
             self._tensor(value, path)
-        elif isinstance(value, (np.ndarray, *_BYTES)):
+        elif is_a(value, (np.ndarray, *_BYTES)):
             nbytes = value.nbytes if hasattr(value, "nbytes") else memoryview(value).nbytes
             if nbytes > ARRAY:
-                raise Unsupported(f"{path} is {'a NumPy array' if isinstance(value, np.ndarray) else 'an object'} of "
+                raise Unsupported(f"{path} is {'a NumPy array' if is_a(value, np.ndarray) else 'an object'} of "
                                   f"more than {ARRAY} bytes, too large to look after; a tensor can be looked after")
             self.entries.append(("array", value, None, content(value), path))
-        elif isinstance(value, (np.random.RandomState, np.random.Generator, random.Random, io.IOBase)):
+        elif is_a(value, (np.random.RandomState, np.random.Generator, random.Random, io.IOBase)):
             self.randoms.append((value, path))
-        elif isinstance(value, types.GeneratorType):
+        elif is_a(value, types.GeneratorType):
             self.generators[id(value.gi_frame)] = value, path
-        elif isinstance(value, contextvars.ContextVar):
+        elif is_a(value, contextvars.ContextVar):
             self._entry("context", value, None, value.get(ABSENT), path)
-        elif isinstance(value, weakref.ref):
+        elif is_a(value, weakref.ref):
             self._put(value(), path)
-        elif isinstance(value, types.MappingProxyType):
+        elif is_a(value, types.MappingProxyType):
             self._put(gc.get_referents(value)[0], path)
-        elif isinstance(value, (dict, list, tuple, frozenset, set, deque)):
+        elif is_a(value, (dict, list, tuple, frozenset, set, deque)):
             self._container(value, path)
             if not of_library(type(value)):
                 self._object(value, path)
-        elif isinstance(value, types.FunctionType):
+        elif is_a(value, types.FunctionType):
             self._function(value, path)
-        elif isinstance(value, types.MethodType):
+        elif is_a(value, types.MethodType):
             self._put(value.__self__, path.rpartition(".")[0] or path)
             self._put(value.__func__, path)
-        elif isinstance(value, functools.partial):
+        elif is_a(value, functools.partial):
             self._put(value.func, path)
             self._put(value.args, path)
             self._put(value.keywords, path)
             self._object(value, path)
-        elif isinstance(value, (staticmethod, classmethod)):
+        elif is_a(value, (staticmethod, classmethod)):
             self._put(value.__func__, path)
-        elif isinstance(value, type):
+        elif is_a(value, type):
             if not of_library(value):
                 self._class(value, path)
                 for base in value.__mro__:  # objects of it may be made
@@ -153,10 +158,10 @@ class Places:
                         self._attribute(base, name)
         elif type(value).__module__ == _COMPILED:
             self._put(value.function, path)  # inside another compiled function it is just that
-        elif isinstance(value, types.ModuleType):
+        elif is_a(value, types.ModuleType):
             if not is_library(value.__name__):
                 self._space("dict", vars(value), vars(value), path)
-        elif isinstance(value, Iterator) and not hasattr(value, "__dict__"):
+        elif is_a(value, Iterator) and not hasattr(value, "__dict__"):
             self.randoms.append((value, path))
             for part in gc.get_referents(value):
                 self._put(part, path)
@@ -164,13 +169,13 @@ class Places:
             self._object(value, path)
 
     def _container(self, value, path):
-        if isinstance(value, dict):
+        if is_a(value, dict):
             self._dict(value, path)
-        elif isinstance(value, list):
+        elif is_a(value, list):
             self.entries.append(("size", value, None, len(value), path))
             for k, v in enumerate(value):
                 self._entry("list", value, k, v, f"{path}[{k}]")
-        elif isinstance(value, (set, deque)):
+        elif is_a(value, (set, deque)):
             self.entries.append(("set", value, None, tuple(value), path))
             for v in value:
                 self._put(v, f"{path}[...]")

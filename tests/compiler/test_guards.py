@@ -286,3 +286,20 @@ def test_stances():
     with torch.compiler.set_stance("eager_on_recompile"):
         assert double(torch.ones(3)).tolist() == [2.0] * 3 and len(double.programs) == 1
     assert "eager_on_recompile" in double.explain()
+
+
+class Shy:
+    """A proxy that warns when it is asked what it is, as those of deprecated names do."""
+
+    def __getattribute__(self, name):
+        if name == "__class__":
+            import warnings
+            warnings.warn("it is better not to ask", FutureWarning, stacklevel=2)
+        return object.__getattribute__(self, name)
+
+
+SHY = Shy()
+
+
+def test_objects_are_not_asked_for_their_class():
+    alike(lambda x: x + 1 if SHY is not None else x, [lambda: (torch.ones(3),)] * 4)
