@@ -5,7 +5,7 @@ Built-ins in native code, some 40 ns each.
 
 import functools
 
-from . import compile, entry, machine
+from . import compile, entry, machine, threads
 
 _READ = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -54,8 +54,38 @@ _WITHIN = """
 declare i64 @PyLong_AsLongLong(ptr)
 declare ptr @PyErr_Occurred()
 declare ptr @PyBool_FromLong(i64)
+declare void @numbatorch_parallel(ptr, ptr, i64, i64)
+define internal void @chunk(ptr %block, i64 %first, i64 %stop) nounwind {{
+entry:
+ %place = load ptr, ptr %block
+ %p_low = getelementptr i64, ptr %block, i64 1
+ %low = load i64, ptr %p_low
+ %p_span = getelementptr i64, ptr %block, i64 2
+ %span = load i64, ptr %p_span
+ br label %head
+head:
+ %i = phi i64 [%first, %entry], [%next, %body]
+ %outside = phi i64 [0, %entry], [%together, %body]
+ %more = icmp slt i64 %i, %stop
+ br i1 %more, label %body, label %exit
+body:
+ %at = getelementptr {stored}, ptr %place, i64 %i
+ %value = load {stored}, ptr %at
+ {extend}
+ %above = sub i64 %wide, %low
+ %out = icmp uge i64 %above, %span
+ %mark = zext i1 %out to i64
+ %together = or i64 %outside, %mark
+ %next = add i64 %i, 1
+ br label %head
+exit:
+ %found = getelementptr i64, ptr %block, i64 3
+ %ignored = atomicrmw or ptr %found, i64 %outside monotonic
+ ret void
+}}
 define ptr @numbatorch_within_{name}(ptr %self, ptr %arguments, i64 %n) nounwind {{
 entry:
+ %block = alloca [4 x i64]
  %q0 = load ptr, ptr %arguments
  %p1 = getelementptr ptr, ptr %arguments, i64 1
  %q1 = load ptr, ptr %p1
@@ -73,42 +103,42 @@ entry:
 failed:
  ret ptr null
 start:
- %place = inttoptr i64 %number to ptr
  %span = sub i64 %high, %low
- br label %head
-head:
- %i = phi i64 [0, %start], [%next, %body]
- %outside = phi i64 [0, %start], [%together, %body]
- %more = icmp slt i64 %i, %count
- br i1 %more, label %body, label %exit
-body:
- %at = getelementptr {stored}, ptr %place, i64 %i
- %value = load {stored}, ptr %at
- {extend}
- %above = sub i64 %wide, %low
- %out = icmp uge i64 %above, %span
- %mark = zext i1 %out to i64
- %together = or i64 %outside, %mark
- %next = add i64 %i, 1
- br label %head
-exit:
+ %b1 = getelementptr i64, ptr %block, i64 1
+ %b2 = getelementptr i64, ptr %block, i64 2
+ %b3 = getelementptr i64, ptr %block, i64 3
+ store i64 %number, ptr %block
+ store i64 %low, ptr %b1
+ store i64 %span, ptr %b2
+ store i64 0, ptr %b3
+ %few = icmp sle i64 %count, {grain}
+ br i1 %few, label %here, label %together
+here:
+ call void @chunk(ptr %block, i64 0, i64 %count)
+ br label %done
+together:
+ call void @numbatorch_parallel(ptr @chunk, ptr %block, i64 %count, i64 {grain})
+ br label %done
+done:
+ %outside = load i64, ptr %b3
  %none = icmp eq i64 %outside, 0
  %truth = zext i1 %none to i64
  %result = call ptr @PyBool_FromLong(i64 %truth)
  ret ptr %result
 }}
 """
+_CHECKED = 32768  # numbers that one thread looks at together
 
 
 @functools.cache
 def range_check(dtype):
     """A built-in f(address, count, low, high): whether count numbers ("int64", "int32") there are in [low, high).
 
-    One pass without branches, on the caller's thread.
+    One pass without branches, by all threads where there are many.
     """
     stored = {"int64": "i64", "int32": "i32"}[dtype]
     extend = f"%wide = {'bitcast' if stored == 'i64' else 'sext'} {stored} %value to i64"
-    text = _WITHIN.format(name=dtype, stored=stored, extend=extend)
+    text = _WITHIN.format(name=dtype, stored=stored, extend=extend, grain=_CHECKED)
     return _loaded(f"within_{dtype}", text, entry.METH_FASTCALL)
 
 
@@ -116,7 +146,8 @@ def _loaded(label, text, flags):
     """The built-in `numbatorch_<label>` of IR text."""
     name = f"numbatorch_{label}"
     code, needs = compile.compile_object(label, text, (name,))
-    loaded = machine.Loaded(code, (name,), {n: machine.python_api(n) for n in needs}).keep_for_ever()
+    imports = {n: threads.parallel_address() if n == "numbatorch_parallel" else machine.python_api(n) for n in needs}
+    loaded = machine.Loaded(code, (name,), imports).keep_for_ever()
     _keep.append(loaded)
     return entry.builtin(name, loaded.addresses[name], flags=flags)
 

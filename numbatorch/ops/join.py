@@ -99,8 +99,9 @@ def _writer(layouts, dim):
         return None
     from ..autograd.modes import mode
     from ..interception import state
-    from ..plan import backend
-    from ..tensor import empty_layout
+    from ..plan import backend, storage_class
+    from ..tensor import Tensor, empty_layout
+    from ..versions import start
     whole, launch = found
     by_argument = None
     if len(layouts) <= FEW:
@@ -108,18 +109,43 @@ def _writer(layouts, dim):
     used = by_argument or launch
     kernel, meta, units, grain = used.kernel, used.meta, used.units, used.grain
 
-    def write(tensors):
+    def write(tensors, ask=False):
+        if ask and any([t._needs_grad for t in tensors]):
+            return None
         result = empty_layout(whole)
         addresses = array("q", [t._ptr for t in tensors])
         kernel(addresses.buffer_info()[0], result._ptr, meta, units, grain)
         return result
 
-    def write_few(tensors):
-        result = empty_layout(whole)
-        kernel(*[t._ptr for t in tensors], result._ptr, meta, units, grain)
-        return result
-    write.launch = write_few.launch = used  # which keeps what `meta` points to
-    return mode, state, write if by_argument is None else write_few
+    if by_argument is not None:
+        space = {"kernel": kernel, "meta": meta, "units": units, "grain": grain, "whole": whole,
+                 "runtime": backend(whole.device), "kind": storage_class(whole.device), "new": object.__new__,
+                 "Tensor": Tensor, "start": start}
+        exec(_few(len(layouts)), space)
+        write = space["write"]
+    write.launch = used  # which keeps what `meta` points to
+    return mode, state, write
+
+
+@functools.cache
+def _few(count):
+    """The code of f(tensors, ask=False) that joins so many tensors; where it is asked, None for some to be recorded."""
+    names = [f"t{k}" for k in range(count)]
+    return compile(f"""
+def write(tensors, ask=False):
+    {', '.join(names)}, = tensors
+    if ask and ({' or '.join(f'{name}._needs_grad' for name in names)}):
+        return None
+    result = new(Tensor)
+    result._storage = storage = new(kind)
+    storage.nbytes = nbytes = whole.nbytes
+    storage.block = block = runtime.allocate(nbytes)
+    storage.ptr = result._ptr = address = runtime.address(block)
+    storage.version = start.version
+    result._layout = whole
+    kernel({', '.join(f'{name}._ptr' for name in names)}, address, meta, units, grain)
+    return result
+""", f"<join of {count}>", "exec")
 
 
 @functools.lru_cache(4096)
@@ -146,11 +172,7 @@ def _at_once(find, tensors, dim):
     mode, state, write = found
     if state.active or state.traced is not None:
         return None
-    if mode.enabled:
-        for t in tensors:
-            if t._needs_grad:
-                return None
-    return write(tensors)
+    return write(tensors, mode.enabled)
 
 
 def _together(tensors, dim):
