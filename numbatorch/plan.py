@@ -267,7 +267,17 @@ def elementwise_request(op, plan, specs, statics, into=None):
             shape, [(s.shape, s.strides) for s in tensors.values()])
         outputs = [layout(r, shape, strides, device) for r in results]
     plan.layouts = tuple(outputs)
-    return kinds.Elementwise(op.name, tree.expand(*roots), _formula_operands(op, specs, d), outputs, shape, d.compute)
+    roots, operands = _apart_from_functions(tree.expand(*roots), _formula_operands(op, specs, d))
+    return kinds.Elementwise(op.name, roots, operands, outputs, shape, d.compute)
+
+
+def _apart_from_functions(roots, operands):
+    """Roots and operands with other names for operands that are called as functions that templates use are."""
+    clashing = {o.name: tree.arg(f"{o.name}_given") for o in operands if o.name in ("min", "max")}
+    if not clashing:
+        return roots, operands
+    return (tuple(tree.substitute(root, clashing) for root in roots),
+            [kinds.Operand(f"{o.name}_given", o.layout, o.dtype) if o.name in clashing else o for o in operands])
 
 
 def rows_request(op, plan, specs, statics):
@@ -318,7 +328,8 @@ def rows_request(op, plan, specs, statics):
     final = kept if keepdim else tuple(n for i, n in enumerate(shape) if i not in dims)
     plan.layouts = tuple(w.with_(shape=final) if row and not keepdim else w
                          for w, row in zip(written, is_row, strict=True))
-    return kinds.Rows(op.name, roots, _formula_operands(op, specs, d), written, is_row, shape, dims, d.compute)
+    roots, operands = _apart_from_functions(roots, _formula_operands(op, specs, d))
+    return kinds.Rows(op.name, roots, operands, written, is_row, shape, dims, d.compute)
 
 
 def show(op_name, dtype="float32", layout_name="contiguous", device="cpu", ptx=None):

@@ -68,3 +68,13 @@ def test_nothing_of_the_size_of_the_result_is_made_for_a_weight():
     after = backend.memory_stats()
     assert after["peak"] == before["peak"]
     assert after["hits"] + after["misses"] - before["hits"] - before["misses"] <= 2
+
+
+def test_operands_that_are_called_as_functions_of_kernels():
+    """`min` and `max` of clamp, where they are broadcast, and where operands are walked in tiles."""
+    x, low = nt.randn(5, 6, 7, requires_grad=True), nt.randn(6, 1, requires_grad=True)
+    high = nt.full((7,), 9.0, requires_grad=True)
+    nt.clamp(x, low, high).sum().backward()
+    assert x.grad.sum() + low.grad.sum() == x.numel() and high.grad.count_nonzero() == 0
+    turned, low = nt.randn(40, 50).t(), nt.randn(50, 40)
+    assert nt.equal(nt.clamp(turned, low, low + 1), nt.minimum(nt.maximum(turned, low), low + 1))
