@@ -33,6 +33,7 @@ from .values import (
     ABSENT,
     Unsupported,
     content,
+    globals_in,
     is_library,
     look,
     names_in,
@@ -302,7 +303,7 @@ class Places:
         if names & _ANY:
             self._dict(scope, f"{scope.get('__name__')}, of which {path} uses any name")
         self._used |= names
-        for name in sorted(names & scope.keys()):
+        for name in sorted(globals_in(code) & scope.keys()):
             self._entry("dict", scope, name, scope[name], name)
         for name in names:  # modules that it imports by itself
             for full in (name, f"{scope.get('__package__')}.{name}"):

@@ -1,5 +1,6 @@
 """Values in places: what is there, whether that means the same as before, and how it is put back."""
 
+import dis
 import functools
 import gc
 import inspect
@@ -159,6 +160,19 @@ def names_in(code):
         elif isinstance(constant, (str, tuple)):
             names += [c for c in (constant if isinstance(constant, tuple) else (constant,)) if isinstance(c, str)]
     return tuple(names)
+
+
+@functools.lru_cache(4096)
+def globals_in(code):
+    """Of these those that may be looked up in the module: all but the names of mere attributes (`optimizer.step`)."""
+    found = {step.argval for step in dis.get_instructions(code) if step.opcode in dis.hasname
+             and step.opname.rpartition("_")[2] in ("GLOBAL", "NAME")}
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            found |= globals_in(constant)
+        else:
+            found |= {c for c in (constant if isinstance(constant, tuple) else (constant,)) if isinstance(c, str)}
+    return frozenset(found)
 
 
 @functools.lru_cache(1024)

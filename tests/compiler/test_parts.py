@@ -1,5 +1,6 @@
 """Functions that read values in their midst: what is before and after runs as programs, the reads as they are."""
 
+import linecache
 import random
 
 import pytest
@@ -256,3 +257,20 @@ def test_a_module_is_divided_in_its_forward(capsys):
             if k == 17:
                 parts = run.compiled.parts.held.values()
                 assert sum(p.runs for part in parts for p in part.programs) >= 8, run.explain()
+
+
+def test_a_global_is_not_met_under_the_name_of_an_attribute():
+    """`optimizer.step()` in a function called step, whose other parts change a list."""
+    space = {}
+    lines = ["import numbatorch as torch", "w = torch.ones(3, requires_grad=True)", "log = []",
+             "optimizer = torch.optim.SGD([w], lr=0.1)",
+             "def step(x):", "    optimizer.zero_grad()", "    loss = (w * x).sum()", "    loss.backward()",
+             "    optimizer.step()", "    log.append(loss.item())", "    return loss"]
+    name = "<step of a test>"
+    linecache.cache[name] = (0, None, [line + "\n" for line in lines], name)
+    exec(compile("\n".join(lines) + "\n", name, "exec"), space)
+    run = space["step"] = torch.compile(space["step"])
+    for _ in range(10):
+        run(torch.ones(3))
+    runs = sum(p.runs for part in run.parts.held.values() for p in part.programs)
+    assert len(space["log"]) == 10 and runs >= 4, run.explain()

@@ -53,7 +53,7 @@ def test_nan_are_traced_inside_a_compiled_step():
 
 
 @pytest.mark.parametrize("what", ["interrupt", "error"])
-def test_a_step_is_whole_when_it_is_interrupted(what, monkeypatch):
+def test_a_step_is_whole_when_it_is_interrupted(what, monkeypatch, request):
     """A program with a stage in Python, which is where Ctrl-C comes through, leaves no step half done."""
     def build():
         torch.manual_seed(0)
@@ -70,6 +70,8 @@ def test_a_step_is_whole_when_it_is_interrupted(what, monkeypatch):
     run, x = torch.compile(step), torch.ones(2, 3)
     torch.manual_seed(1)
     interrupt = [False]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in jobs in the background
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def stage(*arguments, own=backend.random.fill_poisson):
         if interrupt[0] and what == "interrupt":

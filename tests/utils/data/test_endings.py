@@ -55,7 +55,8 @@ def test_no_worker_is_left(tmp_path, method, ending):
     root = str(Path(numbatorch.__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     program = subprocess.Popen([sys.executable, str(path), method], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, env=environment, start_new_session=True)
+                               text=True, env=environment, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored in jobs
     try:
         workers = [int(pid) for pid in program.stdout.readline().split()]
         assert len(workers) == 2, program.stderr.read()
