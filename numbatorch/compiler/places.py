@@ -34,6 +34,7 @@ from .values import (
     Unsupported,
     content,
     globals_in,
+    imports_in,
     is_library,
     look,
     names_in,
@@ -305,7 +306,7 @@ class Places:
         self._used |= names
         for name in sorted(globals_in(code) & scope.keys()):
             self._entry("dict", scope, name, scope[name], name)
-        for name in names:  # modules that it imports by itself
+        for name in imports_in(code):  # modules that it imports by itself
             for full in (name, f"{scope.get('__package__')}.{name}"):
                 if full in sys.modules:
                     self._put(sys.modules[full], full)

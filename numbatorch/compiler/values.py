@@ -165,11 +165,22 @@ def names_in(code):
 @functools.lru_cache(4096)
 def globals_in(code):
     """Of these those that may be looked up in the module: all but the names of mere attributes (`optimizer.step`)."""
+    return _named(code, ("GLOBAL", "NAME"), globals_in)
+
+
+@functools.lru_cache(4096)
+def imports_in(code):
+    """Names of modules that code imports, and the strings in it, which may be such names."""
+    return _named(code, ("IMPORT_NAME",), imports_in)
+
+
+def _named(code, kinds, inside):
+    """The names in instructions that end so, and all strings; `inside` gives those of inner functions."""
     found = {step.argval for step in dis.get_instructions(code) if step.opcode in dis.hasname
-             and step.opname.rpartition("_")[2] in ("GLOBAL", "NAME")}
+             and (step.opname in kinds or step.opname != "IMPORT_NAME" and step.opname.rpartition("_")[2] in kinds)}
     for constant in code.co_consts:
         if inspect.iscode(constant):
-            found |= globals_in(constant)
+            found |= inside(constant)
         else:
             found |= {c for c in (constant if isinstance(constant, tuple) else (constant,)) if isinstance(c, str)}
     return frozenset(found)
