@@ -2,8 +2,8 @@
 
 SGD with a moderate rate: with Adadelta at 1.0 the training is chaotic, and PyTorch with oneDNN on and off parts from
 itself by more than ours from PyTorch (0.19 against 0.11 after 100 steps of MNIST). Even so float32 losses are compared
-with PyTorch's in float64: near step 80 one maximum of a window goes to one of two elements by rounding, and so
-PyTorch's own float32 parts from these by 1e-4 with one thread, by 1e-6 with two.
+with PyTorch's in float64: between steps 70 and 90 the errors of some float32 runs leap a thousandfold, presumably where
+rounding decides a branch: PyTorch's own float32 parts from these by 1e-4 with one thread, by 1e-6 with two.
 """
 
 import numpy as np
