@@ -300,7 +300,7 @@ class Places:
                 self._code(constant)
 
     def _names(self, code, scope, path):
-        names = set(names_in(code))
+        names = names_in(code)
         if names & _ANY:
             self._dict(scope, f"{scope.get('__name__')}, of which {path} uses any name")
         self._used |= names

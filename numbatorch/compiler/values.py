@@ -153,31 +153,32 @@ def of_library(kind):
 @functools.lru_cache(4096)
 def names_in(code):
     """The names that code uses, and the strings in it, which may be names, those of inner functions included."""
-    names = list(code.co_names)
-    for constant in code.co_consts:
-        if inspect.iscode(constant):
-            names += names_in(constant)
-        elif isinstance(constant, (str, tuple)):
-            names += [c for c in (constant if isinstance(constant, tuple) else (constant,)) if isinstance(c, str)]
-    return tuple(names)
+    return _with_strings(code, code.co_names, names_in)
 
 
 @functools.lru_cache(4096)
 def globals_in(code):
     """Of these those that may be looked up in the module: all but the names of mere attributes (`optimizer.step`)."""
-    return _named(code, ("GLOBAL", "NAME"), globals_in)
+    return _with_strings(code, _named(code, _LOOKUPS), globals_in)
 
 
 @functools.lru_cache(4096)
 def imports_in(code):
     """Names of modules that code imports, and the strings in it, which may be such names."""
-    return _named(code, ("IMPORT_NAME",), imports_in)
+    return _with_strings(code, _named(code, ("IMPORT_NAME",)), imports_in)
 
 
-def _named(code, kinds, inside):
-    """The names in instructions that end so, and all strings; `inside` gives those of inner functions."""
-    found = {step.argval for step in dis.get_instructions(code) if step.opcode in dis.hasname
-             and (step.opname in kinds or step.opname != "IMPORT_NAME" and step.opname.rpartition("_")[2] in kinds)}
+_LOOKUPS = ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "STORE_NAME", "DELETE_NAME",
+            "LOAD_FROM_DICT_OR_GLOBALS")
+
+
+def _named(code, instructions):
+    return {step.argval for step in dis.get_instructions(code) if step.opname in instructions}
+
+
+def _with_strings(code, names, inside):
+    """Names and the strings among the constants of code; `inside` gives those of inner functions."""
+    found = set(names)
     for constant in code.co_consts:
         if inspect.iscode(constant):
             found |= inside(constant)
