@@ -135,22 +135,15 @@ def write(program):
         s.add("kept = hold()")
     s.add("try:")
     s.add(f"    failed = run(({', '.join(bases)}{',' * (len(bases) == 1)}))")
-    s.add("except BaseException:")
-    if program.gradients:
-        s.add("    if not quiet: program.undo(reused)")
-    if program.draws_first:
-        s.add("    program.draw_again(before)")
-    if python:
-        s.add("    let(kept)")
-    s.add("    raise")
-    s.add("if failed >= 0:")
-    if program.gradients:
-        s.add("    if not quiet: program.undo(reused)")
-    if program.draws_first:
-        s.add("    program.draw_again(before)")
-    if python:
-        s.add("    let(kept)")
-    s.add("    return Stopped(failed)")
+    for met, end in (("except BaseException:", "raise"), ("if failed >= 0:", "return Stopped(failed)")):
+        s.add(met)
+        if program.gradients:
+            s.add("    if not quiet: program.undo(reused)")
+        if program.draws_first:
+            s.add("    program.draw_again(before)")
+        if python:
+            s.add("    let(kept)")
+        s.add(f"    {end}")
     if program.bumps:
         s.scope["counter"] = program.counter
         s.add("counter.move()")

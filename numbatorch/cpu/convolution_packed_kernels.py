@@ -43,6 +43,16 @@ def forward_kernel(module: Module, name: str, with_bias: bool, result: str) -> t
     return f, x, w, rest.pop(0) if with_bias else None, *rest
 
 
+def arranging_kernel(module: Module, name: str, source: str) -> tuple:
+    """A new function (`source`, to, meta, start, stop), which writes what it reads elsewhere, and its parameters."""
+    f = module.function(
+        name,
+        [(source, "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
+        internal=False,
+    )
+    return f, *f.parameters
+
+
 def write_pack_taps(module: Module, name: str, target: Target, step: int) -> None:
     """to[channel * taps + tap, lane] = x at (output position + lane) shifted by the tap, 0 outside the input.
 
@@ -239,12 +249,7 @@ def write_turn_tiles(name: str, target: Target) -> str:
     Vectors are stored whole: after a tile there is room for what they hold beyond it.
     """
     module = Module()
-    f = module.function(
-        name,
-        [("w", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    w, to, meta, start, stop = f.parameters
+    f, w, to, meta, start, stop = arranging_kernel(module, name, "w")
     p = fields(f, TILES_META, meta)
     size, table = target.bytes, f.offset(meta, 8 * len(TILES_META))
     vectors = ceil(target.rows / target.lanes)
@@ -284,12 +289,7 @@ def write_turn(name: str, target: Target) -> str:
     A unit is a run of channels of a group: long enough to read whole cache lines, short enough to write few streams.
     """
     module = Module()
-    f = module.function(
-        name,
-        [("w", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    w, to, meta, start, stop = f.parameters
+    f, w, to, meta, start, stop = arranging_kernel(module, name, "w")
     p = fields(f, TURN_META, meta)
     size, table = target.bytes, f.offset(meta, 8 * len(TURN_META))
     row = p["outputs"] * p["taps"] * size

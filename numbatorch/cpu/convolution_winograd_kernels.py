@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from numbatorch.cpu.convolution_lanes_kernels import write_store
-from numbatorch.cpu.convolution_packed_kernels import fields
+from numbatorch.cpu.convolution_packed_kernels import arranging_kernel, fields
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import Target, add_vectors, write_rows, zero
 
@@ -55,12 +55,7 @@ def write_weights(name: str, target: Target) -> str:
     window.
     """
     module = Module()
-    f = module.function(
-        name,
-        [("w", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    w, to, meta, start, stop = f.parameters
+    f, w, to, meta, start, stop = arranging_kernel(module, name, "w")
     p = fields(f, WEIGHTS_META, meta)
     size, lanes, row_bytes = target.bytes, target.lanes, target.panel * target.bytes
     table = f.offset(meta, 8 * len(WEIGHTS_META))
@@ -119,12 +114,7 @@ def write_inputs(name: str, target: Target, results: bool = False) -> str:
     results: of gradients of results, in tiles of 2x2, A x A' instead.
     """
     module = Module()
-    f = module.function(
-        name,
-        [("x", "ptr noalias"), ("to", "ptr noalias"), ("meta", "ptr noalias"), ("start", "i64"), ("stop", "i64")],
-        internal=False,
-    )
-    x, to, meta, start, stop = f.parameters
+    f, x, to, meta, start, stop = arranging_kernel(module, name, "x")
     p, size, vector_bytes = fields(f, INPUTS_META, meta), target.bytes, target.vector_bytes
     lines = f.stack(ROWS_BYTES)
     window = 2 if results else 4

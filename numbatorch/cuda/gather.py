@@ -43,6 +43,16 @@ def _write(request):
     return text, name, (f"{word}*", f"{index_type}*", f"{word}*", *numbers.types), numbers.values, units
 
 
+# A block makes of the numbers in `store` their sums up to each of them.
+_RUNNING = """        barrier()
+        reach = int64(1)
+        while reach < {block}:
+            before = store[thread - reach] if thread >= reach else int64(0)
+            barrier()
+            store[thread] = store[thread] + before
+            barrier()
+            reach = reach << 1
+"""
 _FOUND = """
 def {name}(input, places, earlier, count, piece, length):
     store = shared_int64()
@@ -57,15 +67,7 @@ def {name}(input, places, earlier, count, piece, length):
         if i < last:
             one = int64({truth})
         store[thread] = one
-        barrier()
-        reach = int64(1)
-        while reach < {block}:
-            before = store[thread - reach] if thread >= reach else int64(0)
-            barrier()
-            store[thread] = store[thread] + before
-            barrier()
-            reach = reach << 1
-        if one != 0:
+""" + _RUNNING + """        if one != 0:
             places[found + store[thread] - 1] = i
         found = found + store[{block} - 1]
         barrier()
@@ -107,15 +109,7 @@ def {name}(earlier, blocks):
         if i < blocks:
             own = earlier[i]
         store[thread] = own
-        barrier()
-        reach = int64(1)
-        while reach < {block}:
-            before = store[thread - reach] if thread >= reach else int64(0)
-            barrier()
-            store[thread] = store[thread] + before
-            barrier()
-            reach = reach << 1
-        if i < blocks:
+""" + _RUNNING + """        if i < blocks:
             earlier[i] = carry + store[thread] - own
         carry = carry + store[{block} - 1]
         barrier()
