@@ -1,7 +1,7 @@
 """Random numbers on the CPU: PyTorch's streams, bit for bit. What is drawn from which bits: README.md, "Seeds".
 
-A `MersenneState` is the generator. Every fill takes it first, then the address of `n` contiguous elements and the name
-of their dtype, writes them in order and moves the state on as PyTorch does:
+A `MersenneState` (mersenne.py) is the generator. Every fill takes it first, then the address of `n` contiguous elements
+and the name of their dtype, writes them in order and moves the state on as PyTorch does:
 
     fill_uniform(state, ptr, n, dtype, low=0.0, high=1.0)           rand, uniform_
     fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0)            randn, normal_
@@ -27,195 +27,18 @@ one go, and every result depends on its own words only.
 import ctypes
 import functools
 import math
-import os
-import threading
 import warnings
-import weakref
 
 import numpy as np
 
 from . import random_kernels as kernels
+from .mersenne import GRAIN, MersenneState as MersenneState
 from .random_kernels import BLOCK, SLAB
 from .random_rejection import fill_binomial as fill_binomial, fill_gamma as fill_gamma, fill_poisson as fill_poisson
 from .random_slopes import dirichlet_slope as dirichlet_slope, gamma_slope as gamma_slope
 
-GRAIN = 4096  # results for one thread at a time
-_LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
 _MANTISSA = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 _CARRIER = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
-
-
-class MersenneState:
-    """A Mersenne Twister as PyTorch's CPU generator: words, position among them, second half of a pair of normals.
-
-    `_words[:_ready]` are whole blocks of untempered words, of which those from `_position` on are still to be drawn.
-    """
-
-    __slots__ = ("initial_seed", "normal", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal",
-                 "lock", "__weakref__")
-
-    def __init__(self, seed):
-        self.lock = threading.RLock()
-        _states.add(self)
-        self.seed(seed)
-
-    def seed(self, seed):
-        """Start again from `seed`, 64 bits, of which the generator takes the lower 32. Knuth's initialisation."""
-        word = seed & 0xFFFFFFFF
-        words = [word]
-        for i in range(1, BLOCK):
-            word = (1812433253 * (word ^ word >> 30) + i) & 0xFFFFFFFF
-            words.append(word)
-        self.initial_seed = seed & 0xFFFFFFFFFFFFFFFF
-        self._hold(np.array(words, dtype=np.uint32))
-        self._ready = self._position = BLOCK
-        self._fresh, self.normal, self._float_normal = True, None, bytes(8)
-
-    def _hold(self, words):
-        self._words, self._address = words, words.ctypes.data
-
-    def take(self, count, multiple=1):
-        """Draw `count` words: yields (address, length), lengths being multiples of `multiple` except for the last.
-
-        An address is good until the next one is asked for: other threads wait, for kernels run without the GIL.
-        """
-        with self.lock:
-            while count > 0:
-                length = self._ready - self._position
-                if length < count:
-                    length = self._extend(count)
-                length = count if count <= length else length // multiple * multiple
-                start, self._position, self._fresh = self._position, self._position + length, False
-                yield self._address + 4 * start, length
-                count -= length
-
-    def draw(self, kernel, ptr, n, itemsize, words_each, arguments, units_each):
-        """Call kernel(words, result, *arguments, units, grain) until n results of some words each are there."""
-        grain = GRAIN // units_each
-        for words, length in self.take(n * words_each, words_each * units_each):
-            done = length // words_each
-            kernel(words, ptr, *arguments, done // units_each, grain)
-            ptr += done * itemsize
-
-    def discard(self, count):
-        """Draw words that nothing uses."""
-        for _ in self.take(count):
-            pass
-
-    def lend(self, head):
-        """Let machine code draw, for the holder of `lock`: head becomes [address of the words, how many are ready,
-        position, whether nothing was drawn, room for words]. `take_back` ends it."""
-        if len(self._words) < SLAB + BLOCK:
-            words = np.empty(SLAB + BLOCK, dtype=np.uint32)
-            words[: self._ready] = self._words[: self._ready]
-            self._hold(words)
-        head[:] = self._address, self._ready, self._position, self._fresh, len(self._words)
-
-    def take_back(self, head):
-        """Go on from where machine code has come to."""
-        self._ready, self._position, self._fresh = int(head[1]), int(head[2]), bool(head[3])
-
-    def look(self, count):
-        """(address, length) of the next words, `count` of them or more (a slab at most); `skip` then draws some.
-
-        For the holder of `lock`.
-        """
-        length = self._ready - self._position
-        if length < count:
-            length = self._extend(count)
-        return self._address + 4 * self._position, length
-
-    def skip(self, count):
-        """Draw the next `count` words, of those that `look` has shown."""
-        if count:
-            self._position, self._fresh = self._position + count, False
-
-    def _extend(self, count):
-        """Make words until there are `count` to be drawn, or a slab full; returns how many there are."""
-        kept = self._block() * BLOCK
-        words, self._position, ready = self._words, self._position - kept, self._ready - kept
-        target = min(max(-(-(self._position + count) // BLOCK) * BLOCK, 8 * BLOCK), SLAB + BLOCK)
-        if target > len(words):
-            self._hold(np.empty(target, dtype=np.uint32))
-        self._words[:ready] = words[kept : kept + ready]
-        made = target - ready
-        kernels.extend()(self._address + 4 * (ready - BLOCK), made, made)
-        self._ready = target
-        return target - self._position
-
-    def _block(self):
-        """Number of the block that the last drawn word is in."""
-        return max(self._position - 1, 0) // BLOCK
-
-    def get_state(self):
-        """The 5056 bytes that PyTorch's `get_state` gives for this state, as a NumPy array."""
-        block, state = self._block(), np.zeros(_LEGACY_BYTES, dtype=np.uint8)
-        position = self._position - block * BLOCK
-        head = state[:24].view(np.int32)
-        state[:8].view(np.uint64)[0] = self.initial_seed
-        head[2], head[3], head[4] = (1, 1, 0) if self._fresh else (BLOCK + 1 - position, 1, position)
-        state[24:5016].view(np.uint64)[:] = self._words[block * BLOCK : (block + 1) * BLOCK]
-        if self.normal is not None:
-            state[5024:5032].view(np.float64)[0] = self.normal
-            state[5040:5044].view(np.int32)[0] = 1
-        state[5048:] = np.frombuffer(self._float_normal, dtype=np.uint8)
-        return state
-
-    def set_state(self, state):
-        """Take over bytes of `get_state`, PyTorch's or ours; RuntimeError if they cannot be a state."""
-        state = np.ascontiguousarray(state)
-        if state.dtype != np.uint8:
-            raise TypeError(f"set_state: RNG state must be a torch.ByteTensor, got elements of {state.dtype}")
-        if state.size != _LEGACY_BYTES:
-            raise RuntimeError(f"set_state: RNG state is wrong size: expected {_LEGACY_BYTES} bytes, got {state.size}")
-        state = state.reshape(-1)
-        left, seeded, position = (int(number) for number in state[8:20].view(np.int32))
-        if not (seeded and 0 < left <= BLOCK and 0 <= position <= BLOCK):
-            raise RuntimeError(f"set_state: Invalid mt19937 state (left {left}, seeded {seeded}, next {position})")
-        self.initial_seed = int(state[:8].view(np.uint64)[0])
-        self._hold(state[24:5016].view(np.uint64).astype(np.uint32))
-        self._ready, self._fresh = BLOCK, left == 1 and position == 0
-        self._position = BLOCK if left == 1 else position
-        valid = state[5040:5044].view(np.int32)[0] != 0
-        self.normal = float(state[5024:5032].view(np.float64)[0]) if valid else None
-        self._float_normal = state[5048:].tobytes()
-
-    def copy(self):
-        """Another generator in the same state."""
-        other = MersenneState.__new__(MersenneState)
-        for name in self.__slots__:
-            if name != "__weakref__":
-                setattr(other, name, getattr(self, name))
-        other._hold(self._words.copy())
-        other.lock = threading.RLock()
-        _states.add(other)
-        return other
-
-    def become(self, other):
-        """Take over the state of a copy, which is not to be used any more."""
-        for name in self.__slots__:
-            if name not in ("lock", "__weakref__"):
-                setattr(self, name, getattr(other, name))
-
-
-_states: weakref.WeakSet[MersenneState] = weakref.WeakSet()
-_held: list[MersenneState] = []
-
-
-def _before_fork():
-    """Let no other thread be in the middle of a draw: the child would find the state locked, and half moved on."""
-    for state in list(_states):
-        state.lock.acquire()
-        _held.append(state)
-
-
-def _after_fork():
-    while _held:
-        _held.pop().lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _draw(state, kernel, ptr, n, itemsize, words_each, *arguments, units_each=1):

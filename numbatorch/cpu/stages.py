@@ -1,7 +1,7 @@
 """What programs run besides kernels of their own: clearing and copying bytes, and drawing words of the generator.
 
-Drawing does what `MersenneState.take` and its callers do in Python (random.py), on a head of five numbers that the
-state lends: [address of the words, how many are ready, position, whether nothing was drawn, room for words].
+Drawing does what `MersenneState.take` (mersenne.py) and its callers (random.py) do in Python, on a head of five numbers
+that the state lends: [address of the words, how many are ready, position, whether nothing was drawn, room for words].
 """
 
 from functools import cache
