@@ -60,6 +60,16 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
+def named(options: argparse.Namespace) -> list[tuple[str, ...]]:
+    """The programs that were asked for; a name that is none of them ends the command."""
+    from .warming import programs
+
+    try:
+        return list(programs(options.what))
+    except ValueError as error:
+        return options.parser.error(str(error))
+
+
 def pack(options: argparse.Namespace) -> int:
     """Run the programs for each level with a cache of its own, whose entries become the pack."""
     from numbatorch.lowering import cache, host, packs
@@ -70,6 +80,7 @@ def pack(options: argparse.Namespace) -> int:
     if wrong or not chosen:
         options.parser.error(f"--level: expected one of {', '.join(known) or 'none'} on this machine"
                              + f", got {wrong[0]}" * bool(wrong))
+    named(options)
     folder = Path(options.to).expanduser() if options.to else packs.directory()
     folder.mkdir(parents=True, exist_ok=True)
     for level in chosen:
@@ -91,16 +102,12 @@ def warm(options: argparse.Namespace) -> int:
     """Run the programs that are asked for, in processes that share the cache."""
     from numbatorch.lowering import cache
 
-    from . import warming as programs
     from .info import usable_cores
 
     jobs = usable_cores() if options.jobs is None else options.jobs
     if jobs < 1:
         options.parser.error(f"--jobs must be at least 1, got {jobs}")
-    try:
-        chosen = list(programs.programs(options.what))
-    except ValueError as error:
-        options.parser.error(str(error))
+    chosen = named(options)
     before, start, compiled, seconds, skipped = cache.info(), time.perf_counter(), 0, 0.0, 0
     for done, result in enumerate(results(chosen, jobs), 1):
         compiled, seconds = compiled + result["compiled"], seconds + result["compile_seconds"]

@@ -42,6 +42,19 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpus() -> str:
+    """The GPUs that tensors can be on, or why there is none."""
+    from numbatorch import cuda
+
+    try:
+        devices = [cuda.get_device_properties(index) for index in range(cuda.device_count())]
+        cuda.current_device()
+    except RuntimeError as error:
+        return str(error).partition(": ")[2]
+    return ", ".join(f"{device.name} (sm_{device.major}{device.minor}, {device.total_memory / 2**30:.0f} GiB)"
+                     for device in devices)
+
+
 def facts() -> list[tuple[str, str]]:
     """What the command prints: (label, value) in order."""
     import numbatorch
@@ -59,7 +72,7 @@ def facts() -> list[tuple[str, str]]:
         ("features", " ".join(features) or "unknown"),
         ("threads", f"{numbatorch.get_num_threads()} of {usable_cores()} usable cores"),
         ("kernel cache", describe(cache.info())),
-        ("CUDA", "not available: this build has CPU kernels only"),
+        ("CUDA", gpus()),
     ]
 
 

@@ -112,7 +112,7 @@ def programs(chosen: list[str]) -> Iterator[tuple[str, ...]]:
         elif name in OPS:
             ops.append(name)
         else:
-            raise ValueError(f"cache warm: {name!r} is neither a program ({', '.join(STEPS)}, ops) nor an op "
+            raise ValueError(f"{name!r} is neither a program ({', '.join(STEPS)}, ops) nor an op "
                              "(`numbatorch ops` lists them)")
     ops = list(dict.fromkeys(ops))
     for start in range(0, len(ops), OPS_PER_PROGRAM):

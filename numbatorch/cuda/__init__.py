@@ -8,7 +8,7 @@ import functools
 import importlib
 
 from ..absent import absent_class, face, present
-from ..errors import OutOfMemoryError
+from ..errors import NoAcceleratorError, OutOfMemoryError
 from . import runtime
 
 _TYPES = "BFloat16 Bool Byte Char Double Float Half Int Long Short".split()
@@ -53,7 +53,10 @@ def _either(module, name):
     @functools.wraps(without)
     def function(*args, **kwargs):
         if runtime.found() is None:
-            return without(*args, **kwargs)
+            try:
+                return without(*args, **kwargs)
+            except NoAcceleratorError:  # say why there is none
+                raise runtime.absent(f"cuda.{name}") from None
         return getattr(importlib.import_module(f".{module}", __name__), name)(*args, **kwargs)
     function.__doc__ = f"See numbatorch/cuda/{module}.py."
     return function

@@ -116,7 +116,8 @@ def write_idx(folder, images, labels):
 
 def test_info_kernels_and_cache(capsys):
     assert run("info") == 0
-    assert "numba" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "numba" in out and ("emulator" in out or "driver" in out or "sm_" in out)
     assert run("kernels", "list", "--kind", "rowwise") == 0
     assert "softmax_rows" in capsys.readouterr().out
     assert run("kernels", "show", "sigmoid", "--dtype", "float64", "--layout", "contiguous") == 0
