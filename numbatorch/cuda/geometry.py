@@ -23,6 +23,11 @@ def width(count):
     return "uint32" if count < 2**31 else "int64"
 
 
+def rounded(nbytes):
+    """Bytes up to the next place where any number may begin."""
+    return -(-nbytes // 256) * 256
+
+
 class Parameters:
     """Numbers that a kernel gets besides its arrays: names, types and values, in order."""
 

@@ -2,7 +2,7 @@
 
 `grid()` is a thread's number among all of a launch; `block_index()`, `thread_index()` and `block_size()` are its parts.
 Threads of a block meet at `barrier()` and exchange values through `shared_<type>()`, one array of SHARED elements for
-each type, or, within a warp, through `shuffle_down` and `shuffle_up`.
+each type, or, within a warp, through `shuffle_down`, `shuffle_up` and `match_any`; `warp_barrier()` is a warp's own.
 """
 
 from llvmlite import ir
@@ -131,7 +131,46 @@ def _shuffle(mode):
     return shuffle
 
 
+@intrinsic
+def match_any(context, value):
+    """Which threads of the warp, a bit for each, have the same int32. All of them have to come."""
+    if types.unliteral(value) != types.int32:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        return matrix_tiles.assembly(builder, _I32, "match.any.sync.b32 $0, $1, 0xffffffff;", "=r,r", arguments)
+
+    return types.uint32(types.int32), generate
+
+
+@intrinsic
+def bits_set(context, value):
+    """How many bits of a uint32 are set, as an int32."""
+    if types.unliteral(value) != types.uint32:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.int32(types.uint32), generate
+
+
+@intrinsic
+def multiply_high(context, a, b):
+    """The upper 32 bits of the product of two uint32."""
+    if types.unliteral(a) != types.uint32 or types.unliteral(b) != types.uint32:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        product = builder.mul(*(builder.zext(x, _I64) for x in arguments))
+        return builder.trunc(builder.lshr(product, _I64(32)), _I32)
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
 NAMES = {
+    "match_any": match_any, "bits_set": bits_set, "multiply_high": multiply_high,
+    "warp_barrier": matrix_tiles._statement("bar.warp.sync 0xffffffff;"),
     "philox_words": rebound(philox_words),
     **{name: _special(register) for name, register in _SPECIAL.items()},
     "grid": grid, "barrier": barrier, "max": larger, "shuffle_down": _shuffle("down"), "shuffle_up": _shuffle("up"),

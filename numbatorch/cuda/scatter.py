@@ -10,7 +10,7 @@ import math
 from ..expr import tree, write
 from ..expr.kinds import Elementwise, Launch, Native, Operand
 from ..layout import coalesce
-from . import backend, elementwise, geometry, sort
+from . import backend, elementwise, geometry, radix, sort
 from .gather import WORDS
 from .launching import call, launch
 
@@ -86,30 +86,33 @@ def _sorted(request, elements):
     walk, (target, index, _), device = request.options, request.inputs, request.outputs[0].device
     numbers, pad = geometry.Parameters(), " " * 8
     shape, rows = coalesce(walk["shape"], [walk[n] for n in ("target", "index", "source")])
+    bits = max(1, (sum((n - 1) * r for n, r in zip(shape, rows[0], strict=True)) + (
+        walk["size"] - 1) * walk["stride"]).bit_length())
+    key = "uint32" if bits <= 32 else "uint64"
     lines = geometry.decode(pad, shape or (1,), {f"at_{n}": r if shape else (0,) for n, r in zip(
         ("target", "index", "source"), rows, strict=True)}, numbers, "i", geometry.width(elements))
     for name, value in (("size", walk["size"]), ("stride", walk["stride"]), ("units", elements)):
         numbers.add(name, value)
     lines += [f"{pad}chosen = int64(index[at_index])", f"{pad}chosen = chosen + size if chosen < 0 else chosen",
-              f"{pad}spots[i] = at_target + chosen * stride", f"{pad}sources[i] = at_source"]
-    name = f"scatter_spots_{index.dtype.name}_{''.join(geometry.stride_class(s) for r in rows for s in r)}"
+              f"{pad}spots[i] = {key}(at_target + chosen * stride)", f"{pad}sources[i] = at_source"]
+    name = f"scatter_spots_{index.dtype.name}_{key}_{''.join(geometry.stride_class(s) for r in rows for s in r)}"
     text = "\n".join([f"def {name}({', '.join(['index', 'spots', 'sources', *numbers.names])}):", "    i = grid()",
                       "    if i < units:", *lines]) + "\n"
     blocks = -(-elements // sort.BLOCK)
-    signature = (f"{index.dtype.name}*", "int64*", "int64*", *numbers.types)
+    signature = (f"{index.dtype.name}*", f"{key}*", "int64*", *numbers.types)
     find = call(name, text, signature, device, numbers.values, blocks, sort.BLOCK)
-    passes = sort.passes("int64", elements, elements, device)
+    sorter = radix.Sorter(key, bits, "int64", elements, 1, device)
     dtype, combine = target.dtype.name, walk["combine"]
     stored = WORDS[target.dtype.itemsize] if combine == "set" else write.storage(dtype)
     value = write.combined(combine, dtype).format(old="target[spot]", new="source[sources[j]]")
-    name = f"scatter_runs_{combine}_{dtype if combine != 'set' else stored}"
+    name = f"scatter_runs_{combine}_{dtype if combine != 'set' else stored}_{key}"
     text = f"""def {name}(target, source, spots, sources, units):
     i = grid()
     if i < units:
-        spot = spots[i]
+        spot = int64(spots[i])
         is_first = True
         if i > 0:
-            is_first = spots[i - 1] != spot
+            is_first = int64(spots[i - 1]) != spot
         if is_first:
             j = i
             more = True
@@ -118,19 +121,17 @@ def _sorted(request, elements):
                 j = j + 1
                 more = False
                 if j < units:
-                    more = spots[j] == spot
+                    more = int64(spots[j]) == spot
 """
-    put = call(name, text, (f"{stored}*", f"{stored}*", "int64*", "int64*", "int64"), device, (elements,), blocks,
+    put = call(name, text, (f"{stored}*", f"{stored}*", f"{key}*", "int64*", "int64"), device, (elements,), blocks,
                sort.BLOCK)
     runtime = backend.on(device.index)
 
     def run(target, index, source, unused, *rest):
-        work = runtime.allocate(32 * elements)
+        work = runtime.allocate(32 * elements + sorter.nbytes)
         spots, sources, more_spots, more_sources = (work.address + 8 * elements * k for k in range(4))
         find(index, spots, sources, *rest)
-        for one in passes:
-            one(spots, sources, more_spots, more_sources, *rest)
-            spots, sources, more_spots, more_sources = more_spots, more_sources, spots, sources
+        spots, sources = sorter(spots, sources, more_spots, more_sources, work.address + 32 * elements, rest)
         put(target, source, spots, sources, *rest)
     run.kernel = put.kernel
     return Launch(run, 0, elements, 1)

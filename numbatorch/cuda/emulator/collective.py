@@ -68,3 +68,17 @@ def active(code, item):
         found = (mask.reshape(-1, WARP) << np.arange(WARP, dtype="u8")).sum(1).astype("u4")
         target(state, np.repeat(found, WARP), mask)
     return run
+
+
+@instruction("match")
+def match(code, item):
+    """Lanes of a warp that have the same value."""
+    if item.parts[1] != "any":
+        raise PTXError(f"no such match here: {item.text}")
+    target, value = code.target(item.operands[0]), code.source(item.operands[1], item.parts[-1])
+
+    def run(state, mask):
+        values = np.broadcast_to(value(state), state.lanes).reshape(-1, WARP)
+        same = (values[:, :, None] == values[:, None, :]) & mask.reshape(-1, 1, WARP)
+        target(state, (same << np.arange(WARP, dtype="u8")).sum(2).astype("u4").reshape(-1), mask)
+    return run
