@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from numbatorch.interception import state
 from numbatorch.ops import OPS
+from numbatorch.tensor import Tensor
 from numbatorch.together import each
 
 __all__ = ["_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_"]
 
 
-def _number(value: Any) -> float:
-    return float(value)
+def _number(value: Any) -> Any:
+    """A number of an option: as it is while a compiled function is captured, which follows it."""
+    value = value.item() if isinstance(value, Tensor) else value
+    return value if state.traced is not None else float(value)
 
 
 def _run(name: str, columns: dict, numbers: dict, into: tuple, **statics: Any) -> None:
@@ -42,6 +46,8 @@ def _skips(grads: list, grad_scale: Any, found_inf: Any) -> bool:
 
 def _by_step(steps: list) -> list:
     """[(number of a step, places of the parameters that make it)]."""
+    if state.traced is not None:  # and no number is compared
+        return [(_number(step), [place]) for place, step in enumerate(steps)]
     found: dict = defaultdict(list)
     for place, step in enumerate(steps):
         found[float(step)].append(place)
@@ -63,7 +69,7 @@ def _adam(decoupled: bool, self: list, grads: list, exp_avgs: list, exp_avg_sqs:
             "towards": 1 - beta1, "beta2": beta2, "beside": 1 - beta2, "root": (1 - beta2 ** step) ** 0.5, "eps": eps,
             "size": -(lr / (1 - beta1 ** step))}
         columns = {label: [tensors[k] for k in places] for label, tensors in lists.items()}
-        _run("_amsgrad_step" if amsgrad else "_adam_step", columns, {k: float(v) for k, v in numbers.items()},
+        _run("_amsgrad_step" if amsgrad else "_adam_step", columns, {k: _number(v) for k, v in numbers.items()},
              tuple(label for label in lists if label != "grad"), maximize=bool(maximize))
 
 

@@ -20,7 +20,8 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=Non
     and optimizer, or a forward pass, whose backward pass becomes a program, too. Guards see to it that nothing a
     program was captured from has changed. fullgraph: raise where a function cannot become a program, instead of running
     it eagerly or in parts. backend (None: the default, set_default_backend) "eager" and `disable` give `model` itself.
-    `mode`, a word of PyTorch's, and `options` are accepted: there is one way to compile.
+    `mode`, a word of PyTorch's, and `options` are accepted: there is one way to compile. On a GPU programs are CUDA
+    graphs, in each mode.
 
     dynamic: each shape has a program of its own, made of the same kernels. None and True: once there is one, another
     shape that is captured alike has its program after a single call, and of many shapes those used last are kept.

@@ -1,7 +1,6 @@
 """One capture of a call: the function runs as ever, is watched, and what was seen is judged."""
 
 import contextlib
-import ctypes
 import io
 import random
 import sys
@@ -10,10 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..attributes import fields
-from ..generator import default_generator
+from ..device import CPU
+from ..generator import default_of
 from ..layout import Layout
 from ..tensor import Tensor, empty_layout
-from . import watch
+from . import contents, watch
 from .backward import Captured, stand_in
 from .candidate import Candidate, attempt_tensors, used
 from .capture import Capture
@@ -45,16 +45,18 @@ class Attempt:
         capture = self.capture
         for tensor, path in self.places.tensors.values():
             _check_plain(tensor, path)
-            capture.know("state", tensor._storage.ptr, tensor._storage.nbytes, path, tensor._storage)
+            capture.know("state", tensor._storage.ptr, tensor._storage.nbytes, path, tensor._storage,
+                         tensor._layout.device)
         for tensor, grad, path in self.places.gradients:
             if grad is not None:
                 _check_plain(grad, f"{path}.grad")
                 if loose:
                     k, own = len(self.tensors) + len(self.hidden), grad._layout
-                    capture.know("input", grad._ptr, own.nbytes, f"{path}.grad", k)
+                    capture.know("input", grad._ptr, own.nbytes, f"{path}.grad", k, own.device)
                     self.hidden.append((tensor, (own, grad._needs_grad, type(grad), None, None)))
                     continue
-                capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage)
+                capture.know("state", grad._storage.ptr, grad._storage.nbytes, f"{path}.grad", grad._storage,
+                             grad._layout.device)
         ranges = [(b.address, b.address + b.nbytes) for b in capture.buffers]
         self.copies, shared = [], [*ranges]
         for k, tensor in enumerate(self.tensors):
@@ -68,7 +70,7 @@ class Attempt:
                         raise Unsupported(f"argument {k} shares memory with another, or with what the function holds")
                     given = _copied(tensor)
                     self.copies.append(given)
-                capture.know("input", given._ptr, nbytes, f"argument {k}", k)
+                capture.know("input", given._ptr, nbytes, f"argument {k}", k, given._layout.device)
                 if nbytes:
                     shared.append((start, start + nbytes))
             if tensor._node is not None and self.modes[0] and not held:
@@ -166,8 +168,8 @@ def _meets(ranges, start, nbytes):
 
 def _copied(tensor):
     """An argument in memory of its own, in which a capture tells it from one that it overlaps with."""
-    made = empty_layout(tensor._layout)
-    ctypes.memmove(made._ptr, tensor._ptr, tensor._layout.nbytes)
+    made, own = empty_layout(tensor._layout), tensor._layout
+    contents.write(own.device, made._ptr, contents.read(own.device, tensor._ptr, own.nbytes))
     return made
 
 
@@ -258,28 +260,28 @@ def _position(iterator):
 
 
 def _check_plain(tensor, path):
-    """Unsupported for tensors that are not plain memory of the CPU."""
+    """Unsupported for tensors that are not plain memory."""
     if "_layout" not in fields(tensor):
         raise Unsupported(f"{path} has no shape yet; it gets one in the first call")
     own = tensor._layout
     if own.__class__ is not Layout:
         raise Unsupported(f"{path} is no plain tensor (sparse, batched, or of a class of its own)")
-    if own.device.type != "cpu":
-        raise Unsupported(f"{path} is on {own.device}: programs run on the CPU")
+    if not (own.device is CPU or own.device.type == "cuda"):
+        raise Unsupported(f"{path} is on {own.device}: programs run on the CPU, and on GPUs")
 
 
 class _Snapshot:
     """The contents of all memory that a call could change, its generator's state and gradients, to go back to."""
 
     def __init__(self, buffers, places, tensors):
-        self._bytes = [(b.address, ctypes.string_at(b.address, b.nbytes)) for b in buffers]
+        self._bytes = [(b, contents.read(b.device, b.address, b.nbytes)) for b in buffers]
         self._gradients = [(t, t._grad) for t, *_ in places.gradients] + [(t, t._grad) for t in tensors]
-        self._generator = default_generator.state, default_generator.state.copy()
+        self._generators = [(s, s.copy()) for s in (default_of(d).state for d in {CPU, *(b.device for b in buffers)})]
 
     def restore(self):
-        for address, content in self._bytes:
-            ctypes.memmove(address, content, len(content))
+        for buffer, content in self._bytes:
+            contents.write(buffer.device, buffer.address, content)
         for tensor, grad in self._gradients:
             tensor._grad = grad
-        state, copy = self._generator
-        state.become(copy)
+        for state, copy in self._generators:
+            state.become(copy)

@@ -5,20 +5,17 @@ and arguments. What the forward part leaves in memory for that is kept in one bl
 holds: several calls may wait for their backward pass at the same time.
 """
 
-import ctypes
 import threading
-
-import numpy as np
 
 from ..autograd import engine
 from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, Node, attach, edge, new_node
-from ..cpu import backend
 from ..layout import Layout, layout as layout_of
 from ..recording import Layouts
 from ..tensor import Tensor, empty_layout
+from . import contents
 from .graph import Buffer, Graph, Number, Place, Step
-from .memory import ALIGNMENT, MemoryPlan
+from .memory import ALIGNMENT, MemoryPlan, room
 from .places import Unsupported
 
 _new = object.__new__
@@ -45,11 +42,12 @@ class Captured:
                  if g is not a and g._node is not None}
         leaves = _leaves([r for _, r in results], begin)
         for k, r in results:
-            placeholder = empty_layout(layout_of(r._layout.dtype, r._layout.shape))
+            placeholder = empty_layout(layout_of(r._layout.dtype, r._layout.shape, None, r._layout.device))
             buffer = capture.find(placeholder._ptr)
             if buffer is not None:
                 buffer.kind, buffer.storage = "input", len(self.roots)
-            ctypes.memset(placeholder._ptr, 0, placeholder._layout.nbytes)
+            with capture.aside():
+                contents.clear(r._layout.device, placeholder._ptr, placeholder._layout.nbytes)
             self.roots.append((k, placeholder))
         for target in leaves:
             if isinstance(target, Node):
@@ -98,7 +96,7 @@ def split(capture, captured, first, second, held):
     moved, inputs, replaced = {}, [], {}
 
     def given(kind, buffer, nbytes):
-        made = Buffer(buffer.number, "input", nbytes, buffer.name, len(inputs))
+        made = Buffer(buffer.number, "input", nbytes, buffer.name, len(inputs), device=buffer.device)
         inputs.append(kind)
         return made
     whole = None
@@ -118,7 +116,10 @@ def split(capture, captured, first, second, held):
                 if v.writes and b.kind == "temporary":
                     raise Unsupported("the backward pass changes what the forward pass has left")
                 if whole is None:
+                    kept.device = b.device
                     whole = given(("kept",), kept, 0)
+                if b.device is not kept.device:
+                    raise Unsupported("the backward pass needs memory of several devices")
                 moved[b] = kept.nbytes
                 kept.nbytes += -(-max(b.nbytes, 1) // ALIGNMENT) * ALIGNMENT
     if whole is not None:
@@ -161,12 +162,11 @@ class Backward:
     name = "CompiledFunctionBackward"
 
     def __init__(self, graph, inputs, views, targets, roots, kept):
-        from .program import Owned, _runner
+        from .program import Owned, _runner, constant
         self.graph, self.inputs, self.views, self.targets, self.roots = graph, inputs, views, targets, roots
         self.positions = range(len(targets))
         self.plan, self._lock = MemoryPlan(graph), threading.Lock()
-        self._arena = backend.allocate(self.plan.nbytes)
-        start = backend.address(self._arena)
+        self._arena, start = room(graph.device, self.plan.nbytes)
         addresses, self._constants = {}, []
         for b in graph.buffers:
             if b in self.plan.offsets:
@@ -174,8 +174,8 @@ class Backward:
             elif b.kind == "state":
                 addresses[b] = b.address
             elif b.kind == "constant":
-                self._constants.append(np.frombuffer(b.content, np.uint8).copy())
-                addresses[b] = self._constants[-1].ctypes.data
+                block, addresses[b] = constant(b)
+                self._constants.append(block)
         self._owner = {b: Owned(b) for b in graph.buffers if b.kind == "result"}
         self._inputs = [b for b in graph.buffers if b.kind == "input"]
         self.runner, self._run = _runner(graph, addresses, [*self._inputs, *self._owner], [])

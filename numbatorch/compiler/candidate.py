@@ -3,8 +3,9 @@
 from types import FunctionType
 
 from ..autograd.node import RELEASED, Node
+from ..device import CPU
 from ..tensor import Tensor
-from . import passes, recompute
+from . import on_gpu, passes, recompute
 from .backward import Backward, split
 from .capture import unexplained
 from .graph import Graph, Number, Place
@@ -245,6 +246,7 @@ class Candidate:
         if self.backward:
             second, *rest = self.backward
             second = passes.run(second)
+            second = second if second.device is CPU else on_gpu.arranged(second)
             backward = Backward(second, *rest)
         return Program(graph, own.template, own._inputs, own.hidden, own.places, self.returns, self.views,
                        self.gradients, self.bumps, self.present, backward, arena, self.pattern())

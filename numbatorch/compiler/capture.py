@@ -5,14 +5,15 @@ Python objects, raises Unsupported with the reason, and the function is then run
 """
 
 import bisect
-import ctypes
+import contextlib
 import dis
 import gc
 import sys
 
-from ..generator import default_generator
+from ..device import CPU
+from ..generator import default_of
 from ..layout import Layout, layout as layout_of
-from . import launches, requests, traced
+from . import contents, launches, requests, traced
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
 from .traced import Traced, Whole
@@ -57,19 +58,19 @@ class Capture:
 
     # ------------------------------------------------------------ memory
 
-    def know(self, kind, address, nbytes, name, storage):
+    def know(self, kind, address, nbytes, name, storage, device=CPU):
         """Memory that was there before the call."""
         if nbytes and address not in self._ranges:
-            self._add(Buffer(len(self.buffers), kind, nbytes, name, storage, address))
+            self._add(Buffer(len(self.buffers), kind, nbytes, name, storage, address, device=device))
 
     def _add(self, buffer):
         self.buffers.append(buffer)
         bisect.insort(self._starts, buffer.address)
         self._ranges[buffer.address] = buffer
 
-    def allocated(self, block, address, nbytes):
+    def allocated(self, block, address, nbytes, device):
         self.blocks.append(block)
-        self._add(Buffer(len(self.buffers), "temporary", nbytes, "", block, address))
+        self._add(Buffer(len(self.buffers), "temporary", nbytes, "", block, address, device=device))
 
     def find(self, address):
         """The buffer that an address is in, or None."""
@@ -128,12 +129,16 @@ class Capture:
         if used is not None or id(plan) in _harmless:
             return ()
         operands = [v for v in values[:count] if isinstance(v, Place) and not v.writes and v.layout.nbytes]
-        return [(v.buffer.address + v.offset, ctypes.string_at(v.buffer.address + v.offset, v.layout.nbytes))
-                for v in operands if v.buffer.number >= 0]
+        with self.aside():
+            return [(v, contents.read(v.layout.device, v.buffer.address + v.offset, v.layout.nbytes))
+                    for v in operands if v.buffer.number >= 0]
 
     def looked(self, plan, before):
         """After a launch: operands must be as they were, for kernels whose formulas do not say so."""
-        if any(ctypes.string_at(address, len(content)) != content for address, content in before):
+        with self.aside():
+            changed = any(contents.read(v.layout.device, v.buffer.address + v.offset, len(content)) != content
+                          for v, content in before)
+        if changed:
             self.refuse(f"{plan.op.name} changes an operand")
         elif before:
             _known(_harmless, id(plan), plan)
@@ -148,7 +153,8 @@ class Capture:
         target, others = FILLS[name]
         arguments = list(arguments)
         state = arguments[1] if name == "fill" else arguments[0]
-        if state is not default_generator.state:
+        own = self.find(arguments[target])
+        if state is not default_of(CPU if own is None else own.device).state:
             self.refuse("draws from a generator of its own")
         values: list = []
         for k, value in enumerate(arguments):
@@ -165,14 +171,17 @@ class Capture:
     def _extent(self, name, arguments, k):
         """Layout of what a fill writes or reads at an address: as many bytes as the buffer has from there on."""
         from .. import dtypes
-        if name == "fill":
-            return layout_of(dtypes.by_name(arguments[5]), arguments[3], arguments[4])
         buffer = self.find(arguments[k])
+        device = CPU if buffer is None else buffer.device
+        if name == "fill":
+            return layout_of(dtypes.by_name(arguments[5]), arguments[3], arguments[4], device)
         rest = 0 if buffer is None else buffer.nbytes - (arguments[k] - buffer.address)
-        return layout_of(dtypes.uint8, (rest,))
+        return layout_of(dtypes.uint8, (rest,), None, device)
 
     def seen(self, what, how):
         """Memory is looked at or written in ways that cannot be followed, as when Python data becomes a tensor."""
+        if self._reading:
+            return
         address = what if isinstance(what, int) else getattr(what, "ptr", None)
         buffer = None if address is None else self.find(address)
         known = buffer is not None and (buffer.kind != "temporary" or self._was_written(buffer))
@@ -211,11 +220,17 @@ class Capture:
 
     def _value(self, tensor, item):
         """The value as it is: a reader may read another tensor itself, of a dtype that Python knows."""
-        self._reading = True
-        try:
+        with self.aside():
             return item(tensor)
+
+    @contextlib.contextmanager
+    def aside(self):
+        """Memory is looked at for the capture itself, or in ways that it notes."""
+        before, self._reading = self._reading, True
+        try:
+            yield
         finally:
-            self._reading = False
+            self._reading = before
 
     def truth(self, tensor, item):
         """A value that decides a branch."""
@@ -289,7 +304,7 @@ class Capture:
             if b.kind == "constant":
                 if b in written:
                     raise Unsupported(f"memory {b.name}, is changed afterwards")
-                b.content = ctypes.string_at(b.address, b.nbytes)
+                b.content = contents.read(b.device, b.address, b.nbytes)
 
 
 def _used(steps):

@@ -8,6 +8,7 @@ import threading
 import warnings
 
 from ..autograd import engine
+from ..device import CPU
 from . import MemoryLimitError, costs, watch
 from .attempt import Attempt
 from .calling import MISS, Stopped
@@ -264,13 +265,16 @@ class Compiled:
             raise MemoryLimitError(self._refusal)
         if not self.programs and self._last:
             return MemoryPlan(self._last[-1].optimized(self.memory_limit), True).table()
-        return self._program().plan.table()
+        program = self._program()
+        kept = 0 if program.graph.device is CPU or program.runner is None else program.runner.kept
+        return program.plan.table() + (f"\n{kept:>12}  bytes more for operands that come in other memory, and for work "
+                                       "of kernels" if kept else "")
 
     def kernels(self):
         """{name: source} of the kernels of the program that ran last."""
         found = {}
         for step in self._program().graph.steps:
-            own = getattr(step.kernel, "__self__", None)
+            own = getattr(step.kernel, "__self__", getattr(step.kernel, "kernel", None))
             if hasattr(own, "source"):
                 found[own.name] = own.source
         return found
@@ -297,6 +301,8 @@ class Compiled:
             lines.append(f"  {program.runs} runs of {len(kinds)} steps ({kinds.count('launch')} launches, "
                          f"{kinds.count('draw')} draws, {kinds.count('check')} checks), {program.plan.nbytes} bytes of "
                          "temporaries")
+            if program.graph.device is not CPU and program.runner is not None:
+                lines += [f"    {line}" for line in program.runner.describe()]
         lines.append(f"{self._eager} calls ran eagerly" + (":" if self._reasons else ""))
         lines += [f"  {count} x {reason}" for reason, count in self._reasons.items()]
         if self._failures >= ATTEMPTS:

@@ -7,6 +7,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..device import CPU
 from ..layout import Layout
 from .traced import text as number_text
 
@@ -23,6 +24,7 @@ class Buffer:
     storage: Any = None  # of a state: what holds the memory; of an input: the place among the arguments
     address: int = 0  # while capturing, and of a state
     content: bytes = b""  # of a constant
+    device: Any = CPU
 
     @property
     def label(self):
@@ -82,6 +84,11 @@ class Step:
         """The operands in memory. Steps are not changed once they are made."""
         return [v for v in self.values if isinstance(v, Place)]
 
+    @functools.cached_property
+    def device(self):
+        """Where its operands are; of a check the CPU."""
+        return next((p.layout.device for p in self.places), CPU)
+
     def reads(self):
         """Buffers whose contents the step uses."""
         return self._sets[0]
@@ -102,6 +109,11 @@ class Graph:
     def __init__(self, name, buffers, steps, options):
         self.name, self.buffers, self.steps, self.options = name, buffers, steps, options
         self.lowered: dict | None = None  # launches.py
+
+    @functools.cached_property
+    def device(self):
+        """The device that the program is for: the GPU of its steps, or the CPU."""
+        return next((s.device for s in self.steps if s.device is not CPU), CPU)
 
     def __str__(self):
         """The program as Python over tensors named by their buffers."""

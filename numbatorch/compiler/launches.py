@@ -14,6 +14,7 @@ import weakref
 
 from ..cpu import memory, stages
 from ..cpu.entry import Kernel
+from ..device import CPU
 from .graph import Buffer, Number, Place
 
 STEP = 1 << 44  # between the addresses that stand for memory: beyond what any process has, and any offset
@@ -64,7 +65,7 @@ def lower(graph):
     if graph.lowered is None:
         graph.lowered = {}
     for step in graph.steps:
-        if step.kind in ("launch", "draw") and step not in graph.lowered:
+        if step.kind in ("launch", "draw") and step.device is CPU and step not in graph.lowered:
             try:
                 own = _drawn(step) if step.kind == "draw" else _launched(step)
             except Opaque:

@@ -5,7 +5,9 @@ import weakref
 from bisect import insort
 
 from ..cpu.memory import address, allocate_exact, empty_cache
+from ..device import CPU
 from ..expr import kinds
+from ..plan import backend
 from . import requests
 from .graph import Graph, Place
 from .launches import lower
@@ -21,20 +23,37 @@ class Arena:
     Where that grows, `moved` of those that are there already is called.
     """
 
-    def __init__(self):
+    def __init__(self, device=CPU):
         self.nbytes, self.start, self._block, self._users = 0, 0, None, weakref.WeakSet()
+        self._device, self._others = device, {device: self}
+
+    def on(self, device):
+        """The arena of the same programs on a device."""
+        if device not in self._others:
+            self._others[device] = Arena(device)
+        return self._others[device]
 
     def join(self, user, nbytes):
         """Room for the temporaries of a user."""
         if nbytes > self.nbytes or self._block is None:
             self.nbytes, self._block = 0, None
-            if nbytes >= LARGE:
+            if nbytes >= LARGE and self._device is CPU:
                 empty_cache()
-            self._block = allocate_exact(nbytes)
-            self.nbytes, self.start = nbytes, address(self._block)
+            self._block, self.start = room(self._device, nbytes)
+            self.nbytes = nbytes
             for other in list(self._users):
                 other.moved()
         self._users.add(user)
+
+
+def room(device, nbytes):
+    """(a block of memory of a device, its address)."""
+    if device is CPU:
+        block = allocate_exact(nbytes)
+        return block, address(block)
+    there = backend(device)
+    block = there.allocate(nbytes)
+    return block, there.address(block)
 
 
 class MemoryPlan:
@@ -60,7 +79,7 @@ class MemoryPlan:
         found, self.nbytes = place(blocks)
         self.offsets = {m: found[b] for b in blocks for m in together[b]}
         self.peak = highest(blocks)[0]
-        self.results = sum(rounded(b.nbytes) for b in graph.buffers if b.kind == "result")
+        self.results = sum(rounded(b.nbytes) for b in graph.buffers if b.kind == "result" and b.device is graph.device)
         self.graph = graph
 
     def table(self):
@@ -95,13 +114,16 @@ class MemoryPlan:
 
 
 def lifetimes(graph):
-    """{temporary: (number of the first, of the last step that touches it)}, what kernels work in included."""
+    """{temporary: (number of the first, of the last step that touches it)}, what kernels work in included.
+
+    Of the graph's device: a program of a GPU has a few numbers on the CPU, too.
+    """
     lives: dict = {}
     lowered = graph.lowered or {}
     for number, step in enumerate(graph.steps):
         work = lowered[step].workspaces if step in lowered else ()
         for b in (*(p.buffer for p in step.places), *work):  # in their order: plans are the same in every process
-            if b.kind == "temporary":
+            if b.kind == "temporary" and b.device is graph.device:
                 lives[b] = (lives.get(b, (number,))[0], number)
     return lives
 
@@ -136,7 +158,7 @@ def borrowed(graph, blocks):
     begins: dict = {}
     for number, step in enumerate(graph.steps):
         for b in step.writes():
-            if b.kind == "result":
+            if b.kind == "result" and b.device is graph.device:
                 begins.setdefault(b, number)
     earliest = 1 + max((k for k, s in enumerate(graph.steps) if s.kind == "check"), default=-1)
     hosts = sorted(begins, key=lambda b: b.nbytes)

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..cpu.program import Base, Builder, Later, NotNative
 from ..cpu.stages import HEAD
+from ..device import CPU
 from ..generator import default_generator
 from . import launches, traced
 from .graph import Place
@@ -23,13 +24,21 @@ class Runner:
         self._lowered, self._head = launches.lower(graph), np.zeros(HEAD, np.int64)
         for k, _ in enumerate(options):
             self._option_slots.append(self._builder.slot(("option", k), "float64"))
+        self._begin()
         for number, step in enumerate(graph.steps):
             getattr(self, f"_{step.kind}")(step)
             self._where += [number] * (len(self._builder.stages) - len(self._where))
+        self._end()
         self._native = self._builder.finish()
         self._run = self._native.run
-        if any(step.kind == "draw" for step in graph.steps):
+        if any(step.kind == "draw" and step.device is CPU for step in graph.steps):
             self._run = self._drawing
+
+    def _begin(self):
+        """Add stages before those of the steps."""
+
+    def _end(self):
+        """Add stages after those of the steps."""
 
     def option_address(self, k):
         """Where option k is put before a run, as a double."""

@@ -13,13 +13,14 @@ from ..autograd.modes import mode
 from ..autograd.node import FunctionRule, new_node, saved_hooks, watching
 from ..cpu.guard import Counter, Guard, counts_references
 from ..cpu.program import Base
-from ..generator import default_generator
+from ..device import CPU
+from ..generator import default_of
 from ..recording import Layouts
 from ..storage import Storage
 from ..tensor import Tensor
-from . import calling, costs, native, replay, traced
+from . import calling, contents, costs, native, on_gpu, replay, traced
 from .graph import Buffer
-from .memory import Arena, MemoryPlan
+from .memory import Arena, MemoryPlan, room
 from .places import ABSENT, look, same
 from .structure import equal
 from .values import class_dict
@@ -33,11 +34,11 @@ class Owned:
     __slots__ = ("buffer", "storage")
 
     def __init__(self, buffer):
-        self.buffer, self.storage = buffer, Storage.allocate(buffer.nbytes)
+        self.buffer, self.storage = buffer, Storage.allocate(buffer.nbytes, buffer.device)
 
     def renewed(self):
         """New memory in place of what something still looks at."""
-        self.storage = Storage.allocate(self.buffer.nbytes)
+        self.storage = Storage.allocate(self.buffer.nbytes, self.buffer.device)
         return self.storage
 
     def fresh(self):
@@ -85,7 +86,7 @@ class Program:
         self.hidden = [(len(inputs) + k, tensor) for k, (tensor, _) in enumerate(hidden)]  # their gradients are inputs
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
         self.modes, self.runs, self.backward = modes(), 0, backward
-        self.arena, self.pattern = arena or Arena(), pattern
+        self.arena, self.pattern = (arena or Arena()).on(graph.device), pattern
         self._memory()
         self.guard = self.quiet = None
         self.counter = Counter([(s, "version", n) for s, n in bumps])
@@ -104,17 +105,19 @@ class Program:
                 temporaries.append(b)
             elif b.kind == "state":
                 self.addresses[b] = b.address
+            elif b.kind == "temporary" and b.device is not graph.device:
+                self._constants.append(np.zeros(max(b.nbytes, 1), np.uint8))
+                self.addresses[b] = self._constants[-1].ctypes.data
             elif b.kind == "constant":
-                block = np.frombuffer(b.content, np.uint8).copy()
+                block, self.addresses[b] = constant(b)
                 self._constants.append(block)
-                self.addresses[b] = block.ctypes.data
         self._owner = {b: Owned(b) for b in graph.buffers if b.kind == "result"}
         returned = {v.buffer for v in self.views} | ({self.backward._kept} if self.backward else set())
         self.dynamic_inputs = [b for b in graph.buffers if b.kind == "input"]
         self.results = [o for b, o in self._owner.items() if b in returned]
         self._kept = [o for b, o in self._owner.items() if b not in returned]
         self.dynamic = [*self.dynamic_inputs, *(o.buffer for o in self.results), *(o.buffer for o in self._kept),
-                        Buffer(-1, "temporary", self.plan.nbytes, "all temporaries")]
+                        Buffer(-1, "temporary", self.plan.nbytes, "all temporaries", device=graph.device)]
         for b in temporaries:
             result, offset = self.plan.borrowed.get(b, (self.dynamic[-1], self.plan.offsets.get(b)))
             self.addresses[b] = Base(self.dynamic.index(result), offset)
@@ -374,19 +377,25 @@ class Program:
             best = [min(a, b) for a, b in zip(best or times, times, strict=True)]
         return [costs.Cost(t, costs.nbytes(s), costs.flops(s), s) for t, s in zip(best, self.graph.steps, strict=True)]
 
-    @staticmethod
-    def generator():
-        """A copy of the default generator's state."""
-        return default_generator.state.copy()
+    def generator(self):
+        """Copies of the states of the default generators."""
+        return [default_of(d).state.copy() for d in {CPU, self.graph.device}]
 
-    @staticmethod
-    def draw_again(copy):
-        """Put the default generator back to where a copy of its state is."""
-        default_generator.state.become(copy)
+    def draw_again(self, copies):
+        """Put the default generators back to where copies of their states are."""
+        for d, copy in zip({CPU, self.graph.device}, copies, strict=True):
+            default_of(d).state.become(copy)
 
     def mark_used(self, tensor):
         """Make a result one whose history was gone through."""
         tensor._needs_grad, tensor._node = True, new_node(_USED, Layouts((tensor._layout,)), (), (), 1)
+
+
+def constant(buffer):
+    """(memory with the contents of a constant, its address)."""
+    block, at = room(buffer.device, buffer.nbytes)
+    contents.write(buffer.device, at, buffer.content)
+    return block, at
 
 
 def _references(value):
@@ -404,7 +413,7 @@ def _runner(graph, addresses, dynamic, options, reads=None):
     reads: what a function in Python puts the numbers into that it reads.
     """
     try:
-        runner = native.Runner(graph, addresses, dynamic, options)
+        runner = (native if graph.device is CPU else on_gpu).Runner(graph, addresses, dynamic, options)
         return runner, runner.run
     except native.NotNative:
         return None, replay.write(graph, addresses, dynamic, options, reads=reads)

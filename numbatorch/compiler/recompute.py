@@ -7,8 +7,9 @@ After Chen et al. 2016, arXiv:1604.06174, but by cost instead of by segments.
 
 import math
 
+from ..device import CPU
 from ..expr import kinds
-from . import MemoryLimitError
+from . import MemoryLimitError, on_gpu
 from .graph import Buffer, Graph, Place, Step
 from .launches import lower
 from .memory import MemoryPlan, highest, lifetimes, rounded
@@ -21,7 +22,7 @@ DEEP = 9  # steps that are run again for one buffer, at most
 
 def planned(graph, limit, name):
     """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again."""
-    graph = updates_early(graph)
+    graph = updates_early(graph) if graph.device is CPU else on_gpu.arranged(graph)
     if limit is not None:
         return fitted(graph, limit, name)
     if MemoryPlan(graph, True).nbytes < WORTH:
@@ -158,7 +159,7 @@ def _again(graph, buffer, order, before):
     for k in order:
         step = graph.steps[k]
         for b in dict.fromkeys(p.buffer for p in step.places if p.writes):
-            new[b] = Buffer(b.number, b.kind, b.nbytes, b.name)
+            new[b] = Buffer(b.number, b.kind, b.nbytes, b.name, device=b.device)
         clones.append(_with(step, new))
     only = {buffer: new[buffer]}
     steps = [*graph.steps[:before], *clones,

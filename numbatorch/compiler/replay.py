@@ -10,7 +10,9 @@ import weakref
 from array import array
 
 from ..cpu.program import Base
-from ..generator import default_generator
+from ..device import CPU
+from ..generator import default_of
+from ..plan import backend
 from . import traced
 from .graph import Number, Place
 
@@ -23,7 +25,10 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
     expressions name. times: a list of the seconds that each step has taken, to be added to. reads: a dict for the
     numbers that are read.
     """
-    scope: dict = {"state_of": lambda: default_generator.state, "now": time.perf_counter, "times": times}
+    scope: dict = {"state_of": lambda: default_of(CPU).state, "now": time.perf_counter, "times": times,
+                   "gpu_state_of": lambda: default_of(graph.device).state}
+    if graph.device is not CPU:  # the time of a step is that of its work
+        scope["now"] = lambda: (backend(graph.device).wait(), time.perf_counter())[1]
     names = {b: f"b{k}" for k, b in enumerate(dynamic)}
     lines = ["def run(bases):"]
     if names:
@@ -69,7 +74,7 @@ def write(graph, addresses, dynamic, options, times=None, reads=None):
                 elif v.expression is not None:
                     given.append(traced.text(v.expression))
                 elif step.kind == "draw" and v.value == "state":
-                    given.append("state_of()")
+                    given.append("state_of()" if step.device is CPU else "gpu_state_of()")
                 else:
                     scope[f"value{number}_{k}"] = v.value
                     given.append(f"value{number}_{k}")

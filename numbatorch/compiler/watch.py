@@ -12,6 +12,7 @@ import threading
 
 from .. import calls, from_data, interception, plan as planning
 from ..cpu import backend
+from ..device import CPU, device as device_of
 from ..generator import Generator
 from ..ops import join
 from ..ops.declare import OPS
@@ -74,7 +75,7 @@ class Watch:
     """`with Watch(observer):` tells the observer, for this thread:
 
     launched(plan, kernel, arguments) before a launch and looked(plan, what launched returned) after it;
-    joined(launch, tensors, result), when they are; allocated(block, address, nbytes);
+    joined(launch, tensors, result), when they are; allocated(block, address, nbytes, device);
     drawn(name, function, arguments); number(tensor) for a value that becomes a Python number (what it returns is
     returned); truth(tensor); seen(what) when memory is looked at in ways that cannot be followed;
     numbered(op, inplace, values), for calls with traced numbers.
@@ -112,14 +113,10 @@ class Watch:
 
     def _install(self):
         observer, mine = self.observer, self._mine
-        own_allocate = backend.allocate
-
-        def allocate(nbytes):
-            block = own_allocate(nbytes)
-            if mine():
-                observer.allocated(block, backend.address(block), nbytes)
-            return block
-        self._set(backend, "allocate", allocate)
+        watched: dict = {}  # id of an allocator: (it, the one in its place)
+        for place, own in _backends():
+            watched[id(own.allocate)] = own.allocate, _allocator(own, place, observer, mine)
+            self._set(own, "allocate", watched[id(own.allocate)][1])
 
         def watch(plan):
             kernel = plan.kernel
@@ -136,8 +133,8 @@ class Watch:
                     finally:
                         sys.setprofile(listening)
                 self._set(plan, "kernel", launch)
-                if plan.allocate is own_allocate:
-                    self._set(plan, "allocate", allocate)
+                if id(plan.allocate) in watched:
+                    self._set(plan, "allocate", watched[id(plan.allocate)][1])
         for plan in all_plans():
             watch(plan)
         make = planning.make
@@ -149,8 +146,9 @@ class Watch:
                 plan = make(*arguments)
             finally:
                 sys.setprofile(listening)
-            if plan.kernel is not None and plan.allocate is allocate:
-                plan.allocate = own_allocate
+            for own, instead in watched.values():
+                if plan.kernel is not None and plan.allocate is instead:
+                    plan.allocate = own
             watch(plan)
             return plan
         self._set(planning, "make", make_watched)
@@ -163,7 +161,8 @@ class Watch:
                 observer.joined(join._planned(tuple([t._layout for t in parts]), dim)[1], parts, result)
             return result
         self._set(join, "_together", joined)
-        self._set(backend, "random", _Fills(backend.random, observer, mine))
+        for _, own in _backends():
+            self._set(own, "random", _Fills(own.random, observer, mine))
         self._looks()
         for name in ("stdout", "stderr"):  # not `print` itself: what is imported meanwhile would keep that
             self._set(sys, name, _Stream(getattr(sys, name), observer, mine))
@@ -187,12 +186,30 @@ class Watch:
         for holder, name, what in ((Tensor, "__dlpack__", "hands memory to another library"),
                                    (UntypedStorage, "data_ptr", "asks for an address"),
                                    *((m, "window", "looks at values as an array or list") for m in _users_of(window)),
-                                   *((backend, n, "copies bytes") for n in _MOVES if hasattr(backend, n))):
+                                   *((own, n, "copies bytes") for _, own in _backends() for n in _MOVES
+                                     if hasattr(own, n))):
             self._set(holder, name, _noted(
                 holder.__dict__[name] if isinstance(holder, type) else getattr(holder, name), what, observer, mine))
 
 
 _MOVES = ("move", "upload", "download", "fill")
+
+
+def _backends():
+    """[(device, what allocates, draws and copies there)] of the CPU and of the GPUs that are in use."""
+    gpus = sys.modules.get(f"{__package__.rpartition('.')[0]}.cuda.backend")
+    return [(CPU, backend), *((device_of("cuda", own.index), own) for own in (gpus.used() if gpus is not None else ()))]
+
+
+def _allocator(own, place, observer, mine):
+    allocate_there = own.allocate
+
+    def allocate(nbytes):
+        block = allocate_there(nbytes)
+        if mine():
+            observer.allocated(block, own.address(block), nbytes, place)
+        return block
+    return allocate
 
 
 def _users_of(function):

@@ -74,6 +74,10 @@ class Device:
             self.driver.download(self.index, target, source, nbytes, stream)
             self._finish(target, stream, wait)
 
+    def wait(self):
+        """Wait until all work of the current stream is done."""
+        self.driver.synchronize_stream(self.index, runtime.stream(self.index))
+
     def move(self, target, source, nbytes):
         """Copy bytes within the device, or to it from another one."""
         if nbytes:
@@ -123,7 +127,7 @@ _NATIVE = {  # requests by name: the function that answers, in the module of the
     ("gather", "plan"): "plan", ("gather", "nonzero"): "nonzero", ("gather", "unravel"): "unravel",
     ("gather", "ranges"): "ranges", ("scatter", "plan"): "plan", ("scatter", "combined"): "onto",
     ("search", "plan"): "plan", ("sort", "plan"): "plan", ("sort", "pick"): "pick",
-    ("window", "max_pool"): "max_pool", ("window", "max_pool_backward"): "max_pool_backward",
+    ("window", "max_pool"): "max_pool", ("window", "spread_taps"): "spread_taps", ("window", "pick_taps"): "pick_taps",
     ("window", "scatter_planes"): "scatter_planes", ("window", "avg_pool"): "avg_pool",
     ("window", "avg_pool_backward"): "avg_pool_backward", ("join", "plan"): "plan", ("join", "several"): "several",
     ("compressed", "product"): "product", ("compressed", "sampled"): "sampled",

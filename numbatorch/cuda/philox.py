@@ -42,6 +42,11 @@ class PhiloxState:
         """Another state in the same place."""
         return PhiloxState(self.initial_seed, self.group)
 
+    def become(self, other):
+        """Go to the place of another state."""
+        with self._lock:
+            self.initial_seed, self.group = other.initial_seed, other.group
+
     def get_state(self):
         """Seed and words drawn, 16 bytes."""
         return np.array([self.initial_seed % 2**64, 4 * self.group], np.uint64).view(np.uint8)

@@ -80,6 +80,10 @@ class CUDAGraph:
         held[1] += groups
         return held[0].address, held[1] - groups
 
+    def kept_bytes(self):
+        """Bytes of the device that the graph keeps for its work."""
+        return sum(block.size for block in self._blocks)
+
     def register_generator_state(self, generator):
         """Accepted: generators are noticed when they draw."""
 

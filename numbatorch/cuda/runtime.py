@@ -115,6 +115,16 @@ def stream(index):
 
 
 @contextlib.contextmanager
+def current(index):
+    """`with current(1):` makes a device this thread's current one."""
+    before, thread.index = thread.index, index
+    try:
+        yield
+    finally:
+        thread.index = before
+
+
+@contextlib.contextmanager
 def using(other):
     """`with using(driver):` makes another driver the one in use, for tests and tools; None stands for none at all."""
     before = dict(_state)

@@ -6,10 +6,10 @@ it would have been stored. So results keep their bits. Temporaries that only the
 
 import math
 
-from ...cpu import backend
 from ...expr import kinds, tree
 from ...expr.functions import FUNCTIONS
 from ...layout import broadcast_strides, layout
+from ...plan import backend
 from .. import requests
 from ..graph import Place, Step
 
@@ -193,6 +193,6 @@ class Composed:
 
     def step(self):
         """The members as one step."""
-        launch = backend.plan(self.request)
+        launch = backend(self.request.outputs[0].device).plan(self.request)
         return Step("launch", self.name, [*self.inputs, *self.outputs], launch.kernel, launch.meta, launch.units,
                     launch.grain, where=self.members[0][0].where, keep=launch.keep, request=self.request)
