@@ -13,7 +13,7 @@ from ..expr import write
 from . import geometry
 from .compile import compile_kernel
 
-LOCAL = 256  # elements of `local_int64`
+LANES = (16, 8, 4)  # windows that become one step of vector code; rows end with a step over windows done before
 UNROLLED = 36  # taps written out one by one at most: 6x6; larger windows are loops of constant length
 
 
@@ -37,6 +37,8 @@ class _Geometry:
             self.inside = [(0, 0)] * rank
         self.whole = all(span == (0, n) for span, n in zip(self.inside, windows, strict=True))
         self.tiles = self.whole and self.kernel == self.stride and set(self.step) == {1}  # windows never overlap
+        low, high = self.inside[-1]
+        self.lanes = next((n for n in LANES if n <= high - low), 1)
         tensors = list(inputs) + list(request.outputs)
         self.rows = [t.strides if t.ndim == rank + 2 else (0, *t.strides) for t in tensors]
         self.last = [geometry.stride_class(r[-1]) for r in self.rows]
@@ -97,13 +99,14 @@ class _Kernel:
         self.value = write.compute_type(self.dtype)
         self.layouts = [*inputs, *request.outputs]
         self.lines: list[str] = []
+        self.suffix = ""
 
     def add(self, depth, *lines):
         self.lines += ["    " * depth + line for line in lines]
 
     def launch(self, label, units, work, independent=False):
         signature = (*(f"{write.storage(t.dtype.name)}*" for t in self.layouts), "int64*")
-        name = f"{label}_{self.dtype}_{self.g.code()}"
+        name = f"{label}_{self.dtype}_{self.g.code()}{self.suffix}"
         head = [f"def {name}({', '.join(self.names)}, meta, start, stop):"]
         sizes = [f"    size{d} = meta[{1 + d}]" for d in range(self.g.rank)]
         sizes += [f"    count{d} = meta[{1 + self.g.rank + d}]" for d in range(self.g.rank)]
@@ -150,36 +153,32 @@ class _Kernel:
         for d in range(g.rank - 2, -1, -1):
             self.add(2, f"o{d} = rest % count{d}", f"rest = rest // count{d}")
         self.planes("rest")
-        self._row(2, body)
+        self._row(2, body, True)
 
-    def plane_rows(self, body, look=None):
-        """Units are planes: loops over all outputs of the plane.
-
-        look(depth, taps) writes what becomes vector code, of windows inside the input: it leaves something in `places`
-        at i. The body follows for some of them at a time.
-        """
+    def plane_rows(self, body):
+        """Units are planes: loops over all outputs of the plane."""
         g = self.g
         for d in range(g.rank - 1):
             self.add(2 + d, f"for o{d} in range(count{d}):")
-        self._row(1 + g.rank, body, look)
+        self._row(1 + g.rank, body)
 
-    def _inner(self, depth, first, after, body, look):
-        """A row of windows inside the input."""
+    def _inner(self, depth, first, after, body, again):
+        """A row of windows inside the input, in steps of as many as vectors hold where a window may be done `again`."""
         last = self.g.rank - 1
-        if look is None:
+        if not again or self.g.lanes == 1:
             self.add(depth, f"for o{last} in range({first}, {after}):")
             self._whole(depth + 1, body)
             return
-        self.add(depth, f"for begin in range({first}, {after}, {LOCAL}):",
-                 f"    many = min({LOCAL}, {after} - begin)")
-        for write_ in (lambda depth, taps, whole: look(depth, taps), body):
-            self.add(depth + 1, "for i in range(many):", f"    o{last} = begin + i")
-            self._whole(depth + 2, write_)
+        self.suffix = f"_{self.g.lanes}"
+        self.add(depth, f"for begin in range({first}, {after}, {self.g.lanes}):",
+                 f"    step = min(begin, {after} - {self.g.lanes})",
+                 f"    for o{last} in range(step, step + {self.g.lanes}):")
+        self._whole(depth + 2, body)
 
-    def _row(self, depth, body, look=None):
+    def _row(self, depth, body, again=False):
         g, last = self.g, self.g.rank - 1
         if g.whole:
-            self._inner(depth, "0", f"count{last}", body, look)
+            self._inner(depth, "0", f"count{last}", body, again)
             return
         if g.inside[last] == (0, 0):
             self.add(depth, f"for o{last} in range(count{last}):")
@@ -190,7 +189,7 @@ class _Kernel:
         self.add(depth, f"if not ({test}):", f"    first = count{last}", f"    after = count{last}")
         self.add(depth, f"for o{last} in range(first):")
         self._edge(depth + 1, body)
-        self._inner(depth, "first", "after", body, look)
+        self._inner(depth, "first", "after", body, again)
         self.add(depth, f"for o{last} in range(after, count{last}):")
         self._edge(depth + 1, body)
 
@@ -241,40 +240,43 @@ class _Kernel:
         import numpy as np
         return write.literal(int(np.iinfo(self.value).min), self.value)
 
-    def first_position(self, whole):
-        if whole:
-            return self.flat([f"y{d}" for d in range(self.g.rank)])
-        return self.flat([f"meta[{self.g.at_tables[d][0]} + o{d}]" for d in range(self.g.rank)])
+    def first_place(self, whole):
+        """The first tap of the window that lies in the plane."""
+        return [f"y{d}" if whole else f"meta[{self.g.at_tables[d][0]} + o{d}]" for d in range(self.g.rank)]
 
-    def offset(self, number):
-        """How far tap `number` of a window lies from its first one, in the plane, as text."""
-        text = "0"
-        for d in range(self.g.rank):
-            text = f"({text}) * size{d} + {self.tap(number)[d] * self.g.step[d]}"
-        return text
-
-    def tap(self, number):
-        """The indices of a tap in the window."""
-        found = []
-        for n in reversed(self.g.kernel):
-            number, k = divmod(number, n)
-            found.insert(0, k)
-        return found
-
-    def largest(self, depth, taps, whole, first=None, position=None):
-        """Statements that leave the window's maximum in `best` and its place in `where_`; NaN beats everything.
-
-        first, position(number of the tap): of other places than those in the plane.
-        """
+    def tap(self, whole):
+        """The number of the tap at y0 + ..., or x0, ..., in its window, as a function of its place's text."""
         numbers = itertools.count()
-        self.add(depth, f"best = {self.lowest()}", f"where_ = {first or f'int64({self.first_position(whole)})'}")
+        if whole and math.prod(self.g.kernel) <= UNROLLED:
+            return lambda place: next(numbers)
+        starts = [f"o{d} * {self.g.stride[d]} - {self.request.options['padding'][d]}" for d in range(self.g.rank)]
+
+        def number(place):
+            text = "0"
+            for d, (start, at) in enumerate(zip(starts, place, strict=True)):
+                text = f"({text}) * {self.g.kernel[d]} + ({at} - ({start})) // {self.g.step[d]}"
+            return text
+        return number
+
+    def place(self, tap):
+        """Where in its plane the tap numbered `tap` of the window o0, o1, ... lies, as text."""
+        place, rest = [], tap
+        for d in range(self.g.rank - 1, -1, -1):
+            k = f"{rest} % {self.g.kernel[d]}" if d else rest
+            rest = f"({rest} // {self.g.kernel[d]})"
+            start = f"o{d} * {self.g.stride[d]} - {self.request.options['padding'][d]}"
+            place.insert(0, f"{start} + ({k}) * {self.g.step[d]}")
+        return place
+
+    def largest(self, depth, taps, whole, first, position, type_):
+        """Statements that leave the window's maximum in `best` and position(place) of it in `where_`; NaN beats all."""
+        self.add(depth, f"best = {self.lowest()}", f"where_ = {type_}({first})")
 
         def tap(depth, place):
             self.add(depth, f"v = {self.read('x', place)}")
             self.add(depth, "better = (v > best) | (v != v)" if self.value.startswith("float") else "better = v > best")
             self.add(depth, "best = where(better, v, best)")
-            found = self.flat(place) if position is None else position(next(numbers))
-            self.add(depth, f"where_ = where(better, int64({found}), where_)")
+            self.add(depth, f"where_ = where(better, {type_}({position(place)}), where_)")
         taps(tap)
 
     def divisor(self):
@@ -304,16 +306,25 @@ def _units(k):
 
 
 def max_pool(request):
-    """Launch of the maximum of each window; with a second output also its flat position in the input plane."""
+    """Launch of the maximum of each window.
+
+    A second output says where it lies: in int64 its flat position in the input plane, else its tap's number.
+    """
     (x,), rank = request.inputs, request.options["rank"]
-    indices = len(request.outputs) == 2
-    names = ["x", "out", "at"] if indices else ["x", "out"]
+    wanted = {1: "", 2: "_taps"}[len(request.outputs)]
+    if wanted and request.outputs[1].dtype.name == "int64":
+        wanted = "_indices"
+    names = ["x", "out", "at"] if wanted else ["x", "out"]
     k = _Kernel(request, [x], _shape(x, rank), _shape(request.outputs[0], rank), names)
 
     def body(depth, taps, whole):
-        if indices:
-            k.largest(depth, taps, whole)
-            k.add(depth, k.assign("out", k.outputs(), "best", k.value), f"{k.element('at', k.outputs())} = where_")
+        if wanted:
+            by_tap = wanted == "_taps"
+            k.largest(depth, taps, whole, *(
+                (k.tap(whole)(k.first_place(whole)), k.tap(whole), "int32") if by_tap else
+                (k.flat(k.first_place(whole)), k.flat, "int64")))
+            k.add(depth, k.assign("out", k.outputs(), "best", k.value),
+                  f"{k.element('at', k.outputs())} = {k.layouts[2].dtype.name}(where_)")
             return
         k.add(depth, f"best = {k.lowest()}")
 
@@ -327,7 +338,7 @@ def max_pool(request):
         k.add(depth, k.assign("out", k.outputs(), "best", k.value))
     k.output_rows(body)
     rows = math.prod(k.g.windows[:-1])
-    return k.launch(f"max_pool{rank}d{'_indices' if indices else ''}", _units(k) * rows,
+    return k.launch(f"max_pool{rank}d{wanted}", _units(k) * rows,
                     k.g.windows[-1] * (2 + math.prod(k.g.kernel or (4,))), True)
 
 
@@ -342,52 +353,47 @@ def _clear(k, depth):
     k.add(depth, f"for i in range({sizes}):", f"    out[at_out + i] = {zero}")
 
 
-def max_pool_backward(request):
-    """Launch that gives each window's gradient to its maximum, which is looked for again; inputs (grad, input)."""
-    (grad, x), rank = request.inputs, request.options["rank"]
-    k = _Kernel(request, [grad, x], _shape(x, rank), _shape(grad, rank), ["grad", "x", "out"])
+def spread_taps(request):
+    """Launch that adds each window's gradient at its tap; inputs (grad, numbers of taps)."""
+    (grad, tap), rank = request.inputs, request.options["rank"]
+    (out,) = request.outputs
+    k = _Kernel(request, [grad, tap], _shape(out, rank), _shape(grad, rank), ["grad", "tap", "out"])
     k.add(1, "for unit in range(start, stop):")
     k.planes("unit")
     _clear(k, 2)
-
-    few = k.g.kernel is not None and math.prod(k.g.kernel) <= UNROLLED
-    narrow = k.g.tiles and few
-
-    def look(depth, taps):
-        k.largest(depth, taps, True, "int64(0)", k.offset)
-        k.add(depth, "places[i] = where_")
+    narrow = k.g.tiles and math.prod(k.g.kernel) <= UNROLLED
 
     def body(depth, taps, whole):
-        if narrow:
-            _tile_gradient(k, depth, taps)
+        k.add(depth, f"g = {k.read('grad', k.outputs())}", f"chosen = int32({k.element('tap', k.outputs())})")
+        if narrow:  # every tap of a tile is stored, with the gradient or 0, which becomes vector code
+            number = k.tap(True)
+            taps(lambda depth, place: k.add(depth, k.assign(
+                "out", place, f"where(chosen == int32({number(place)}), g, {write.literal(0, k.value)})", k.value)))
             return
-        if whole and few:
-            k.add(depth, f"where_ = {k.first_position(True)} + places[i]")
-        else:
-            k.largest(depth, taps, whole)
-        k.add(depth, f"g = {k.read('grad', k.outputs())}")
-        old = write.load("out[at_out + where_]", k.dtype)
-        k.add(depth, f"out[at_out + where_] = {write.store(f'{old} + g', k.value, k.dtype)}")
-    if few and not narrow:
-        k.lines.insert(0, "    places = local_int64()")
-    k.plane_rows(body, look if few and not narrow else None)
-    return k.launch(f"max_pool{rank}d_backward", _units(k), 2 * math.prod(k.g.plane), narrow)
+        place = k.element("out", k.place("int64(chosen)"))
+        k.add(depth, f"place = {place[4:-1]}")
+        old = write.load("out[place]", k.dtype)
+        k.add(depth, f"out[place] = {write.store(f'{old} + g', k.value, k.dtype)}")
+    if narrow:
+        k.plane_rows(body)
+    else:
+        for d in range(rank):
+            k.add(2 + d, f"for o{d} in range(count{d}):")
+        body(2 + rank, None, False)
+    return k.launch(f"spread_taps{rank}d", _units(k), 2 * math.prod(k.g.plane), narrow)
 
 
-def _tile_gradient(k, depth, taps):
-    """Every tap of a tile is stored, with the gradient or 0; a tap's number is narrow, so the loop becomes vectors."""
-    k.add(depth, f"best = {k.lowest()}", "where_ = int32(0)", f"g = {k.read('grad', k.outputs())}")
-    places = []
-
-    def look(depth, place):
-        k.add(depth, f"v = {k.read('x', place)}")
-        k.add(depth, "better = (v > best) | (v != v)" if k.value.startswith("float") else "better = v > best")
-        k.add(depth, "best = where(better, v, best)", f"where_ = where(better, int32({len(places)}), where_)")
-        places.append(place)
-    taps(look)
-    for number, place in enumerate(places):
-        chosen = f"where(where_ == int32({number}), g, {write.literal(0, k.value)})"
-        k.add(depth, k.assign("out", place, chosen, k.value))
+def pick_taps(request):
+    """Launch that reads each window's tap; inputs (values, numbers of taps)."""
+    (x, tap), rank = request.inputs, request.options["rank"]
+    k = _Kernel(request, [x, tap], _shape(x, rank), _shape(tap, rank), ["x", "tap", "out"])
+    k.add(1, "for unit in range(start, stop):")
+    k.planes("unit")
+    for d in range(rank):
+        k.add(2 + d, f"for o{d} in range(count{d}):")
+    k.add(2 + rank, f"chosen = int64({k.element('tap', k.outputs())})",
+          k.assign("out", k.outputs(), k.read("x", k.place("chosen")), k.value))
+    return k.launch(f"pick_taps{rank}d", _units(k), 2 * math.prod(k.g.plane), True)
 
 
 def scatter_planes(request):

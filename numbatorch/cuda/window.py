@@ -8,10 +8,8 @@ import math
 
 from ..dtypes import int64
 from ..expr import write
-from ..expr.kinds import Launch
-from ..layout import layout
-from . import backend, geometry
-from .launching import call, launch
+from . import geometry
+from .launching import launch
 
 BLOCK = 256
 
@@ -113,6 +111,13 @@ class _Text:
             text = f"({text}) * size{d} + {letter}{d}"
         return text
 
+    def tap(self, letter):
+        """The number in the window at start0, ... of the tap at coordinates."""
+        text = "int64(0)"
+        for d, (kernel, step) in enumerate(zip(self.options["kernel"], self.options["dilation"], strict=True)):
+            text = f"({text}) * {kernel} + ({letter}{d} - start{d}) // {step}"
+        return text
+
     def lowest(self):
         """Text of a number below all others."""
         if self.value.startswith("float"):
@@ -165,63 +170,60 @@ def _launched(text, device, units):
     return launch(name, source, signature, device, values, units, BLOCK)
 
 
-def _maximum(options, x, out, at):
-    """(text, units) of the kernel that finds the maxima of windows; out or at, their positions, may be None."""
-    results = {name: own for name, own in (("out", out), ("at", at)) if own is not None}
-    last = next(iter(results.values()))
-    text = _Text(options, f"max_pool{'_values' * (out is not None)}{'_places' * (at is not None)}",
-                 {"x": x, **results}, _spatial(x, options["rank"]), _spatial(last, options["rank"]))
+def max_pool(request):
+    """The maximum of each window; a second output says where: its flat position in int64, else its tap's number."""
+    (x,), out, options = request.inputs, request.outputs[0], request.options
+    at = request.outputs[1] if len(request.outputs) == 2 else None
+    by_tap = at is not None and at.dtype is not int64
+    results = {"out": out} if at is None else {"out": out, "at": at}
+    text = _Text(options, f"max_pool_values{'' if at is None else '_taps' if by_tap else '_places'}",
+                 {"x": x, **results}, _spatial(x, options["rank"]), _spatial(out, options["rank"]))
     text.coordinates("o", "count")
     text.window(0)
     text.add(0, f"best = {text.lowest()}")
+    place = text.tap("x") if by_tap else text.flat("x")
     if at is not None:
-        text.add(0, *(f"x{d} = first{d}" for d in range(text.rank)), f"place = {text.flat('x')}")
+        text.add(0, *(f"x{d} = first{d}" for d in range(text.rank)), f"place = {place}")
 
     def look(depth):
         text.add(depth, f"v = {text.read('x', 'x')}")
         text.add(depth, "better = (v > best) | (v != v)" if text.value.startswith("float") else "better = v > best",
                  "best = where(better, v, best)")
         if at is not None:
-            text.add(depth, f"place = where(better, {text.flat('x')}, place)")
+            text.add(depth, f"place = where(better, {place}, place)")
     text.taps(0, look)
-    if out is not None:
-        text.store(0, "out", "o", "best", text.value)
+    text.store(0, "out", "o", "best", text.value)
     if at is not None:
-        text.add(0, f"{text.element('at', 'o')} = place")
-    return text, last.numel
+        text.add(0, f"{text.element('at', 'o')} = {at.dtype.name}(place)")
+    return _launched(text, out.device, out.numel)
 
 
-def max_pool(request):
-    """The maximum of each window; with a second output also its flat position in the input plane."""
-    at = request.outputs[1] if len(request.outputs) == 2 else None
-    text, units = _maximum(request.options, request.inputs[0], request.outputs[0], at)
-    return _launched(text, request.outputs[0].device, units)
-
-
-def max_pool_backward(request):
-    """Each window's gradient at its maximum, which is looked for again; inputs (grad, input)."""
-    (grad, x), (out,), options = request.inputs, request.outputs, request.options
-    places = layout(int64, grad.shape, None, grad.device)
-    text, windows = _maximum(options, x, None, places)
-    name, source, signature, values = text.finished(windows)
-    find = call(name, source, signature, out.device, values, -(-windows // BLOCK), BLOCK)
-    text = _Text(options, "max_pool_backward", {"grad": grad, "at": places, "out": out},
+def spread_taps(request):
+    """Each window's gradient at its tap; inputs (grad, numbers of taps)."""
+    (grad, tap), (out,), options = request.inputs, request.outputs, request.options
+    text = _Text(options, "spread_taps", {"grad": grad, "tap": tap, "out": out},
                  _spatial(out, options["rank"]), _spatial(grad, options["rank"]))
     text.coordinates("p", "size")
     text.add(0, f"total = {write.literal(0, text.value)}")
-    text.covering(lambda depth: text.add(depth, f"if {text.element('at', 'o')} == {text.flat('p')}:",
-                                         f"    total = total + {text.read('grad', 'o')}"))
+    text.covering(lambda depth: text.add(
+        depth, *(f"start{d} = o{d} * {options['stride'][d]} - {options['padding'][d]}" for d in range(text.rank)),
+        f"if int64({text.element('tap', 'o')}) == {text.tap('p')}:", f"    total = total + {text.read('grad', 'o')}"))
     text.store(0, "out", "p", "total", text.value)
-    name, source, signature, values = text.finished(out.numel)
-    spread = call(name, source, signature, out.device, values, -(-out.numel // BLOCK), BLOCK)
-    runtime = backend.on(out.device.index)
+    return _launched(text, out.device, out.numel)
 
-    def run(gradient, given, result, *rest):
-        work = runtime.allocate(places.nbytes)
-        find(given, work.address, *rest)
-        spread(gradient, work.address, result, *rest)
-    run.kernel = spread.kernel
-    return Launch(run, 0, out.numel, 1)
+
+def pick_taps(request):
+    """The element of each window that its tap names; inputs (values, numbers of taps)."""
+    (x, tap), (out,), options = request.inputs, request.outputs, request.options
+    text = _Text(options, "pick_taps", {"x": x, "tap": tap, "out": out}, _spatial(x, options["rank"]),
+                 _spatial(out, options["rank"]))
+    text.coordinates("o", "count")
+    text.add(0, f"rest = int64({text.element('tap', 'o')})")
+    for d in range(text.rank - 1, -1, -1):
+        kernel, stride, step, pad = (options[k][d] for k in ("kernel", "stride", "dilation", "padding"))
+        text.add(0, f"x{d} = o{d} * {stride} - {pad} + rest % {kernel} * {step}", f"rest = rest // {kernel}")
+    text.store(0, "out", "o", text.read("x", "x"), text.value)
+    return _launched(text, out.device, out.numel)
 
 
 def scatter_planes(request):

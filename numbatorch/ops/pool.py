@@ -157,36 +157,63 @@ def _average_geometry(rank, input, kernel_size, stride, padding, ceil_mode, coun
 # ------------------------------------------------------------------ maximum
 
 def _max_gradient(grad, input, rank, kernel_size, stride, padding, dilation, ceil_mode):
-    return max_pool_backward.call(grad, input, rank, kernel_size, stride, padding, dilation, ceil_mode)
+    _, taps = max_pool_taps.call(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
+    return spread_taps.call(grad, taps, rank, tuple(input.shape), kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @window(name="_max_pool", grad=_max_gradient)
 def max_pool(input, rank: int, kernel_size: tuple, stride: tuple = None, padding: tuple | int = 0,
              dilation: tuple | int = 1, ceil_mode: bool = False):
-    """Maximum of each window, NaN if any is. Backward looks for the maximum again, which moves less memory than
-    writing positions."""
+    """Maximum of each window, NaN if any is."""
     options, out = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, None)
     return kinds.Native("window", "max_pool", (input,), [_like(input, rank, out)], options)
 
 
-def _picked(grad, input, rank, kernel_size, stride, padding, dilation, ceil_mode):
-    _, indices = max_pool_indices.call(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
-    return _take(grad, indices, rank)
+def _tap_gradient(grad_result, input_layout, taps, rank, kernel_size, stride, padding, dilation, ceil_mode):
+    return spread_taps.call(grad_result, taps, rank, input_layout.shape, kernel_size, stride, padding, dilation,
+                            ceil_mode)
+
+
+@window(name="_max_pool_taps", outputs=("result", "taps"), grad=_tap_gradient)
+def max_pool_taps(input, rank: int, kernel_size: tuple, stride: tuple = None, padding: tuple | int = 0,
+                  dilation: tuple | int = 1, ceil_mode: bool = False):
+    """Maximum of each window, and the number of its tap: a byte, where backward would need eight for a position."""
+    from .. import dtypes
+    options, out = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, None)
+    number = dtypes.uint8 if math.prod(options["kernel"]) <= 256 else dtypes.int32
+    results = [_like(input, rank, out), _like(input, rank, out, number)]
+    return kinds.Native("window", "max_pool", (input,), results, options)
+
+
+def _picked(grad, taps, rank, kernel_size, stride, padding, dilation, ceil_mode):
+    return pick_taps.call(grad, taps, rank, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@window(name="_spread_taps", grad=_picked)
+def spread_taps(grad_output, taps, rank: int, size: tuple, kernel_size: tuple, stride: tuple, padding: tuple,
+                dilation: tuple, ceil_mode: bool):
+    """The gradient of `max_pool`, of shape `size`: each window's gradient at its maximum."""
+    result = layout(grad_output.dtype, size, None, grad_output.device)
+    options, _ = _maximum_geometry(rank, result, kernel_size, stride, padding, dilation, ceil_mode, None)
+    return kinds.Native("window", "spread_taps", (grad_output, taps), [result], options)
+
+
+def _spread_again(grad, input_layout, taps, rank, kernel_size, stride, padding, dilation, ceil_mode):
+    return spread_taps.call(grad, taps, rank, input_layout.shape, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@window(name="_pick_taps", grad=_spread_again)
+def pick_taps(input, taps, rank: int, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple,
+              ceil_mode: bool):
+    """The element of each window that its tap names: the gradient of `spread_taps`."""
+    options, out = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, None)
+    return kinds.Native("window", "pick_taps", (input, taps), [_result(input, rank, out)], options)
 
 
 def _take(values, indices, rank):
     """values (..., spatial) at the flat positions `indices` of each plane."""
     flat = values.reshape(*values.shape[:-rank], -1)
     return flat.gather(-1, indices.reshape(*indices.shape[:-rank], -1)).reshape(indices.shape)
-
-
-@window(name="_max_pool_backward", grad=_picked)
-def max_pool_backward(grad_output, input, rank: int, kernel_size: tuple, stride: tuple, padding: tuple,
-                      dilation: tuple, ceil_mode: bool):
-    """The gradient of `max_pool`: each window's gradient at its maximum."""
-    options, _ = _maximum_geometry(rank, input, kernel_size, stride, padding, dilation, ceil_mode, None)
-    results = [layout(input.dtype, input.shape, None, input.device)]
-    return kinds.Native("window", "max_pool_backward", (grad_output, input), results, options)
 
 
 def _indexed_gradient(grad_result, input, indices, rank):
@@ -221,6 +248,13 @@ def _no_windows(rank):
     return {"rank": rank, "kernel": None, "stride": None, "padding": (0,) * rank, "dilation": (1,) * rank}
 
 
+def _maximum(input, *windows):
+    """Maxima, and where backward will follow the taps they are at."""
+    if input._needs_grad and input._layout.__class__ is Layout:
+        return max_pool_taps.call(input, *windows)[0]
+    return max_pool.call(input, *windows)
+
+
 def _define_max(rank):
     name = f"max_pool{rank}d"
 
@@ -232,15 +266,23 @@ def _define_max(rank):
     def pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
         if return_indices:
             return with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-        return max_pool.call(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
+        return _maximum(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
 
     def adaptive_with_indices(input, output_size, return_indices=False) -> tuple:
         result, indices = max_pool_indices.call(input, rank, output_size=output_size)
         return result, indices
 
     def adaptive(input, output_size, return_indices=False):
-        result, indices = max_pool_indices.call(input, rank, output_size=output_size)
-        return (result, indices) if return_indices else result
+        if return_indices:
+            return adaptive_with_indices(input, output_size)
+        own = input._layout
+        options, out = _adaptive(f"adaptive_{name}", own, rank, output_size)
+        if own.__class__ is Layout and math.prod(out) == 1 and own.is_contiguous and own.dtype.is_floating_point:
+            plane = input.flatten(-rank)  # one window is a row, which the templates of rows walk
+            return (plane.max(-1)[0] if input._needs_grad else plane.amax(-1)).view(*own.shape[:-rank], *out)
+        if options["kernel"] is not None:
+            return _maximum(input, rank, options["kernel"], None, 0, 1, False)
+        return max_pool_indices.call(input, rank, output_size=output_size)[0]
 
     def unpool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
         result = put_planes.call(input, indices, rank, _unpooled_size(

@@ -58,6 +58,51 @@ def test_gradients_of_long_rows_of_overlapping_windows_are_summed():
     np.testing.assert_allclose(input.grad.numpy(), expected[:, 2:-2], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("arguments", [(3, 2, 1), (2,), (3, 1, 1, 2), (17, 3, 8), (5, 5, 0, 1, True), ((2, 7), (1, 3))])
+def test_the_gradient_through_taps_is_that_through_positions(arguments):
+    x = np.random.default_rng(4).integers(0, 9, (2, 3, 40, 37)).astype(np.float32)  # with ties: the first one has it
+    taps, places = (nt.tensor(x, requires_grad=True) for _ in range(2))
+    values = F["max_pool2d"](taps, *arguments)
+    same, _ = F["max_pool2d"](places, *arguments, return_indices=True)
+    assert np.array_equal(values.detach().numpy(), same.detach().numpy())
+    weight = nt.tensor(np.random.default_rng(5).integers(-9, 9, tuple(values.shape)).astype(np.float32))
+    (values * weight).sum().backward()
+    (same * weight).sum().backward()
+    assert np.array_equal(taps.grad.numpy(), places.grad.numpy())
+
+
+def test_second_gradients_of_maxima_are_read_at_the_same_taps():
+    x = nt.tensor(np.random.default_rng(6).standard_normal((1, 2, 7, 9)), requires_grad=True)
+    weight = nt.ones(1, 2, 4, 5, dtype=nt.float64, requires_grad=True)
+    (slope,) = nt.autograd.grad(F["max_pool2d"](x, 3, 2, 1), [x], [weight], create_graph=True)
+    (again,) = nt.autograd.grad((slope * x).sum(), [weight], create_graph=True)  # picks x where the maxima lie
+    assert np.array_equal(again.detach().numpy(), F["max_pool2d"](x, 3, 2, 1).detach().numpy())
+    (third,) = nt.autograd.grad(again.sum(), [x])
+    assert np.array_equal(third.numpy(), nt.autograd.grad(F["max_pool2d"](x, 3, 2, 1).sum(), [x])[0].numpy())
+
+
+def test_backward_of_maxima_keeps_a_byte_a_window():
+    kept = []
+    with nt.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        F["max_pool2d"](nt.rand(2, 3, 8, 8, requires_grad=True), 2)
+    assert [(t.dtype, tuple(t.shape)) for t in kept] == [(nt.uint8, (2, 3, 4, 4))]
+
+
+@pytest.mark.parametrize("sizes, to", [((4, 3, 7, 7), 1), ((4, 3, 8, 6), (4, 3)), ((4, 3, 7, 5), (3, 2))])
+def test_adaptive_maxima_are_those_of_their_windows(sizes, to):
+    x = np.random.default_rng(7).integers(0, 9, sizes).astype(np.float32)
+    values, indices = F["adaptive_max_pool2d"](nt.tensor(x), to, return_indices=True)
+    plain, recorded = nt.tensor(x), nt.tensor(x, requires_grad=True)
+    assert np.array_equal(F["adaptive_max_pool2d"](plain, to).numpy(), values.numpy())
+    result = F["adaptive_max_pool2d"](recorded, to)
+    assert np.array_equal(result.detach().numpy(), values.numpy())
+    result.sum().backward()
+    expected = np.zeros((12, sizes[2] * sizes[3]), np.float32)
+    for plane, places in zip(expected, indices.numpy().reshape(12, -1), strict=True):
+        np.add.at(plane, places, 1)
+    assert np.array_equal(recorded.grad.numpy().reshape(12, -1), expected)
+
+
 def test_nan_wins():
     x = nt.tensor([[[1.0, float("nan"), 3.0, 2.0]]])
     assert np.isnan(F["max_pool1d"](x, 2).numpy()[0, 0, 0])
