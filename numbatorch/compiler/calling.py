@@ -44,8 +44,8 @@ class _Source:
         self.lines.append("    " + text)
 
 
-def _arguments(s, template, value):
-    """Lines that take the arguments apart: tensors go to t0, t1, ..."""
+def _arguments(s, template, value, sure=False):
+    """Lines that take the arguments apart: tensors go to t0, t1, ... sure: the kind of container is known."""
     if type(template) is Leaf:
         s.add(f"t{template.number} = {value}")
         return
@@ -54,9 +54,12 @@ def _arguments(s, template, value):
         known = s.name(parts, "v")
         s.add(f"if {value} is not {known} and not same({value}, {known}): return MISS")
         return
-    at = f"p{len(s.lines)}"
-    s.add(f"{at} = {value}")
-    s.add(f"if {at}.__class__ is not {s.name(kind, 'kind')} or len({at}) != {len(parts)}: return MISS")
+    at = value
+    if not sure:
+        at = f"p{len(s.lines)}"
+        s.add(f"{at} = {value}")
+        s.add(f"if {at}.__class__ is not {s.name(kind, 'kind')}: return MISS")
+    s.add(f"if {f'len({at}) != {len(parts)}' if parts else at}: return MISS")
     if kind is dict:
         if len(parts) > 1:  # their order is what a function may go through them in
             s.add(f"if tuple({at}) != {s.name(tuple([key for key, _ in parts]), 'keys')}: return MISS")
@@ -97,7 +100,8 @@ def write(program):
     default_name = s.name(default, "default")
     s.add(f"if (mode.enabled is not {enabled} or mode.inference is not {inference} or local.modes or watching.on "
           f"or saved_hooks.pairs or dtypes._default is not {default_name}): return MISS")
-    _arguments(s, program.template, "given")
+    for part, value in zip(program.template[1], ("args", "kwargs"), strict=True):
+        _arguments(s, part, value, True)
     for k, tensor in program.hidden:
         s.add(f"t{k} = {s.name(tensor, 'of')}._grad")
     for k, (own, needs_grad, kind, known, history) in enumerate(program.inputs):
@@ -110,9 +114,10 @@ def write(program):
                 s.add(f"if (t{k}._node is None) is not {history[0]} or (t{k}._grad is None) is not {history[1]}: "
                       "return MISS")
     s.add("if guard.look() >= 0 or program.slow and program.unlike(): return MISS")
-    if program.gradients or program.present:
+    if program.gradients:
         s.add("quiet = program.quiet is not None and program.quiet.look() < 0")
-        s.add("if not quiet and program.absent(): return MISS")
+    if program.unguarded:
+        s.add(f"if {'not quiet and ' if program.gradients else ''}program.absent(): return MISS")
     free = [k for k, own in enumerate(program.inputs) if own[3] is None]
     if program.shared_matters and free and not program.written_inputs:
         s.scope["states"] = program.states
@@ -121,7 +126,8 @@ def write(program):
         s.add(f"if program.overlap([{', '.join(f't{k}' for k in range(len(program.inputs)))}]): return MISS")
     bases = [f"t{b.storage}._ptr" for b in program.dynamic_inputs]
     for k, _ in enumerate(program.results):
-        s.add(f"o{k} = program.results[{k}]; s{k} = o{k}.storage")
+        s.scope[f"o{k}"] = program.results[k]
+        s.add(f"s{k} = o{k}.storage")
         s.add(f"if s{k} is None or references(s{k}) > 3 or references(s{k}.block) > 2: s{k} = o{k}.renewed()")
         bases.append(f"s{k}.ptr")
     if program.gradients:
@@ -162,7 +168,7 @@ def write(program):
     if python:
         s.add("let(kept)")
     s.add(f"return {_result(program.returns, s)}")
-    source = "def call(given):\n" + "\n".join(s.lines) + "\n"
+    source = "def call(args, kwargs):\n" + "\n".join(s.lines) + "\n"
     filename = f"<call of program {program.graph.name} {id(program):x}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     weakref.finalize(program, linecache.cache.pop, filename, None).atexit = False

@@ -7,9 +7,9 @@ import sys
 import threading
 import warnings
 
-from ..autograd import engine
+from ..autograd.engine import running
 from ..device import CPU
-from . import MemoryLimitError, costs, watch
+from . import MemoryLimitError, costs
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
@@ -18,6 +18,7 @@ from .parts import Parts
 from .places import Unsupported
 from .program import watched
 from .structure import flatten
+from .watch import current as watching
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
 SHAPES = 64  # programs that are kept in all, where variants differ in sizes: the one used longest ago goes
@@ -60,26 +61,26 @@ class Compiled:
         return Compiled, (self.function, self.fullgraph, self.dynamic, self.memory_limit)
 
     def __call__(self, *args, **kwargs):
-        if watch.current or engine.running.tasks or stance.name == "force_eager":
+        if watching or running.tasks or stance.name == "force_eager":
             return self.function(*args, **kwargs)
         if self.parts.run is not None:
             if self.parts.fit():
                 return self.parts.run(*args, **kwargs)
             self.reset()
-        if not self._lock.acquire(blocking=False):  # another thread runs it
+        if not self._lock.acquire(False):  # another thread runs it
             return self._plainly("another thread was running it", args, kwargs)
         try:
-            stopped = {}
+            stopped = None
             for program in self.programs:
-                result = program.call((args, kwargs))
-                if result is not MISS:
-                    if result.__class__ is Stopped:
-                        stopped[program] = result.step  # as if a guard had failed
-                        continue
+                result = program.call(args, kwargs)
+                if result is MISS:
+                    continue
+                if result.__class__ is not Stopped:
                     if program is not self.programs[0]:
                         self._first(program)
                     return result
-            return self._call(args, kwargs, stopped)
+                stopped = {**(stopped or {}), program: result.step}  # as if a guard had failed
+            return self._call(args, kwargs, stopped or {})
         finally:
             self._lock.release()
 
@@ -97,7 +98,7 @@ class Compiled:
             why = program.mismatch(template, tensors)
             if not why:  # other objects, but the same values
                 program.look_again()
-                result = program.call((args, kwargs))
+                result = program.call(args, kwargs)
                 if result is not MISS and result.__class__ is not Stopped:
                     self._first(program)
                     return result

@@ -200,7 +200,7 @@ class Program:
             else:
                 for key in known:
                     guard.item(container, key, container.get(key), key not in container)
-            if isinstance(container, OrderedDict) and not guard.order(container):
+            if isinstance(container, OrderedDict) and len(container) > 1 and not guard.order(container):
                 slow.append(("size", container, None, tuple(container), ""))
         self.slow = slow
         for container in lists.values():
@@ -212,6 +212,7 @@ class Program:
             own = fields(tensor)
             if id(tensor) not in bound and (not has or storage is not None):
                 guard.item(own, "_grad", own.get("_grad"), "_grad" not in own)
+        self.unguarded = [p for p in self.present if id(p[0]) in bound or p[1] and p[2] is None]
         finished = guard.finish()
         if self.guard is None:
             self.guard = finished
@@ -229,9 +230,9 @@ class Program:
         return any(now is not e[3] and not same(now, e[3]) for e in self.slow for now in (look(e),))
 
     def absent(self):
-        """Whether gradients are there, or not, other than before the captured call."""
+        """Whether gradients that the guard does not look at are there, or not, other than before the captured call."""
         return any((t._grad is not None) is not has or storage is not None and t._grad._storage is not storage
-                   for t, has, storage, _ in self.present)
+                   for t, has, storage, _ in self.unguarded)
 
     def mismatch(self, template, tensors):
         """Why a call is not this program's; "" where it is."""

@@ -1,7 +1,8 @@
 """Looking at Python objects from machine code: whether dictionaries, lists and cells still hold what they held.
 
-A table of rows is walked in one call, some 3 ns for each place. Everything is compared by identity; who sees a
-difference asks again in Python. The rows keep what they compare with alive.
+A table of rows is walked in one call. What one word of memory tells, a dict's version tag among these, comes first, in
+a table of (place, word) that is short enough to be read again when a program has gone through the caches. Everything
+is compared by identity; who sees a difference asks again in Python. The rows keep what they compare with alive.
 """
 
 import ctypes
@@ -30,8 +31,9 @@ declare ptr @PyObject_Type(ptr)
 declare double @PyFloat_AsDouble(ptr)
 @PyFloat_Type = external global i8
 
-; self: an int, the address of { rows, table of { kind, object, what, value, tag }, whether dicts have version tags }.
-; The first row that differs, or -1. A dict's tag is another after each change; in its row is the last one known.
+; self: an int, the address of { rows, table of { kind, object, what, value }, whether dicts have version tags, how many
+; rows a word tells, table of { place, word } for these }. The first row that differs, or -1. A dict's tag is another
+; after each change; in the table is the last one known.
 define ptr @numbatorch_guard(ptr %self, ptr %unused) nounwind {
 entry:
  %position = alloca i64
@@ -45,19 +47,36 @@ entry:
  %p2 = getelementptr i64, ptr %head, i64 2
  %tags = load i64, ptr %p2
  %tagged = icmp ne i64 %tags, 0
- br label %row
+ %p3 = getelementptr i64, ptr %head, i64 3
+ %told = load i64, ptr %p3
+ %p4 = getelementptr i64, ptr %head, i64 4
+ %words = load ptr, ptr %p4
+ br label %glance
+glance:
+ %g = phi i64 [0, %entry], [%g1, %compare_word]
+ %unseen = icmp slt i64 %g, %told
+ br i1 %unseen, label %compare_word, label %row
+compare_word:
+ %gp = getelementptr { ptr, i64 }, ptr %words, i64 %g
+ %spot = load ptr, ptr %gp
+ %gw = getelementptr { ptr, i64 }, ptr %words, i64 %g, i32 1
+ %wished_word = load i64, ptr %gw
+ %found_word = load i64, ptr %spot
+ %g1 = add i64 %g, 1
+ %alike = icmp eq i64 %found_word, %wished_word
+ br i1 %alike, label %glance, label %row
 row:
- %i = phi i64 [0, %entry], [%i1, %good]
+ %i = phi i64 [%told, %glance], [0, %compare_word], [%i1, %good]
  %more = icmp slt i64 %i, %count
  br i1 %more, label %fetch, label %finish
 fetch:
- %r0 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i
+ %r0 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i
  %kind = load i64, ptr %r0
- %r1 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 1
+ %r1 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 1
  %object = load ptr, ptr %r1
- %r2 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 2
+ %r2 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 2
  %what = load ptr, ptr %r2
- %r3 = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 3
+ %r3 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 3
  %value = load i64, ptr %r3
  %expected = inttoptr i64 %value to ptr
  switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
@@ -67,7 +86,7 @@ whole:
 tag:
  %vtp = getelementptr i8, ptr %object, i64 TAG
  %version = load i64, ptr %vtp
- %kept = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 4
+ %kept = getelementptr { ptr, i64 }, ptr %words, i64 %i, i32 1
  %known = load i64, ptr %kept
  %unchanged = icmp eq i64 %version, %known
  br i1 %unchanged, label %good, label %all
@@ -86,7 +105,7 @@ remember:
 note:
  %now = getelementptr i8, ptr %object, i64 TAG
  %latest = load i64, ptr %now
- %place = getelementptr { i64, ptr, ptr, i64, i64 }, ptr %rows, i64 %i, i32 4
+ %place = getelementptr { ptr, i64 }, ptr %words, i64 %i, i32 1
  store i64 %latest, ptr %place
  br label %good
 compare:
@@ -263,7 +282,7 @@ class Guard:
         offset = _function_fields().get(name)
         if offset is None:
             return False
-        self._rows.append((WORD, id(holder) + offset, 0, 0 if value is None else id(value), 0))
+        self._rows.append((WORD, id(holder) + offset, 0, 0 if value is None else id(value)))
         self._keep += [holder, value]
         return True
 
@@ -272,22 +291,27 @@ class Guard:
         offset = _order_offset()
         if offset is None:
             return False
-        self._rows.append((WORD, id(holder) + offset, 0, _words(holder)[offset // 8], 0))
+        self._rows.append((WORD, id(holder) + offset, 0, _words(holder)[offset // 8]))
         self._keep.append(holder)
         return True
 
     def count(self, holder, most):
         """At most so many references to an object, that of its own `__dict__` or list included; not kept alive."""
-        self._rows.append((COUNT, id(holder), 0, most, 0))
+        self._rows.append((COUNT, id(holder), 0, most))
 
     def _row(self, kind, holder, what, value, *keep):
-        self._rows.append((kind, id(holder), what, value, 0))
+        self._rows.append((kind, id(holder), what, value))
         self._keep += [holder, *keep]
 
     def finish(self):
         """This, ready to look."""
-        self._table = np.array(self._rows or [(0,) * 5], np.int64)
-        self._head = np.array([len(self._rows), self._table.ctypes.data, has_tags()], np.int64)
+        told = (WORD, WHOLE) if has_tags() else (WORD,)
+        self._rows.sort(key=lambda row: row[0] not in told)
+        words = [(place, value) if kind == WORD else (place + _TAG, 0) for kind, place, _, value in self._rows
+                 if kind in told]
+        self._table, self._words = (np.array(rows or [(0, 0)], np.int64) for rows in (self._rows, words))
+        self._head = np.array([len(self._rows), self._table.ctypes.data, has_tags(), len(words),
+                               self._words.ctypes.data], np.int64)
         self.look = entry.builtin("guard", _loaded()["numbatorch_guard"], int(self._head.ctypes.data),
                                   entry.METH_NOARGS)
         return self
