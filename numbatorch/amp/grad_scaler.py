@@ -93,9 +93,9 @@ class GradScaler:
                     if grad.dtype is torch.float16 and not allow_fp16:
                         raise ValueError("Attempting to unscale FP16 gradients.")
                     values = grad._values() if grad.is_sparse else grad
-                    if not bool(torch.isfinite(values).all()):
-                        found.fill_(1.0)
+                    found.add_(torch.isfinite(values).all().logical_not())  # asked for once, by `step`
                     values.mul_(inverse)
+            found.clamp_(max=1.0)
         return {found.device: found}
 
     def step(self, optimizer, *args, **kwargs):
@@ -142,7 +142,7 @@ class GradScaler:
                 self._growth_tracker.zero_()
             else:
                 self._growth_tracker.add_(1)
-        self._per_optimizer_states = defaultdict(self._fresh)
+        self._per_optimizer_states.clear()
 
     def _check_scale_growth_tracker(self, name):
         if self._scale is None:

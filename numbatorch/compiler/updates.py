@@ -46,7 +46,7 @@ class Updates:
         for step in self.steps:
             self._numbers.append(self._runner.numbers([v for v, is_tensor in zip(step.values, names, strict=False)
                                                        if not is_tensor]))
-        self._sizes = [next(v for v in s.values if isinstance(v, Place)).layout.numel for s in self.steps]
+        self._sizes = [s.values[-1].layout.numel for s in self.steps]
 
     def _rows(self):
         return [tuple(self._runner.place(v) for v in step.values if isinstance(v, Place)) for step in self.steps]
@@ -97,16 +97,16 @@ def _form(step):
     request = elementwise_of(step)
     if request is None or not isinstance(request, kinds.Elementwise):
         return None
-    first = next(v.layout for v in step.values if isinstance(v, Place))
-    if not is_dense(first.shape, first.strides) or any(
-            v.layout.shape != first.shape or v.layout.strides != first.strides
-            for v in step.values if isinstance(v, Place)):
+    first = request.outputs[0]
+    own = [*(o.layout for o in request.operands if isinstance(o.layout, Layout) and o.layout.shape), *request.outputs]
+    if not first.shape or not is_dense(first.shape, first.strides) or any(
+            o.shape != first.shape or o.strides != first.strides for o in own):
         return None
     reads: dict = {}
     numbers = tuple((type(v.value), repr(v.value)) if v.expression is None else _pattern(v.expression, reads)
                     for v in step.values if isinstance(v, Number))
-    operands = tuple((o.name, o.dtype, o.layout.dtype.name if isinstance(o.layout, Layout) else o.layout)
-                     for o in request.operands)
+    operands = tuple((o.name, o.dtype, *((o.layout.dtype.name, not o.layout.shape) if isinstance(o.layout, Layout)
+                                         else (o.layout,))) for o in request.operands)
     outputs = tuple(o.dtype.name for o in request.outputs)
     return (request.roots, operands, outputs, request.compute, numbers), request
 

@@ -23,7 +23,7 @@ def plan(request):
     """f(rows, sizes, numbers) that evaluates an `Elementwise` request for several sets of dense operands.
 
     rows: a tuple of addresses for each set, operands, then outputs; sizes: their elements. Of the request's layouts
-    only the dtypes count.
+    only the dtypes count, and which of them are 0-d, as one value for all elements of a set.
     """
     name, text, signature, width = _write(request)
     index = request.outputs[0].device.index
@@ -94,7 +94,8 @@ def _write(request):
     lines += [f"{pad}i = start + thread_index()", f"{pad}while i < last:"]
     for o in tensors:
         if o.name in used:
-            lines.append(f"{deep}{o.name}_ = {write.load(f'{o.name}[i]', o.layout.dtype.name, o.dtype)}")
+            at = "i" if o.layout.shape else "0"  # a 0-d operand goes with all elements
+            lines.append(f"{deep}{o.name}_ = {write.load(f'{o.name}[{at}]', o.layout.dtype.name, o.dtype)}")
         bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
     writer = write.Writer(request.compute, bound, deep)
     stores = []
@@ -103,7 +104,8 @@ def _write(request):
         stores.append(f"{deep}{out}[i] = {write.store(text, type_, layout.dtype.name)}")
     del keep
     dtypes = "_".join(dict.fromkeys(dtype for _, dtype in stored))
-    name = f"{request.name}_{request.compute}_together_{dtypes}"
+    single = "".join("s" if not o.layout.shape else "d" for o in tensors)
+    name = f"{request.name}_{request.compute}_together_{dtypes}{f'_{single}' if 's' in single else ''}"
     head = f"def {name}({', '.join(['table', 'first', *(o.name for o in numbers)])}):"
     text = "\n".join([head, *lines, *writer.lines, *stores, f"{deep}i = i + {BLOCK}"]) + "\n"
     return name, text, ("int64*", "int64", *(NUMBER[o.layout] for o in numbers)), width
