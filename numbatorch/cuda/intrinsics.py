@@ -156,20 +156,21 @@ def bits_set(context, value):
 
 
 @intrinsic
-def multiply_high(context, a, b):
-    """The upper 32 bits of the product of two uint32."""
-    if types.unliteral(a) != types.uint32 or types.unliteral(b) != types.uint32:
+def quotient(context, number, magic, shift):
+    """The upper 32 bits of number * magic, shifted to the right: a division (geometry.py). All are uint32."""
+    if any(types.unliteral(t) != types.uint32 for t in (number, magic, shift)):
         return None
 
     def generate(context, builder, signature, arguments):
-        product = builder.mul(*(builder.zext(x, _I64) for x in arguments))
-        return builder.trunc(builder.lshr(product, _I64(32)), _I32)
+        number, magic, shift = arguments
+        product = builder.mul(builder.zext(number, _I64), builder.zext(magic, _I64))
+        return builder.lshr(builder.trunc(builder.lshr(product, _I64(32)), _I32), shift)
 
-    return types.uint32(types.uint32, types.uint32), generate
+    return types.uint32(types.uint32, types.uint32, types.uint32), generate
 
 
 NAMES = {
-    "match_any": match_any, "bits_set": bits_set, "multiply_high": multiply_high,
+    "match_any": match_any, "bits_set": bits_set, "quotient": quotient,
     "warp_barrier": matrix_tiles._statement("bar.warp.sync 0xffffffff;"),
     "philox_words": rebound(philox_words),
     **{name: _special(register) for name, register in _SPECIAL.items()},

@@ -86,10 +86,8 @@ def _write(request):
     lines = [f"{deep}rest = {kind}(unit)"]
     for k in range(len(free) - 1, -1, -1):
         if k:
-            size = numbers.add(f"size_{free[k]}", shape[k], kind)
-            lines += [f"{deep}{free[k]} = int64(rest % {size})", f"{deep}rest = {kind}(rest // {size})"]
-        else:
-            lines.append(f"{deep}{free[k]} = int64(rest)")
+            lines += geometry.taken_apart(deep, "rest", "part", shape[k], f"_{free[k]}", numbers, kind)
+        lines.append(f"{deep}{free[k]} = int64({'part' if k else 'rest'})")
     type_ = request.compute
     wide = WIDE.get(type_, type_)
     inside = {id(n) for n in order(request.element)}

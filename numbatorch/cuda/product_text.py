@@ -40,9 +40,15 @@ class ProductText:
             lines.append(f"{indent}rest_{group} = uint32({counter})")
         for name in names[:0:-1]:
             size = self.request.extents[name]
-            text = f"uint32({size})" if size <= SHORT else self._number(f"extent_{name}", size, "uint32")
-            lines += [f"{indent}{name} = int32(rest_{group} % {text})",
-                      f"{indent}rest_{group} = uint32(rest_{group} // {text})"]
+            if size <= SHORT:
+                lines += [f"{indent}{name} = int32(rest_{group} % uint32({size}))",
+                          f"{indent}rest_{group} = uint32(rest_{group} // uint32({size}))"]
+                continue
+            numbers = geometry.Parameters()
+            lines += [*geometry.taken_apart(indent, f"rest_{group}", "part", size, f"_of_{name}", numbers, "uint32"),
+                      f"{indent}{name} = int32(part)"]
+            for one, type_, value in zip(numbers.names, numbers.types, numbers.values, strict=True):
+                self._number(one, value, type_)
         return [*lines, f"{indent}{names[0]} = int32(rest_{group})"] if names else []
 
     def _place(self, node, indent):

@@ -119,7 +119,7 @@ class Kernel:
                       f"{pad}first = (unit - row * pieces) * {piece} + thread_index()"]
         self.writer = write.Writer(request.compute, bound, pad, "r")
         self.is_row = rank_of(*request.roots, row_args=self.row_args)
-        self.flushed, self.walks = 0, 0
+        self.flushed = 0
         for level in self._levels():
             self._pass(level)
         if self.pieces:
@@ -182,12 +182,10 @@ class Kernel:
         elif walked:
             numbers = geometry.Parameters()
             inside = geometry.decode(deep, self.inner, {f"in_{n}": self.inner_strides[n] for n in walked}, numbers,
-                                     "i", geometry.width(self.length))
-            inside = [line.replace("size", "inner_size").replace(" step", " inner_step") for line in inside]
-            if not self.walks:
-                for name, type_, value in zip(numbers.names, numbers.types, numbers.values, strict=True):
-                    self.numbers.add(f"inner_{name}", value, type_)
-            self.walks += 1
+                                     "i", geometry.width(self.length), "_inner")
+            for name, type_, value in zip(numbers.names, numbers.types, numbers.values, strict=True):
+                if name not in self.numbers.names:
+                    self.numbers.add(name, value, type_)
             places = {n: f"at_{n} + in_{n}" for n in walked}
         bound = dict(self.writer.bound)
         loads = {}

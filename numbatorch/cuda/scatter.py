@@ -55,12 +55,8 @@ def _write(request):
     numbers, pad, deep = geometry.Parameters(), " " * 8, " " * 12
     lines = geometry.decode(pad, outer or (1,), {f"at_{n}": r if outer else (0,) for n, r in zip(
         names, outer_rows, strict=True)}, numbers, "unit", geometry.width(units))
-    inner = geometry.Parameters()
     steps = geometry.decode(deep, turns or (1,), {f"on_{n}": r if turns else (0,) for n, r in zip(
-        names[1:], turn_rows[1:], strict=True)}, inner, "turn", geometry.width(math.prod(turns)))
-    for old, type_, value in zip(inner.names, inner.types, inner.values, strict=True):
-        new = numbers.add(f"turn_{old}", value, type_)
-        steps = [line.replace(old, new) if new not in line else line for line in steps]
+        names[1:], turn_rows[1:], strict=True)}, numbers, "turn", geometry.width(math.prod(turns)), "_turn")
     numbers.add("turns", math.prod(turns))
     numbers.add("size", walk["size"])
     numbers.add("stride", walk["stride"])

@@ -55,6 +55,18 @@ def test_large_contiguous_operands_are_accessed_together(host_work, gpu, dtype):
     assert any(".v4." in text or ".v2." in text for text in texts)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64], ids=str)
+def test_what_is_repeated_is_done_by_neighbours_too(host_work, gpu, dtype):
+    x, y, z = numbers(3, 40, 48).to(dtype), numbers(48, seed=1).to(dtype), numbers(3, 40, 56, seed=2).to(dtype)
+    check(host_work, lambda x, y, z: (x * y, x + y[:40, None], x * y[0], x + z[..., :48], x - z[..., 8:], x == z[
+        ..., 1:49], x.transpose(0, 1) * y, torch.where(x > y, x[:1], y[:, None][:40])), x, y, z)
+    from numbatorch.cuda.compile import _kernels
+    texts = [kernel.ptx() for kernel in _kernels.values() if kernel.aligned and "_wide" in kernel.name
+             and "_nest" in kernel.name]
+    assert texts and all(".v4." in text or ".v2." in text for text in texts)
+    assert not any("div.u" in text or "rem.u" in text for text in texts)
+
+
 DTYPES = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
           torch.float64, torch.complex64, torch.complex128]
 
