@@ -29,14 +29,15 @@ def _steps(layout):
                                                                              strict=False)]
 
 
-def _meta(request, query, key, value, mask, out, grad, rows_per_unit, tile, lengths):
+def _meta(request, query, key, value, mask, out, grad, gradients, rows_per_unit, tile, lengths):
     target = host_target("float32")
     (batch, heads, length, depth), (sources, columns) = query.shape, value.shape[2:]
     causal, scale = request.options["causal"], request.options["scale"]
     (bits,) = struct.unpack("<i", struct.pack("<f", scale))
     steps = [step for x in (query, key, value) for step in _steps(x)]
     steps += _steps(mask) if mask is not None else [0, 0, 0]
-    steps += [*_steps(out), *(_steps(grad) if grad is not None else [0, 0, 0])]
+    for x in (out, grad, *gradients):
+        steps += _steps(x) if x is not None else [0, 0, 0]
     widths = {target.panel, *tiles.panels(depth, target.panel), *tiles.panels(columns, target.panel)}
     found = tiles.address(target, lengths, tile, widths)
     units_per_head = ceil(length / rows_per_unit)
@@ -58,8 +59,8 @@ def forward(request):
     flops = 2.0 * heads * length * value.shape[2] * (query.shape[3] + value.shape[3])
     per_head = max(1, min(ceil(UNITS / heads), int(flops / heads / UNIT_FLOPS) or 1))
     rows_per_unit = ceil(length / per_head / (4 * tile)) * 4 * tile
-    meta, at, heads, per_head = _meta(request, query, key, value, mask, request.outputs[0], None, rows_per_unit, tile,
-                                      [min(rows_per_unit, length), length % rows_per_unit])
+    meta, at, heads, per_head = _meta(request, query, key, value, mask, request.outputs[0], None, [None] * 3,
+                                      rows_per_unit, tile, [min(rows_per_unit, length), length % rows_per_unit])
     units = heads * per_head
     grain = units if flops <= UNIT_FLOPS else max(1, int(UNIT_FLOPS / 4 * units / flops))
     run = _kernel(False)
@@ -82,6 +83,6 @@ def backward(request):
             lengths |= {min(count, min(row + rows, length) - first)
                         for row in range(begin, min(length, begin + 2 * kernels.KEYS), rows)}
             lengths.add(min(count, length - first))
-    meta, at, heads, _ = _meta(request, query, key, value, mask, out, grad, rows, tile, lengths)
+    meta, at, heads, _ = _meta(request, query, key, value, mask, out, grad, request.outputs, rows, tile, lengths)
     flops = 5.0 * heads * length * sources * (query.shape[3] + value.shape[3])
     return Launch(_kernel(True), at, heads, heads if flops <= UNIT_FLOPS else 1, meta)

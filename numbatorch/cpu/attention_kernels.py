@@ -22,8 +22,8 @@ BACKWARD_TILES = 4  # of queries at once: the depth of the products for the grad
 
 META = (
     "heads length sources depth columns q_batch q_head q_row k_batch k_head k_row v_batch v_head v_row mask_batch "
-    "mask_head mask_row o_batch o_head o_row g_batch g_head g_row causal scale rows_per_unit units_per_head tile "
-    "few group tiles transpose"
+    "mask_head mask_row o_batch o_head o_row g_batch g_head g_row dq_batch dq_head dq_row dk_batch dk_head dk_row "
+    "dv_batch dv_head dv_row causal scale rows_per_unit units_per_head tile few group tiles transpose"
 ).split()
 
 
@@ -358,7 +358,7 @@ def write_forward(name: str, target: Target) -> str:
 def write_backward(name: str, target: Target) -> str:
     """(q, k, v, out, base, inverse, grad, mask or null, grad_q, grad_k, grad_v, meta, start, stop); a unit is a head.
 
-    The three gradients are contiguous and in the order of query's heads.
+    The three gradients are of query's heads, in any order of batches, heads and rows.
     """
     module = Module()
     write_rows(module, "rows", target)
@@ -366,6 +366,7 @@ def write_backward(name: str, target: Target) -> str:
     for masked in (False, True):
         _write_weights(module, target, masked)
     u = _Unit(module, name, target, "q k v out base inverse grad mask grad_q grad_k grad_v".split())
+    module.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     f, p, size = u.f, u.p, target.bytes
     block = BACKWARD_TILES * target.rows * PITCH
     keys, values, weights, changes = f.stack(DEPTH * PITCH), f.stack(DEPTH * PITCH), f.stack(block), f.stack(block)
@@ -374,14 +375,13 @@ def write_backward(name: str, target: Target) -> str:
         q, k, v, out, grad = (u.place(n, n[0], head) for n in ("q", "k", "v", "out", "grad"))
         mask = u.place("mask", "mask", head)
         base, inverse = (f.offset(p[n], p["length"] * head * size) for n in ("base", "inverse"))
-        q_row, v_row = p["depth"] * size, p["columns"] * size
-        to_q = f.offset(p["grad_q"], p["length"] * head * q_row)
-        to_k = f.offset(p["grad_k"], p["sources"] * head * q_row)
-        to_v = f.offset(p["grad_v"], p["sources"] * head * v_row)
-        for to, size_label, width in ((to_q, "length", q_row), (to_k, "sources", q_row), (to_v, "sources", v_row)):
-            module.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-            nbytes = p[size_label] * width
-            f.line(f"call void @llvm.memset.p0.i64(ptr {to.text}, i8 0, i64 {nbytes.text}, i1 false)")
+        to_q, to_k, to_v = (u.place(f"grad_{n}", f"d{n}", head) for n in "qkv")
+        q_row, k_row, v_row = (p[f"d{n}_row"] for n in "qkv")
+        for to, count, row, width in ((to_q, "length", q_row, "depth"), (to_k, "sources", k_row, "depth"),
+                                      (to_v, "sources", v_row, "columns")):
+            with f.loop(0, p[count]) as each:
+                here, nbytes = f.offset(to, row * each.index), p[width] * size
+                f.line(f"call void @llvm.memset.p0.i64(ptr {here.text}, i8 0, i64 {nbytes.text}, i1 false)")
         causal = p["causal"].differs(0)
         limit = f.select(causal, f.minimum(p["sources"], p["length"]), p["sources"])
         step_rows = p["rows_per_unit"]
@@ -392,7 +392,7 @@ def write_backward(name: str, target: Target) -> str:
             with f.when(p["few"].equals(0)):
                 u.pack(k_here, p["k_row"], count, p["depth"], keys)
             u.pack(v_here, p["v_row"], count, p["columns"], values)
-            k_to, v_to = f.offset(to_k, q_row * key), f.offset(to_v, v_row * key)
+            k_to, v_to = f.offset(to_k, k_row * key), f.offset(to_v, v_row * key)
             with f.loop(f.select(causal, key // step_rows * step_rows, 0), p["length"], step_rows) as queries:
                 row = queries.index
                 rows = f.minimum(step_rows, p["length"] - row)
@@ -406,7 +406,7 @@ def write_backward(name: str, target: Target) -> str:
                     f.offset(inverse, row * size), g_here, p["g_row"], f.offset(out, p["o_row"] * row), p["o_row"],
                     p["columns"], f.select(limit > KEYS, 0, 1)]))
                 u.product(weights, size, PITCH, g_here, p["g_row"], v_to, v_row, seen, p["columns"], rows, v_to)
-                u.product(changes, size, PITCH, q_here, p["q_row"], k_to, q_row, seen, p["depth"], rows, k_to)
+                u.product(changes, size, PITCH, q_here, p["q_row"], k_to, k_row, seen, p["depth"], rows, k_to)
                 q_to = f.offset(to_q, q_row * row)
                 u.product(changes, PITCH, size, k_here, p["k_row"], q_to, q_row, rows, p["depth"], seen, q_to)
     return module.text()
