@@ -324,12 +324,16 @@ def rows_request(op, plan, specs, statics):
     results = _result_dtypes(op, d, len(roots), statics)
     written = [layout(r, kept if row else shape, None if row else strides, first.device)
                for r, row in zip(results, is_row, strict=True)]
+    if op.summed:
+        over = tuple(n if i in dims else 1 for i, n in enumerate(shape))
+        is_row = (*is_row[:-op.summed], *(False,) * op.summed)
+        written[-op.summed:] = [layout(r, over, None, first.device) for r in results[-op.summed:]]
     keepdim = op.kind != "reduction" or statics.get("keepdim")
     final = kept if keepdim else tuple(n for i, n in enumerate(shape) if i not in dims)
     plan.layouts = tuple(w.with_(shape=final) if row and not keepdim else w
                          for w, row in zip(written, is_row, strict=True))
     roots, operands = _apart_from_functions(roots, _formula_operands(op, specs, d))
-    return kinds.Rows(op.name, roots, operands, written, is_row, shape, dims, d.compute)
+    return kinds.Rows(op.name, roots, operands, written, is_row, shape, dims, d.compute, op.summed)
 
 
 def show(op_name, dtype="float32", layout_name="contiguous", device="cpu", ptx=None):

@@ -15,11 +15,12 @@ from ..errors import NotOnHostError, NoValuesError
 from ..expr import tree
 from ..expr.derive import rank_of
 from ..expr.functions import row_length, row_sum
-from ..layout import Layout, broadcast_shapes, broadcast_strides, contiguous_strides
+from ..layout import Layout, broadcast_shapes, broadcast_strides
 from ..ops.declare import Op, Parameter
 from . import written
 from .evaluation import evaluate
 from .modes import mode
+from .sums import FEW_SUMS, Sum, together
 
 _FORMULAS = ("elementwise", "reduction", "rowwise")
 alias: Any = None  # these two are set by tensor.py, which imports this module first
@@ -115,45 +116,6 @@ def _repeated(own, shape):
     return lead, (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and own[lead + i] != 1))
 
 
-FEW_SUMS = 16  # of fewer totals each is made of many elements, and that is done best by a sum alone
-
-
-class Sum:
-    """Gradients of some operands of a formula op, each summed over the same dimensions of the result's shape."""
-
-    def __init__(self, rule, op, plan, dims, which):
-        trees = [rule.sum_trees[k] for k in which]
-        self.dims, self.which, self.shape = dims, which, rule.sum_shape
-        self.names = rule._read(trees)
-        rule.length = None
-        made = rule.internal_op(f"{op.name}_backward_sums", "rowwise", op, plan, trees, self.names, True)
-        self.call = made.call
-        self.length = float(plan.length) if any(p.name == "length_" for p in made.parameters) else None
-        self.specs = [rule.specs[k] for k in which]
-        self.layouts: dict = {}  # of a total with the dimensions summed over: the same in the operand's shape
-
-    def run(self, env):
-        """The gradients from what the formulas read."""
-        more = () if self.length is None else (self.length,)
-        return self.finish(self.call(*(env[n] for n in self.names), *more, self.dims, self.shape))
-
-    def finish(self, values):
-        """Totals in the shapes and dtypes of the operands."""
-        values = values if isinstance(values, tuple) else (values,)
-        return [self._fit(value, spec) for value, spec in zip(values, self.specs, strict=True)]
-
-    def _fit(self, value, spec):
-        own = value._layout
-        if own.__class__ is not Layout:
-            value = value.reshape(spec.shape)
-        else:
-            key = own, spec
-            if key not in self.layouts:
-                self.layouts[key] = own.with_(shape=spec.shape, strides=contiguous_strides(spec.shape))
-            value = shaped(value, self.layouts[key])
-        return value if own.dtype is spec.dtype else fit(value, spec)
-
-
 class FormulaRule:
     """Gradients of a formula op: trees, and the internal op that computes them in one kernel."""
 
@@ -186,6 +148,7 @@ class FormulaRule:
         self.zero = [t.op == "const" for t in self.trees]
         self.sums = self._summed(op, plan)
         self._internal(op, plan, row_args)
+        self.together = together(self, op, plan)
         self.run = written.formula_step(self, plan) or self.general_run
 
     def _without_kept(self, statics, absent):
@@ -277,8 +240,9 @@ class FormulaRule:
         named = tree.names(*trees)
         return [n for n in (*self.grad_names, *self.reads, *self.shared) if n in named]
 
-    def internal_op(self, name, kind, op, plan, trees, read, summed=False):
-        """An op that computes trees of `read`; `summed`: each over the dimensions that the call says."""
+    def internal_op(self, name, kind, op, plan, trees, read, summed=False, count=0):
+        """An op that computes trees of `read`; `summed`: each over the dimensions that the call says; `count`: the last
+        of them over all others."""
         numbers = self._numbers(plan)
         if self.length is not None or summed:
             trees = [tree.rebuild(tree.expand(t), lambda n, a: tree.arg("length_") if n is row_length
@@ -296,7 +260,7 @@ class FormulaRule:
         roots = tuple(trees)
         internal = Op(name, kind, lambda **_: roots, parameters, "", (), method=False,
                       apart=(*(a for a in op.apart if a in read), *self._positions_read(op, plan)),
-                      differentiable=False, outputs=tuple(f"result{k}" for k in range(len(roots))))
+                      differentiable=False, summed=count, outputs=tuple(f"result{k}" for k in range(len(roots))))
         from ..calls import write_call
         write_call(internal)
         return internal

@@ -77,14 +77,20 @@ def formula_step(rule, plan):
         lines.append("    g = kept(g)")
         values = [f"kept({v})" if source == "result" else v for v, (source, _) in zip(values, rule.keep, strict=True)]
     named = dict(zip(rule.reads, values, strict=True), grad="g")
-    arguments = [named[n] for n in rule.names]
+    together = rule.together is not None
+    if together:
+        scope["call"] = rule.together.call
+        lines.append("    if g._layout.__class__ is not Layout: return general(node, grads)")
+        scope["Layout"] = Layout
+    arguments = [named[n] for n in (rule.together.names if together else rule.names)]
     if rule.length is not None:
         arguments.append(repr(rule.length))
     if rule.call is not None and rule.kind == "rowwise":
         scope["dims"], scope["shape"] = rule.dims, rule.shape
         arguments += ["dims", "shape"]
     if rule.call is not None:
-        names = ", ".join([*(f"v{rule.positions[k]}" for k in rule.own), *rule.shared])
+        sums = [f"t{k}" for k in rule.sums[0].which] if together else []
+        names = ", ".join([*(f"v{rule.positions[k]}" for k in rule.own), *rule.shared, *sums])
         lines.append(f"    {names} = call({', '.join(arguments)})")
         named |= {name: name for name in rule.shared}
     out = ["None"] * rule.count
@@ -97,7 +103,8 @@ def formula_step(rule, plan):
             arguments.append(repr(found.length))
         arguments += [f"dims{number}", f"sizes{number}"]
         names = "".join(f"w{rule.positions[k]}, " for k in found.which)
-        lines.append(f"    {names} = finish{number}(sums{number}({', '.join(arguments)}))")
+        made = f"({''.join(f't{k}, ' for k in found.which)})" if together else f"sums{number}({', '.join(arguments)})"
+        lines.append(f"    {names} = finish{number}({made})")
         for k in found.which:
             done.add(k)
             out[rule.positions[k]] = f"w{rule.positions[k]}"

@@ -59,7 +59,7 @@ def all_plans():
         for plan in list(plans.values()):
             found.append(plan)
             for rule in list(plan.rules.values()):
-                for own in (rule, *getattr(rule, "sums", ())) if rule else ():
+                for own in (rule, *getattr(rule, "sums", ()), getattr(rule, "together", None)) if rule else ():
                     call = getattr(own, "call", None)
                     if hasattr(call, "_plans"):
                         stack.append(call._plans)

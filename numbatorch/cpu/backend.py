@@ -6,7 +6,7 @@ from ..expr import kinds
 from . import elementwise, rows
 from .memory import address, allocate
 
-on_host = has_values = True
+on_host = has_values = sums_rows = True
 _TEMPLATES = {kinds.Elementwise: elementwise.plan, kinds.Rows: rows.plan}
 
 

@@ -37,6 +37,8 @@ _TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uin
 def plan(request):
     """The Launch of a `Rows` request."""
     outer_shape, inner_shape, rows, classes = _walk(request)
+    if request.summed:
+        return split.summed(request, outer_shape, inner_shape, rows, classes, _streamed(request, inner_shape, classes))
     if columns.when(request, outer_shape, inner_shape, rows):
         return columns.plan(request, outer_shape, inner_shape, rows)
     if split.when(request, outer_shape, inner_shape, classes):
@@ -83,8 +85,9 @@ def _walk(request):
 
 def _streamed(request, inner_shape, classes):
     """Whether results with a value an element are written past the caches: long rows of whole lines, contiguous."""
-    written = [(o, c) for o, c, is_row in zip(request.outputs, classes[-len(request.outputs):], request.is_row,
-                                              strict=True) if not is_row]
+    count = len(request.outputs)
+    written = [(o, c) for o, c, is_row in zip(request.outputs[:count - request.summed], classes[-count:],
+                                              request.is_row, strict=False) if not is_row]
     return (bool(written) and request.compute in LANES and {*classes} <= {*"01r"} and {c for _, c in written} == {"1"}
             and inner_shape[-1] >= 2 * streaming.PIECE and inner_shape[-1] * written[0][0].dtype.itemsize % 64 == 0
             and (len(inner_shape) > 1 or inner_shape[0] <= HELD) and streaming.when(*(o for o, _ in written)))
@@ -92,7 +95,8 @@ def _streamed(request, inner_shape, classes):
 
 class _Kernel:
     """One kernel's text in the making. `parts`: units are pieces of rows, and outputs one value for each of them.
-    `streamed`: results with a value an element are written past the caches."""
+    `streamed`: results with a value an element are written past the caches. Units of requests with sums over the rows
+    are blocks of rows, and these outputs one such row of sums for each of them."""
 
     def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False):
         self.parts, self.streamed = parts, streamed
@@ -101,6 +105,7 @@ class _Kernel:
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.flushed = 0
         self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
+        self.sums = self.outputs[len(self.outputs) - request.summed:]
         self.names = [o.name for o in tensors] + self.outputs
         self.classes = dict(zip(self.names, classes, strict=True))
         self.lanes = LANES.get(request.compute) if {*classes} <= {*"01r"} else None
@@ -110,7 +115,8 @@ class _Kernel:
 
     def text(self):
         request, lines = self.request, self.lines
-        form = "parts" if self.parts else f"rows{'_streamed_' * self.streamed}"
+        form = "parts" if self.parts else f"rows{'_streamed' * self.streamed}{'_sums' * bool(self.sums)}"
+        form += "_" * (form != "rows" and not self.parts)
         name = f"{request.name}_{request.compute}_{form}{self.outer}{self.inner}_" + "".join(self.classes.values())
         parameters = [o.name for o in request.operands] + self.outputs
         lines.append(f"def {name}({', '.join(parameters)}, meta, start, stop):")
@@ -125,7 +131,7 @@ class _Kernel:
                     if d < self.inner - 1 or self.classes[n] == "n":
                         lines.append(f"{pad}step_{n}_{d} = meta[{self.stride_at[n] + self.outer + d}]")
         if self.streamed:
-            written = [out for out in self.outputs if self.classes[out] != "r"]
+            written = [out for out in self.outputs if self.classes[out] != "r" and out not in self.sums]
             lines += [f"{pad}room_{out} = room({out}, {streaming.PIECE})" for out in written]
             lines.append(f"{pad}kept = room({written[0]}, {HELD})")
         bound = {}
@@ -143,9 +149,17 @@ class _Kernel:
         if self.parts:
             lines += self._piece(pad)
         else:
+            if self.sums:
+                at = (self.outer + self.inner) * (len(self.names) + 1)
+                zero = write.literal(0, request.compute)
+                lines += [f"{pad}height = meta[{at}]", f"{pad}for i in range(start * length, stop * length):",
+                          *(f"{pad * 2}{out}[i] = {zero}" for out in self.sums),
+                          f"{pad}start = start * height", f"{pad}stop = min(stop * height, meta[{at + 1}])"]
             lines.append(f"{pad}for row in range(start, stop):")
             self._cut()
-            lines += geometry.decode(row_pad, self.outer, 0, [(f"at_{n}", self.stride_at[n]) for n in self.names])
+            walked = [(f"at_{n}", self.stride_at[n]) for n in self.names if n not in self.sums]
+            lines += geometry.decode(row_pad, self.outer, 0, walked)
+            lines += [f"{row_pad}at_{out} = row // height * length" for out in self.sums]
         for o in self.tensors:
             if self.classes[o.name] == "r":
                 text = write.load(f"{o.name}[at_{o.name}]", o.layout.dtype.name, o.dtype)
@@ -168,9 +182,14 @@ class _Kernel:
         signature = tuple(
             _NUMBER[o.layout] if not isinstance(o.layout, Layout) else f"{write.storage(o.layout.dtype.name)}*"
             for o in request.operands)
-        written = [kept for kept, _ in self.part_types] if self.parts else [o.dtype.name for o in request.outputs]
+        written = [kept for kept, _ in self.part_types] if self.parts else self._types()
         signature += tuple(f"{write.storage(dtype)}*" for dtype in written)
         return "\n".join(self.lines) + "\n", name, (*signature, "int64*")
+
+    def _types(self):
+        """The dtypes that outputs are written in: sums in the one computed in."""
+        kept = len(self.outputs) - len(self.sums)
+        return [*(o.dtype.name for o in self.request.outputs[:kept]), *(self.request.compute for _ in self.sums)]
 
     def _cut(self):
         self.cuts.append(len(self.lines))
@@ -213,7 +232,7 @@ class _Kernel:
         if self.inner != 1 or self.request.compute != "float32":
             return None
         for out, o, is_row in zip(self.outputs, self.request.outputs, self.request.is_row, strict=True):
-            if not is_row and self.classes[out] == "1" and o.dtype.name == "float32":
+            if not is_row and self.classes[out] == "1" and o.dtype.name == "float32" and out not in self.sums:
                 sums = [n for n in order(*self.request.roots) if n.op == "row_sum" and self._costs_a_call(n.args[0])]
                 return (sums[0], out) if sums else None
         return None
@@ -369,8 +388,8 @@ class _Kernel:
 
     def _results(self):
         request = self.request
-        elements = [(root, out, o) for root, out, o, flag in
-                    zip(request.roots, self.outputs, request.outputs, request.is_row, strict=True) if not flag]
+        elements = [(root, out, dtype) for root, out, dtype, flag in
+                    zip(request.roots, self.outputs, self._types(), request.is_row, strict=True) if not flag]
         self._row_parts(request.roots)
         for root, out, o, flag in zip(request.roots, self.outputs, request.outputs, request.is_row, strict=True):
             if flag:
@@ -381,11 +400,13 @@ class _Kernel:
         if elements:
             def body(writer, pad, position):
                 tail = []
-                for root, out, o in elements:
+                for root, out, dtype in elements:
                     text, type_ = writer.typed(root)
-                    place = f"room_{out}[i - first_]" if self.streamed else f"{out}[{position[out]}]"
-                    tail.append(f"{pad}{place} = {write.store(text, type_, o.dtype.name)}")
-                streams = [out for _, out, _ in elements] if self.streamed else ()
+                    room = self.streamed and out not in self.sums
+                    place = f"room_{out}[i - first_]" if room else f"{out}[{position[out]}]"
+                    value = write.store(text, type_, dtype)
+                    tail.append(f"{pad}{place} = {f'{place} + {value}' if out in self.sums else value}")
+                streams = [out for _, out, _ in elements if out not in self.sums] if self.streamed else ()
                 return [root for root, _, _ in elements], tail, [], [], False, streams
             self._loop(body)
 

@@ -1,4 +1,4 @@
-"""Template of reductions of few long rows: fixed pieces of a row, then their totals in order.
+"""Sums made in fixed pieces, then of the pieces' totals in order: few long rows, and sums over many rows.
 
 The pieces do not depend on the number of threads, so neither do the bits of the result.
 """
@@ -6,13 +6,15 @@ The pieces do not depend on the number of threads, so neither do the bits of the
 import math
 from dataclasses import replace
 
-from ..expr import write
-from ..expr.functions import ROW, row_index, row_length
+from .. import dtypes
+from ..expr import kinds, write
+from ..expr.functions import ROW, row_index, row_length, row_sum
 from ..expr.tree import arg, order
-from ..layout import Layout
+from ..layout import Layout, layout
 from . import geometry, memory
 from .compile import compile_kernel
 
+LEAST, MOST = 64, 256  # rows whose elements are summed in the dtype computed in; blocks' totals in float64
 FEW = 8  # rows up to which one is cut; more keep the threads busy by themselves
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 
@@ -64,6 +66,69 @@ def plan(request, outer_shape, inner_shape, rows, classes):
     launch = geometry.launch(run, many, many, outer_shape, *targets, pieces, math.prod(inner_shape))
     launch.keep = (launch.keep, keep)  # `meta` is in it
     return launch
+
+
+def together(request, outer_shape, inner_shape, rows, classes):
+    """Whether sums over the rows are made beside the other results of a request: rows are contiguous."""
+    from . import columns
+    from .rows import LANES
+    return (len(inner_shape) == 1 and request.compute in LANES and {*classes} <= {*"01r"}
+            and not columns.when(request, outer_shape, inner_shape, rows))
+
+
+def summed(request, outer_shape, inner_shape, rows, classes, streamed):
+    """The Launch of a `Rows` request with sums over the rows.
+
+    Where rows are contiguous a block of them is read once: its sums are made beside its other results, then those of
+    all blocks. Otherwise these are two requests.
+    """
+    from . import rows as template
+
+    if not together(request, outer_shape, inner_shape, rows, classes):
+        return _apart(request)
+    kernel = template._Kernel(request, classes, len(outer_shape), 1, streamed=streamed)
+    text, name, signature = kernel.text()
+    first = compile_kernel(name, text, signature, independent=True)
+    count, length = math.prod(outer_shape), inner_shape[0]
+    height = min(max(geometry.GRAIN // max(1, length), LEAST), MOST)
+    blocks, grain = -(-count // height), geometry.GRAIN // max(1, height * length)
+    totals, own = request.outputs[-request.summed:], dtypes.by_name(request.compute)
+    if blocks == 1 and all(o.dtype is own for o in totals):
+        return geometry.launch(first, 1, 1, outer_shape, inner_shape, *rows, height, count)
+    keep, meta = geometry.block(outer_shape, inner_shape, *rows, height, count)
+    parts = [kinds.Operand(f"part{k}", layout(own, (blocks, length)), request.compute) for k in range(request.summed)]
+    last = template.plan(kinds.Rows(f"{request.name}_totals", tuple(row_sum(arg(p.name)) for p in parts), parts,
+                              [layout(o.dtype, (1, length)) for o in totals], (True,) * len(parts), (blocks, length),
+                              (0,), request.compute))
+    each, kept = parts[0].layout.nbytes + 63 & -64, len(request.operands) + len(request.outputs) - request.summed
+
+    def run(*given):
+        block = memory.allocate(each * len(parts))
+        base = memory.address(block)
+        places = range(base, base + each * len(parts), each)
+        first(*given[:kept], *places, meta, blocks, grain or 1)
+        last.kernel(*places, *given[kept:])
+    run.keep = keep
+    return kinds.Launch(run, last.meta, last.units, last.grain, (keep, last))
+
+
+def _apart(request):
+    """The Launch of a request with sums over the rows as two requests, one after the other."""
+    from . import rows as template
+    kept, dims = len(request.outputs) - request.summed, [d for d in range(len(request.shape)) if d not in request.dims]
+    first = template.plan(replace(request, roots=request.roots[:kept], outputs=request.outputs[:kept],
+                            is_row=request.is_row[:kept], summed=0))
+    inside = [n for root in request.roots[kept:] for n in order(root)]
+    if any(n.op in ROW or n is row_index or n is row_length for n in inside):
+        raise NotImplementedError(f"{request.name}: sums over rows of values that look at a row, of {request.shape}")
+    last = template.plan(replace(request, name=f"{request.name}_sums", roots=tuple(map(row_sum, request.roots[kept:])),
+                           outputs=request.outputs[kept:], is_row=(True,) * request.summed, dims=tuple(dims), summed=0))
+    operands = len(request.operands)
+
+    def run(*given):
+        first.kernel(*given[:operands + kept], first.meta, first.units, first.grain)
+        last.kernel(*given[:operands], *given[operands + kept:])
+    return kinds.Launch(run, last.meta, last.units, last.grain, (first, last))
 
 
 def _finish(request, functions, types, outer):

@@ -37,8 +37,8 @@ class Elementwise:
 class Rows:
     """Formulas that combine the elements of a row: everything along `dims` of `shape`.
 
-    Operands are broadcast to `shape`. Outputs have the shape with `dims` set to 1 (one value a row, `is_row`) or
-    `shape`.
+    Operands are broadcast to `shape`. Outputs have the shape with `dims` set to 1 (one value a row, `is_row`),
+    `shape`, or, the last `summed` of them, 1 in place of all other dimensions: sums over the rows.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Rows:
     shape: tuple[int, ...]
     dims: tuple[int, ...]
     compute: str
+    summed: int = 0
 
 
 @dataclass

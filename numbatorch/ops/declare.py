@@ -89,6 +89,7 @@ class Op:
     outputs: tuple[str, ...] = ("result",)
     signatures: tuple[str, ...] = ()  # for type checkers, where the result depends on the arguments
     grads: dict[str, Callable] = field(default_factory=dict)
+    summed: int = 0  # so many of the last results are summed over the rows; only in ops made for a backward step
     stepwise: bool = False  # gradients in float16 and bfloat16 are rounded after each step, as PyTorch's ops do
     differentiable: bool = True
     domain: tuple | None = None

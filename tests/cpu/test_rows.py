@@ -59,3 +59,70 @@ def test_second_gradient_through_what_a_loss_keeps():
     x = nt.randn(3, 5, dtype=nt.float64, requires_grad=True)
     target = nt.tensor([0, 4, 2])
     assert nt.autograd.gradgradcheck(lambda x: F.cross_entropy(x, target, reduction="none"), (x,))
+
+
+def _norm_gradients(x, weight, grad, turned=False):
+    leaves = [nt.tensor(a, requires_grad=True) for a in (x, weight, weight)]
+    given = nt.tensor(grad)
+    F.layer_norm(leaves[0], weight.shape, *leaves[1:]).backward(given.mT.contiguous().mT if turned else given)
+    return [leaf.grad.numpy() for leaf in leaves]
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (32, 64), (300, 129), (3, 200, 48), (70, 1100)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_over_rows_beside_the_gradient_of_a_norm(shape, dtype):
+    draw = np.random.default_rng(shape[-1])
+    x, grad = (draw.normal(size=shape).astype(dtype) for _ in "xg")
+    weight = draw.normal(size=shape[-1]).astype(dtype)
+    wide, over = x.astype(np.float64), tuple(range(x.ndim - 1))
+    hat = (wide - wide.mean(-1, keepdims=True)) / np.sqrt(wide.var(-1, keepdims=True) + 1e-5)
+    for turned in (False, True):  # a turned gradient is summed by a kernel of its own
+        own, by_weight, by_bias = _norm_gradients(x, weight, grad, turned)
+        tolerance = 1e-14 if dtype == "float64" else 3e-6
+        g = grad.astype(np.float64)
+        assert (np.abs(by_weight - (g * hat).sum(over)) <= tolerance * np.abs(g * hat).sum(over) + tolerance).all()
+        assert (np.abs(by_bias - g.sum(over)) <= tolerance * np.abs(g).sum(over)).all()
+        scaled = g * weight
+        expected = (scaled - scaled.mean(-1, keepdims=True) - hat * (scaled * hat).mean(-1, keepdims=True)) / np.sqrt(
+            wide.var(-1, keepdims=True) + 1e-5)
+        assert np.allclose(own, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_sums_over_rows_have_the_same_bits_for_any_number_of_threads():
+    draw = np.random.default_rng(0)
+    x, grad, weight = (draw.normal(size=s).astype(np.float32) for s in ((900, 77), (900, 77), (77,)))
+    before, found = nt.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            nt.set_num_threads(threads)
+            found.append([g.tobytes() for g in _norm_gradients(x, weight, grad)])
+    finally:
+        nt.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_one_kernel_makes_all_gradients_of_a_norm(monkeypatch):
+    from numbatorch.cpu import split
+    asked, summed = [], split.summed
+    monkeypatch.setattr(split, "summed", lambda request, *rest: asked.append(request) or summed(request, *rest))
+    draw = np.random.default_rng(0)
+    x, grad, weight = (draw.normal(size=s).astype(np.float32) for s in ((11, 1301), (11, 1301), (1301,)))
+    _norm_gradients(x, weight, grad)
+    assert [(len(r.outputs), r.summed) for r in asked] == [(3, 2)]
+
+
+def test_a_fused_norm_keeps_the_bits_of_its_sums():
+    def step(layers, x):
+        for layer in layers:
+            x = x + layer(x).sin()
+        x.square().mean().backward()
+        found = [p.grad.clone() for layer in layers for p in layer.parameters()]
+        for layer in layers:
+            layer.zero_grad()
+        return found
+    layers = [nt.nn.LayerNorm(96) for _ in range(3)]
+    compiled = nt.compile(step)
+    for seed in range(4):
+        x = nt.tensor(np.random.default_rng(seed).normal(size=(80, 96)).astype(np.float32), requires_grad=True)
+        for a, b in zip(step(layers, x), compiled(layers, x), strict=True):
+            assert np.array_equal(a.numpy(), b.numpy())

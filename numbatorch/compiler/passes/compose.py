@@ -117,24 +117,27 @@ class Composed:
         self._known: dict = {}  # key of a place: its formula so far
         self._last: dict = {}  # key of a place: (place, layout of the kernel's result, one value a row)
         self._operands, self._values, self._given = [], [], {}
+        self._sums: list = []  # (formula, place, layout) of sums over the rows, which no other formula may use
+        self.refused = False
         for step, request in members:
             self._add(step, request)
         stored = [(k, *e) for k, e in self._last.items() if e[0].buffer.kind != "temporary" or any(
             id(s) not in self.inside for s in readers.get(e[0].buffer, ()))]
         if not stored:
             stored = [(k, *e) for k, e in self._last.items()][-1:]
-        roots = tuple(self._known[k] for k, *_ in stored)
+        roots = (*(self._known[k] for k, *_ in stored), *(root for root, *_ in self._sums))
         used = set(tree.names(*roots))
         kept = [k for k, o in enumerate(self._operands) if o.name in used]
         operands = [self._operands[k] for k in kept]
         names = dict.fromkeys(s.name.removeprefix("fused_").strip("_") for s, _ in members)
         self.name = ("fused_" + "_".join(names))[:60]
-        outputs, places = [e[2] for e in stored], [e[1] for e in stored]
+        outputs = [*(e[2] for e in stored), *(own for *_, own in self._sums)]
+        places = [*(e[1] for e in stored), *(place for _, place, _ in self._sums)]
         if dims is None:
             self.request = kinds.Elementwise(self.name, roots, operands, outputs, shape, compute)
         else:
-            flags = tuple(e[3] for e in stored)
-            self.request = kinds.Rows(self.name, roots, operands, outputs, flags, shape, dims, compute)
+            flags = (*(e[3] for e in stored), *(False for _ in self._sums))
+            self.request = kinds.Rows(self.name, roots, operands, outputs, flags, shape, dims, compute, len(self._sums))
         self.inputs = [self._values[k] for k in kept]
         self.outputs = [Place(p.buffer, p.offset, p.layout, False, True) for p in places]
 
@@ -146,7 +149,9 @@ class Composed:
         places = step.values[len(request.operands):]
         is_row = request.is_row if isinstance(request, kinds.Rows) else (False,) * len(places)
         roots = [tree.substitute(root, env) for root in request.roots]
-        for root, place, own, flag in zip(roots, places, request.outputs, is_row, strict=True):
+        plain = len(roots) - getattr(request, "summed", 0)
+        self._sums += zip(roots[plain:], places[plain:], request.outputs[plain:], strict=True)
+        for root, place, own, flag in list(zip(roots, places, request.outputs, is_row, strict=True))[:plain]:
             k = key(place, own, self.shape)
             name = own.dtype.name
             self._known[k] = root if self._is(root, name) else tree.Expr("cast", root, name)
@@ -176,6 +181,7 @@ class Composed:
 
     def _formula(self, o, v):
         if isinstance(v, Place):
+            self.refused |= any(meet(v, place) for _, place, _ in self._sums)
             formula = self._known.get(key(v, o.layout, self.shape))
             if formula is not None:
                 return formula if o.layout.dtype.compute == o.dtype else tree.Expr("cast", formula, o.dtype)

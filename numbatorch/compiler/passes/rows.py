@@ -147,6 +147,8 @@ def _apart(group, step, request):
 def _form(request):
     """How the CPU walks a request: the template, and whether vectors of a row are adjacent."""
     outer, inner, strides, classes = rows._walk(request)
+    if request.summed:
+        return "rows" if split.together(request, outer, inner, strides, classes) else "strided"
     if columns.when(request, outer, inner, strides):
         return "columns"
     if split.when(request, outer, inner, classes):
@@ -157,6 +159,8 @@ def _form(request):
 def _fits(composed, group, cost):
     """Whether a kernel of these formulas is as good as those of the steps: no more walks, no costly value twice."""
     request = composed.request
+    if composed.refused:
+        return False
     elements = [root for root, flag in zip(request.roots, request.is_row, strict=True) if not flag]
     if not group.elements and elements and not _functions(elements):
         return False  # one more walk, to store elements that no row is needed for
