@@ -1,0 +1,193 @@
+"""Copies that only put a temporary into another order are left out: what makes it writes it in that order at once.
+
+So are joins (`cat`) whose parts their makers can write into the result. All that touches the temporary is planned anew
+for the other strides, or everything stays: elementwise steps, row formulas whose walk stays the same, and attention,
+which takes rows anywhere. No arithmetic changes. One memory holds what was in two, from the first step that writes it.
+"""
+
+from dataclasses import replace
+
+from ...cpu import backend
+from ...layout import Layout, layout
+from ...plan import Plan
+from ..graph import Graph, Place, Step
+from .compose import elementwise_of, rows_of
+from .rows import _form
+
+ATTENTION = ("_attention_forward", "_attention_backward")
+
+
+def run(graph):
+    """The graph without such copies."""
+    steps = list(graph.steps)
+    for number, step in enumerate(steps):
+        changed = _without(steps, number, _copied(step))
+        if changed is not None:
+            for k, new in changed.items():
+                steps[k] = new
+            steps[number] = None
+    return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
+
+
+def _copied(step):
+    """[(a temporary's place, where the step copies it)] of a step that only copies; [] for others."""
+    if step.kind == "join":
+        *parts, result = step.values
+        pairs, at = [], 0
+        for part in parts:
+            own, whole = part.layout, result.layout
+            d = next((d for d, (a, b) in enumerate(zip(own.shape, whole.shape, strict=True)) if a != b), None)
+            if d is None or own.dtype is not whole.dtype:
+                return []
+            there = layout(own.dtype, own.shape, whole.strides, own.device)
+            pairs.append((part, Place(result.buffer, result.offset + at, there, False, True)))
+            at += own.shape[d] * whole.strides[d] * own.dtype.itemsize
+        return pairs
+    request = elementwise_of(step)
+    if request is None or len(request.roots) != 1 or request.roots[0].op not in ("arg", "cast"):
+        return []
+    root = request.roots[0]
+    name = root.args[0] if root.op == "arg" else getattr(root.args[0], "args", (None,))[0]
+    pairs = []
+    for o, v in zip(request.operands, step.values, strict=False):
+        if o.name == name and isinstance(v, Place):
+            target = step.values[-1]
+            if v.layout.dtype is target.layout.dtype and v.layout.shape == target.layout.shape:
+                pairs.append((v, target))
+    return pairs
+
+
+def _without(steps, number, pairs):
+    """{number: the step in place of another} where the copies of a step are made by what makes their operands."""
+    copy, changed = steps[number], {}
+    results = {target.buffer for _, target in pairs}
+    if not pairs or any(b.kind not in ("temporary", "result") for b in results) or any(
+            s is not None and s is not copy and results & s.writes() for s in steps):
+        return None
+    first = min((k for k, s in enumerate(steps) if s is not None and results & s.reads()), default=len(steps))
+    for source, target in pairs:
+        order = _order(source, target)
+        touching = [k for k, s in enumerate(steps) if k != number and s is not None
+                    and source.buffer in s.reads() | s.writes()]
+        makers = [k for k in touching if source.buffer in steps[k].writes()]
+        if order is None or len(makers) != 1 or makers[0] > min(number, first) or source.buffer in steps[
+                makers[0]].reads() or sum(other.buffer is source.buffer for other, _ in pairs) > 1:
+            return None
+        for k in touching:
+            new = _elsewhere(changed.get(k, steps[k]), source.buffer, target, order)
+            if new is None:
+                return None
+            changed[k] = new
+    return changed
+
+
+def _order(source, target):
+    """[(count, step in the source, step in the target)] of a copy of all of a temporary, steps in elements."""
+    own, other, buffer = source.layout, target.layout, source.buffer
+    if buffer.kind != "temporary" or source.offset or own.nbytes != buffer.nbytes or own.numel == 0:
+        return None
+    dims = sorted((s, t, n) for n, s, t in zip(own.shape, own.strides, other.strides, strict=True) if n > 1)
+    merged: list = []
+    reached = 1
+    for s, t, n in dims:
+        if s != reached:
+            return None
+        reached *= n
+        if merged and t == merged[-1][2] * merged[-1][0]:
+            merged[-1] = merged[-1][0] * n, merged[-1][1], merged[-1][2]
+        else:
+            merged.append((n, s, t))
+    return merged if reached == own.numel else None
+
+
+def _turned(own, offset, order):
+    """(the layout of what has layout `own` in the source from an element on, as it is in the target, its first element
+    there); None where strides cannot tell."""
+    digits, left = [0] * len(order), offset
+    for k in range(len(order) - 1, -1, -1):
+        digits[k], left = divmod(left, order[k][1])
+    used, strides = list(digits), []
+    for n, s in zip(own.shape, own.strides, strict=True):
+        k = next((k for k, (count, step, _) in enumerate(order) if step <= s < step * count), None)
+        if n == 1 or s == 0:
+            strides.append(s)
+        elif k is None or s % order[k][1]:
+            return None
+        else:
+            times = s // order[k][1]
+            used[k] += times * (n - 1)
+            strides.append(times * order[k][2])
+    if any(most >= count for most, (count, _, _) in zip(used, order, strict=True)):
+        return None
+    start = sum(digit * step for digit, (_, _, step) in zip(digits, order, strict=True))
+    return layout(own.dtype, own.shape, tuple(strides), own.device), start
+
+
+def _elsewhere(step, buffer, target, order):
+    """A step that has the places of a buffer in the target instead; None where there is no such step."""
+    size = target.layout.dtype.itemsize
+    if step.kind != "launch":
+        return None
+    values, first = list(step.values), {}
+    for k, v in enumerate(values):
+        if isinstance(v, Place) and v.buffer is buffer:
+            found = _turned(v.layout, v.offset // size, order) if v.layout.dtype.itemsize == size else None
+            if found is None:
+                return None
+            first[k] = v.offset // size
+            values[k] = Place(target.buffer, target.offset + found[1] * size, found[0], v.reads, v.writes)
+    if step.plan is not None and step.plan.op.name in ATTENTION:
+        return _attention(step, values)
+    return _formula(step, values, {k: (lambda own, at=at: _turned(own, at, order)) for k, at in first.items()})
+
+
+def _formula(step, values, turned):
+    """A formula's step with other values. turned: {number of a value: the function that gives layouts anew}."""
+    request = elementwise_of(step)
+    form = None
+    if request is None:
+        request = rows_of(step)
+        if request is None:
+            return None
+        form = _form(request)
+    count = len(request.operands)
+    operands, outputs = list(request.operands), list(request.outputs)
+    for k, anew in turned.items():
+        own = operands[k].layout if k < count else outputs[k - count]
+        found = anew(own) if isinstance(own, Layout) else None
+        if found is None:
+            return None
+        if k < count:
+            operands[k] = replace(operands[k], layout=found[0])
+        else:
+            outputs[k - count] = found[0]
+    request = replace(request, operands=operands, outputs=outputs)
+    if form is not None and _form(request) != form:
+        return None  # sums might get another order
+    return _planned(step, values, request, request)
+
+
+def _attention(step, values):
+    """A step of attention with other values; None where rows would have gaps."""
+    places = {k: v.layout for k, v in enumerate(values) if isinstance(v, Place)}
+    if any(own.ndim == 4 and own.strides[-1] != 1 and own.shape[-1] != 1 or
+           own.ndim == 3 and not own.is_contiguous for own in places.values()):
+        return None
+    specs = {name: places.get(k, spec) for k, (name, spec) in enumerate(step.plan.specs.items())}
+    request = step.plan.op.body(*specs.values(), **step.plan.statics)
+    outputs = [places[len(specs) + k] for k in range(len(request.outputs))]
+    plan = Plan()
+    for name in ("op", "statics", "rules"):
+        setattr(plan, name, getattr(step.plan, name))
+    plan.specs, plan.layouts = specs, tuple(outputs)
+    return _planned(replace(step, plan=plan), values, replace(request, outputs=outputs), None)
+
+
+def _planned(step, values, request, known):
+    """The step of a request."""
+    launch = backend.plan(request)
+    return Step("launch", step.name, values, launch.kernel, launch.meta, launch.units, launch.grain, step.plan,
+                where=step.where, keep=launch.keep, request=known)
+
+
+__all__ = ["run"]
