@@ -9,7 +9,9 @@ import math
 import struct
 import warnings
 
-from .declare import OPS, composite
+from ..expr import kinds
+from ..layout import Layout, layout
+from .declare import OPS, composite, window
 
 _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area")
@@ -127,6 +129,51 @@ def _smooth(input, dim, out, scale, align_corners, cubic):
     return input.movedim(dim, -1).matmul(matrix.t()).movedim(-1, dim)
 
 
+@functools.lru_cache(maxsize=64)
+def _table(size, out, scale, align_corners, rule):
+    """One dimension: taps of (places, weights), both one an output position."""
+    if rule in ("nearest", "nearest-exact"):
+        return ((_nearest_places(size, out, scale, rule == "nearest-exact"), (1.0,) * out),)
+    if size == out and (not scale or scale == 1 or align_corners):
+        return ((tuple(range(out)), (1.0,) * out),)
+    return _taps(size, out, scale, align_corners, rule == "cubic")
+
+
+@functools.lru_cache(maxsize=64)
+def _transposed(size, out, scale, align_corners, rule):
+    """The table of the gradient: for each input position the outputs that read it, and their weights."""
+    readers = [[] for _ in range(size)]
+    for places, weights in _table(size, out, scale, align_corners, rule):
+        for i, (place, weight) in enumerate(zip(places, weights, strict=True)):
+            if weight:
+                readers[place].append((i, weight))
+    most = max(map(len, readers))
+    # Fewer ones are filled up with the weight 0, next to the others so that all go on from place to place alike.
+    rows = [sorted(row) + [(row[-1][0] if row else 0, 0.0)] * (most - len(row)) for row in readers]
+    return tuple((tuple(i for i, _ in tap), tuple(weight for _, weight in tap)) for tap in zip(*rows, strict=True))
+
+
+def _resize_again(grad, small, large, scales, rule, align_corners, transposed):
+    return resize.call(grad, small, large, scales, rule, align_corners, not transposed)
+
+
+@window(name="_resize", grad=_resize_again)
+def resize(input, small: tuple, large: tuple, scales: tuple, rule: str, align_corners: bool, transposed: bool):
+    """(N, C, small...) -> (N, C, large...), each element a weighted sum; transposed: its gradient, from large to small.
+
+    rule: nearest, nearest-exact, linear or cubic, the same along all dimensions.
+    """
+    make = _transposed if transposed else _table
+    tables = [make(a, b, scale, align_corners, rule) for a, b, scale in zip(small, large, scales, strict=True)]
+    result = layout(input.dtype, (*input.shape[:2], *(small if transposed else large)), None, input.device)
+    return kinds.Native("resize", "plan", (input,), [result], {"tables": tables})
+
+
+def _in_one_kernel(input):
+    own = input._layout
+    return own.__class__ is Layout and own.device.type == "cpu" and own.dtype.is_floating_point
+
+
 def _sizes(name, input, size, scale_factor, recompute_scale_factor):
     """(output sizes, the scale of each dimension or None)."""
     rank = input.ndim - 2
@@ -194,6 +241,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     if mode == "area":
         return OPS[f"nn.functional.adaptive_avg_pool{rank}d"].call(input, out)
     if mode in ("nearest", "nearest-exact"):
+        if _in_one_kernel(input):
+            return resize.call(input, tuple(input.shape[2:]), out, scales, mode, False, False)
         result = input.to(input.dtype.wide) if input.requires_grad else input  # gradients are summed once a dimension
         for d in range(rank):
             result = _nearest(result, d + 2, out[d], scales[d], mode == "nearest-exact")
@@ -206,6 +255,9 @@ def blended(input, out, scales, align_corners, cubic, antialias):
     if not dtype.is_floating_point and dtype.name != "uint8":
         kind = "bicubic" if cubic else ("linear", "bilinear", "trilinear")[len(out) - 1]
         raise NotImplementedError(f"\"compute_indices_weights_{kind}\" not implemented for '{dtype.name}'")
+    if not antialias and _in_one_kernel(input):
+        return resize.call(input, tuple(input.shape[2:]), tuple(out), tuple(scales), "cubic" if cubic else "linear",
+                           bool(align_corners), False)
     wide = dtype.itemsize < 4
     result = input.float() if wide else input
     step = _smooth if antialias else _weighted
