@@ -2,7 +2,9 @@
 
 A program is a list of stages, walked by a driver in machine code. A stage is a thunk with a block of 8-byte slots: the
 thunk of a kernel's signature unpacks the block and calls the kernel for a range of units, in the caller where these are
-few, else in chunks that the thread pool claims. Other stages read or compute numbers and put them into the blocks of
+few, else in chunks that the thread pool claims. From the first stage to the last the pool is open: its workers stay
+awake, a stage begins when they see its number, and the count of chunks that are done is the barrier after it; none of
+these needs the system. Other stages read or compute numbers and put them into the blocks of
 later ones, compare, or call Python. Addresses that change from run to run are written into the blocks when they do.
 """
 
@@ -27,6 +29,8 @@ declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare i64 @llvm.smax.i64(i64, i64)
 declare void @numbatorch_region(ptr, ptr, i64, i64)
+declare void @numbatorch_open()
+declare void @numbatorch_close()
 
 ; self: an int, the address of { stages, stage table, _, last bases, first patches, patches, lets others run }.
 define ptr @numbatorch_run(ptr %self, ptr %arguments, i64 %n) nounwind {
@@ -85,6 +89,7 @@ begin:
  br i1 %free, label %leave, label %stage
 leave:
  %state0 = call ptr @PyEval_SaveThread()
+ call void @numbatorch_open()
  br label %stage
 stage:
  %i = phi i64 [0, %begin], [0, %leave], [%i1, %ran]
@@ -116,6 +121,7 @@ region:
 held:
  br i1 %free, label %hold, label %call
 hold:
+ call void @numbatorch_close()
  call void @PyEval_RestoreThread(ptr %state)
  br label %call
 call:
@@ -128,6 +134,7 @@ number:
 python:
  br i1 %free, label %return, label %ask
 return:
+ call void @numbatorch_close()
  call void @PyEval_RestoreThread(ptr %state)
  br label %ask
 ask:
@@ -141,6 +148,7 @@ drop:
  br i1 %free, label %again, label %ran
 again:
  %state2 = call ptr @PyEval_SaveThread()
+ call void @numbatorch_open()
  br label %ran
 ran:
  %state1 = phi ptr [%state, %direct], [%state, %region], [%state, %number], [%state, %drop], [%state, %call],
@@ -155,6 +163,7 @@ finish:
  %result = phi i64 [-1, %stage], [%code, %stop]
  br i1 %free, label %back, label %done
 back:
+ call void @numbatorch_close()
  call void @PyEval_RestoreThread(ptr %state)
  br label %done
 done:
@@ -169,6 +178,7 @@ def _load(name, text, exports):
     imports = {}
     for key in needs:
         imports[key] = (threads.region_address() if key == "numbatorch_region" else
+                        threads.opened_addresses()[key] if key in ("numbatorch_open", "numbatorch_close") else
                         machine.python_api(key) if key.startswith("Py") else
                         machine.symbol(_C_NAMES.get(key, key)))
     return machine.Loaded(code, exports, imports)

@@ -1,0 +1,105 @@
+"""Programs of wide and narrow stages, with Python in the middle, on any number of threads."""
+
+import ctypes
+import os
+
+import numpy as np
+import pytest
+
+from numbatorch.cpu import threads
+from numbatorch.cpu.compile import compile_kernel
+from numbatorch.cpu.program import Base, Builder
+
+STEP = """
+def step(r, x, start, stop):
+    for i in range(start, stop):
+        r[i] = r[i] * float32(0.5) + x[i]
+"""
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    before = threads.get_num_threads()
+    yield
+    threads.set_num_threads(before)
+
+
+def made(r, x, *between):
+    """A program of stages over `r` of 8 chunks, one chunk and 8 chunks again, with calls of Python between them."""
+    step = compile_kernel("step", STEP, ("float32*", "float32*"), independent=True)
+    builder = Builder(1)
+    for k in range(12):
+        for function in between:
+            if k % 4 == 2:
+                builder.python(function)
+        units = len(r) if k % 3 else len(r) // 8
+        builder.kernel(step, [Base(0)], int(x.ctypes.data), units, len(r) // 8)
+    return builder.finish()
+
+
+def expected(r, x, runs):
+    r = r.copy()
+    for _ in range(runs):
+        for k in range(12):
+            units = len(r) if k % 3 else len(r) // 8
+            r[:units] = r[:units] * np.float32(0.5) + x[:units]
+    return r
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+def test_stages_follow_each_other(count):
+    threads.set_num_threads(count)
+    r, x = np.ones(4096, np.float32), np.arange(4096, dtype=np.float32)
+    calls = []
+    program = made(r, x, lambda: calls.append(1))
+    wanted = expected(r, x, 50)
+    for _ in range(50):
+        assert program.run(int(r.ctypes.data)) == -1
+    np.testing.assert_array_equal(r, wanted)
+    assert len(calls) == 150
+
+
+def test_an_error_of_python_ends_the_run_and_leaves_the_pool_as_it_was():
+    threads.set_num_threads(2)
+    r, x, fails = np.ones(4096, np.float32), np.zeros(4096, np.float32), [True]
+
+    def stage():
+        if fails:
+            raise KeyboardInterrupt
+    program = made(r, x, stage)
+    for _ in range(20):
+        with pytest.raises(KeyboardInterrupt):
+            program.run(int(r.ctypes.data))
+    fails.clear()
+    r[:] = 1
+    assert program.run(int(r.ctypes.data)) == -1
+    np.testing.assert_array_equal(r, expected(np.ones(4096, np.float32), x, 1))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_is_forked_in_the_middle_of_a_run_goes_on():
+    threads.set_num_threads(2)
+    r, x, children = np.ones(4096, np.float32), np.ones(4096, np.float32), []
+    wanted, alike = expected(r, x, 1), False
+
+    def stage():
+        if not children:
+            children.append(os.fork())
+    program = made(r, x, stage)
+    try:
+        program.run(int(r.ctypes.data))
+        alike = bool((r == wanted).all())
+    finally:
+        if children == [0]:
+            os._exit(0 if alike else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0 and alike
+
+
+def test_workers_are_patient_only_while_there_is_a_cpu_for_each():
+    def rounds():
+        return ctypes.c_int64.from_address(threads._pool()["numbatorch_rounds"]).value
+    threads.set_num_threads(1)
+    alone = rounds()
+    threads.set_num_threads(4096)
+    assert rounds() < alone
