@@ -117,10 +117,30 @@ def fetch(context, pointer, first, count):
     return types.void(pointer, types.int64, count), generate
 
 
+@intrinsic
+def touch(context, pointer, first, count):
+    """Read a byte of each cache line of pointer[first : first + count], in order: memory comes faster so than by what
+    then meets these lines in any order."""
+    if not isinstance(pointer, types.CPointer):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        pointer, first, count = arguments
+        byte, integer = ir.IntType(8).as_pointer(), ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [byte, integer])
+        function = cgutils.get_or_insert_function(builder.module, kind, "numbatorch_touch")
+        size = context.get_abi_sizeof(pointer.type.pointee)
+        place = builder.bitcast(builder.gep(pointer, [first]), byte)
+        builder.call(function, [place, builder.mul(count, integer(size))])
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, types.int64), generate
+
+
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
     own = {"in_lanes": in_lanes, "in_vectors": in_vectors, "exchange": exchange, "room": room, "stream": stream,
-           "fetch": fetch}
+           "fetch": fetch, "touch": touch}
     text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), own)
     if machine.has_feature("avx512f"):  # has an instruction for it; others would call the C library
         called = text.replace(f"call float @{SCALED}(", f"call float @{_LDEXP}(")
@@ -128,8 +148,9 @@ def module_text(name, source, path, signature, independent):
     if independent:
         text = _mark_independent(text, native)
     text = re.sub(rf"^.*@{_LANES}[\dx]+\(.*\n", "", text, flags=re.M)
-    if "@numbatorch_stream(" in text:
-        text = re.sub(r"^declare .*@numbatorch_stream\(.*\n", "", text, flags=re.M) + streaming.TEXT
+    for called, own in (("stream", streaming.TEXT), ("touch", streaming.TOUCH)):
+        if f"@numbatorch_{called}(" in text:
+            text = re.sub(rf"^declare .*@numbatorch_{called}\(.*\n", "", text, flags=re.M) + own
     return text + _wrapper(name, native, signature)
 
 

@@ -1,6 +1,7 @@
 """Template of gather-like loops: each element of the result is one of the input, at a place that an index tensor gives.
 
-Only the size of an element matters: kernels copy unsigned integers of that size. Indices were checked before.
+Only the size of an element matters: kernels copy unsigned integers of that size. Indices were checked before, or are
+by the kernel itself, which then reads them from memory only once.
 """
 
 import math
@@ -8,10 +9,12 @@ import math
 from . import geometry, streaming
 from .compile import compile_kernel
 
+PART = streaming.PIECE  # elements a unit: their indices are in the first cache when they are used
+DENSE = 4  # a row is read in order first where the index has at least one of so many of its elements
 WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
 
 
-def plan(request):
+def plan(request, checked=False):
     """result[p] = input[at(p) + index[p] * stride of the indexed dimension]; options: see ops/index.py, `geometry`."""
     walk = request.options
     rows = [walk["target"], walk["index"], request.outputs[0].strides]
@@ -22,41 +25,90 @@ def plan(request):
     classes = "".join(geometry.stride_class(r[-1]) for r in rows)
     word = WORDS[request.inputs[0].dtype.itemsize]
     index_type = request.inputs[1].dtype.name
-    near = walk["stride"] == 1 and classes[1] != "0"
-    streamed = streaming.when(*request.outputs) and classes == "101" and shape[-1] >= streaming.PIECE
-    name = f"gather_{word}_{index_type}_nest{rank}_{classes}{'_near' * near}{'_streamed' * streamed}"
-    signature = f"{word}*", f"{index_type}*", f"{word}*", "int64*"
-    kernel = compile_kernel(name, source(name, rank, classes, near, streamed), signature, independent=True)
+    by_row = classes[1] == "0" and not checked
+    near = walk["stride"] == 1 and not by_row
+    parted = shape[-1] > PART and not by_row
+    streamed = streaming.when(*request.outputs) and classes[2] == "1" and shape[-1] >= streaming.PIECE and (
+        not by_row or classes[0] == "1")
+    name = (f"gather_{word}_{index_type}_nest{rank}_{classes}{'_parts' * parted}{'_near' * near}"
+            f"{'_streamed' * streamed}{'_checked' * checked}")
+    signature = (f"{word}*", f"{index_type}*", f"{word}*", "int64*", *["flag"] * checked)
+    text = row_source(name, rank, classes, streamed) if by_row else source(
+        name, rank, classes, near, streamed, checked, parted)
+    kernel = compile_kernel(name, text, signature, independent=True)
     units = math.prod(shape[:-1]) if 0 not in shape else 0
-    return geometry.launch(kernel, units, geometry.GRAIN // max(1, shape[-1]), shape, *rows,
-                           walk["size"], walk["stride"])
+    units, part = (units * -(-shape[-1] // PART), PART) if parted else (units, shape[-1])
+    return geometry.launch(kernel, units, geometry.GRAIN // max(1, part), shape, *rows, walk["size"], walk["stride"])
 
 
-def source(name, rank, classes, near=False, streamed=False):
-    """The kernel: rows of the fastest dimension of the result, the index read once a row where it is constant there.
+def checked(request):
+    """The Launch of `plan` for indices that nobody has looked at: the kernel raises IndexError where one is outside."""
+    return plan(request, checked=True)
 
-    near: what the index chooses from lies element by element. streamed: whole rows are copied past the caches.
-    """
+
+def _head(name, rank, classes, flag=""):
     at = {n: rank * (k + 1) for k, n in enumerate(("input", "index", "result"))}
     step = {n: {"0": "0", "1": "i", "n": f"i * step_{n}"}[c] for n, c in zip(at, classes, strict=True)}
-    lines = [f"def {name}(input, index, result, meta, start, stop):", f"    inner = meta[{rank - 1}]",
+    lines = [f"def {name}(input, index, result, meta, {flag}start, stop):", f"    inner = meta[{rank - 1}]",
              f"    size = meta[{4 * rank}]", f"    stride = meta[{4 * rank + 1}]"]
     lines += [f"    step_{n} = meta[{a + rank - 1}]" for n, a in at.items()]
-    lines += ["    for row in range(start, stop):"]
-    lines += geometry.decode(" " * 8, rank - 1, 0, [(f"at_{n}", a) for n, a in at.items()])
-    find = ["chosen = int64(index[at_index + {}])", "chosen = chosen + size if chosen < 0 else chosen"]
-    if classes[1] == "0":
-        lines += [" " * 8 + text.format("0") for text in find] + ["        at_input += chosen * stride"]
-        if streamed:
-            lines.append("        stream(result, at_result, input, at_input, inner)")
-        else:
-            lines += ["        for i in range(inner):",
-                      f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
+    return lines, step, [(f"at_{n}", a) for n, a in at.items()]
+
+
+def row_source(name, rank, classes, streamed=False):
+    """The kernel for an index that is constant along the fastest dimension of the result: copies of rows.
+
+    streamed: whole rows are copied past the caches.
+    """
+    lines, step, at = _head(name, rank, classes)
+    lines += ["    for row in range(start, stop):", *geometry.decode(" " * 8, rank - 1, 0, at),
+              "        chosen = int64(index[at_index])", "        chosen = chosen + size if chosen < 0 else chosen",
+              "        at_input += chosen * stride"]
+    if streamed:
+        lines.append("        stream(result, at_result, input, at_input, inner)")
     else:
-        lines += ["        for i in range(inner):", "            in_lanes(1)"]  # vectors gather no faster
-        lines += [" " * 12 + text.format(step["index"]) for text in find]
-        lines += [f"            result[at_result + {step['result']}] = input[at_input + {step['input']} + chosen"
-                  f"{'' if near else ' * stride'}]"]
+        lines += ["        for i in range(inner):",
+                  f"            result[at_result + {step['result']}] = input[at_input + {step['input']}]"]
+    return "\n".join(lines) + "\n"
+
+
+def source(name, rank, classes, near=False, streamed=False, checked=False, parted=True):
+    """The kernel: units are parts of rows of the fastest dimension of the result, or whole rows where they are short.
+
+    near: what the index chooses from lies element by element. streamed: results are written past the caches. checked:
+    indices are compared with the size first, a part at a time, and count from the front only.
+    """
+    lines, step, at = _head(name, rank, classes, "flag, " * checked)
+    pad = " " * 8
+    if streamed:
+        lines.append(f"    room_result = room(result, {PART})")
+    if parted:
+        lines += [f"    parts = (inner + {PART - 1}) // {PART}", "    for unit in range(start, stop):",
+                  "        row = unit // parts", f"        first = (unit - row * parts) * {PART}",
+                  f"        count = min({PART}, inner - first)"]
+    else:
+        lines += ["    for row in range(start, stop):", "        count = inner"]
+    lines += geometry.decode(pad, rank - 1, 0, at)
+    if near and classes[0] == "0":
+        lines += [f"        if {'(unit == start or first == 0) and ' * parted}size <= inner * {DENSE}:",
+                  "            touch(input, at_input, size)"]
+    if parted:
+        lines += [f"{pad}at_{n} += first{' * step_' * (c == 'n')}{n * (c == 'n')}"
+                  for n, c in zip(step, classes, strict=True) if c != "0"]
+    chosen = f"int64(index[at_index + {step['index']}])"
+    if checked:
+        lines += ["        outside = int64(0)", "        for i in range(count):",
+                  f"            outside |= int64(uint64({chosen}) >= uint64(size))",
+                  "        if outside != 0:", "            flag[0] = 1", "        else:"]
+        pad += " " * 4
+    lines += [f"{pad}for i in range(count):", f"{pad}    in_lanes(1)",  # vectors gather no faster
+              f"{pad}    chosen = {chosen}"]
+    if not checked:
+        lines.append(f"{pad}    chosen = chosen + size if chosen < 0 else chosen")
+    place = "room_result[i]" if streamed else f"result[at_result + {step['result']}]"
+    lines.append(f"{pad}    {place} = input[at_input + {step['input']} + chosen{'' if near else ' * stride'}]")
+    if streamed:
+        lines.append(f"{pad}stream(result, at_result, room_result, 0, count)")
     return "\n".join(lines) + "\n"
 
 

@@ -58,6 +58,25 @@ exit:
 !987654 = !{i32 1}
 """
 
+# Reads a byte of each line.
+TOUCH = """
+define internal void @numbatorch_touch(ptr %from, i64 %bytes) alwaysinline nounwind {
+entry:
+ br label %next
+next:
+ %at = phi i64 [0, %entry], [%after, %line]
+ %more = icmp slt i64 %at, %bytes
+ br i1 %more, label %line, label %exit
+line:
+ %place = getelementptr i8, ptr %from, i64 %at
+ %value = load volatile i8, ptr %place
+ %after = add i64 %at, 64
+ br label %next
+exit:
+ ret void
+}
+"""
+
 
 @functools.cache
 def last_cache_bytes(folder="/sys/devices/system/cpu/cpu0/cache"):

@@ -74,6 +74,8 @@ def numba_type(text):
     """Numba's type for one entry of a signature."""
     if text.endswith("*"):
         return types.CPointer(getattr(types, storage(text[:-1])))
+    if text == "flag":  # cpu/entry.py
+        return types.CPointer(types.int64)
     return types.boolean if text == "bool" else getattr(types, text)
 
 

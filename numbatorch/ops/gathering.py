@@ -7,7 +7,7 @@ from ..dtypes import int64
 from ..expr.kinds import Native
 from ..layout import Layout, broadcast_shapes, layout, wrap_dim
 from .declare import OPS, composite, gather as gather_kind
-from .index import check, take_from
+from .index import check, take_checked, take_from
 
 
 @composite(over="gather", out=True, exact_out=True, separate=True)
@@ -63,6 +63,18 @@ def _dim_along(name, other, dim, own):
 _known_along = functools.lru_cache(4096, typed=True)(_dim_along)  # layouts are interned: checked once each
 
 
+@functools.lru_cache(4096, typed=True)
+def checked_along(name, other, dim, own):
+    """(dims of a loop that checks its indices itself, who captures calls) for layouts of input and index; (None, None)
+    where there is no such loop."""
+    from ..interception import state
+    from ..plan import backend
+    if own.dtype.name not in ("int32", "int64") or not own.shape or not other.shape or own.numel == 0 or (
+            own.device is not other.device or not hasattr(backend(own.device), "range_check")):
+        return None, None
+    return (_known_along(name, other, dim, own)[0],), state
+
+
 @composite(over="gather", out=True, exact_out=True, separate=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """result[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on. RuntimeError outside.
@@ -72,6 +84,14 @@ def gather(input, dim, index, *, sparse_grad=False):
     if sparse_grad and input._needs_grad and input._layout.ndim and index._layout.numel:
         dim, index = fits_along("gather", input, dim, index)
         return OPS["_gather_sparse"].call(input, index, dim)
+    own, other = index._layout, input._layout
+    if own.__class__ is Layout and other.__class__ is Layout:
+        dims, state = checked_along("gather", other, dim, own)
+        if dims is not None and state.traced is None:
+            try:
+                return take_checked.call(input, index, dims, "along")
+            except IndexError:
+                pass  # what follows says which index is outside
     return _chosen_along("gather", input, dim, index, False)
 
 

@@ -54,12 +54,25 @@ def geometry(target, index, dims, form):
 
 # The loops.
 
-@gather_kind(name="_gather", method=False, grad=lambda grad, input_layout, index, dims, form: collect.call(
-    grad, index, input_layout.shape, dims, form))
+def _gathered(grad, input_layout, index, dims, form):
+    return collect.call(grad, index, input_layout.shape, dims, form)
+
+
+@gather_kind(name="_gather", method=False, grad=_gathered)
 def take_from(input, index, dims: tuple, form: str):
     """The elements of `input` that `index` names. Indices must have been checked."""
     walk = geometry(input, index, dims, form)
     return Native("gather", "plan", (input, index), [layout(input.dtype, walk["shape"], None, input.device)], walk)
+
+
+@gather_kind(name="_gather_checked", method=False, grad=_gathered)
+def take_checked(input, index, dims: tuple, form: str):
+    """The same for indices that count from the front alone and were not checked: IndexError where one is outside.
+
+    Of backends that have a `range_check`.
+    """
+    walk = geometry(input, index, dims, form)
+    return Native("gather", "checked", (input, index), [layout(input.dtype, walk["shape"], None, input.device)], walk)
 
 
 @scatter_kind(name="_write", method=False, differentiable=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import numbatorch as nt
+from numbatorch.cpu import streaming
 
 RANDOM = np.random.default_rng(0)
 
@@ -48,6 +49,21 @@ def test_rows_of_an_index(shape, index_shape, dim, threads):
         assert np.array_equal(x.scatter_reduce(dim, i, s, reduce).numpy(), expected)
         turned = nt.from_numpy(np.ascontiguousarray(target.T)).permute(*range(len(shape) - 1, -1, -1))
         assert np.array_equal(turned.scatter_reduce(dim, i, s, reduce).numpy(), expected)
+
+
+@pytest.mark.parametrize(("shape", "dim", "least_bytes"), [
+    ((5, 300), 1, 1 << 62), ((5, 600), 1, 0), ((3, 7, 520), 1, 0), ((900, 3), 0, 1 << 62), ((70_000,), 0, 0)])
+def test_gathering_checks_its_indices_itself(shape, dim, least_bytes, threads, monkeypatch):
+    monkeypatch.setattr(streaming, "last_cache_bytes", lambda: least_bytes)
+    values, index = RANDOM.standard_normal(shape), RANDOM.integers(0, shape[dim], shape)
+    x = nt.from_numpy(values)
+    assert np.array_equal(x.gather(dim, nt.from_numpy(index)).numpy(), np.take_along_axis(values, index, dim))
+    for at in (0, index.size // 2, index.size - 1):
+        for wrong in (-1, shape[dim], 1 << 40):
+            spoilt = index.copy()
+            spoilt.flat[at] = wrong
+            with pytest.raises(RuntimeError, match=f"index {wrong} is out of bounds .* position {at} "):
+                x.gather(dim, nt.from_numpy(spoilt))
 
 
 @pytest.mark.parametrize("shape", [(1, 8), (7, 9), (8, 300), (4, 19, 33), (67, 513)])
