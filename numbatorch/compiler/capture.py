@@ -19,6 +19,7 @@ from .places import Unsupported
 from .traced import Traced, Whole
 from .watch import FILLS, place
 
+LARGE = 1 << 16  # bytes of a block that a capture gives back as soon as the call does
 MOST = 4096  # plans of which something is known
 _harmless: dict = {}  # {id: plan} of those whose kernels were seen to leave their operands as they are
 _reads: dict = {}  # {(id of a plan, whether in place): (the plan, names of the operands that its formulas read)}
@@ -50,7 +51,7 @@ class Capture:
         self.refusals, self.options, self.checked = [], [], set()
         # Lines of the function: where it was refused, asks for values, draws from generators of others.
         self.refused, self.asked, self.drawn_at = set(), set(), set()
-        self.blocks = []  # of memory made meanwhile: kept, so that no address is used twice
+        self._large: list = []  # buffers made meanwhile whose memory is given back when the call drops it
         self.reads, self.kept = 0, []
         self._starts, self._ranges = [], {}
         self._pending, self._reading = None, False
@@ -69,8 +70,19 @@ class Capture:
         self._ranges[buffer.address] = buffer
 
     def allocated(self, block, address, nbytes, device):
-        self.blocks.append(block)
-        self._add(Buffer(len(self.buffers), "temporary", nbytes, "", block, address, device=device))
+        buffer = Buffer(len(self.buffers), "temporary", nbytes, "", block, address, device=device)
+        self._add(buffer)
+        if nbytes >= LARGE:  # smaller blocks stay until the end, so that the call takes about as much memory as ever
+            self._large = [b for b in self._large if not self._dropped(b)]
+            self._large.append(buffer)
+
+    def _dropped(self, buffer):
+        """Whether only this capture held the memory of a buffer, which is then free, and its address another's."""
+        if sys.getrefcount(buffer.storage) > 2 or buffer.kind != "temporary" or buffer in self.filled:
+            return False
+        del self._starts[bisect.bisect_left(self._starts, buffer.address)], self._ranges[buffer.address]
+        buffer.storage = None
+        return True
 
     def find(self, address):
         """The buffer that an address is in, or None."""
@@ -275,10 +287,10 @@ class Capture:
 
     def escaped(self):
         """Buffers made in the call whose memory something still holds."""
-        for number, buffer in enumerate(self.buffers):
+        for buffer in self.buffers:
             if buffer.kind == "temporary" and buffer.storage is not None and buffer.nbytes:
-                block = self.buffers[number].storage
-                if sys.getrefcount(block) > 4:  # here: self.blocks, the buffer, `block` and the argument
+                block = buffer.storage
+                if sys.getrefcount(block) > 3:  # here: the buffer, `block` and the argument
                     yield buffer
 
     def parts(self, boundary=None):

@@ -197,3 +197,33 @@ def test_updates_stay_behind_what_reads_their_operands_and_what_they_read():
     graph = graph_of(("grad", [x], [a], request), ("use", [weight, a], [b], request), ("other", [b], [c], request),
                      ("update", [a], [weight], request), ("end", [c], [], request))
     assert [s.name for s in updates_early(graph).steps] == ["grad", "use", "update", "other", "end"]
+
+
+def test_a_capture_gives_memory_back_as_the_call_does():
+    from numbatorch.compiler.capture import LARGE, Capture
+    from numbatorch.cpu import backend
+    from numbatorch.cpu.memory import memory_stats
+    from numbatorch.device import CPU
+    capture, before, held = Capture("f"), memory_stats()["allocated"], []
+    for k in range(40):
+        block = backend.allocate(LARGE * 16)
+        capture.allocated(block, backend.address(block), LARGE * 16, CPU)
+        held += [block] if k == 5 else []
+        del block
+    assert memory_stats()["allocated"] - before == 2 * LARGE * 16
+    assert len(capture.buffers) == 40 and [b.number for b in capture.escaped()] == [5]
+    assert capture.find(capture.buffers[5].address + 100) is capture.buffers[5]
+    assert capture.find(capture.buffers[-1].address) is capture.buffers[-1]
+
+
+def test_memory_that_is_used_twice_in_a_call_is_not_taken_for_one():
+    def f(x):
+        y = x + 1
+        for _ in range(6):
+            y = y.sin().cumsum(0)
+        return y, x * 2
+    run, x = torch.compile(f), torch.randn(1 << 16)
+    for _ in range(4):
+        for a, b in zip(run(x), f(x), strict=True):
+            assert torch.equal(a, b)
+    assert run.programs[0].runs == 2
