@@ -5,7 +5,7 @@ from types import FunctionType
 from ..autograd.node import RELEASED, Node
 from ..device import CPU
 from ..tensor import Tensor
-from . import on_gpu, passes, recompute
+from . import on_gpu, passes, recompute, stored
 from .backward import Backward, split
 from .capture import unexplained
 from .graph import Graph, Number, Place
@@ -56,7 +56,6 @@ class Candidate:
                         for t, g, path in attempt.places.gradients]
         alive = held.union(*(s.reads() | s.writes() for s in self.graph.steps))
         self.buffers = [b for b in self.graph.buffers if b in alive]
-        capture.blocks.clear()
         attempt.places.gradients.clear()  # which would be kept for as long as the program
         self._live = None
         self.count = len(self.tensors)  # and no more of them: a candidate may wait for long
@@ -240,9 +239,12 @@ class Candidate:
 
     def program(self, limit=None, arena=None):
         """The Program."""
-        own = self.attempt
+        second = self.backward[0] if self.backward else None
+        return stored.made(lambda: self._program(limit, arena), self.graph, second, limit)
+
+    def _program(self, limit, arena):
+        own, backward = self.attempt, None
         graph = self.optimized(limit)
-        backward = None
         if self.backward:
             second, *rest = self.backward
             second = passes.run(second)

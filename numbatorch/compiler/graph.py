@@ -106,6 +106,8 @@ class Step:
 class Graph:
     """buffers, steps; the options of optimizers that expressions name, [(dict, key, path)]."""
 
+    decisions: Any = None  # stored.py
+
     def __init__(self, name, buffers, steps, options):
         self.name, self.buffers, self.steps, self.options = name, buffers, steps, options
         self.lowered: dict | None = None  # launches.py
@@ -114,6 +116,26 @@ class Graph:
     def device(self):
         """The device that the program is for: the GPU of its steps, or the CPU."""
         return next((s.device for s in self.steps if s.device is not CPU), CPU)
+
+    def known(self, name, given=None):
+        """What was decided in another process, under a name, about what is given, by default the names of the steps.
+
+        None where nothing is known.
+        """
+        if self.decisions is None:
+            return None
+        return self.decisions.known(name, [s.name for s in self.steps] if given is None else given)
+
+    def decided(self, numbers):
+        """Lists of numbers, noted for other processes as what was last asked for."""
+        if self.decisions is not None:
+            self.decisions.note(numbers)
+        return numbers
+
+    def decide(self, name, search, given=None):
+        """What is known under a name; else what `search` finds."""
+        found = self.known(name, given)
+        return self.decided(search()) if found is None else found
 
     def __str__(self):
         """The program as Python over tensors named by their buffers."""

@@ -73,10 +73,11 @@ class MemoryPlan:
             together.setdefault(holders.get(b, b), []).append(b)
         blocks = {b: (min(self.lives[m][0] for m in members), max(self.lives[m][1] for m in members))
                   for b, members in together.items()}
-        lent = borrowed(graph, blocks) if borrows else {}
+        lent = _borrowed(graph, blocks) if borrows else {}
         self.borrowed = {m: lent[b] for b in lent for m in together[b]}
         blocks = {b: life for b, life in blocks.items() if b not in lent}
-        found, self.nbytes = place(blocks)
+        found = dict(zip(blocks, graph.decide("place", lambda: _offsets(blocks), _shapes(blocks)), strict=True))
+        self.nbytes = max((found[b] + rounded(b.nbytes) for b in blocks), default=0)
         self.offsets = {m: found[b] for b in blocks for m in together[b]}
         self.peak = highest(blocks)[0]
         self.results = sum(rounded(b.nbytes) for b in graph.buffers if b.kind == "result" and b.device is graph.device)
@@ -150,16 +151,41 @@ def taken_over(graph, lives):
     return holders
 
 
+def _shapes(blocks):
+    return [(b.nbytes, *life) for b, life in blocks.items()]
+
+
+def _offsets(blocks):
+    found, _ = place(blocks)
+    return [found[b] for b in blocks]
+
+
+def _borrowed(graph, blocks):
+    """`borrowed`, as numbers of blocks and of buffers where it is known."""
+    begins, made = _begins(graph), list(blocks)
+    hosts, numbers = list(begins), {b: k for k, b in enumerate(made)}
+    found = graph.decide("borrowed", lambda: [(numbers[b], hosts.index(h), offset)
+                                              for b, (h, offset) in borrowed(graph, blocks).items()],
+                         [*_shapes(blocks), *((b.nbytes, number) for b, number in begins.items())])
+    return {made[b]: (hosts[h], offset) for b, h, offset in found}
+
+
+def _begins(graph):
+    """{result: number of the step that first writes it}."""
+    begins: dict = {}
+    for number, step in enumerate(graph.steps):
+        for p in step.places:  # in their order: the same in every process
+            if p.writes and p.buffer.kind == "result" and p.buffer.device is graph.device:
+                begins.setdefault(p.buffer, number)
+    return begins
+
+
 def borrowed(graph, blocks):
     """{temporary: (result, offset)}: those of the step where most is alive, in results that begin after they end.
 
     Not before the last check: until then a run may stop, and gradients have to be what they were.
     """
-    begins: dict = {}
-    for number, step in enumerate(graph.steps):
-        for b in step.writes():
-            if b.kind == "result" and b.device is graph.device:
-                begins.setdefault(b, number)
+    begins = _begins(graph)
     earliest = 1 + max((k for k, s in enumerate(graph.steps) if s.kind == "check"), default=-1)
     hosts = sorted(begins, key=lambda b: b.nbytes)
     inside: dict = {b: [] for b in hosts}  # [(offset, end, first, last)]

@@ -22,12 +22,16 @@ DEEP = 9  # steps that are run again for one buffer, at most
 
 def planned(graph, limit, name):
     """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again."""
+    decisions = graph.decisions
     graph = updates_early(graph) if graph.device is CPU else on_gpu.arranged(graph)
+    graph.decisions = decisions
+    lower(graph)
     if limit is not None:
-        return fitted(graph, limit, name)
-    if MemoryPlan(graph, True).nbytes < WORTH:
-        return graph
-    return reduced(graph, 0, SHARE * sum(map(cost, graph.steps)))[0]
+        graph = fitted(graph, limit, name)
+    elif highest(lifetimes(graph))[0] >= WORTH:
+        graph = reduced(graph, 0, SHARE * sum(map(cost, graph.steps)))[0]
+    graph.decisions = decisions
+    return graph
 
 
 def fitted(graph, limit, name):
@@ -56,23 +60,42 @@ def reduced(graph, target, budget=math.inf):
 
     budget: seconds, by estimate, that what is run again may take.
     """
-    lower(graph)
-    best = None
+    decisions = graph.decisions
+    known = graph.known("again")
+    if known is not None:
+        for maker, place, order, before in known:
+            graph = _again(graph, graph.steps[maker].places[place].buffer, order, before)
+        graph.decisions = decisions
+        return graph, highest(lifetimes(graph))[0]
+    found: list = []
+    best = graph, highest(lifetimes(graph))[0], 0
     for _ in range(len(graph.steps)):
         lives = lifetimes(graph)
         peak, at = highest(lives)
-        if best is None or peak < 0.995 * best[1]:
-            best = graph, peak
+        if peak < 0.995 * best[1]:
+            best = graph, peak, len(found)
         if peak <= target:
             break
         choice = _choice(graph, lives, at, budget)
         if choice is None:
             break
         budget -= choice[0]
-        graph = _again(graph, *choice[1:])
-    lives = lifetimes(graph)
-    peak, _ = highest(lives)
-    return (graph, peak) if best is None or peak < best[1] else best
+        _, buffer, order, before = choice
+        found.append((*_maker(graph, buffer), order, before))
+        graph = _again(graph, buffer, order, before)
+    peak = highest(lifetimes(graph))[0]
+    if peak < best[1]:
+        best = graph, peak, len(found)
+    graph = best[0]
+    graph.decisions = decisions
+    graph.decided(found[:best[2]])
+    return best[:2]
+
+
+def _maker(graph, buffer):
+    """(number of the step that writes a buffer, of the operand)."""
+    return next((k, n) for k, s in enumerate(graph.steps) if buffer in s.writes()
+                for n, p in enumerate(s.places) if p.buffer is buffer)
 
 
 def cost(step):

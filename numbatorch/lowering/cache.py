@@ -10,6 +10,7 @@ NUMBATORCH_CACHE_DIR names the folder, NUMBATORCH_CACHE_BYTES its limit (512 MB)
 import contextlib
 import hashlib
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -22,7 +23,8 @@ _MAGIC = b"numbatorch object 1\n"
 _CHECK_EVERY_BYTES = 2**24  # how much a process writes before it looks at the size of the folder again
 _TOUCH_AFTER_SECONDS = 3600  # finer times of use would cost a write for every read
 
-_state = {"warned": False, "written": _CHECK_EVERY_BYTES}
+# Processes that write little look as often, taken together.
+_state = {"warned": False, "written": random.randrange(_CHECK_EVERY_BYTES)}
 
 
 def directory():

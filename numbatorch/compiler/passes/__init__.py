@@ -17,8 +17,9 @@ def run(graph):
     for name, one in PASSES:
         if graph.device is not CPU and name in ON_CPU:
             continue
-        before = len(graph.steps)
+        before, decisions = len(graph.steps), graph.decisions
         graph = one(graph)
+        graph.decisions = decisions
         try:
             graph.check()
         except RuntimeError as error:

@@ -12,15 +12,23 @@ def run(graph):
     """The graph with reads, and the small steps that they depend on, right after the last check."""
     steps = graph.steps
     begin = 1 + max((k for k, s in enumerate(steps) if s.kind == "check"), default=-1)
+    moved = graph.decide("early", lambda: _movable(steps, begin))
+    first = set(moved)
+    rest = [s for k, s in enumerate(steps) if k >= begin and k not in first]
+    return Graph(graph.name, graph.buffers, [*steps[:begin], *(steps[k] for k in moved), *rest], graph.options)
+
+
+def _movable(steps, begin):
+    """Numbers of the steps that move."""
     moved: list = []
     for k in range(begin, len(steps)):
         if steps[k].kind == "read":
             own = _needed(steps, k, begin)
-            if own is not None and all(_passes(steps, j, begin, {*moved, *own}) for j in own):
-                moved += [j for j in own if j not in moved]
-    moved.sort()
-    rest = [s for k, s in enumerate(steps) if k >= begin and k not in set(moved)]
-    return Graph(graph.name, graph.buffers, [*steps[:begin], *(steps[k] for k in moved), *rest], graph.options)
+            if own is not None:
+                others = {*moved, *own}
+                if all(_passes(steps, j, begin, others) for j in own):
+                    moved += [j for j in own if j not in moved]
+    return sorted(moved)
 
 
 def _needed(steps, last, begin):

@@ -21,20 +21,21 @@ class _Group:
 
 def run(graph):
     """The graph with groups of elementwise steps as one step each."""
-    member = _grouped(graph.steps)
+    groups = graph.decide("elementwise", lambda: _grouped(graph.steps))
+    member = {number: numbers for numbers in groups for number in numbers}
     later = readers_of(graph.steps)
     made = []
     for number, step in enumerate(graph.steps):
-        group = member.get(number)
-        if group is None:
+        numbers = member.get(number)
+        if numbers is None:
             made.append(step)
-        elif group.number == number:
-            made.append(step if len(group.members) == 1 else _fused(group, later))
+        elif numbers[0] == number:
+            made.append(_fused([graph.steps[k] for k in numbers], later))
     return Graph(graph.name, graph.buffers, made, graph.options)
 
 
 def _grouped(steps):
-    """{step number: its group}."""
+    """The numbers of the steps that become one, group by group."""
     groups: list = []
     member: dict = {}
     for number, step in enumerate(steps):
@@ -53,7 +54,7 @@ def _grouped(steps):
         else:
             own.members.append((number, step, request))
         member[number] = own
-    return member
+    return [[number for number, *_ in g.members] for g in groups if len(g.members) > 1]
 
 
 def _merge(first, second, groups, steps, member):
@@ -100,10 +101,10 @@ def _movable(group, step, number, steps, member):
     return True
 
 
-def _fused(group, readers):
-    """The step of a group."""
-    own = [step for _, step, _ in group.members]
-    return Composed([(s, r) for _, s, r in group.members], own, readers, group.shape, group.compute).step()
+def _fused(steps, readers):
+    """Some steps as one."""
+    members = [(s, elementwise_of(s)) for s in steps]
+    return Composed(members, steps, readers, members[0][1].shape, members[0][1].compute).step()
 
 
 __all__ = ["run"]

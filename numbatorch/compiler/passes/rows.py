@@ -31,16 +31,29 @@ def run(graph):
     """The graph with row formulas and the steps around them as one step each."""
     steps = list(graph.steps)
     readers = readers_of(steps)
-    for number in range(len(steps)):
+    found, known = [], graph.known("rows")
+    for number, members, place in known or ():
+        group = _Group(number, steps[number], rows_of(steps[number]))
+        group.composed = _composed(group, {k: _candidate(group, steps[k]) for k in members}, steps, readers)
+        _put(steps, group.composed, members, place)
+    for number in range(len(steps)) if known is None else ():
         request = rows_of(steps[number])
         if request is not None and 1 not in (len(request.shape), _length(request)):
             group = _grown(_Group(number, steps[number], request), steps, readers)
             if group.composed is not None:
-                made = group.composed.step()
-                for k in group.members:
-                    steps[k] = None
-                steps[group.place] = made
+                found.append((number, sorted(group.members), group.place))
+                _put(steps, group.composed, *found[-1][1:])
+    if known is None:
+        graph.decided(found)
     return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
+
+
+def _put(steps, composed, members, place):
+    """Put the step that some have become in their place."""
+    made = composed.step()
+    for k in members:
+        steps[k] = None
+    steps[place] = made
 
 
 def _length(request):
@@ -89,8 +102,7 @@ def _joined(group, number, steps, readers):
         return False
     members = {**group.members, number: candidate}
     order = sorted(members)
-    composed = Composed([members[k] for k in order], [steps[k] for k in order], readers, group.shape, group.compute,
-                        group.dims)
+    composed = _composed(group, members, steps, readers)
     cost = group.cost + _cost(request)
     if not _fits(composed, group, cost):
         return False
@@ -99,6 +111,12 @@ def _joined(group, number, steps, readers):
         return False
     group.members, group.composed, group.place, group.cost = members, composed, place, cost
     return True
+
+
+def _composed(group, members, steps, readers):
+    order = sorted(members)
+    return Composed([members[k] for k in order], [steps[k] for k in order], readers, group.shape, group.compute,
+                    group.dims)
 
 
 def _candidate(group, step):
