@@ -111,6 +111,7 @@ class Graph:
     def __init__(self, name, buffers, steps, options):
         self.name, self.buffers, self.steps, self.options = name, buffers, steps, options
         self.lowered: dict | None = None  # launches.py
+        self.spans: dict | None = None  # updates.py
 
     @functools.cached_property
     def device(self):

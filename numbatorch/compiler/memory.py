@@ -11,6 +11,7 @@ from ..plan import backend
 from . import requests
 from .graph import Graph, Place
 from .launches import lower
+from .updates import spans
 
 ALIGNMENT = 64
 WORK = 6_000_000  # pairs of buffers that are looked at, some 0.3 s, for less memory
@@ -121,11 +122,14 @@ def lifetimes(graph):
     """
     lives: dict = {}
     lowered = graph.lowered or {}
+    if graph.device is not CPU and graph.spans is None:
+        graph.spans = spans(graph)
     for number, step in enumerate(graph.steps):
+        first, last = (number, number) if graph.spans is None else graph.spans[step]
         work = lowered[step].workspaces if step in lowered else ()
         for b in (*(p.buffer for p in step.places), *work):  # in their order: plans are the same in every process
             if b.kind == "temporary" and b.device is graph.device:
-                lives[b] = (lives.get(b, (number,))[0], number)
+                lives[b] = (lives.get(b, (first,))[0], last)
     return lives
 
 

@@ -6,6 +6,7 @@ other memory more than a few times gets a place of its own, to which it is copie
 """
 
 import heapq
+import itertools
 import sys
 
 import numpy as np
@@ -16,9 +17,10 @@ from ..plan import backend
 from . import native, traced
 from .graph import Graph, Number, Place
 from .memory import room
-from .updates import Updates
+from .updates import Updates, gathered
 
 MOVES = 3  # how often an operand may be in other memory before it is copied: a graph is recorded again each time
+SCHEDULED = ("lr", "momentum")  # options of optimizers that schedulers change; others are part of a graph
 FEW = 2  # steps that are launched one by one: a graph of them would save nothing
 
 
@@ -30,7 +32,7 @@ def arranged(graph):
     for k, own in enumerate(waits):
         for before in own:
             then[before].append(k)
-    ready = [(_rank(s), k) for k, s in enumerate(graph.steps) if not left[k]]
+    ready = [(_rank(s, graph), k) for k, s in enumerate(graph.steps) if not left[k]]
     heapq.heapify(ready)
     made = []
     while ready:
@@ -39,21 +41,29 @@ def arranged(graph):
         for after in then[k]:
             left[after] -= 1
             if not left[after]:
-                heapq.heappush(ready, (_rank(graph.steps[after]), after))
-    found = Graph(graph.name, graph.buffers, made, graph.options)
+                heapq.heappush(ready, (_rank(graph.steps[after], graph), after))
+    steps: list = []
+    for _, run in itertools.groupby(made, lambda s: (s.kind == "launch", _rank(s, graph))):
+        steps += gathered(list(run))
+    found = Graph(graph.name, graph.buffers, steps, graph.options)
     found.check()
     return found
 
 
-def _rank(step):
+def _rank(step, graph):
     if step.device is CPU:
         return 0
-    return 2 if step.kind == "read" else 3 if changes(step) else 1
+    return 2 if step.kind == "read" else 3 if changes(step, graph) else 1
 
 
-def changes(step):
-    """Whether a number of a launch is another in each run."""
-    return any(isinstance(v, Number) and v.expression is not None for v in step.values)
+def _sources(step):
+    return {s for v in step.values if isinstance(v, Number) and v.expression is not None
+            for s in traced.sources(v.expression)}
+
+
+def changes(step, graph):
+    """Whether a number of a launch is to be expected to be another in each run."""
+    return any(kind == "read" or graph.options[k][1] in SCHEDULED for kind, k in _sources(step))
 
 
 def _waits(steps):
@@ -157,7 +167,7 @@ class Runner(native.Runner):
 
     def describe(self):
         """Lines on what runs how."""
-        inside, changing = sum(map(len, self.graphs)), [s for s in self._graph.steps if changes(s)]
+        inside, changing = sum(map(len, self.graphs)), [s for s in self._graph.steps if changes(s, self._graph)]
         lines = [f"on {self.device}: {len(self.graphs)} graph{'s' * (len(self.graphs) != 1)} of {inside} launches, "
                  f"{len(changing)} steps with numbers that change in {self._changing} launches, "
                  f"{sum(s.kind == 'read' and s.device is not CPU for s in self._graph.steps)} values that the host "
@@ -173,7 +183,7 @@ class Runner(native.Runner):
     # ------------------------------------------------------------ stages
 
     def _put(self, step):
-        if self._queue and changes(self._queue[-1]) is not changes(step):
+        if self._queue and changes(self._queue[-1], self._graph) is not changes(step, self._graph):
             self._flush()
         self._queue.append(step)
 
@@ -184,13 +194,14 @@ class Runner(native.Runner):
             return
         parts = Updates.of(steps, self)
         self.updates += [p for p in parts if isinstance(p, Updates)]
-        self._changing += len(parts) if changes(steps[0]) else 0
-        if changes(steps[0]) or len(parts) <= FEW:
+        moving = changes(steps[0], self._graph)
+        self._changing += len(parts) if moving else 0
+        if moving or len(parts) <= FEW:
             for part in parts:
                 self._stage_of(part if isinstance(part, Updates) else lambda own=part: self.start(own),
                                getattr(part, "name", "updates"))
         else:
-            self.graphs.append(Recorded(parts, self))
+            self.graphs.append(Recorded(parts, self, set().union(*map(_sources, steps))))
             self._stage_of(self.graphs[-1], "a graph")
 
     def _launch(self, step):
@@ -232,6 +243,10 @@ class Runner(native.Runner):
         self._stage_of(fetch, "read")
         self._builder.read(own.layout.dtype.name, landing.ctypes.data, ("read", step.read))
 
+    def options(self, sources):
+        """f() that gives what some options are in this run."""
+        return self.numbers([Number(None, s) for s in sorted(sources)])
+
     def numbers(self, values):
         """f() that gives what some Numbers are in this run."""
         parts, scope = [], {"slots": self._builder._slot_arrays}
@@ -262,8 +277,10 @@ class Runner(native.Runner):
 class Recorded:
     """Steps that are recorded at the first run, and replayed from then on."""
 
-    def __init__(self, parts, runner):
+    def __init__(self, parts, runner, options):
+        """options: sources of the numbers that the steps bring; where these change, the graph is recorded again."""
         self._parts, self._runner, self._graph, self._plainly = parts, runner, None, False
+        self._options, self._recorded_for = runner.options(options), ()
 
     def __len__(self):
         return len(self._parts)
@@ -281,7 +298,9 @@ class Recorded:
         if self._plainly or self._runner.recording():  # a graph of the user's own takes the steps
             self._start()
             return
-        if self._graph is None:
+        options = self._options()
+        if self._graph is None or options != self._recorded_for:
+            self._recorded_for = options
             for part in self._parts:
                 if isinstance(part, Updates):
                     part.prepare()

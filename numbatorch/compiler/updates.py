@@ -12,35 +12,16 @@ class Updates:
 
     name = "updates"
 
-    def __init__(self, step, form, request, runner):
-        self.steps, self.form, self._request, self._runner = [step], form, request, runner
-        self._numbers: list = []
-        self._run = self._prepared = None
-
     @staticmethod
     def of(steps, runner):
-        """The steps in their order; those that can be one, as Updates at the place of the first."""
-        found: list = []
-        groups: dict = {}  # form: place of its group
-        for step in steps:
-            known = _form(step)
-            if known is None:
-                found.append(step)
-                continue
-            form, request = known
-            at = groups.get(form)
-            if at is not None and not any(_meet(step, other) for part in found[at:] for other in _members(part)):
-                found[at].steps.append(step)
-            else:
-                groups[form] = len(found)
-                found.append(Updates(step, form, request, runner))
-        found = [p.steps[0] if isinstance(p, Updates) and len(p.steps) == 1 else p for p in found]
-        for part in found:
-            if isinstance(part, Updates):
-                part._finish()
-        return found
+        """The steps in their order; those beside each other that can be one, as Updates."""
+        return [part[0] if len(part) == 1 else Updates(part, runner) for part in bundles(steps)]
 
-    def _finish(self):
+    def __init__(self, steps, runner):
+        self.steps, self._runner = steps, runner
+        self._request = _form(steps[0])[1]
+        self._numbers: list = []
+        self._prepared = None
         self._run = backend(self._request.outputs[0].device).together(self._request)
         names = [isinstance(o.layout, Layout) for o in self._request.operands]
         for step in self.steps:
@@ -80,8 +61,43 @@ class Updates:
             self._run([rows[k] for k in places], [self._sizes[k] for k in places], numbers)
 
 
-def _members(part):
-    return part.steps if isinstance(part, Updates) else (part,)
+def gathered(steps):
+    """The steps, which can be in any order that keeps what each reads, with those that can be one beside each other."""
+    found: list = []  # lists of steps
+    groups: dict = {}  # form: place of the last such list
+    for step in steps:
+        form, _ = _form(step) or (None, None)
+        at = groups.get(form) if form is not None else None
+        if at is not None and not any(_meet(step, other) for part in found[at:] for other in part):
+            found[at].append(step)
+            continue
+        if form is not None:
+            groups[form] = len(found)
+        found.append([step])
+    return [step for part in found for step in part]
+
+
+def bundles(steps):
+    """[[step, ...]]: runs of steps that are one launch."""
+    found: list = []
+    last = None
+    for step in steps:
+        form, _ = _form(step) or (None, None)
+        if form is not None and form == last and not any(_meet(step, other) for other in found[-1]):
+            found[-1].append(step)
+        else:
+            found.append([step])
+        last = form
+    return found
+
+
+def spans(graph):
+    """{step: (number of the first, of the last step that runs at the same time)}, of programs of a GPU."""
+    found, number = {}, 0
+    for part in bundles(graph.steps):
+        found.update(dict.fromkeys(part, (number, number + len(part) - 1)))
+        number += len(part)
+    return found
 
 
 def _meet(step, other):

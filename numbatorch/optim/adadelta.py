@@ -5,11 +5,12 @@ from __future__ import annotations
 import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
+    add_scaled,
     advance,
     check_learning_rate,
     check_not_negative,
     new_step,
-    scalar,
+    rate,
 )
 
 
@@ -51,18 +52,18 @@ class Adadelta(ParameterOptimizer):
 
     def initial_state(self, param, group):
         return {
-            "step": new_step(),
+            "step": new_step(param, group),
             "square_avg": numbatorch.zeros_like(param),
             "acc_delta": numbatorch.zeros_like(param),
         }
 
     def update(self, param, grad, state, group):
         rho, eps = group["rho"], group["eps"]
-        advance(state)
+        advance(state, param, group)
         if group["weight_decay"] != 0:
             grad = grad.add(param, alpha=group["weight_decay"])
         square, moved = state["square_avg"], state["acc_delta"]
         square.mul_(rho).addcmul_(grad, grad, value=1 - rho)
         change = moved.add(eps).sqrt_().div_(square.add(eps).sqrt_()).mul_(grad)
         moved.mul_(rho).addcmul_(change, change, value=1 - rho)
-        param.add_(change, alpha=-scalar(group["lr"]))
+        add_scaled(param, change, -rate(param, group))

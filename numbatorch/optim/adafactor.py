@@ -48,7 +48,7 @@ class Adafactor(ParameterOptimizer):
         super().__init__(params, defaults)
 
     def initial_state(self, param, group):
-        state = {"step": new_step()}
+        state = {"step": new_step(param, group)}
         if param.dim() > 1:
             shape = list(param.shape)
             state["row_var"] = param.new_zeros([*shape[:-1], 1])

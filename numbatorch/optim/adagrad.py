@@ -66,7 +66,7 @@ class Adagrad(ParameterOptimizer):
         start = group["initial_accumulator_value"]
         if param.is_complex():
             start = complex(start, start)
-        return {"step": new_step(), "sum": numbatorch.full_like(param, start, requires_grad=False)}
+        return {"step": new_step(param, group), "sum": numbatorch.full_like(param, start, requires_grad=False)}
 
     def share_memory(self) -> None:
         """Put the state where other processes can write it."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
+    add_ratio,
     advance,
     check_betas,
     check_implementation,
     check_learning_rate,
     check_not_negative,
     new_step,
+    rate,
     scalar,
 )
 
@@ -70,7 +72,7 @@ class Adam(ParameterOptimizer):
 
     def initial_state(self, param, group):
         state = {
-            "step": new_step(),
+            "step": new_step(param, group),
             "exp_avg": numbatorch.zeros_like(param),
             "exp_avg_sq": numbatorch.zeros_like(param),
         }
@@ -102,8 +104,8 @@ class Adam(ParameterOptimizer):
 
     def update(self, param, grad, state, group):
         beta1, beta2 = map(scalar, group["betas"])
-        lr, weight_decay = scalar(group["lr"]), group["weight_decay"]
-        step = advance(state)
+        lr, weight_decay = rate(param, group), group["weight_decay"]
+        step = advance(state, param, group)
         if weight_decay != 0:
             if group["decoupled_weight_decay"]:
                 param.mul_(1 - lr * weight_decay)
@@ -115,7 +117,7 @@ class Adam(ParameterOptimizer):
         if group["amsgrad"]:
             square = state["max_exp_avg_sq"].copy_(numbatorch.maximum(state["max_exp_avg_sq"], square))
         denominator = (square.sqrt() / (1 - beta2**step) ** 0.5).add_(group["eps"])
-        param.addcdiv_(mean, denominator, value=-(lr / (1 - beta1**step)))
+        add_ratio(param, mean, denominator, -(lr / (1 - beta1**step)))
 
 
 class AdamW(Adam):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
+    add_ratio,
     advance,
     check_betas,
     check_learning_rate,
     check_not_negative,
     new_step,
-    scalar,
+    rate,
 )
 
 
@@ -48,17 +49,17 @@ class Adamax(ParameterOptimizer):
 
     def initial_state(self, param, group):
         return {
-            "step": new_step(),
+            "step": new_step(param, group),
             "exp_avg": numbatorch.zeros_like(param),
             "exp_inf": numbatorch.zeros_like(param),
         }
 
     def update(self, param, grad, state, group):
         beta1, beta2 = group["betas"]
-        step = advance(state)
+        step = advance(state, param, group)
         if group["weight_decay"] != 0:
             grad = grad.add(param, alpha=group["weight_decay"])
         mean, bound = state["exp_avg"], state["exp_inf"]
         mean.lerp_(grad, 1 - beta1)
         bound.copy_(numbatorch.maximum(bound.mul_(beta2), grad.abs().add_(group["eps"])))
-        param.addcdiv_(mean, bound, value=-(scalar(group["lr"]) / (1 - beta1**step)))
+        add_ratio(param, mean, bound, -(rate(param, group) / (1 - beta1**step)))

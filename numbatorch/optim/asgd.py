@@ -5,11 +5,14 @@ from __future__ import annotations
 import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
+    add_scaled,
     advance,
     check_learning_rate,
     check_not_negative,
+    new_number,
     new_step,
-    scalar,
+    on_device,
+    rate,
 )
 
 
@@ -49,23 +52,27 @@ class ASGD(ParameterOptimizer):
 
     def initial_state(self, param, group):
         return {
-            "step": new_step(),
-            "eta": numbatorch.full((), scalar(group["lr"]), dtype=numbatorch.float32),
-            "mu": numbatorch.ones((), dtype=numbatorch.float32),
+            "step": new_step(param, group),
+            "eta": new_number(group["lr"], param, group),
+            "mu": new_number(1.0, param, group),
             "ax": numbatorch.zeros_like(param),
         }
 
     def update(self, param, grad, state, group):
-        step = advance(state)
+        step, counts = advance(state, param, group), on_device(param, group)
         if group["weight_decay"] != 0:
             grad = grad.add(param, alpha=group["weight_decay"])
-        eta, mu, mean = state["eta"].item(), state["mu"].item(), state["ax"]
+        eta, mu, mean = state["eta"], state["mu"], state["ax"]
+        if not counts:
+            eta, mu = eta.item(), mu.item()
         param.mul_(1 - group["lambd"] * eta)
-        param.add_(grad, alpha=-eta)
-        if mu != 1:
+        add_scaled(param, grad, -eta)
+        if counts:
+            mean.copy_(numbatorch.where(mu == 1, param, mean + (param - mean) * mu))
+        elif mu != 1:
             mean.add_(param.sub(mean).mul_(mu))
         else:
             mean.copy_(param)
-        lr = scalar(group["lr"])
+        lr = rate(param, group)
         state["eta"].fill_(lr / (1 + group["lambd"] * lr * step) ** group["alpha"])
-        state["mu"].fill_(1 / max(1, step - group["t0"]))
+        state["mu"].fill_(1 / ((step - group["t0"]).clamp(min=1) if counts else max(1, step - group["t0"])))

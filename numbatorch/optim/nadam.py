@@ -5,12 +5,15 @@ from __future__ import annotations
 import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
+    add_ratio,
     advance,
     check_betas,
     check_learning_rate,
     check_not_negative,
+    new_number,
     new_step,
-    scalar,
+    on_device,
+    rate,
 )
 
 
@@ -56,15 +59,15 @@ class NAdam(ParameterOptimizer):
 
     def initial_state(self, param, group):
         return {
-            "step": new_step(),
-            "mu_product": numbatorch.ones((), dtype=numbatorch.float32),
+            "step": new_step(param, group),
+            "mu_product": new_number(1.0, param, group),
             "exp_avg": numbatorch.zeros_like(param),
             "exp_avg_sq": numbatorch.zeros_like(param),
         }
 
     def update(self, param, grad, state, group):
-        (beta1, beta2), decay, lr = group["betas"], group["momentum_decay"], scalar(group["lr"])
-        step = advance(state)
+        (beta1, beta2), decay, lr = group["betas"], group["momentum_decay"], rate(param, group)
+        step = advance(state, param, group)
         if group["weight_decay"] != 0:
             if group["decoupled_weight_decay"]:
                 param.mul_(1 - lr * group["weight_decay"])
@@ -72,10 +75,11 @@ class NAdam(ParameterOptimizer):
                 grad = grad.add(param, alpha=group["weight_decay"])
         mu = beta1 * (1 - 0.5 * 0.96 ** (step * decay))
         mu_next = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * decay))
-        mu_product = state["mu_product"].mul_(mu).item()
+        mu_product = state["mu_product"].mul_(mu)
+        mu_product = mu_product if on_device(param, group) else mu_product.item()
         mean, square = state["exp_avg"], state["exp_avg_sq"]
         mean.lerp_(grad, 1 - beta1)
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         denominator = square.div(1 - beta2**step).sqrt().add_(group["eps"])
-        param.addcdiv_(grad, denominator, value=-lr * (1 - mu) / (1 - mu_product))
-        param.addcdiv_(mean, denominator, value=-lr * mu_next / (1 - mu_product * mu_next))
+        add_ratio(param, grad, denominator, -lr * (1 - mu) / (1 - mu_product))
+        add_ratio(param, mean, denominator, -lr * mu_next / (1 - mu_product * mu_next))

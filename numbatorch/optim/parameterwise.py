@@ -66,12 +66,8 @@ class ParameterOptimizer(Optimizer):
         first = next((param for param in group["params"] if param.grad is not None), None)
         if first is None or not first.is_cuda:
             return False
-        state = self.state.get(first) or self.initial_state(first, group)
-        if "step" in state and numbatorch.cuda.is_current_stream_capturing():
-            raise NotImplementedError(
-                f"{type(self).__name__}.step: cannot be recorded into a CUDA graph, because the host counts its steps "
-                f"and every replay would be the same one; record forward and backward, and call step() after replay()"
-            )
+        if numbatorch.cuda.is_current_stream_capturing():
+            self._check_recorded(first, group)
         if group.get("differentiable") or group.get("capturable") or (
             group.get("foreach") is False and not group.get("fused")
         ):
@@ -87,6 +83,22 @@ class ParameterOptimizer(Optimizer):
             if state:
                 self.state[param] = state
         return True
+
+    def _check_recorded(self, param, group: dict[str, Any]) -> None:
+        """Raise where a step would not be another one at every replay of the CUDA graph that is being recorded."""
+        name, state = type(self).__name__, self.state.get(param)
+        if group.get("capturable"):
+            if not state:
+                raise RuntimeError(
+                    f"{name}.step: the first step makes the optimizer's state, which every replay of a CUDA graph "
+                    "would make anew; call step() once before recording"
+                )
+        elif "step" in (state or self.initial_state(param, group)):
+            way = "pass capturable=True" if "capturable" in group else "call step() after replay()"
+            raise NotImplementedError(
+                f"{name}.step: cannot be recorded into a CUDA graph, because the host counts its steps and every "
+                f"replay would be the same one; {way}"
+            )
 
     def _update_complex(self, param, grad, state, group) -> None:
         as_real, as_complex = numbatorch.view_as_real, numbatorch.view_as_complex
@@ -105,15 +117,53 @@ class ParameterOptimizer(Optimizer):
                 entry["step"] = numbatorch.tensor(float(entry["step"]), dtype=numbatorch.float32)
 
 
-def new_step() -> Any:
+def on_device(param: Any, group: dict[str, Any]) -> bool:
+    """Whether a GPU counts the steps itself (`capturable`), so that they can be recorded into a CUDA graph."""
+    return bool(group.get("capturable")) and param.is_cuda
+
+
+def new_number(value: Any, param: Any, group: dict[str, Any]) -> Any:
+    """A float32 scalar of a fresh parameter's state: on the CPU, or beside the parameter where that is `on_device`."""
+    device = param.device if on_device(param, group) else "cpu"
+    if isinstance(value, numbatorch.Tensor):
+        return value.detach().to(device, numbatorch.float32).reshape(()).clone()
+    return numbatorch.full((), value, dtype=numbatorch.float32, device=device)
+
+
+def new_step(param: Any, group: dict[str, Any]) -> Any:
     """The step count of a fresh parameter: a float32 scalar, as torch keeps it."""
-    return numbatorch.zeros((), dtype=numbatorch.float32)
+    return new_number(0.0, param, group)
 
 
-def advance(state: dict[str, Any]) -> float:
-    """Count one step; the number of this step, starting at 1."""
-    state["step"].add_(1)
-    return state["step"].item()
+def advance(state: dict[str, Any], param: Any = None, group: dict[str, Any] | None = None) -> Any:
+    """Count one step; the number of this step, starting at 1: as a tensor where `on_device`."""
+    if group is None or not on_device(param, group):
+        state["step"].add_(1)
+        return state["step"].item()
+    if not state["step"].is_cuda:  # of a checkpoint
+        state["step"] = state["step"].to(param.device)
+    return state["step"].add_(1)
+
+
+def rate(param: Any, group: dict[str, Any]) -> Any:
+    """The learning rate: a number, or itself where `on_device`: a replay finds what a tensor holds then."""
+    return group["lr"] if on_device(param, group) else scalar(group["lr"])
+
+
+def add_scaled(param: Any, change: Any, size: Any) -> None:
+    """param += size * change, for a size that may be a tensor."""
+    if isinstance(size, numbatorch.Tensor):
+        param.add_(change * size)
+    else:
+        param.add_(change, alpha=size)
+
+
+def add_ratio(param: Any, change: Any, divisor: Any, size: Any) -> None:
+    """param += size * change / divisor, for a size that may be a tensor."""
+    if isinstance(size, numbatorch.Tensor):
+        param.add_(change / divisor * size)
+    else:
+        param.addcdiv_(change, divisor, value=size)
 
 
 def scalar(value: Any) -> Any:

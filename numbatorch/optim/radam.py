@@ -10,7 +10,8 @@ from numbatorch.optim.parameterwise import (
     check_learning_rate,
     check_not_negative,
     new_step,
-    scalar,
+    on_device,
+    rate,
 )
 
 
@@ -53,14 +54,14 @@ class RAdam(ParameterOptimizer):
 
     def initial_state(self, param, group):
         return {
-            "step": new_step(),
+            "step": new_step(param, group),
             "exp_avg": numbatorch.zeros_like(param),
             "exp_avg_sq": numbatorch.zeros_like(param),
         }
 
     def update(self, param, grad, state, group):
-        (beta1, beta2), lr = group["betas"], scalar(group["lr"])
-        step = advance(state)
+        (beta1, beta2), lr = group["betas"], rate(param, group)
+        step = advance(state, param, group)
         if group["weight_decay"] != 0:
             if group["decoupled_weight_decay"]:
                 param.mul_(1 - lr * group["weight_decay"])
@@ -73,9 +74,11 @@ class RAdam(ParameterOptimizer):
         change = mean / (1 - beta1**step) * lr
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / correction2
-        if length > 5.0:
+        rectifies = length > 5.0
+        if on_device(param, group) or rectifies:
             rectified = (
                 (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
             ) ** 0.5
-            change = change * (correction2**0.5 / square.sqrt().add_(group["eps"])) * rectified
+            scaled = change * (correction2**0.5 / square.sqrt().add_(group["eps"])) * rectified
+            change = numbatorch.where(rectifies, scaled, change) if on_device(param, group) else scaled
         param.add_(change, alpha=-1.0)

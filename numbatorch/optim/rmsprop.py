@@ -5,11 +5,13 @@ from __future__ import annotations
 import numbatorch
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
+    add_ratio,
+    add_scaled,
     advance,
     check_learning_rate,
     check_not_negative,
     new_step,
-    scalar,
+    rate,
 )
 
 
@@ -53,7 +55,7 @@ class RMSprop(ParameterOptimizer):
         super().__init__(params, defaults)
 
     def initial_state(self, param, group):
-        state = {"step": new_step(), "square_avg": numbatorch.zeros_like(param)}
+        state = {"step": new_step(param, group), "square_avg": numbatorch.zeros_like(param)}
         if group["momentum"] > 0:
             state["momentum_buffer"] = numbatorch.zeros_like(param)
         if group["centered"]:
@@ -61,8 +63,8 @@ class RMSprop(ParameterOptimizer):
         return state
 
     def update(self, param, grad, state, group):
-        alpha, lr = group["alpha"], scalar(group["lr"])
-        advance(state)
+        alpha, lr = group["alpha"], rate(param, group)
+        advance(state, param, group)
         if group["weight_decay"] != 0:
             grad = grad.add(param, alpha=group["weight_decay"])
         square = state["square_avg"]
@@ -77,6 +79,6 @@ class RMSprop(ParameterOptimizer):
         if group["momentum"] > 0:
             buffer = state["momentum_buffer"]
             buffer.mul_(group["momentum"]).addcdiv_(grad, root)
-            param.add_(buffer, alpha=-lr)
+            add_scaled(param, buffer, -lr)
         else:
-            param.addcdiv_(grad, root, value=-lr)
+            add_ratio(param, grad, root, -lr)

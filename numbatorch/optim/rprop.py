@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import numbatorch
-from numbatorch.optim.parameterwise import ParameterOptimizer, advance, check_learning_rate, new_step, scalar
+from numbatorch.optim.parameterwise import (
+    ParameterOptimizer,
+    advance,
+    check_learning_rate,
+    new_step,
+    scalar,
+)
 
 
 class Rprop(ParameterOptimizer):
@@ -41,7 +47,7 @@ class Rprop(ParameterOptimizer):
     def initial_state(self, param, group):
         lr = scalar(group["lr"])
         return {
-            "step": new_step(),
+            "step": new_step(param, group),
             "prev": numbatorch.zeros_like(param),
             # complex parameters are stepped as pairs of reals, so both halves start at lr
             "step_size": numbatorch.full_like(param, complex(lr, lr) if param.is_complex() else lr),
@@ -49,7 +55,7 @@ class Rprop(ParameterOptimizer):
 
     def update(self, param, grad, state, group):
         (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
-        advance(state)
+        advance(state, param, group)
         previous, size = state["prev"], state["step_size"]
         agreement = grad.mul(previous).sign()
         factor = numbatorch.ones_like(agreement)
