@@ -107,24 +107,35 @@ def _shuffle(mode):
     @intrinsic
     def shuffle(context, value, distance):
         value = types.unliteral(value)
-        if value not in (types.float32, types.float64, types.int32, types.int64):
+        if not isinstance(value, types.Number):
             return None
 
         def generate(context, builder, signature, arguments):
             function = builder.module.declare_intrinsic(
                 f"llvm.nvvm.shfl.sync.{mode}.i32", [], ir.FunctionType(_I32, [_I32] * 4))
-
-            def exchange(part):
-                return builder.call(function, [_I32(-1), part, distance, _I32(clamp)])
-
             given, distance = arguments
             distance = builder.trunc(distance, _I32)
-            if value.bitwidth == 32:
-                return builder.bitcast(exchange(builder.bitcast(given, _I32)), given.type)
-            bits = builder.bitcast(given, _I64)
-            low, high = builder.trunc(bits, _I32), builder.trunc(builder.lshr(bits, _I64(32)), _I32)
-            low, high = (builder.zext(exchange(part), _I64) for part in (low, high))
-            return builder.bitcast(builder.or_(low, builder.shl(high, _I64(32))), given.type)
+
+            def word(part):
+                return builder.call(function, [_I32(-1), part, distance, _I32(clamp)])
+
+            def exchange(part):
+                if isinstance(part.type, ir.LiteralStructType):  # a complex number
+                    found = part
+                    for k in (0, 1):
+                        found = builder.insert_value(found, exchange(builder.extract_value(part, k)), k)
+                    return found
+                if not isinstance(part.type, ir.IntType):
+                    bits = _I32 if isinstance(part.type, ir.FloatType) else _I64
+                    return builder.bitcast(exchange(builder.bitcast(part, bits)), part.type)
+                if part.type.width < 32:
+                    return builder.trunc(word(builder.zext(part, _I32)), part.type)
+                if part.type.width == 32:
+                    return word(part)
+                low, high = builder.trunc(part, _I32), builder.trunc(builder.lshr(part, _I64(32)), _I32)
+                low, high = (builder.zext(word(half), _I64) for half in (low, high))
+                return builder.or_(low, builder.shl(high, _I64(32)))
+            return exchange(given)
 
         return value(value, types.int64), generate
 

@@ -1,9 +1,15 @@
 """Template of row formulas: softmax, norms, sums, extremes; everything that looks at a row before it answers.
 
 A row is walked once for each level of row functions that depend on each other (softmax: maximum, then sum), and once
-more where the result has one value an element. Long rows belong to a block each, whose threads take every BLOCK-th
-element and join their totals; short ones, and those whose neighbours lie closer than their own elements, to one thread.
-Few rows that are very long are cut into pieces first (split.py).
+more where the result has one value an element. What walks it, by its form:
+
+    rows      short rows, a thread each
+    warps     rows of which 32 threads hold all elements in registers, eight rows a block; they are read once
+    held      rows of which a block does
+    blocks    longer rows: a block each, whose threads take every so manieth element
+    columns   rows that lie across memory: 32 neighbouring ones a block, eight threads each
+
+Where elements are neighbours a thread takes 16 bytes of them at a time. Few long rows are cut into pieces (split.py).
 """
 
 import math
@@ -11,26 +17,52 @@ import math
 from ..expr import write
 from ..expr.derive import rank_of
 from ..expr.functions import ROW, row_index, row_length
+from ..expr.kinds import Launch
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
 from . import geometry, split
 from .elementwise import NUMBER, operand_types
-from .launching import launch
+from .launching import call
 from .totals import Total
 
 BLOCK = 256
 SHORT = 32  # elements up to which a row belongs to one thread: a warp's worth
-MANY = 4096  # rows from which one thread each keeps a GPU busy
+LONG = 8192  # elements from which a row's block is large: few rows at once, so that a second walk finds them in caches
+WIDE, MANY = 16, 4096  # neighbouring rows, or rows in all, from which warps go across rows
+LARGEST = 1024  # threads of a block
+NODES = 40  # of formulas beyond which they are not written out several times
 
 
 def plan(request):
     """The Launch of a `Rows` request."""
     made = Kernel(request)
     if split.when(request, made):
-        return split.plan(request, made)
-    blocks = made.units if made.by_block else None
-    return launch(made.name, made.text, made.signature, request.outputs[0].device, made.numbers.values, made.units,
-                  BLOCK, blocks)
+        return split.plan(request, made, started)
+    return Launch(started(made, lambda: Kernel(request, 0, False), request.outputs[0].device), 0, made.units, 1)
+
+
+def started(made, narrow, device):
+    """The call of a kernel; of narrow(), the one that takes single elements, where addresses are no multiples of 16."""
+    def one(made):
+        return call(made.name, made.text, made.signature, device, made.numbers.values, made.blocks, made.threads,
+                    made.width > 1)
+    wide, others = one(made), []
+    if made.width == 1:
+        return wide
+    pointers = [k for k, kind in enumerate(made.signature) if kind.endswith("*")]
+
+    def run(*given):
+        low = 0
+        for k in pointers:
+            low |= given[k]
+        if low & 15:
+            if not others:
+                others.append(one(narrow()))
+            others[0](*given)
+        else:
+            wide(*given)
+    run.kernel = wide.kernel
+    return run
 
 
 def source(request):
@@ -41,13 +73,16 @@ def source(request):
 def kernel(request):
     """(text, name, signature, threads a block) of a request's kernel."""
     made = Kernel(request)
-    return made.text, made.name, made.signature, BLOCK
+    return made.text, made.name, made.signature, made.threads
 
 
 class Kernel:
-    """One kernel's text in the making. `pieces`: its blocks take a piece of a row each, and store their totals."""
+    """One kernel's text in the making. `pieces`: its blocks take a piece of a row each, and store their totals.
 
-    def __init__(self, request, pieces=0):
+    is_wide: whether threads may take several neighbours at a time, `width`. threads: of a block.
+    """
+
+    def __init__(self, request, pieces=0, is_wide=True):
         self.request, self.pieces = request, pieces
         self.totals: list[Total] = []
         self.tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
@@ -55,7 +90,9 @@ class Kernel:
         self.names = [o.name for o in self.tensors] + self.outputs
         self.numbers = geometry.Parameters()
         self.helpers: dict[str, list[str]] = {}
+        self.outside = _below(request.roots)  # operands that results read besides row functions
         self._walk()
+        self._choose(is_wide)
         self._write()
 
     def _walk(self):
@@ -84,22 +121,78 @@ class Kernel:
                 self.row_names.add(name)
             elif layout.numel and self.length == 1:
                 self.row_names.discard(name)
-        far = self.inner_strides[tensors[0].name][-1] != 1 if tensors else False
-        self.by_block = bool(self.pieces) or self.length > SHORT and not (far and self.units >= MANY)
+
+    def _choose(self, is_wide):
+        """The form of the kernel, how many neighbours a thread takes, blocks and their threads."""
+        walked = [n for n in self.names if n not in self.row_names]
+        layouts = dict(zip(self.names, [o.layout for o in self.tensors] + self.request.outputs, strict=True))
+        lead = max(walked or self.names, key=lambda n: layouts[n].numel)
+        self.width, self.form, self.threads = 1, "blocks", BLOCK
+        if self.length <= SHORT and not self.pieces:
+            self.form = "rows"
+        elif self.inner_strides[lead][-1] != 1 and self.outer and self.outer_strides[lead][-1] == 1 and (
+                self.outer[-1] >= WIDE or self.units >= MANY):
+            self.form = "columns"
+        else:
+            width = min(8, 16 // min((layouts[n].dtype.itemsize for n in walked), default=16))
+            if is_wide and width > 1 and not self.length % width and len(self.inner) == 1 and len(
+                    order(*self.request.roots)) <= NODES and all(
+                    self.inner_strides[n] == (1,) and not any(s % width for s in self.outer_strides[n])
+                    for n in walked):
+                self.width = width
+            chunks = self.length // self.width
+            largest = LARGEST if self.width * len(walked) <= 8 else LARGEST // 2  # registers are for all threads
+            if not self.pieces and chunks <= SHORT:
+                self.form = "warps"
+            elif not self.pieces and chunks <= largest:
+                self.form, self.threads = "held", 1 << (chunks - 1).bit_length()
+            elif not self.pieces and self.length >= LONG:
+                self.threads = largest
+        each = {"rows": self.threads, "warps": self.threads // 32, "columns": 32}.get(self.form, 1)
+        self.groups = -(-self.units // each)
+        self.blocks = self.groups * max(1, self.pieces)
+        self.joins = {"warps": "warp", "columns": "columns"}.get(self.form, f"block{self.threads}")
+        self.step = {"rows": 1, "warps": 32, "columns": 8}.get(self.form, self.threads)
+        self.is_held = self.form in ("warps", "held")
+        self.held: set[str] = set()
+
+    def _head(self):
+        """Lines that find a thread's row, and what of it is the thread's."""
+        chunks, pad = self.length // self.width, " " * 4
+        block = "block_index()"
+        lines = []
+        if self.pieces:
+            self.numbers.add("pieces", self.pieces)
+            lines = [f"{pad}group = block_index() // pieces", f"{pad}number = block_index() - group * pieces"]
+            block = "group"
+        row, first = {
+            "rows": ("grid()", "int64(0)"), "warps": (f"{block} * {self.threads // 32} + (thread_index() >> 5)",
+                                                      "thread_index() & 31"),
+            "columns": (f"{block} * 32 + (thread_index() & 31)", "thread_index() >> 5")}.get(
+                self.form, (block, "thread_index()"))
+        self.stores = {"rows": "", "warps": "if thread_index() & 31 == 0:",
+                       "columns": "if thread_index() < 32 and is_own:"}.get(self.form, "if thread_index() == 0:")
+        self.numbers.add("length", self.length)
+        end = "length" if self.width == 1 else self.numbers.add("chunks", chunks)
+        lines += [f"{pad}row = {row}", f"{pad}first = {first}", f"{pad}last = {end}"]
+        if self.form == "columns":
+            lines += [f"{pad}is_own = row < units", f"{pad}row = min(row, units - 1)"]  # all have to come to barriers
+        if self.pieces:
+            piece = self.numbers.add("piece", -(-chunks // self.pieces))
+            lines += [f"{pad}last = min(number * {piece} + {piece}, {end})", f"{pad}first = first + number * {piece}"]
+        if self.form == "columns":
+            lines.append(f"{pad}last = last if is_own else int64(0)")
+        return lines
 
     def _write(self):
         request, pad = self.request, " " * 8
         self.pad, self.lines = pad, []
-        row = "block_index()" if self.by_block else "grid()"
-        self.first, self.last = ("thread_index()" if self.by_block else "int64(0)"), "length"
-        start = [f"    row = {row}"]
-        if self.pieces:
-            self.numbers.add("pieces", self.pieces)
-            self.first, self.last = "first", "last"
-            start = ["    unit = block_index()", "    row = unit // pieces"]
+        start = self._head()
         outer = geometry.decode(pad, self.outer or (1,), {
-            f"at_{n}": self.outer_strides[n] if self.outer else (0,) for n in self.names}, self.numbers, "row",
-            geometry.width(self.units))
+            f"at_{n}": tuple(s // (1 if n in self.row_names else self.width) for s in self.outer_strides[n])
+            if self.outer else (0,) for n in self.names}, self.numbers, "row", geometry.width(self.units))
+        if self.width > 1:
+            outer += [f"{pad}at_{n} = at_{n} * {self.width}" for n in self.names if n not in self.row_names]
         bound = {}
         self.row_args = {o.name for o in request.operands if not isinstance(o.layout, Layout)}
         self.row_args |= self.row_names & {o.name for o in self.tensors}
@@ -112,11 +205,6 @@ class Kernel:
         keep = [arg(o.name) for o in request.operands]  # their numbers stand for them in `bound`
         length_type = request.compute if request.compute.startswith(("float", "complex")) else "int64"
         bound[id(row_length)] = (f"{length_type}(length)", length_type)
-        self.numbers.add("length", self.length)
-        if self.pieces:
-            piece = self.numbers.add("piece", -(-self.length // self.pieces))
-            outer += [f"{pad}last = min((unit - row * pieces) * {piece} + {piece}, length)",
-                      f"{pad}first = (unit - row * pieces) * {piece} + thread_index()"]
         self.writer = write.Writer(request.compute, bound, pad, "r")
         self.is_row = rank_of(*request.roots, row_args=self.row_args)
         self.flushed = 0
@@ -128,7 +216,7 @@ class Kernel:
             self._results()
         del keep
         self.numbers.add("units", self.units)
-        form = "pieces" if self.pieces else "blocks" if self.by_block else "rows"
+        form = self.form + "_pieces" * bool(self.pieces) + (f"_wide{self.width}" if self.width > 1 else "")
         classes = "".join("r" if n in self.row_names else geometry.stride_class(self.inner_strides[n][-1])
                           for n in self.names)
         self.name = f"{request.name}_{request.compute}_{form}{len(self.outer)}{len(self.inner)}_{classes}"
@@ -167,8 +255,7 @@ class Kernel:
     def _loop(self, roots, body):
         """A loop over this thread's elements of the row; body(writer, indent, places) gives its last statements."""
         pad, deep = self.pad, self.pad + "    "
-        step = BLOCK if self.by_block else 1
-        self.lines += [f"{pad}i = {self.first}", f"{pad}while i < {self.last}:"]
+        self.lines += [f"{pad}i = first", f"{pad}{'if' if self.is_held else 'while'} i < last:"]
         walked = [n for n in self.names if n not in self.row_names]
         places, inside = {}, []
         if len(self.inner) == 1:
@@ -187,45 +274,54 @@ class Kernel:
                 if name not in self.numbers.names:
                     self.numbers.add(name, value, type_)
             places = {n: f"at_{n} + in_{n}" for n in walked}
-        bound = dict(self.writer.bound)
-        loads = {}
-        for o in self.tensors:
-            if o.name in places:
-                bound[id(arg(o.name))] = (f"{o.name}_", o.dtype)
-                text = write.load(f"{o.name}[{places[o.name]}]", o.layout.dtype.name, o.dtype)
-                loads[o.name] = f"{deep}{o.name}_ = {text}"
-        bound[id(row_index)] = ("i", "int64")
-        writer = write.Writer(self.request.compute, bound, deep, "e")
-        tail = body(writer, deep, places)
-        needed = _below(roots)
-        self.lines += [*inside, *(line for name, line in loads.items() if name in needed), *writer.lines, *tail,
-                       f"{deep}i = i + {step}"]
+        needed, loads, bodies, tails = _below(roots), [], [], []
+        for k in range(self.width):
+            suffix = "" if self.width == 1 else str(k)
+            index = "i" if self.width == 1 else f"(i * {self.width} + {k})"
+            at = {n: place if self.width == 1 else f"at_{n} + i * {self.width} + {k}" for n, place in places.items()}
+            bound = dict(self.writer.bound)
+            for o in self.tensors:
+                if o.name in places:
+                    name = f"{o.name}_{suffix}"
+                    bound[id(arg(o.name))] = (name, o.dtype)
+                    if o.name in needed and name not in self.held:
+                        text = write.load(f"{o.name}[{at[o.name]}]", o.layout.dtype.name, o.dtype)
+                        loads.append(f"{deep}{name} = {text}")
+                        if self.is_held:
+                            self.held.add(name)
+            bound[id(row_index)] = (index, "int64")
+            writer = write.Writer(self.request.compute, bound, deep, f"e{suffix}_" if suffix else "e")
+            tails += body(writer, deep, at, k, index)
+            bodies += writer.lines
+        self.lines += [*inside, *loads, *bodies, *tails]
+        if not self.is_held:
+            self.lines.append(f"{deep}i = i + {self.step}")
 
     def _pass(self, level):
         """One walk over the row that computes every row function of a level."""
         self._row_parts([n.args[0] for n in level])
         start, totals = len(self.lines), []
 
-        def body(writer, pad, places):
+        def body(writer, pad, places, k, index):
             tail = []
-            for n in level:
+            for number, n in enumerate(level):
                 text, type_ = writer.typed(n.args[0])
-                total = Total(n.op, type_)
-                name = f"{n.op[4:]}{len(self.writer.bound)}_{len(totals)}"
-                tail += [f"{pad}{name}_ = {total.taken(text, 'i')}",
+                if not k:
+                    totals.append((n, f"{n.op[4:]}{len(self.writer.bound)}_{number}", Total(n.op, type_)))
+                _, name, total = totals[number]
+                tail += [f"{pad}{name}_ = {total.taken(text, index)}",
                          f"{pad}{name} = {total.joined(name, f'{name}_')}"]
-                totals.append((n, name, total))
             return tail
         self._loop([n.args[0] for n in level], body)
         self.lines[start:start] = [f"{self.pad}{name} = {total.start()}" for _, name, total in totals]
         for n, name, total in totals:
             joined = name
-            if self.by_block:
-                self.helpers[total.function] = total.helper(BLOCK)
-                joined = f"{total.function}({name})"
+            if self.form != "rows":
+                self.helpers[total.function(self.joins)] = total.helper(self.joins)
+                joined = f"{total.function(self.joins)}({name})"
             if self.pieces:
-                self.lines += [f"{self.pad}{name}_all = {joined}", f"{self.pad}if thread_index() == 0:",
-                               f"{self.pad}    part{len(self.totals)}[unit] = {name}_all"]
+                self.lines += [f"{self.pad}{name}_all = {joined}", f"{self.pad}{self.stores}",
+                               f"{self.pad}    part{len(self.totals)}[row * pieces + number] = {name}_all"]
                 self.totals.append(total)
                 continue
             self.lines += [f"{self.pad}{name}_all = {joined}",
@@ -242,13 +338,13 @@ class Kernel:
                 text, type_ = self.writer.typed(root)
                 self._flush()
                 stores.append(f"{out}[at_{out}] = {write.store(text, type_, layout.dtype.name)}")
-        if stores and self.by_block:
-            self.lines += [f"{self.pad}if thread_index() == 0:", *(f"{self.pad}    {line}" for line in stores)]
+        if stores and self.stores:
+            self.lines += [f"{self.pad}{self.stores}", *(f"{self.pad}    {line}" for line in stores)]
         else:
             self.lines += [f"{self.pad}{line}" for line in stores]
         elements = [(root, out, layout) for root, out, layout, is_row in roots if not is_row]
         if elements:
-            def body(writer, pad, places):
+            def body(writer, pad, places, k, index):
                 tail = []
                 for root, out, layout in elements:
                     text, type_ = writer.typed(root)

@@ -16,27 +16,35 @@ from .launching import call
 
 BLOCK = 256
 PIECE = 8192  # elements of a piece at least: 32 a thread
-MOST = 1024  # pieces of a row at most: several blocks for each multiprocessor
-FEW = 256  # rows up to which rows are cut: more keep a GPU busy by themselves
+DEEP = 256  # of a piece of rows that lie across memory: 32 a thread
+MOST = 1024  # blocks: several for each multiprocessor
+FEW = 256  # rows, or groups of 32 neighbours, up to which rows are cut: more keep a GPU busy by themselves
 
 
 def when(request, made):
     """Whether this template applies: few long rows, results of one value a row, functions that need no other one."""
     functions = [n for n in order(*request.roots) if n.op in ROW]
-    return (0 < made.units <= FEW and made.length >= 2 * PIECE and all(request.is_row) and bool(functions)
+    return (0 < made.groups <= FEW and made.form in ("blocks", "columns") and _pieces(made) > 1
+            and all(request.is_row) and bool(functions)
             and not any(m.op in ROW for n in functions for m in order(n.args[0]))
             and not any(n is row_index for n in order(*request.roots))
-            and not any(made.row_names & {o.name for o in made.tensors}))
+            and not made.outside & {o.name for o in made.tensors})
 
 
-def plan(request, made):
+def _pieces(made):
+    """Pieces of a row."""
+    least = PIECE if made.form != "columns" else DEEP
+    return min(max(1, MOST // made.groups), made.length // least)
+
+
+def plan(request, made, started):
     """The Launch of a `Rows` request for which `when` holds: two kernels, one after the other."""
     functions = [n for n in order(*request.roots) if n.op in ROW]
-    pieces, device = min(MOST, -(-made.length // PIECE)), request.outputs[0].device
-    partial = type(made)(replace(request, roots=tuple(functions), outputs=[request.outputs[0]] * len(functions),
-                                 is_row=(True,) * len(functions)), pieces)
-    blocks = made.units * pieces
-    first = call(partial.name, partial.text, partial.signature, device, partial.numbers.values, blocks, BLOCK)
+    pieces, device = _pieces(made), request.outputs[0].device
+    sums = replace(request, roots=tuple(functions), outputs=[request.outputs[0]] * len(functions),
+                   is_row=(True,) * len(functions))
+    partial, blocks = type(made)(sums, pieces), made.units * pieces
+    first = started(partial, lambda: type(made)(sums, pieces, False), device)
     name, text, signature, values = _finish(request, made, functions, partial.totals, pieces)
     second = call(name, text, signature, device, values, made.units, BLOCK)
     places = [k for k, o in enumerate(request.operands) if not isinstance(o.layout, Layout)]
@@ -69,11 +77,12 @@ def _finish(request, made, functions, totals, pieces):
         bound[id(keep[-1])] = (f"{o.name}_", o.dtype)
     helpers: dict[str, list[str]] = {}
     for k, (node, total) in enumerate(zip(functions, totals, strict=True)):
-        helpers[total.function] = total.helper(BLOCK)
+        joins = total.function(f"block{BLOCK}")
+        helpers[joins] = total.helper(f"block{BLOCK}")
         lines += [f"{pad}total{k} = {total.start()}", f"{pad}j = thread_index()", f"{pad}while j < pieces:",
                   f"{pad}    piece{k} = part{k}[row * pieces + j]",
                   f"{pad}    total{k} = {total.joined(f'total{k}', f'piece{k}')}", f"{pad}    j = j + {BLOCK}",
-                  f"{pad}whole{k} = {total.function}(total{k})", f"{pad}value{k} = {total.value(f'whole{k}')}"]
+                  f"{pad}whole{k} = {joins}(total{k})", f"{pad}value{k} = {total.value(f'whole{k}')}"]
         bound[id(node)] = (f"value{k}", total.result)
     writer = write.Writer(request.compute, bound, pad, "r")
     stores = []

@@ -46,6 +46,8 @@ def ptx(text, native, name, kinds, architecture, block=BLOCK, more=()):
         for item in module.functions:
             if not item.is_declaration and item.name != name:
                 item.linkage = "internal"
+            if not item.is_declaration or item.name.startswith(("llvm.nvvm.bar", "llvm.nvvm.shfl")):
+                item.add_function_attribute("convergent")  # else barriers are copied into the branches before them
         module.verify()
         _refuse(name, [f.name for f in module.functions if f.is_declaration and _UNKNOWN.match(f.name)])
         passes = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(3))

@@ -66,17 +66,31 @@ class Total:
         """Text of the row function's value."""
         return f"{text} != 0" if self.result == "bool" else write.convert(text, self.kept, self.result)
 
-    @property
-    def function(self):
-        """The name of the helper that joins the totals of a block."""
-        return f"block_{self.op[4:]}_{self.kept}"
+    def function(self, form):
+        """The name of the helper that joins the totals of a row's threads."""
+        return f"{form}_{self.op[4:]}_{self.kept}"
 
-    def helper(self, block):
-        """The text of that helper: halves of the block are joined until one total is left, which all threads get."""
-        pad = "    "
-        return [f"def {self.function}(value):", f"{pad}store = shared_{self.kept}()", f"{pad}thread = thread_index()",
-                f"{pad}barrier()", f"{pad}store[thread] = value", f"{pad}barrier()", f"{pad}half = int64({block // 2})",
-                f"{pad}while half > 0:", f"{pad * 2}if thread < half:", f"{pad * 3}one = store[thread]",
-                f"{pad * 3}other = store[thread + half]",
-                f"{pad * 3}store[thread] = {self.joined('one', 'other')}", f"{pad * 2}barrier()",
-                f"{pad * 2}half = half >> 1", f"{pad}return store[0]", "", ""]
+    def helper(self, form):
+        """The text of that helper, which gives all threads of a row their total.
+
+        form: "warp", the warp; "block<n>", n threads, warps first; "columns", those of 256 that have the same lane.
+        """
+        pad, deep, name = "    ", "        ", self.function(form)
+        lines = [f"def {name}(value):"]
+        if form != "columns":
+            lines += [f"{pad}half = int64(16)", f"{pad}while half > 0:", f"{deep}other = shuffle_xor(value, half)",
+                      f"{deep}value = {self._same('value', 'other')}", f"{deep}half = half >> 1"]
+        if form != "warp":
+            rows = 8 if form == "columns" else int(form[5:]) // 32
+            place, test = ("thread", "") if form == "columns" else ("thread >> 5", f"{pad}if thread & 31 == 0:")
+            start, step = ("thread & 31", 32) if form == "columns" else ("0", 1)
+            lines += [f"{pad}store = shared_{self.kept}()", f"{pad}thread = thread_index()", f"{pad}barrier()",
+                      *([test] if test else []), f"{pad}{pad if test else ''}store[{place}] = value", f"{pad}barrier()",
+                      f"{pad}value = store[{start}]", f"{pad}k = int64(1)", f"{pad}while k < {rows}:",
+                      f"{deep}other = store[({start}) + k * {step}]", f"{deep}value = {self._same('value', 'other')}",
+                      f"{deep}k = k + 1"]
+        return [*lines, f"{pad}return value", "", ""]
+
+    def _same(self, a, b):
+        """`joined`, of the type of the totals."""
+        return self.joined(a, b) if self.kept.startswith("complex") else f"{self.kept}({self.joined(a, b)})"

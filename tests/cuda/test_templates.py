@@ -246,3 +246,38 @@ def test_memory_outside_of_tensors_is_never_touched(gpu):
     del x
     torch.ones(1, device="cuda")
     assert gpu.arena.used <= before
+
+
+@pytest.mark.parametrize("length", [33, 100, 128, 1001, 2052, 9000])
+def test_rows_in_warps_blocks_and_registers(host_work, length):
+    x = numbers(5, length + 1)
+    check(host_work, lambda x: (torch.softmax(x[:, 1:], 1), torch.softmax(x[:, :-1].contiguous(), 1), x[:, 1:].argmax(
+        1), F.layer_norm(x, (length + 1,))), x, tolerance=2e-6)
+    check(host_work, lambda x: (x.amax(1), (x > 3).any(1), x[:, :-1].contiguous().argmin(1)), x.bfloat16())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8, torch.complex64, torch.bool], ids=str)
+def test_rows_across_memory_are_walked_side_by_side(host_work, dtype):
+    x = (numbers(700, 40) * 3).to(dtype)
+    check(host_work, lambda x: (x.sum(0), x[:, :17].sum(0), x[:60].sum(0), x.reshape(7, 100, 40).sum(1)), x,
+          tolerance=1e-4)
+    if dtype is torch.float32:
+        check(host_work, lambda x: (
+            torch.softmax(x, 0), x.argmax(0), x[:, :18].mean(0), x.double().norm(dim=0), x.t().contiguous().t().sum(0),
+            x.reshape(7, 100, 40).var(1)), x, tolerance=1e-5)
+
+
+def test_barriers_are_not_copied_into_branches(gpu):
+    """A shuffle behind a branch stays where all threads of the warp come: the emulator raises where they do not."""
+    x = numbers(3, 33).to("cuda")
+    assert torch.allclose(torch.softmax(x, 1).sum(1).cpu(), torch.ones(3))
+
+
+def test_gradients_of_weights_are_sums_by_many_blocks(host_work):
+    def taken(x, w):
+        w = w.detach().clone().requires_grad_()
+        (F.layer_norm(x, (40,), w, w) * x).sum().backward()
+        return w.grad
+    check(host_work, taken, numbers(1030, 40), numbers(40, seed=1), tolerance=1e-4)
+    from numbatorch.cuda.compile import _kernels
+    assert any("layer_norm" in kernel.name and "columns_pieces" in kernel.name for kernel in _kernels.values())
