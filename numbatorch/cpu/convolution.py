@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from math import ceil, prod
+from typing import Any
 
 from numbatorch.cpu import operands
 from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan, depthwise_launch, depthwise_weight_plan
@@ -101,10 +102,14 @@ class ForwardPlan:
 
     def __init__(self, g: Geometry, bias: bool) -> None:
         self.geometry, self.bias = g, bias
+        area = prod(g.size)
+        self.rows = g.is_pointwise and area == 1  # an image is a row: one product for all
         self.pointwise = g.is_pointwise and not bias
-        if self.pointwise:
-            area = prod(g.size)
+        if self.rows:
+            plan = gemm(g.dtype).plan(g.n, g.o, g.c, g.c, g.c, g.o, trans_b=True, bias=bias)
+        elif self.pointwise:
             plan = gemm(g.dtype).plan(g.o, area, g.c, g.c, area, area, False, False, g.n, 0, g.c * area, g.o * area)
+        if self.rows or self.pointwise:
             self.kernel, self.meta, self.units, self.grain = plan
             return
         self.padding: Padding | None = None
@@ -117,6 +122,10 @@ class ForwardPlan:
         self.launch = launch or packed_launch(task)
 
     def run(self, x_ptr: int, w_ptr: int, bias_ptr: int, y_ptr: int) -> None:
+        if self.rows:
+            operands_ = (x_ptr, w_ptr, bias_ptr) if self.bias else (x_ptr, w_ptr)
+            self.kernel(*operands_, y_ptr, self.meta.ctypes.data, self.units, self.grain)
+            return
         if self.pointwise:
             self.kernel(w_ptr, x_ptr, y_ptr, self.meta.ctypes.data, self.units, self.grain)
             return
@@ -141,18 +150,26 @@ class InputGradientPlan:
         self.turns: list[tuple[Launch, int]] = []
         self.tiles: TurnTiles | None = None
         channels, outputs = g.c // g.groups, g.o // g.groups
+        area = prod(g.size)
+        self.rows = g.is_pointwise and area == 1
         self.pointwise = g.is_pointwise
-        if self.pointwise:
-            area = prod(g.size)
+        if self.rows:
+            plan = gemm(g.dtype).plan(g.n, g.c, g.o, g.o, g.c, g.c)
+        elif self.pointwise:
             plan = gemm(g.dtype).plan(g.c, area, g.o, g.c, area, area, True, False, g.n, 0, g.o * area, g.c * area)
+        if self.pointwise:
             self.kernel, self.meta, self.units, self.grain = plan
+            return
+        self.cleared: Any = None
+        self.compact: InputGradientPlan | None = None
+        if g.taps == 1 and g.padding == (0, 0, 0) and g.n and 0 not in g.result:
+            self._spread(g)
             return
         self.depthwise = depthwise_launch(g, False, gradient=True)
         if self.depthwise is not None:
             return
         size = host_target(g.dtype).bytes
         self.turned_bytes = 0
-        self.cleared = None
         for phase in product(*(range(min(s, n)) for s, n in zip(g.stride, g.size, strict=True))):
             taps, shifts = [], []
             for tap, shift in enumerate(g.shifts):
@@ -162,10 +179,7 @@ class InputGradientPlan:
                     shifts.append(tuple(a // s for a, s in apart))
             if not taps:  # inputs that no window meets
                 if self.cleared is None:
-                    dtype, count = by_name(g.dtype), g.n * g.c * prod(g.size)
-                    self.cleared = operands.converted(layout(dtype, (count,), (0,)), layout(dtype, (count,)))
-                    self._zero = bytearray(64)  # which is copied to all
-                    self.zero = addressof(c_char.from_buffer(self._zero))
+                    self._clear(g)
                 continue
             grid = tuple(ceil((n - p) / s) for n, p, s in zip(g.size, phase, g.stride, strict=True))
             task = Correlation(g, False, outputs, channels, g.result, grid, (1, 1, 1), tuple(shifts), g.size, g.stride,
@@ -174,6 +188,22 @@ class InputGradientPlan:
             self._add(_forward_launch(task), taps, place)
         if self.tiles is not None:
             self.turns.append((self.tiles.launch(), 0))
+
+    def _clear(self, g: Geometry) -> None:
+        dtype, count = by_name(g.dtype), g.n * g.c * prod(g.size)
+        self.cleared = operands.converted(layout(dtype, (count,), (0,)), layout(dtype, (count,)))
+        self._zero = bytearray(64)  # which is copied to all
+        self.zero = addressof(c_char.from_buffer(self._zero))
+
+    def _spread(self, g: Geometry) -> None:
+        """Single taps with a stride: the gradient of the inputs that are read, then those, among zeros."""
+        (_, height, width), steps, dtype = g.size, g.stride, by_name(g.dtype)
+        self.compact = InputGradientPlan(replace(g, size=g.result, stride=(1, 1, 1)))
+        taken = (g.n * g.c, *g.result)
+        strides = (prod(g.size), steps[0] * height * width, steps[1] * width, steps[2])
+        self.met = operands.converted(layout(dtype, taken), layout(dtype, taken, strides))
+        self.met_bytes = prod(taken) * host_target(g.dtype).bytes
+        self._clear(g)
 
     def _add(self, forward: Launch | WinogradLaunch, taps: list[int], place: int) -> None:
         """A phase, and what turns the weights as its kernel wants them: not at all, by tiles, or into rows."""
@@ -194,7 +224,16 @@ class InputGradientPlan:
 
     def run(self, gy_ptr: int, w_ptr: int, gx_ptr: int) -> None:
         if self.pointwise:
-            self.kernel(w_ptr, gy_ptr, gx_ptr, self.meta.ctypes.data, self.units, self.grain)
+            first, second = (gy_ptr, w_ptr) if self.rows else (w_ptr, gy_ptr)
+            self.kernel(first, second, gx_ptr, self.meta.ctypes.data, self.units, self.grain)
+            return
+        if self.compact is not None:
+            from numbatorch.cpu.memory import address, allocate
+
+            workspace = allocate(self.met_bytes)
+            self.compact.run(gy_ptr, w_ptr, address(workspace))
+            self.cleared.kernel(self.zero, gx_ptr, self.cleared.meta, self.cleared.units, self.cleared.grain)
+            self.met.kernel(address(workspace), gx_ptr, self.met.meta, self.met.units, self.met.grain)
             return
         if self.depthwise is not None:
             self.depthwise.run(gy_ptr, w_ptr, gx_ptr)
@@ -215,6 +254,10 @@ def _geometry(dtype, n, c, size, o, kernel, stride, padding, dilation, groups) -
     rank = len(kernel)
     sizes = (triple(size, rank, 1), triple(kernel, rank, 1), triple(stride, rank, 1), triple(padding, rank, 0),
              triple(dilation, rank, 1))
+    apart = any(d > 1 and k > 1 for d, k in zip(sizes[4], sizes[1], strict=True))
+    if groups == 1 and sizes[0] == sizes[1] and not any(sizes[3]) and not apart:
+        c, one = c * prod(sizes[0]), (1, 1, 1)  # a window that is the whole input: its elements are channels
+        return Geometry(dtype, n, c, one, o, one, one, (0, 0, 0), one, groups)
     return Geometry(dtype, n, c, sizes[0], o, *sizes[1:], groups)
 
 

@@ -75,6 +75,9 @@ CASES = {
     "many depthwise, one row": (2, 16, 1, 40, 16, 1, 5, (1, 4), (0, 2), 1, 16),
     "many depthwise, window of the map's size": (2, 32, 7, 7, 32, 7, 7, 1, 3, 1, 32),
     "rows of 7, one less than a vector": (1, 32, 8, 5, 12, 2, 1, 1, (2, 1), (2, 1), 4),
+    "window of the whole input": (5, 6, 4, 3, 7, 4, 3, 2, 0, 1, 1),
+    "window of the whole input, groups": (3, 6, 4, 3, 8, 4, 3, 2, 0, 1, 2),
+    "pointwise strided, groups": (2, 6, 7, 8, 10, 1, 1, 2, 0, 1, 2),
 }
 
 
