@@ -177,10 +177,10 @@ def program(seed):
     return run
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("first", [0, 182, pytest.param(100, marks=pytest.mark.slow)])
 def test_random_row_formulas_keep_their_bits(first):
     """Forward values, over rows of many lengths; and gradients of their sums."""
-    for seed in range(first, first + (3 if first < 100 else 200)):
+    for seed in range(first, first + (200 if first == 100 else 3)):
         torch.manual_seed(seed)
         function, width, height = program(seed), (6, 200, 40, 1000)[seed % 4], (4, 33, 70)[seed % 3]
 

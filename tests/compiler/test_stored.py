@@ -203,5 +203,3 @@ def test_a_search_is_asked_for_in_order():
     decisions = stored.Decisions([["a 1", [3]]])
     with pytest.raises(stored.Unfit):
         decisions.known("a", "what it was not")
-
-

@@ -23,7 +23,7 @@ class _Group:
     def __init__(self, number, step, request):
         self.first, self.shape, self.dims, self.compute = number, request.shape, request.dims, request.compute
         self.members, self.place, self.composed = {number: (step, request)}, number, None
-        self.form, self.cost = _form(request), _cost(request)
+        self.form, self.cost, self.walk = _form(request), _cost(request), _walk(request)
         self.elements, self.functions = not all(request.is_row), _functions(request.roots)
 
 
@@ -124,7 +124,7 @@ def _candidate(group, step):
     request = rows_of(step)
     if request is not None:
         fits = (request.shape, request.dims, request.compute) == (group.shape, group.dims, group.compute)
-        return (step, request) if fits else None
+        return (step, request) if fits and _walk(request) == group.walk else None
     request = elementwise_of(step)
     if request is None or request.compute != group.compute:
         return None
@@ -162,6 +162,12 @@ def _apart(group, step, request):
     return False
 
 
+def _walk(request):
+    """The sizes of the loops over a row, by which it is summed in pieces: less of them where operands lie one after
+    the other in memory."""
+    return tuple(rows._walk(request)[1])
+
+
 def _form(request):
     """How the CPU walks a request: the template, and whether vectors of a row are adjacent."""
     outer, inner, strides, classes = rows._walk(request)
@@ -189,7 +195,7 @@ def _fits(composed, group, cost):
         return False
     if any(meet(a, b) for a in composed.outputs for b in composed.inputs if isinstance(b, Place)):
         return False
-    return _form(request) == group.form and _cost(request) <= cost
+    return _form(request) == group.form and _walk(request) == group.walk and _cost(request) <= cost
 
 
 def _functions(roots):
