@@ -162,7 +162,7 @@ class InputGradientPlan:
             return
         self.cleared: Any = None
         self.compact: InputGradientPlan | None = None
-        if g.taps == 1 and g.padding == (0, 0, 0) and g.n and 0 not in g.result:
+        if g.taps == 1 and g.stride != (1, 1, 1) and g.padding == (0, 0, 0) and g.n and 0 not in g.result:
             self._spread(g)
             return
         self.depthwise = depthwise_launch(g, False, gradient=True)
@@ -254,11 +254,16 @@ def _geometry(dtype, n, c, size, o, kernel, stride, padding, dilation, groups) -
     rank = len(kernel)
     sizes = (triple(size, rank, 1), triple(kernel, rank, 1), triple(stride, rank, 1), triple(padding, rank, 0),
              triple(dilation, rank, 1))
-    apart = any(d > 1 and k > 1 for d, k in zip(sizes[4], sizes[1], strict=True))
-    if groups == 1 and sizes[0] == sizes[1] and not any(sizes[3]) and not apart:
-        c, one = c * prod(sizes[0]), (1, 1, 1)  # a window that is the whole input: its elements are channels
-        return Geometry(dtype, n, c, one, o, one, one, (0, 0, 0), one, groups)
     return Geometry(dtype, n, c, sizes[0], o, *sizes[1:], groups)
+
+
+def _simple(g: Geometry) -> Geometry:
+    """The same with single positions, where a window is the whole input: its elements are channels."""
+    apart = any(d > 1 and k > 1 for d, k in zip(g.dilation, g.kernel, strict=True))
+    if g.groups > 1 or g.size != g.kernel or any(g.padding) or apart:
+        return g
+    one = (1, 1, 1)
+    return replace(g, c=g.c * g.taps, size=one, kernel=one, stride=one, dilation=one)
 
 
 # Plans by dtype, n, c, size, o, kernel, stride, padding, dilation, groups: tuples of one to three numbers, or one
@@ -268,18 +273,18 @@ def _geometry(dtype, n, c, size, o, kernel, stride, padding, dilation, groups) -
 @lru_cache(maxsize=1024)
 def forward_plan(dtype: str, *sizes, bias: bool = False) -> ForwardPlan:
     """Plan of y = convolution(x, w) + bias; run(x_ptr, w_ptr, bias_ptr or 0, y_ptr)."""
-    return ForwardPlan(_geometry(dtype, *sizes), bias)
+    return ForwardPlan(_simple(_geometry(dtype, *sizes)), bias)
 
 
 @lru_cache(maxsize=1024)
 def input_gradient_plan(dtype: str, *sizes) -> InputGradientPlan:
     """Plan of the gradient by x, from the sizes of the forward convolution; run(gy_ptr, w_ptr, gx_ptr)."""
-    return InputGradientPlan(_geometry(dtype, *sizes))
+    return InputGradientPlan(_simple(_geometry(dtype, *sizes)))
 
 
 @lru_cache(maxsize=1024)
 def weight_gradient_plan(dtype: str, *sizes) -> WeightPlan:
     """Plan of the gradient by w, from the sizes of the forward convolution; run(x_ptr, gy_ptr, gw_ptr)."""
-    g = _geometry(dtype, *sizes)
+    g = _simple(_geometry(dtype, *sizes))
     found: WeightPlan | None = depthwise_weight_plan(g) or planes_weight_plan(g) or pointwise_weight_plan(g)
     return found or winograd_weight_plan(g) or WeightGradientPlan(g)
