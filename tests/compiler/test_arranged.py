@@ -52,6 +52,13 @@ def test_parts_of_a_join_are_written_in_place(dim):
     assert "cat" not in names(lambda x, y: torch.cat([x.tanh() * y, y.exp() + 1, x - y], dim) * 2, x, y)
 
 
+def test_products_are_written_into_a_join_of_their_own_order():
+    x, y = torch.randn(4, 6), torch.randn(6, 4)
+    found = names(lambda x, y: torch.cat([x @ y, (x + 1) @ y]).tanh() @ x, x, y)
+    assert "cat" not in found and found.count("mm") == 3
+    assert "clone" not in names(lambda x, y: (z := (x @ y).clone()) @ x + z.sum(), x, y)
+
+
 def test_a_row_formula_writes_its_rows_in_another_order():
     x = torch.randn(3, 5, 16)
     found = names(lambda x: torch.softmax(x, 2).transpose(0, 1).contiguous().view(15, 16) @ x[0].t(), x)

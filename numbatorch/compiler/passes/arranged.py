@@ -2,7 +2,8 @@
 
 So are joins (`cat`) whose parts their makers can write into the result. All that touches the temporary is planned anew
 for the other strides, or everything stays: elementwise steps, row formulas whose walk stays the same, and attention,
-which takes rows anywhere. No arithmetic changes. One memory holds what was in two, from the first step that writes it.
+which takes rows anywhere; where only the address is another, any step. No arithmetic changes. One memory holds what was
+in two, from the first step that writes it.
 """
 
 from dataclasses import replace
@@ -126,8 +127,6 @@ def _turned(own, offset, order):
 def _elsewhere(step, buffer, target, order):
     """A step that has the places of a buffer in the target instead; None where there is no such step."""
     size = target.layout.dtype.itemsize
-    if step.kind != "launch":
-        return None
     values, first = list(step.values), {}
     for k, v in enumerate(values):
         if isinstance(v, Place) and v.buffer is buffer:
@@ -136,6 +135,10 @@ def _elsewhere(step, buffer, target, order):
                 return None
             first[k] = v.offset // size
             values[k] = Place(target.buffer, target.offset + found[1] * size, found[0], v.reads, v.writes)
+    if all(values[k].layout is step.values[k].layout for k in first):
+        return replace(step, values=values)  # the same order elsewhere: any kernel does
+    if step.kind != "launch":
+        return None
     if step.plan is not None and step.plan.op.name in ATTENTION:
         return _attention(step, values)
     return _formula(step, values, {k: (lambda own, at=at: _turned(own, at, order)) for k, at in first.items()})
