@@ -139,10 +139,15 @@ def write(program):
     if python:
         s.scope.update(hold=interrupts.hold, let=interrupts.let)
         s.add("kept = hold()")
+    s.add(f"bases = ({', '.join(bases)}{',' * (len(bases) == 1)})")
+    if program.at_risk:
+        s.add("safe = program.keep(bases)")
     s.add("try:")
-    s.add(f"    failed = run(({', '.join(bases)}{',' * (len(bases) == 1)}))")
+    s.add("    failed = run(bases)")
     for met, end in (("except BaseException:", "raise"), ("if failed >= 0:", "return Stopped(failed)")):
         s.add(met)
+        if program.at_risk and end == "raise":
+            s.add("    program.put_back(safe)")
         if program.gradients:
             s.add("    if not quiet: program.undo(reused)")
         if program.draws_first:

@@ -131,12 +131,32 @@ class Program:
         self.shared_matters = any(b.kind in ("state", "input") for b in written)
         self._reads: dict = {}
         self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options], self._reads)
+        self.at_risk = self._written_before_python()
         self._places, self._settled = [*(o.storage.ptr for o in self._kept), self.arena.start], {}
         if self.runner is None or self.runner.python:
             self.run_native = lambda bases: run([*bases, *self._places])
         else:
             self._settle()
             self.run_native = self.runner.run_few
+
+    def _written_before_python(self):
+        """What outlives the call and is written before the last step of Python, which may raise: of CPU programs."""
+        lowered, steps = self.graph.lowered or {}, self.graph.steps
+        last = max((k for k, s in enumerate(steps) if self.runner is None or s in lowered and (
+            lowered[s].calls is None)), default=-1)
+        return [b for b in dict.fromkeys(p.buffer for s in steps[:last + 1] for p in s.places if p.writes)
+                if b.kind in ("state", "input") and self.graph.device is CPU]
+
+    def keep(self, bases):
+        """[(address, bytes)] of what is at risk, before a run."""
+        places = [b.address if b.kind == "state" else bases[self.dynamic_inputs.index(b)] for b in self.at_risk]
+        return [(at, contents.read(CPU, at, b.nbytes)) for at, b in zip(places, self.at_risk, strict=True)]
+
+    @staticmethod
+    def put_back(kept):
+        """Undo what a run has written that an error has ended."""
+        for address, content in kept:
+            contents.write(CPU, address, content)
 
     def _settle(self):
         """Tell the native program where the memory of gradients and temporaries is; it changes rarely."""

@@ -1,5 +1,6 @@
 """Looking into compiled functions: faults, interrupts, profiles, words of `compile` and `torch.compiler`."""
 
+import ctypes
 import signal
 
 import numpy as np
@@ -64,30 +65,37 @@ def test_a_step_is_whole_when_it_is_interrupted(what, monkeypatch, request):
             optimizer.zero_grad()
             model(x).square().sum().backward()
             optimizer.step()
+            counts.add_(1)
             return torch.poisson(x)
         return model, optimizer, step
+    counts = torch.zeros(3)
     model, optimizer, step = build()
     run, x = torch.compile(step), torch.ones(2, 3)
     torch.manual_seed(1)
-    interrupt = [False]
+    interrupt = ctypes.c_int()  # which no guard looks at
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in jobs in the background
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def stage(*arguments, own=backend.random.fill_poisson):
-        if interrupt[0] and what == "interrupt":
+        if interrupt.value and what == "interrupt":
             signal.raise_signal(signal.SIGINT)
-        elif interrupt[0]:
+        elif interrupt.value:
             raise MemoryError("no more")
         return own(*arguments)
     monkeypatch.setattr(backend.random, "fill_poisson", stage)
     for _ in range(6):
         run(x)
     assert run.programs and run.programs[0].runner.python, run.explain()
-    interrupt[0] = True
+    runs = run.programs[0].runs
+    interrupt.value = 1
+    held = [*model.parameters(), *(s["momentum_buffer"] for s in optimizer.state.values()), counts]
+    then = [t.detach().clone() for t in held]
     with pytest.raises(KeyboardInterrupt if what == "interrupt" else MemoryError):
         run(x)
-    interrupt[0] = False
+    interrupt.value = 0
+    assert run._eager == 1 and run.programs[0].runs == runs + (what == "interrupt")
     assert all(p.grad is not None for p in model.parameters())
+    assert all(torch.equal(a, b) is (what == "error") for a, b in zip(held, then, strict=True))
     if what == "interrupt":
         run(x)
         other, _, step = build()
