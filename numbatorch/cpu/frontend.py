@@ -64,6 +64,55 @@ def exchange(context, pointer, first, second):
 
 
 @intrinsic
+def running(context, target, first, source, begin, total, back):
+    """Write the running sums of source[begin : begin + 16], added to `total`, to target[first:]; the last of them.
+
+    Sums are formed in the type of `total`, in registers: of neighbours, of pairs, of fours, of eights. `back`, a
+    literal, says to add from the end.
+    """
+    if target != source or not isinstance(back, types.IntegerLiteral):
+        return None
+    wide = types.unliteral(total)
+
+    def generate(context, builder, signature, arguments):
+        target, first, source, begin, total, _ = arguments
+        index, size = ir.IntType(32), context.get_abi_sizeof(target.type.pointee)
+        kept = ir.VectorType(target.type.pointee, 8)
+        vector = ir.VectorType(total.type, 8)
+        floats = isinstance(wide, types.Float)
+        add = builder.fadd if floats else builder.add
+        zeros = ir.Constant(vector, None)
+
+        def turned(value, lanes, other=None):
+            mask = ir.Constant(ir.VectorType(index, 8), [index(lane) for lane in lanes])
+            return builder.shuffle_vector(value, other or value, mask)
+
+        order = (8, 0) if back.literal_value else (0, 8)
+        halves = []
+        for half in order:
+            place = builder.gep(source, [builder.add(begin, begin.type(half))])
+            value = builder.load(builder.bitcast(place, kept.as_pointer()), align=size)
+            value = builder.fpext(value, vector) if kept != vector else value
+            value = turned(value, range(7, -1, -1)) if back.literal_value else value
+            for step in (1, 2, 4):  # the upper half of each block gets the sum of the lower one (Sklansky 1960)
+                lower = [lane & -2 * step | step - 1 if lane & step else 8 for lane in range(8)]
+                value = add(value, turned(value, lower, zeros))
+            halves.append(value)
+        halves[1] = add(halves[1], turned(halves[0], [7] * 8))
+        base = turned(builder.insert_element(zeros, total, index(0)), [0] * 8)
+        last = builder.extract_element(halves[1], index(7))
+        for half, value in zip(order, halves, strict=True):
+            value = add(value, base)
+            value = turned(value, range(7, -1, -1)) if back.literal_value else value
+            value = builder.fptrunc(value, kept) if kept != vector else value
+            place = builder.gep(target, [builder.add(first, first.type(half))])
+            builder.store(value, builder.bitcast(place, kept.as_pointer()), align=size)
+        return add(total, last)
+
+    return wide(target, types.int64, source, types.int64, wide, back), generate
+
+
+@intrinsic
 def room(context, pointer, count):
     """Memory on the stack for so many elements of the type behind a pointer."""
     if not isinstance(pointer, types.CPointer) or not isinstance(count, types.IntegerLiteral):
@@ -140,7 +189,7 @@ def touch(context, pointer, first, count):
 def module_text(name, source, path, signature, independent):
     """IR text that defines `void @name(<signature>, i64, i64)` from kernel source."""
     own = {"in_lanes": in_lanes, "in_vectors": in_vectors, "exchange": exchange, "room": room, "stream": stream,
-           "fetch": fetch, "touch": touch}
+           "fetch": fetch, "touch": touch, "running": running}
     text, native = frontend.module_text(name, source, path, signature, ("int64", "int64"), own)
     if machine.has_feature("avx512f"):  # has an instruction for it; others would call the C library
         called = text.replace(f"call float @{SCALED}(", f"call float @{_LDEXP}(")

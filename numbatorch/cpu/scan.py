@@ -1,17 +1,19 @@
 """Template of running combinations along one dimension: y[i] = combine(y[i - 1], x[i]).
 
 Units are up to LANES neighbouring rows that are walked side by side, so that rows which do not lie along memory are
-still read a cache line at a time. float32 sums and products run in float64.
+still read a cache line at a time. float32 sums and products run in float64. Sums along memory take a row each,
+whose elements are added up in registers.
 """
 
 import math
 
 from ..expr import write
 from ..layout import coalesce
-from . import geometry
+from . import geometry, streaming
 from .compile import compile_kernel
 
 LANES = 8
+SHORTEST = 32  # elements from which sums along memory are formed in registers
 _WIDE = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
 
 
@@ -25,10 +27,15 @@ def plan(request):
     dim, n = request.dim, (outputs[0].shape or (1,))[request.dim]
     others = [d for d in range(len(shape)) if d != dim]
     out = rows[len(inputs)]
+    in_line = (request.kind == "sum" and rows[0][dim] == out[dim] == 1 and n >= SHORTEST
+               and layouts[0].dtype.name == layouts[1].dtype.name == request.compute
+               and request.compute in ("float32", "float64", "int64"))
     others.sort(key=lambda d: (-abs(out[d]), d))
     outer, outer_rows = coalesce([shape[d] for d in others], [[r[d] for d in others] for r in rows])
     if not outer:
         outer, outer_rows = (1,), [(0,)] * len(rows)
+    if in_line:
+        return _along(request, n, outer, outer_rows)
     width = outer[-1]
     groups = -(-width // LANES)
     units = math.prod(outer[:-1]) * groups
@@ -39,6 +46,33 @@ def plan(request):
     text, name, signature = _source(request, names, layouts, len(outer), at_rows)
     kernel = compile_kernel(name, text, signature)
     return geometry.launch(kernel, units if n else 0, geometry.GRAIN // max(1, n * LANES), values)
+
+
+def _along(request, n, outer, rows):
+    """The Launch of sums along memory: 16 elements at a time are summed in registers."""
+    dtype, rank = request.compute, len(outer)
+    streamed = streaming.when(*request.outputs)
+    name = f"cumsum_{dtype}_line{rank}{'_reverse' * request.reverse}{'_streamed' * streamed}"
+    total = "int64" if dtype == "int64" else "float64"
+    piece, back = (streaming.PIECE if streamed else 16), int(request.reverse)
+    place = "n - {size} - {at}" if back else "{at}"
+    lines = [f"def {name}(x, out, meta, start, stop):", "    n = meta[0]",
+             *[f"    kept = room(out, {piece})"] * streamed, "    for row in range(start, stop):",
+             *geometry.decode(" " * 8, rank, 1, [("at_x", 1 + rank), ("at_out", 1 + 2 * rank)]),
+             f"        total = {total}(0)", f"        for piece in range(n // {piece}):",
+             f"            at = {place.format(size=piece, at=f'piece * {piece}')}"]
+    if streamed:
+        inner = f"{piece - 16} - k * 16" if back else "k * 16"
+        lines += [f"            for k in range({piece // 16}):", f"                inner = {inner}",
+                  f"                total = running(kept, inner, x, at_x + at + inner, total, {back})",
+                  f"            stream(out, at_out + at, kept, 0, {piece})"]
+    else:
+        lines.append(f"            total = running(out, at_out + at, x, at_x + at, total, {back})")
+    lines += [f"        for i in range(n // {piece} * {piece}, n):",
+              f"            at = {place.format(size=1, at='i')}",
+              f"            total = total + {total}(x[at_x + at])", f"            out[at_out + at] = {dtype}(total)"]
+    kernel = compile_kernel(name, "\n".join(lines) + "\n", (f"{dtype}*", f"{dtype}*", "int64*"))
+    return geometry.launch(kernel, math.prod(outer), geometry.GRAIN // n, n, outer, *rows)
 
 
 def _source(request, names, layouts, rank, at_rows):

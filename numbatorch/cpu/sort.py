@@ -8,6 +8,7 @@ what has the digit of that element is looked at again. Units are groups of rows,
 once a group.
 """
 
+import functools
 import math
 
 from ..expr import write
@@ -19,6 +20,7 @@ SHORT = 40  # elements up to which insertion beats radix: random float32 rows of
 GROUPS = 32  # at most: bounds working memory, and is enough for every thread to have some
 NETWORK = {4: 768, 2: 256, 1: 256}  # by bytes an element: up to where it beats radix; random rows of 16..1024
 PICKED = 128  # elements up to which the network beats counting digits for one element of a row; 48..700, 2-core EPYC
+LISTED = 128  # elements up to which the comparisons of a network are listed beforehand
 LANES = 8  # rows side by side
 SHARE = 1024  # elements a group at least
 GLANCE = 64  # elements that are looked at together for one that is better than the best so far
@@ -68,10 +70,14 @@ def _launch(request, count, way, rule, descending=False):
     at_rows = len(values_)
     for r in outer_rows:
         values_ += r
+    if way == "network" and n <= LISTED:
+        way = "pairs"
+        pairs = _pairs(n, n if rule else count)
+        values_ += [len(pairs), *(place * LANES for pair in pairs for place in pair)]
     text, name = _source(x.dtype.name, key, way, rule, descending, len(outer), at_rows)
     storage = write.storage(x.dtype.name)
     kernel = compile_kernel(name, text, (f"{storage}*", f"{storage}*", "int64*", f"{key}*", "int64*", "int64*"))
-    if way == "network":
+    if way in ("network", "pairs"):
         groups = min(groups, -(-row_count // LANES))
         values_[3] = groups
         key_bytes, held = 0, n * LANES // 2
@@ -112,7 +118,10 @@ def _source(dtype, key, way, rule, descending, rank, at_rows):
     if descending:
         load.append("k = ~k")
     where = [(f"at_{v}", at_rows + i * rank) for i, v in enumerate(("x", "values", "indices"))]
-    walk = _network if way == "network" else _single
+    if way == "pairs":
+        walk = functools.partial(_network, pairs_at=at_rows + len(where) * rank)
+    else:
+        walk = _network if way == "network" else _single
     nan = {"float64": "int64(0x7fffffffffffffff)"}.get(dtype, "int64(0x7fffffff)")
     floating = dtype in ("float16", "bfloat16", "float32", "float64")
     lines.append(f"{pad}for group in range(start, stop):")
@@ -212,10 +221,35 @@ def _result(at="i"):
             f"indices[at_indices + {at} * step_indices] = place"]
 
 
-def _network(load, key, way, decode, rule, nan):
-    """Lines that sort the rows of a group by eights. Key and position are one int64, so that no two are equal.
+@functools.lru_cache(256)
+def _pairs(n, count):
+    """The places that a network compares, in order, as far as the first `count` of n sorted elements depend on them.
 
     Batcher's merge exchange for any n (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M).
+    """
+    found, p = [], 1 << max(0, (n - 1).bit_length() - 1)
+    top = p
+    while n > 1 and p:
+        q, r, d = top, 0, p
+        while True:
+            found += [(i, i + d) for i in range(n - d) if i & p == r]
+            if q == p:
+                break
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    wanted, kept = set(range(count)), []
+    for pair in reversed(found):
+        if not wanted.isdisjoint(pair):
+            wanted.update(pair)
+            kept.append(pair)
+    return kept[::-1]
+
+
+def _network(load, key, way, decode, rule, nan, pairs_at=None):
+    """Lines that sort the rows of a group by eights. Key and position are one int64, so that no two are equal.
+
+    Short rows have their comparisons listed (`_pairs`): loops of few turns cost more than what they do. Long ones find
+    them by the same algorithm.
     """
     def each_lane(*body):
         return [f"for lane in range(min({LANES}, rows - first)):", "    row = first + lane",
@@ -228,15 +262,18 @@ def _network(load, key, way, decode, rule, nan):
         last = [*_chosen(rule, nan, f"(order[base + ({{}}) * {LANES} + lane] >> 32)"), place, *_result("0")]
     exchange = ["for i in range(run, min(run + p, n - d)):",
                 f"    exchange(order, base + i * {LANES}, base + (i + d) * {LANES})"]
+    compare = ["p = top",
+               "while p > 0:", "    q = top", "    r = int64(0)", "    d = p",
+               "    while True:", "        for run in range(r, n - d, 2 * p):", *_indent(exchange, 3),
+               "        if q == p:", "            break", "        d = q - p", "        q = q >> 1", "        r = p",
+               "    p = p >> 1"]
+    if pairs_at is not None:
+        compare = [f"for pair in range(meta[{pairs_at}]):", f"    at_pair = {pairs_at + 1} + 2 * pair",
+                   "    exchange(order, base + meta[at_pair], base + meta[at_pair + 1])"]
     body = [f"first = block * {LANES}",
             *each_lane("for i in range(n):",
                        *_indent([*load, f"order[base + i * {LANES} + lane] = (k << 32) | int64(i)"])),
-            "p = top",
-            "while p > 0:", "    q = top", "    r = int64(0)", "    d = p",
-            "    while True:", "        for run in range(r, n - d, 2 * p):", *_indent(exchange, 3),
-            "        if q == p:", "            break", "        d = q - p", "        q = q >> 1", "        r = p",
-            "    p = p >> 1",
-            *each_lane(*last)]
+            *compare, *each_lane(*last)]
     return [f"base = group * (n * {LANES} + 2048)", "top = int64(1)", "while top * 2 < n:", "    top = top * 2",
             f"blocks = (rows + {LANES - 1}) // {LANES}",
             "for block in range(blocks * group // groups, blocks * (group + 1) // groups):", *_indent(body)]

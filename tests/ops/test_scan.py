@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import numbatorch as nt
+from numbatorch.cpu import streaming
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
@@ -17,6 +18,29 @@ def test_running_results_along_every_dimension(dim):
         values, indices = nt.cummin(t, dim)
         assert np.array_equal(np.take_along_axis(view, indices.numpy(), dim), values.numpy())
         np.testing.assert_allclose(nt.logcumsumexp(t, dim).numpy(), np.logaddexp.accumulate(view, dim), rtol=1e-12)
+
+
+@pytest.mark.parametrize("least_bytes", [1 << 62, 0])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("n", [31, 32, 47, 256, 600])
+def test_sums_along_memory(n, dtype, least_bytes, monkeypatch):
+    monkeypatch.setattr(streaming, "last_cache_bytes", lambda: least_bytes)
+    shape = (3, n) if least_bytes else (1, 3, n)  # plans are kept by shape
+    x = (np.random.default_rng(n).standard_normal(shape) * 100).astype(dtype)
+    wide = x if dtype == "int64" else x.astype("float64")
+    t = nt.from_numpy(x).requires_grad_(dtype != "int64")
+    np.testing.assert_allclose(nt.cumsum(t, -1).detach().numpy(), np.cumsum(wide, -1), rtol=1e-6, atol=1e-6)
+    if dtype != "int64":
+        weight = nt.from_numpy(x)
+        (nt.cumsum(t, -1) * weight).sum().backward()
+        np.testing.assert_allclose(t.grad.numpy(), wide[..., ::-1].cumsum(-1)[..., ::-1], rtol=1e-6, atol=1e-6)
+
+
+def test_numbers_that_are_not_finite_reach_only_what_follows():
+    x = nt.arange(64.0)
+    x[20], x[40] = float("inf"), float("nan")
+    sums = nt.cumsum(x, 0)
+    assert sums[:20].isfinite().all() and sums[20:40].isinf().all() and sums[40:].isnan().all()
 
 
 def test_integers_count_in_int64():

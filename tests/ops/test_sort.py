@@ -26,6 +26,15 @@ def test_nan_is_largest():
     assert nt.topk(x, 2).indices.tolist() == [0, 2]
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 33, 64, 100, 128])
+def test_rows_side_by_side_that_are_sorted_only_as_far_as_asked_for(n):
+    x = np.random.default_rng(n).integers(-9, 9, (9, n)).astype(np.float32)
+    for k in {1, -(-n // 3), n}:
+        values, indices = nt.topk(nt.from_numpy(x), k)
+        assert np.array_equal(indices.numpy(), np.argsort(-x, 1, kind="stable")[:, :k])
+        assert np.array_equal(np.take_along_axis(x, indices.numpy(), 1), values.numpy())
+
+
 @pytest.mark.parametrize("k", [1, 5, 60, 500])
 def test_topk_is_the_head_of_a_sort(k):
     x = np.random.default_rng(1).standard_normal((3, 500)).astype(np.float32)
