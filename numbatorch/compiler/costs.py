@@ -33,6 +33,8 @@ def nbytes(step):
 def flops(step):
     """Floating-point operations of a step: two for a term of a product, one for each function of a formula; 0 for what
     is neither."""
+    if step.parts:
+        return sum(map(flops, step.parts))
     request = step.request
     if isinstance(request, kinds.Nest):
         return 2 * math.prod(request.extents.values())

@@ -78,6 +78,7 @@ class Step:
     keep: Any = None
     returned: bool = False  # whether the number of a "read" is part of the result
     request: Any = None  # of a step that a pass has made
+    parts: tuple = ()  # steps that are one kernel by turns (passes/bands.py)
 
     @functools.cached_property
     def places(self):

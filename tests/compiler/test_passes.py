@@ -5,7 +5,7 @@ import random
 import pytest
 
 import numbatorch as torch
-from numbatorch.compiler import passes
+from numbatorch.compiler import costs, passes
 from numbatorch.compiler.graph import Buffer, Graph, Place, Step
 from numbatorch.layout import layout
 
@@ -148,3 +148,12 @@ def test_random_programs_have_the_same_gradients(first):
             for a, b in zip(found, expected, strict=True):
                 assert torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True), seed
         assert run.programs and run.programs[0].runs == 2, (seed, run.explain())
+
+
+def test_work_of_a_product_and_its_activation_is_counted():
+    x, weight = torch.randn(512, 64), torch.randn(64, 1024)
+    run = torch.compile(lambda x: torch.relu(x @ weight))
+    for _ in range(3):
+        run(x)
+    (step,) = run.graph.steps
+    assert step.name == "mm_relu" and costs.flops(step) == 512 * 1024 * (2 * 64 + 1)

@@ -65,7 +65,7 @@ def _joined(steps, number, k, numbers, readers):
                                      (product.keep, product.plan)), request)
     name = f"{product.name}_{steps[k].name.removeprefix('fused_')}"[:60]
     return place, Step("launch", name, [*product.values[:-1], total, *values], launch.kernel, launch.meta, launch.units,
-                       launch.grain, where=product.where, keep=launch.keep)
+                       launch.grain, where=product.where, keep=launch.keep, parts=(product, steps[k]))
 
 
 __all__ = ["run"]
