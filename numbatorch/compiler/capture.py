@@ -17,7 +17,7 @@ from . import contents, launches, requests, traced
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
 from .traced import Traced, Whole
-from .watch import FILLS, place
+from .watch import FILLS, inside_library, place
 
 LARGE = 1 << 16  # bytes of a block that a capture gives back as soon as the call does
 MOST = 4096  # plans of which something is known
@@ -198,7 +198,7 @@ class Capture:
         buffer = None if address is None else self.find(address)
         known = buffer is not None and (buffer.kind != "temporary" or self._was_written(buffer))
         if known or buffer is None:
-            self.refuse(f"the function {how}", 4)
+            self.refuse(f"{_running() or 'the function'} {how}", 4)
         else:
             self.filled.add(buffer)
 
@@ -317,6 +317,16 @@ class Capture:
                 if b in written:
                     raise Unsupported(f"memory {b.name}, is changed afterwards")
                 b.content = contents.read(b.device, b.address, b.nbytes)
+
+
+def _running():
+    """The name of the op whose call (calls.py) Python is in; "" where there is none."""
+    frame = sys._getframe(2)
+    while frame is not None and inside_library(frame.f_code.co_filename):
+        if frame.f_code.co_filename.startswith("<call of "):
+            return frame.f_code.co_filename[len("<call of "):-1]
+        frame = frame.f_back
+    return ""
 
 
 def _used(steps):

@@ -302,8 +302,7 @@ class Compiled:
             lines.append(f"  {program.runs} runs of {len(kinds)} steps ({kinds.count('launch')} launches, "
                          f"{kinds.count('draw')} draws, {kinds.count('check')} checks), {program.plan.nbytes} bytes of "
                          "temporaries")
-            if program.graph.device is not CPU and program.runner is not None:
-                lines += [f"    {line}" for line in program.runner.describe()]
+            lines += [f"    {line}" for line in program.describe()]
         lines.append(f"{self._eager} calls ran eagerly" + (":" if self._reasons else ""))
         lines += [f"  {count} x {reason}" for reason, count in self._reasons.items()]
         if self._failures >= ATTEMPTS:

@@ -139,11 +139,24 @@ class Program:
             self._settle()
             self.run_native = self.runner.run_few
 
+    def _in_python(self):
+        """Numbers of the steps that Python runs."""
+        lowered = self.graph.lowered or {}
+        return [k for k, s in enumerate(self.graph.steps) if self.runner is None or s in lowered and (
+            lowered[s].calls is None)]
+
+    def describe(self):
+        """Lines on how it runs: what the GPU is given, or which steps Python runs."""
+        if self.graph.device is not CPU and self.runner is not None:
+            return self.runner.describe()
+        if self.runner is None:
+            return ["Python runs all of them: a number is computed in a way that native code does not know"]
+        found = [self.graph.steps[k] for k in self._in_python()]
+        return ["Python runs " + ", ".join(f"{s.name} ({s.where})" for s in found)] if found else []
+
     def _written_before_python(self):
         """What outlives the call and is written before the last step of Python, which may raise: of CPU programs."""
-        lowered, steps = self.graph.lowered or {}, self.graph.steps
-        last = max((k for k, s in enumerate(steps) if self.runner is None or s in lowered and (
-            lowered[s].calls is None)), default=-1)
+        steps, last = self.graph.steps, max(self._in_python(), default=-1)
         return [b for b in dict.fromkeys(p.buffer for s in steps[:last + 1] for p in s.places if p.writes)
                 if b.kind in ("state", "input") and self.graph.device is CPU]
 

@@ -199,3 +199,18 @@ def test_other_profilers_wait_for_captures():
     finally:
         sys.setprofile(None)
     assert len(seen) > before > 0
+
+
+def test_what_python_runs_is_named():
+    def explained(function, *arguments):
+        run = torch.compile(function)
+        for _ in range(4):
+            run(*arguments)
+        return run, run.explain()
+    x = torch.rand(3, 3) + torch.eye(3)
+    run, text = explained(lambda x: torch.poisson(x) + torch.randperm(3), x)
+    assert run.programs[0].runs and f"Python runs fill_poisson ({__file__}:" in text and ", fill_randperm (" in text
+    run, text = explained(lambda x: F.dropout(x) + torch.multinomial(x, 1) + torch.randn(300).sum(), x)
+    assert run.programs[0].runs and "Python runs" not in text
+    run, text = explained(lambda x: torch.linalg.solve(x, x) + 1, x)
+    assert not run.programs and "solve looks at values as an array or list" in text
