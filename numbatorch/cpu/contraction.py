@@ -49,8 +49,8 @@ class _Product:
             thin = self._thin()
             if thin is not None:
                 return thin
-        if self.dtype == "bfloat16" and k % 2 == 0 and has_pairs():
-            first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", k // 2
+        if self.dtype == "bfloat16" and has_pairs():
+            first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", (k + 1) // 2
         else:
             first = self._matrix(0, complex_)
             second = self._real_rows() if complex_ else self._matrix(1, False)
@@ -123,13 +123,17 @@ class _Product:
         along, down = (column, row) if side == 0 else (row, column)  # strides along k and across
         if other == 1 and down == 0:
             down = depth * along
-        if along == 1 and down >= depth and down % 2 == 0 and step % 2 == 0:
+        if along == 1 and down >= depth and down % 2 == 0 and step % 2 == 0 and depth % 2 == 0:
             return side == 1, down // 2, step // 2
-        count = self.sizes[0] if step else 1
+        count, pairs = self.sizes[0] if step else 1, (depth + 1) // 2
+        place = self.places[self.loads[side].args[0]]
         if (down == 1 or other == 1) and along >= other:
-            place = self.places[self.loads[side].args[0]]
-            self.copies[place] = operands.zipped_rows(count, depth, other, step, along), 2 * count * depth * other
-            return side == 0, other, depth // 2 * other if step else 0
+            self.copies[place] = operands.zipped_rows(count, depth, other, step, along), 4 * count * pairs * other
+            return side == 0, other, pairs * other if step else 0
+        if depth % 2:
+            given = operands.padded_rows(count, other, depth, (step, down, along))
+            self.copies[place] = given, 4 * count * pairs * other
+            return side == 1, pairs, pairs * other if step else 0
         self._dense(side, side == 1, "bfloat16")
         return side == 1, depth // 2, depth // 2 * other if step else 0
 

@@ -72,25 +72,58 @@ def _zipper():
     down = meta[1]
     rows = meta[2]
     batch_step = meta[3]
+    odd = meta[4]
     for row in range(start, stop):
+        alone = odd != 0 and row % rows == rows - 1
         upper = row // rows * batch_step + row % rows * 2 * down
-        lower = upper + down
+        lower = upper if alone else upper + down
+        kept = uint32(0) if alone else uint32(65535)
         to = row * columns
         for i in range(columns):
-            out[to + i] = uint32(x[upper + i]) | (uint32(x[lower + i]) << uint32(16))
+            out[to + i] = uint32(x[upper + i]) | ((uint32(x[lower + i]) & kept) << uint32(16))
 """
     return compile_kernel("zip_rows", source, ("uint16*", "uint32*", "int64*"), independent=True)
+
+
+@cache
+def _padder():
+    from .compile import compile_kernel
+
+    source = """def pad_rows(x, out, meta, start, stop):
+    columns = meta[0]
+    across = meta[1]
+    down = meta[2]
+    rows = meta[3]
+    batch_step = meta[4]
+    for row in range(start, stop):
+        at = row // rows * batch_step + row % rows * down
+        to = row * (columns + 1)
+        for i in range(columns):
+            out[to + i] = x[at + i * across]
+        out[to + columns] = uint16(0)
+"""
+    return compile_kernel("pad_rows", source, ("uint16*", "uint16*", "int64*"), independent=True)
+
+
+def padded_rows(batch: int, rows: int, columns: int, strides: tuple[int, int, int]) -> kinds.Launch:
+    """Rows of bfloat16 with a zero behind each: (batch, rows, columns), read by `strides`, to one column more."""
+    from .geometry import launch
+
+    step, down, across = strides
+    return launch(_padder(), batch * rows, max(1, 32768 // max(1, columns)), columns, across, down, max(1, rows), step)
 
 
 def zipped_rows(batch: int, rows: int, columns: int, step: int, down: int) -> kinds.Launch:
     """Rows of bfloat16 by twos, element beside element: (batch, rows, columns) -> (batch, rows / 2, columns, 2).
 
-    step and down: elements from matrix to matrix, and from row to row; rows are even, columns contiguous.
+    step and down: elements from matrix to matrix, and from row to row; columns are contiguous. A last row that is alone
+    goes with zeros.
     """
     from .geometry import launch
 
     grain = max(1, 32768 // max(1, columns))
-    return launch(_zipper(), batch * rows // 2, grain, columns, down, max(1, rows // 2), step)
+    pairs = (rows + 1) // 2
+    return launch(_zipper(), batch * pairs, grain, columns, down, max(1, pairs), step, rows % 2)
 
 
 # Complex matrices as real ones. `_COMPLEX` are loops over rows of one of them; `re` and `im` are the parts of a number.
