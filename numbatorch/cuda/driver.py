@@ -132,6 +132,12 @@ class Function:
         exec(_prepared(count), space)
         return space["run"]
 
+    def resources(self):
+        """Registers and bytes of local memory (of spilled values) of a thread, bytes of shared memory of a block."""
+        attribute = self._driver.function_attribute
+        return {name: attribute(self._handle, number) for name, number in (("shared", 1), ("local", 3), (
+            "registers", 4))}
+
     def _refused(self, status):
         self._driver.refuse("cuLaunchKernelEx", status, f" for {self.kernel!r}")
 
@@ -360,6 +366,10 @@ class Driver:
         """Let a function be launched with so much shared memory. CudaError where the device has less."""
         with self._while_recording():
             self._call("cuFuncSetAttribute", handle, ctypes.c_int(8), ctypes.c_int(nbytes))
+
+    def function_attribute(self, handle, number):
+        """A number of a function, by CUfunction_attribute."""
+        return self._integer("cuFuncGetAttribute", ctypes.c_int(number), handle)
 
     # Streams and events.
 
