@@ -103,10 +103,14 @@ def _text(name, size, rank, streamed):
     to_base = out.value(f"getelementptr {word}, ptr %result, i64 {to_at}")
     end_i = out.value(f"call i64 @llvm.smin.i64(i64 {TILE}, i64 {out.value(f'sub i64 {wide}, {first_i}')})")
     end_j = out.value(f"call i64 @llvm.smin.i64(i64 {TILE}, i64 {out.value(f'sub i64 {long}, {first_j}')})")
-    out.add(" br label %rows", "rows:", " %i = phi i64 [0, %tile], [%next_i, %row_done]",
-            f" %more_i = icmp slt i64 %i, {end_i}", " br i1 %more_i, label %blocks, label %unit_done", "blocks:",
-            " %j = phi i64 [0, %rows], [%next_j, %block_done]", f" %more_j = icmp slt i64 %j, {end_j}",
-            " br i1 %more_j, label %block, label %row_done", "block:")
+    # Memory gives neighbouring lines of a row of the source sooner than far ones; caches fill rows of the result sooner.
+    ends = {"i": end_i, "j": end_j}
+    slow, fast = "ji" if streamed else "ij"
+    out.add(" br label %rows", "rows:", f" %{slow} = phi i64 [0, %tile], [%next_{slow}, %row_done]",
+            f" %more_{slow} = icmp slt i64 %{slow}, {ends[slow]}", f" br i1 %more_{slow}, label %blocks, label %unit_done",
+            "blocks:", f" %{fast} = phi i64 [0, %rows], [%next_{fast}, %block_done]",
+            f" %more_{fast} = icmp slt i64 %{fast}, {ends[fast]}",
+            f" br i1 %more_{fast}, label %block, label %row_done", "block:")
     source = out.value(f"mul i64 %j, {from_bytes}")
     source = out.value(f"getelementptr i8, ptr {from_base}, i64 {source}")
     source = out.value(f"getelementptr {word}, ptr {source}, i64 %i")
@@ -154,8 +158,8 @@ def _text(name, size, rank, streamed):
             else:
                 out.add(f" store {vector} {turned[k]}, ptr {place}, align {size}")
         out.add(" br label %block_done")
-    out.add("block_done:", f" %next_j = add i64 %j, {lanes}", " br label %blocks",
-            "row_done:", f" %next_i = add i64 %i, {lanes}", " br label %rows",
+    out.add("block_done:", f" %next_{fast} = add i64 %{fast}, {lanes}", " br label %blocks",
+            "row_done:", f" %next_{slow} = add i64 %{slow}, {lanes}", " br label %rows",
             "unit_done:", " %next_unit = add i64 %unit, 1", " br label %units", "exit:", " ret void", "}")
     return "\n".join([*out.lines, *["!0 = !{i32 1}"] * streamed]) + "\n"
 
