@@ -1,7 +1,7 @@
 """Convolutions and their gradients as products: nests whose indices are put so that tiles take them (contraction.py).
 
 Groups become a batch of products. Windows of one element over contiguous images are plain products of matrices. One
-channel a group shares nothing within a tile: a thread for each result, but for weights, whose sums are long.
+channel a group shares nothing within a tile: depthwise.py has these.
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from math import prod
 
 from ..expr.tree import Expr, arg
 from ..layout import layout
-from . import contraction, nest
+from . import contraction, depthwise, nest
 
 
 def plan(request):
@@ -17,6 +17,8 @@ def plan(request):
     made = request.options["plain"]
     *_, channels, windows, stride, padding, _, groups = request.options["sizes"]
     weights = request.function == "convolution_weight_gradient"
+    if groups > 1 and depthwise.when(request):
+        return depthwise.plan(request)
     if groups > 1:
         index = "c" if request.function == "convolution_input_gradient" else "o"
         made = grouped(made, index, groups)
