@@ -86,7 +86,7 @@ def main(arguments=None):
             times[name].append((time.perf_counter() - begin) / 5 * 1e6)
     for what, of in (("least", min), ("median", median)):
         step, *others = (of(found) for found in times.values())
-        print(f"{what:6}  step {step:.1f} us, products {others[0]:.1f} + update {others[1]:.1f} = {sum(others):.1f} us: "
+        print(f"{what:6}  step {step:.1f} us, products {others[0]:.1f} + update {others[1]:.1f} = {sum(others):.1f}: "
               f"{step / sum(others):.2f} x")
 
 

@@ -31,6 +31,7 @@ declare i64 @llvm.smax.i64(i64, i64)
 declare void @numbatorch_region(ptr, ptr, i64, i64)
 declare void @numbatorch_open()
 declare void @numbatorch_close()
+@numbatorch_turned = external global i64
 
 ; self: an int, the address of { stages, stage table, _, last bases, first patches, patches, lets others run }.
 define ptr @numbatorch_run(ptr %self, ptr %arguments, i64 %n) nounwind {
@@ -88,6 +89,10 @@ next_base:
 begin:
  br i1 %free, label %leave, label %stage
 leave:
+ ; The caches hold what the run before walked last: each walks its chunks the other way.
+ %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
+ %turn = xor i64 %turned, 1
+ store atomic i64 %turn, ptr @numbatorch_turned monotonic, align 8
  %state0 = call ptr @PyEval_SaveThread()
  call void @numbatorch_open()
  br label %stage
@@ -177,8 +182,7 @@ def _load(name, text, exports):
     code, needs = compile.compile_object(name, text, exports)
     imports = {}
     for key in needs:
-        imports[key] = (threads.region_address() if key == "numbatorch_region" else
-                        threads.opened_addresses()[key] if key in ("numbatorch_open", "numbatorch_close") else
+        imports[key] = (threads.program_address(key) if key in threads.FOR_PROGRAMS else
                         machine.python_api(key) if key.startswith("Py") else
                         machine.symbol(_C_NAMES.get(key, key)))
     return machine.Loaded(code, exports, imports)

@@ -2,7 +2,7 @@
 
 A region is a function, its arguments and a count of chunks, in as many runs of neighbouring chunks as there are
 threads. Each thread claims the chunks of its own run one by one from the front, then those that others have left from
-the back.
+the back; each run of a program turns that around, as the caches hold what the run before walked last.
 A kernel that is called again thus finds in a core's own cache what that core wrote before, each core reads memory in
 order, and still the caller finishes alone when workers come late, and a slow thread holds up nobody but its own chunk.
 Who has claimed a chunk may read the region's description, because the caller returns only when every claimed chunk is
@@ -51,6 +51,8 @@ declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 @numbatorch_limit = global i64 0, align 64
 @numbatorch_rounds = global i64 0, align 64
+; 1: chunks are walked from the last to the first. Any order is right.
+@numbatorch_turned = global i64 0, align 64
 
 ; Called with the GIL held, from the entry of a kernel.
 define void @numbatorch_parallel(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
@@ -65,12 +67,21 @@ declare i64 @llvm.smin.i64(i64, i64)
 
 define internal void @serial(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
 entry:
+ %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
+ %back = icmp ne i64 %turned, 0
+ %upto = add i64 %units, %grain
+ %last = sub i64 %upto, 1
+ %chunks = sdiv i64 %last, %grain
  br label %head
 head:
- %start = phi i64 [0, %entry], [%stop, %chunk]
- %more = icmp slt i64 %start, %units
+ %k = phi i64 [0, %entry], [%k1, %chunk]
+ %more = icmp slt i64 %k, %chunks
  br i1 %more, label %chunk, label %exit
 chunk:
+ %k1 = add i64 %k, 1
+ %mirrored = sub i64 %chunks, %k1
+ %which = select i1 %back, i64 %mirrored, i64 %k
+ %start = mul i64 %which, %grain
  %left = sub i64 %units, %start
  %size = call i64 @llvm.smin.i64(i64 %left, i64 %grain)
  %stop = add i64 %start, %size
@@ -112,6 +123,8 @@ define internal void @pause() alwaysinline nounwind {
 define internal i64 @work(i64 %own) noinline nounwind {
 entry:
  %width = load atomic i64, ptr @width monotonic, align 8
+ %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
+ %back = icmp ne i64 %turned, 0
  br label %turn
 turn:
  %k = phi i64 [0, %entry], [%k1, %none]
@@ -122,7 +135,8 @@ choose:
  %sum = add i64 %own, %k
  %which = urem i64 %sum, %width
  %run = getelementptr [8 x i64], ptr @runs, i64 %which
- %mine = icmp eq i64 %k, 0
+ %own_run = icmp eq i64 %k, 0
+ %mine = xor i1 %own_run, %back
  ; A step of the first chunk, or back of the one after the last.
  %step = select i1 %mine, i64 1, i64 -4294967296
  br label %look
@@ -419,8 +433,8 @@ def _pool():
     with machine.lock:
         if _loaded:
             return _loaded[0].addresses
-        exports = ("numbatorch_parallel", "numbatorch_region", "numbatorch_await", "numbatorch_forked",
-                   "numbatorch_limit", "numbatorch_rounds", "numbatorch_open", "numbatorch_close")
+        exports = (*FOR_PROGRAMS, "numbatorch_parallel", "numbatorch_await", "numbatorch_forked", "numbatorch_limit",
+                   "numbatorch_rounds")
         code, needs = compile.compile_object("pool", _text(), exports)
         imports = {name: machine.python_api(name) for name in needs if name.startswith("Py")}
         imports |= {name: machine.symbol(name) for name in needs if name not in imports}
@@ -446,9 +460,12 @@ def region_address():
     return _pool()["numbatorch_region"]
 
 
-def opened_addresses():
-    """{name: address} of `void numbatorch_open()` and `void numbatorch_close()`, between which a program runs."""
-    return {name: _pool()[name] for name in ("numbatorch_open", "numbatorch_close")}
+FOR_PROGRAMS = "numbatorch_region", "numbatorch_open", "numbatorch_close", "numbatorch_turned"
+
+
+def program_address(name):
+    """Address of one of `FOR_PROGRAMS`: what a program calls, and the number that turns the order of its chunks."""
+    return _pool()[name]
 
 
 def await_address():

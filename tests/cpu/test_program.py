@@ -103,3 +103,26 @@ def test_workers_are_patient_only_while_there_is_a_cpu_for_each():
     alone = rounds()
     threads.set_num_threads(4096)
     assert rounds() < alone
+
+
+ORDER = """
+def order(r, start, stop):
+    r[0] = r[0] + int64(1)
+    for i in range(start, stop):
+        r[i + 1] = r[0]
+"""
+
+
+def test_every_run_walks_its_chunks_the_other_way():
+    threads.set_num_threads(1)
+    r = np.zeros(11, np.int64)
+    order = compile_kernel("order", ORDER, ("int64*",))
+    builder = Builder(0)
+    builder.kernel(order, [], int(r.ctypes.data), 10, 3)
+    program, seen = builder.finish(), []
+    for _ in range(4):
+        r[:] = 0
+        program.run()
+        assert r[0] == 4
+        seen.append(tuple(r[1::3]))
+    assert set(seen) == {(1, 2, 3, 4), (4, 3, 2, 1)} and seen[0] == seen[2] != seen[1] == seen[3]
