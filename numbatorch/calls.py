@@ -266,7 +266,9 @@ def miss(op, inplace, plans, values):
     key = []
     tensors = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand" and isinstance(v, Tensor)]
     if len(tensors) > 1 and any(t._layout.device is not tensors[0]._layout.device for t in tensors):
-        from .transfer import gathered
+        from .transfer import copied_later, gathered
+        if inplace and op.brings and copied_later(*values):
+            return values[0]
         brought = gathered(op, inplace, values, tensors)
         if brought is not None:
             return call_with(op, inplace, brought)

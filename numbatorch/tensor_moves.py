@@ -42,7 +42,7 @@ class Part:
         if device is not None and device is not self._layout.device:
             device = usable("to: ", device)
             if device is not self._layout.device:
-                return _sent(self, device, dtype, kwargs.get("memory_format"), not _is_asynchronous(args, kwargs))
+                return _sent(self, device, dtype, kwargs.get("memory_format"), not is_asynchronous(args, kwargs))
         return converted(self, dtype or self._layout.dtype, kwargs.get("memory_format"), copy)
 
     def cpu(self, memory_format=None) -> Tensor:
@@ -171,7 +171,7 @@ def _on(type, device):
     return chosen
 
 
-def _is_asynchronous(args, kwargs):
+def is_asynchronous(args, kwargs):
     """Whether a call of `to` says non_blocking: by name, or as the first of its flags."""
     return bool(kwargs.get("non_blocking") or next((a for a in args if isinstance(a, bool)), False))
 

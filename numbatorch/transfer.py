@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .autograd.modes import mode
 from .device import CPU
 from .errors import NoAcceleratorError, NotOnHostError, NoValuesError
 from .interception import arguments
 from .layout import Layout, is_dense, layout, span
 from .ops.declare import OPS
 from .plan import backend
+from .recording import check_inplace
 from .storage import PinnedStorage
 from .tensor import Tensor, alias, empty_layout, tensor_from_storage
 
@@ -151,6 +153,24 @@ def gathered(op, inplace, values, tensors):
                 op.kind == "elementwise" and v._layout.device is CPU and v._layout.ndim == 0)):
             changed[k] = OPS["_move"].call(v, home, wait)
     return changed if any(a is not b for a, b in zip(changed, values, strict=True)) else None
+
+
+def copied_later(input, src, non_blocking=False):
+    """Let a device write `src` into pinned memory of the host that `input` lies in, without waiting for it.
+
+    False where that cannot be, or was not asked for: for memory that is not pinned or has gaps, and what is recorded.
+    """
+    own, given = input._layout, src._layout
+    if not (non_blocking and own.device is CPU and isinstance(input._storage.root, PinnedStorage)
+            and own.__class__ is Layout and given.__class__ is Layout and hasattr(backend(given.device), "download")
+            and is_dense(own.shape, own.strides) and not (mode.enabled and (input._needs_grad or src._needs_grad))):
+        return False
+    check_inplace("copy", input)
+    if (given.dtype, given.shape, given.strides) != (own.dtype, own.shape, own.strides):
+        src = empty_layout(layout(own.dtype, own.shape, own.strides, given.device)).copy_(src)
+    copy_bytes(CPU, input._ptr, given.device, src._ptr, own.nbytes, False)
+    input._storage.version += 1
+    return True
 
 
 # ---------------------------------------------------------------- what the host does for a device

@@ -1,6 +1,7 @@
 """How sparse tensors print: their index tensors and values, each as a tensor of its own."""
 
 from .. import dtypes, printing
+from ..device import CPU
 from .pattern import COLUMN_FORMATS
 
 
@@ -23,6 +24,8 @@ def text(tensor):
     parts = [_named(n, i, indent) for n, i in zip(names, pattern.indices, strict=True)]
     parts.append(_named("values", tensor._stored, indent))
     suffixes = [f"size={tuple(tensor.shape)}", f"nnz={pattern.nnz}"]
+    if tensor.device is not CPU:
+        suffixes.insert(0, f"device='{tensor.device}'")
     usual = own in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool, dtypes.get_default_dtype().to_complex())
     if not usual:
         suffixes.append(f"dtype={own}")

@@ -14,8 +14,8 @@ from ..ops.declare import OPS
 from ..recording import Layouts, check_inplace
 from ..subclassing import disabled_torch_function
 from ..tensor import Tensor
-from ..tensor_moves import parse_to
-from .pattern import BLOCK_FORMATS, TITLES, SparseLayout, is_sparse, take
+from ..tensor_moves import is_asynchronous, parse_to
+from .pattern import BLOCK_FORMATS, TITLES, SparseLayout, handles, is_sparse, take
 
 _new = object.__new__
 
@@ -111,14 +111,14 @@ class SparseTensor(Tensor):
 
     def to(self, *args, **kwargs):
         dtype, device, copy = parse_to(*args, **kwargs)
-        if device is not None and device is not self._layout.device:
-            usable("to: ", device)
-            raise NotImplementedError(f"to: a tensor with layout {self.layout} cannot be moved from "
-                                      f"{self._layout.device} to {device}: make it there, or call to_dense() first")
+        device = self._layout.device if device is None else usable("to: ", device)
         dtype = dtype or self._layout.dtype
-        if dtype is self._layout.dtype and not copy:
+        if dtype is self._layout.dtype and device is self._layout.device and not copy:
             return self
-        return OPS["_to"].call(self, dtype, False, None)
+        if device is self._layout.device:
+            return OPS["_to"].call(self, dtype, False, None)
+        moved = OPS["_move"].call(self, device, not is_asynchronous(args, kwargs))
+        return moved if dtype is self._layout.dtype else OPS["_to"].call(moved, dtype, False, None)
 
     def new_empty(self, *size, dtype=None, layout=None, **options):
         return self.new_zeros(*size, dtype=dtype, layout=layout, **options)
@@ -278,6 +278,15 @@ def from_cells(cells, pattern):
 def flat_values(values, pattern):
     """Values (*batch, nnz, *cell) as (batches * nnz, *cell)."""
     return values.reshape(pattern.count, *pattern.cell_shape) if pattern.batch_dim else values
+
+
+@handles("_move")
+def _moved(tensor, device, wait=True):
+    """A sparse tensor on another device."""
+    pattern = tensor._pattern
+    indices = [i.to(device, non_blocking=not wait) for i in pattern.indices]
+    return assemble(pattern.with_(indices=indices), OPS["_move"].call(recorded_values(tensor), device, wait),
+                    "ToCopyBackward0")
 
 
 def pick(tensor, pattern):

@@ -133,3 +133,27 @@ def test_values_survive_the_way_there_and_back(gpu):
     values = np.random.default_rng(0).standard_normal(1000)
     x = torch.tensor(values, pin_memory=True)
     assert np.array_equal(x.to("cuda", non_blocking=True).to("cpu", non_blocking=True).numpy(), values)
+
+
+def test_a_pinned_tensor_is_written_while_the_host_goes_on(gpu, monkeypatch):
+    x, waits = torch.arange(5.0).cuda(), []
+    wait = gpu.synchronize_stream
+    monkeypatch.setattr(gpu, "synchronize_stream", lambda *a: (waits.append(a), wait(*a))[1])
+    for target in (torch.empty(5), torch.empty(5, dtype=torch.float64), torch.empty(2, 5), torch.empty(5, 1)):
+        target = target.pin_memory()
+        before = target._version
+        given = x[:, None] if target.shape[-1] == 1 else x
+        assert target.copy_(given, non_blocking=True) is target and target._version == before + 1
+        assert not waits and torch.equal(target, given.cpu().to(target.dtype).expand(target.shape))
+        waits.clear()
+    target = torch.empty(5).pin_memory()
+    target.copy_(x)
+    assert len(waits) == 1
+    waits.clear()
+    torch.empty(10).pin_memory()[::2].copy_(x, non_blocking=True)  # has gaps
+    torch.empty(5).copy_(x, non_blocking=True)
+    assert len(waits) == 2
+    leaf = x.clone().requires_grad_()
+    recorded = torch.empty(5).pin_memory().copy_(leaf, non_blocking=True)
+    recorded.sum().backward()
+    assert leaf.grad.tolist() == [1] * 5
