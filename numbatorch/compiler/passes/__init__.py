@@ -4,10 +4,10 @@ import os
 import sys
 
 from ...device import CPU
-from . import arranged, bands, common, constants, dead, early, elementwise, outer, rows
+from . import algebra, arranged, bands, common, constants, dead, early, elementwise, outer, rows
 
-PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("early", early.run),
-          ("outer", outer.run), ("elementwise", elementwise.run), ("rows", rows.run),
+PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("algebra", algebra.run),
+          ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run), ("rows", rows.run),
           ("arranged", arranged.run), ("bands", bands.run))
 ON_CPU = ("outer", "rows", "arranged", "bands")  # they know the CPU's templates, whose sums they keep in order
 

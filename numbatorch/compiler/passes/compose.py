@@ -7,11 +7,12 @@ it would have been stored. So results keep their bits. Temporaries that only the
 import math
 
 from ...expr import kinds, tree
+from ...expr.exact import simplified
 from ...expr.functions import FUNCTIONS
 from ...layout import broadcast_strides, layout
 from ...plan import backend
 from .. import requests
-from ..graph import Place, Step
+from ..graph import Number, Place, Step
 
 
 def elementwise_of(step):
@@ -125,7 +126,10 @@ class Composed:
             id(s) not in self.inside for s in readers.get(e[0].buffer, ()))]
         if not stored:
             stored = [(k, *e) for k, e in self._last.items()][-1:]
-        roots = (*(self._known[k] for k, *_ in stored), *(root for root, *_ in self._sums))
+        numbers = {o.name: v.value for o, v in zip(self._operands, self._values, strict=True)
+                   if isinstance(v, Number) and v.expression is None}
+        roots = simplified((*(self._known[k] for k, *_ in stored), *(root for root, *_ in self._sums)),
+                           self._operands, numbers)
         used = set(tree.names(*roots))
         kept = [k for k, o in enumerate(self._operands) if o.name in used]
         operands = [self._operands[k] for k in kept]
