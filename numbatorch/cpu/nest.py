@@ -10,7 +10,7 @@ from ..expr import write
 from ..expr.tree import Expr, arg, order
 from . import contraction, geometry
 from .compile import compile_kernel
-from .rows import _TOTAL
+from .row_functions import TOTAL
 
 
 def plan(request):
@@ -74,7 +74,7 @@ def _text(request):
     inside = {id(n) for n in order(request.element)}
     loads = [n for n in order(*roots) if n.op == "load"]
     type_ = request.compute
-    wide = _TOTAL.get(type_, type_) if request.combine == "sum" else type_
+    wide = TOTAL.get(type_, type_) if request.combine == "sum" else type_
     lines.append(f"{pad2}total = {write.literal(0 if request.combine == 'sum' else 0, wide)}")
     deep = pad2
     for name in summed:

@@ -10,6 +10,7 @@ float32, and these totals in float64, all in a fixed order: they neither lose ac
 threads. Where operands are strided, which LLVM may not turn into lanes, all of the sum is made in float64.
 """
 
+import functools
 import math
 
 from ..expr import write
@@ -17,21 +18,18 @@ from ..expr.derive import rank_of
 from ..expr.functions import FUNCTIONS, ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import columns, geometry, phases, split, streaming
+from . import columns, geometry, phases, positions, split, streaming
 from .compile import compile_kernel
+from .row_functions import JOINED, TOTAL, row_function
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 _CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {
     "neg", "abs", "sgn", "fma", "where", "maximum", "minimum", "fmax", "fmin", "floor", "ceil", "trunc", "rint", "sqrt",
     "rsqrt", "copysign", "conj", "real", "imag", "make_complex", "isnan", "isinf", "signbit"}
-_JOINED = {"row_sum": "{t} = {t} + {wide}({t}p)", "row_max": "{t} = larger_of({t}, {t}p)",
-           "row_min": "{t} = smaller_of({t}, {t}p)"}
 LANES = {"float32": 16, "float64": 8}  # of a vector of 512 bits
 WHOLE = 6  # rows are walked in 2^6 elements, four vectors of float32, then what is left vector by vector
 HELD = 8192  # elements: the longest row of values that are kept beside a result that is written past the caches
 PIECE = 512  # elements whose float32 sum is made in float32: eight to each lane of four vectors
-_TOTAL = {"float32": "float64", "complex64": "complex128", "bool": "int64", "uint8": "int64", "int8": "int64",
-          "int16": "int64", "int32": "int64"}
 
 
 def plan(request):
@@ -44,7 +42,9 @@ def plan(request):
     if split.when(request, outer_shape, inner_shape, classes):
         return split.plan(request, outer_shape, inner_shape, rows, classes)
     streamed = _streamed(request, inner_shape, classes)
-    made = _Kernel(request, classes, len(outer_shape), len(inner_shape), streamed=streamed)
+    ahead = streamed or _is_long(request, inner_shape, classes) and streaming.when(*(
+        o.layout for o in request.operands if isinstance(o.layout, Layout)))
+    made = _Kernel(request, classes, len(outer_shape), len(inner_shape), streamed=streamed, ahead=ahead)
     text, name, signature = made.text()
     kernel = compile_kernel(name, text, signature, independent=True)
     return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
@@ -83,23 +83,29 @@ def _walk(request):
     return outer_shape, inner_shape, [(*a, *b) for a, b in zip(outer_rows, inner_rows, strict=True)], classes
 
 
+def _is_long(request, inner_shape, classes):
+    """Whether rows are long and contiguous."""
+    return request.compute in LANES and {*classes} <= {*"01r"} and inner_shape[-1] >= 2 * streaming.PIECE
+
+
 def _streamed(request, inner_shape, classes):
     """Whether results with a value an element are written past the caches: long rows of whole lines, contiguous."""
     count = len(request.outputs)
     written = [(o, c) for o, c, is_row in zip(request.outputs[:count - request.summed], classes[-count:],
                                               request.is_row, strict=False) if not is_row]
-    return (bool(written) and request.compute in LANES and {*classes} <= {*"01r"} and {c for _, c in written} == {"1"}
-            and inner_shape[-1] >= 2 * streaming.PIECE and inner_shape[-1] * written[0][0].dtype.itemsize % 64 == 0
+    return (bool(written) and _is_long(request, inner_shape, classes) and {c for _, c in written} == {"1"}
+            and inner_shape[-1] * written[0][0].dtype.itemsize % 64 == 0
             and (len(inner_shape) > 1 or inner_shape[0] <= HELD) and streaming.when(*(o for o, _ in written)))
 
 
 class _Kernel:
     """One kernel's text in the making. `parts`: units are pieces of rows, and outputs one value for each of them.
-    `streamed`: results with a value an element are written past the caches. Units of requests with sums over the rows
-    are blocks of rows, and these outputs one such row of sums for each of them."""
+    `streamed`: results with a value an element are written past the caches. `ahead`: rows come from memory, and the
+    last walk that looks for row functions begins to read those of the next block. Units of requests with sums over the
+    rows are blocks of rows, and these outputs one such row of sums for each of them."""
 
-    def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False):
-        self.parts, self.streamed = parts, streamed
+    def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False, ahead=False):
+        self.parts, self.streamed, self.ahead = parts, streamed, ahead and inner_rank == 1
         self.part_types: list[tuple[str, str]] = []  # of each row function: as kept for a piece, as a value
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
@@ -115,7 +121,8 @@ class _Kernel:
 
     def text(self):
         request, lines = self.request, self.lines
-        form = "parts" if self.parts else f"rows{'_streamed' * self.streamed}{'_sums' * bool(self.sums)}"
+        form = ("parts" if self.parts else
+                f"rows{'_streamed' * self.streamed}{'_ahead' * self.ahead}{'_sums' * bool(self.sums)}")
         form += "_" * (form != "rows" and not self.parts)
         name = f"{request.name}_{request.compute}_{form}{self.outer}{self.inner}_" + "".join(self.classes.values())
         parameters = [o.name for o in request.operands] + self.outputs
@@ -144,7 +151,8 @@ class _Kernel:
                 self.row_args.add(o.name)
             elif self.classes[o.name] == "r":
                 self.row_args.add(o.name)
-        self.keep = [arg(o.name) for o in request.operands] + list(request.roots)
+        self.roots, self.others, self.place = positions.other_at_one(self)
+        self.keep = [arg(o.name) for o in request.operands] + [*request.roots, *self.roots, *self.others]
         row_pad = pad * 2
         if self.parts:
             lines += self._piece(pad)
@@ -168,8 +176,8 @@ class _Kernel:
         length_type = request.compute if request.compute.startswith(("float", "complex")) else "int64"
         bound[id(row_length)] = (f"{length_type}(length)", length_type)
         self.writer = write.Writer(request.compute, bound, row_pad, "r")
-        self.is_row = rank_of(*request.roots, row_args=self.row_args)
-        self.kept = self._kept()
+        self.is_row = rank_of(*request.roots, *self.roots, *self.others, row_args=self.row_args)
+        self.kept = self._kept() if self.place is None else None
         self.found: dict[int, tuple[str, str]] = {}  # nodes whose elements are in the result already
         self._cut()
         levels = self._levels()
@@ -202,7 +210,7 @@ class _Kernel:
         lines = phases.blocked(self.lines[first:starts[0]], parts, types)
         if lines:
             self.lines[first - 1:] = lines
-        elif self.streamed:
+        elif self.streamed or self.ahead:
             self.lines[first:first] = ["        turn = 0", "        many = 1"]
 
     def _piece(self, pad):
@@ -242,7 +250,7 @@ class _Kernel:
         return not self.is_row[id(node)] and (node.op in _CALLS or any(
             self._costs_a_call(a) for a in node.args if isinstance(a, Expr)))
 
-    def _flush(self):
+    def flush(self):
         """Move the row-level statements written so far into the kernel."""
         self.lines += self.writer.lines[self.flushed:]
         self.flushed = len(self.writer.lines)
@@ -253,14 +261,15 @@ class _Kernel:
         for n in order(*roots):
             if self.is_row[id(n)] and n.op not in ("const", "arg") and n.op not in ROW:
                 self.writer.value(n)
-        self._flush()
+        self.flush()
         if len(self.lines) > before:
             self._cut()
 
-    def _loop(self, write_body, ahead=False):
+    def loop(self, write_body, ahead=False, walk=None):
         """Loops over the row; write_body(writer, indent, position) gives the innermost statements.
 
-        ahead: begin to read the rows of the next block, where the loop is in pieces.
+        ahead: begin to read the rows of the next block, where the loop is in pieces. walk(indent, statements): lines
+        in place of the innermost loop.
         """
         pad = "    " * 2
         at = {n: f"at_{n}" for n in self.names if self.classes[n] != "r"}
@@ -292,15 +301,21 @@ class _Kernel:
             loads[out] = f"{pad}{out}_ = {self._place_kept(out, position)}"
         writer = write.Writer(self.request.compute, bound, pad, "e")
         used, tail, begin, end, in_pieces, streams = write_body(writer, pad, position)
-        below = _below(used, self.found)
+        below = positions.elements_below(used, self.found)
         needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
         body = [line for name, line in loads.items() if name in needed] + writer.lines + tail
-        fetches = [f"fetch({o.name}, {at[o.name]} + first_ + many * meta[{self.stride_at[o.name] + self.outer - 1}], "
-                   f"{PIECE})" for o in self.tensors if ahead and self.classes[o.name] == "1"]
-        if streams:
+        fetches = self.fetches(PIECE) if ahead else []
+        if walk:
+            self.lines += walk(outside, body)
+        elif streams:
             self.lines += self._streaming_walk(outside, f"n{last}", body, {out: at[out] for out in streams})
         else:
             self.lines += self._walks(outside, f"n{last}", body, begin, end, in_pieces, fetches)
+
+    def fetches(self, count):
+        """Lines that begin to read as many elements of the next block's rows, from `first_` on."""
+        return [f"fetch({o.name}, at_{o.name} + first_ + many * meta[{self.stride_at[o.name] + self.outer - 1}], "
+                f"{count})" for o in self.tensors if self.classes[o.name] == "1"]
 
     def _place_kept(self, out, position):
         return "kept[turn * length + i]" if self.streamed else f"{out}[{position[out]}]"
@@ -348,6 +363,10 @@ class _Kernel:
         """One walk over the row that computes every row function of a level; the last one begins to read further rows
         where memory is what the kernel waits for."""
         self._row_parts([n.args[0] for n in level])
+        ahead = self.ahead and last
+        level = [n for n in level if not positions.picked(self, n) and not positions.searched(self, n, ahead)]
+        if not level:
+            return
         kept, out = self.kept or (None, "")
         start = len(self.lines)
         finish = []
@@ -359,7 +378,7 @@ class _Kernel:
                 if n is kept:
                     tail.append(f"{pad}{self._place_kept(out, position)} = {text}")
                 total = f"{n.op[4:]}{len(self.writer.bound)}_{len(finish)}"
-                head, step, end, result = _row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
+                head, step, end, result = row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
                 if self.lanes and n.op in ("row_sum", "row_max", "row_min") and type_.startswith("float"):
                     # A total of its own for each loop: none waits for the lanes of another to be joined.
                     if n.op == "row_sum" and type_ == "float32":
@@ -369,17 +388,17 @@ class _Kernel:
                     else:
                         begin.append(head[0].replace(total, f"{total}p"))
                         step = [line.replace(total, f"{total}p") for line in step]
-                    after.append(_JOINED[n.op].format(t=total, wide=_TOTAL.get(type_, type_)))
+                    after.append(JOINED[n.op].format(t=total, wide=TOTAL.get(type_, type_)))
                 self.lines[start:start] = [f"        {line}" for line in head]
                 if self.parts:
                     value_type = result[1]
                     if n.op in ("row_sum", "row_prod"):
-                        end, result = [], (total, _TOTAL.get(type_, type_))
+                        end, result = [], (total, TOTAL.get(type_, type_))
                     self.part_types.append((result[1], value_type))
                 tail += step
                 finish.append((n, end, result))
             return [n.args[0] for n in level], tail, begin, after, in_pieces, ()
-        self._loop(body, self.streamed and last and self.inner == 1)
+        self.loop(body, ahead)
         if any(n is kept for n in level):
             self.found[id(kept.args[0])] = out
         for n, end, result in finish:
@@ -388,80 +407,28 @@ class _Kernel:
 
     def _results(self):
         request = self.request
-        elements = [(root, out, dtype) for root, out, dtype, flag in
-                    zip(request.roots, self.outputs, self._types(), request.is_row, strict=True) if not flag]
-        self._row_parts(request.roots)
+        elements = [(root, other, out, dtype) for root, other, out, dtype, flag in zip(
+            self.roots, self.others, self.outputs, self._types(), request.is_row, strict=True) if not flag]
+        self._row_parts([*self.roots, *self.others])
         for root, out, o, flag in zip(request.roots, self.outputs, request.outputs, request.is_row, strict=True):
             if flag:
                 text, type_ = self.writer.typed(root)
-                self._flush()
+                self.flush()
                 stored = write.store(text, type_, type_ if self.parts else o.dtype.name)
                 self.lines.append(f"        {out}[at_{out}] = {stored}")
         if elements:
-            def body(writer, pad, position):
+            def body(writer, pad, position, alone=False):
                 tail = []
-                for root, out, dtype in elements:
-                    text, type_ = writer.typed(root)
-                    room = self.streamed and out not in self.sums
+                for root, other, out, dtype in elements:
+                    text, type_ = writer.typed(other if alone else root)
+                    room = self.streamed and out not in self.sums and not alone
                     place = f"room_{out}[i - first_]" if room else f"{out}[{position[out]}]"
                     value = write.store(text, type_, dtype)
                     tail.append(f"{pad}{place} = {f'{place} + {value}' if out in self.sums else value}")
-                streams = [out for _, out, _ in elements if out not in self.sums] if self.streamed else ()
-                return [root for root, _, _ in elements], tail, [], [], False, streams
-            self._loop(body)
-
-
-def _below(roots, found):
-    """The nodes of the roots' elements, down to row functions and to `found` nodes."""
-    seen, stack = {}, list(roots)
-    while stack:
-        node = stack.pop()
-        if id(node) not in seen:
-            seen[id(node)] = node
-            if id(node) not in found and node.op not in ROW:
-                stack += [a for a in node.args if isinstance(a, Expr)]
-    return list(seen.values())
-
-
-def _row_function(op, total, text, type_, pad, index):
-    """(statements before the loop, inside it, after it, (text, type) of the value) of a row function."""
-    if op in ("row_sum", "row_prod"):
-        wide = _TOTAL.get(type_, type_)
-        value = write.convert(text, type_, wide)
-        result = type_ if type_ not in ("bool", "uint8", "int8", "int16", "int32") else "int64"
-        if op == "row_prod":
-            step = f"{pad}{total} = {total} * {value}"
-        elif wide == "float64":
-            step = f"{pad}{total} = add_reassoc({total}, {value})"
-        else:
-            step = f"{pad}{total} = {total} + {value}"
-        start = write.literal(0 if op == "row_sum" else 1, wide)
-        done = f"{total}_ = {write.convert(total, wide, result)}"
-        return [f"{total} = {start}"], [step], [done], (f"{total}_", result)
-    if op in ("row_any", "row_all"):
-        value = write.convert(text, type_, "bool")
-        start, sign = ("uint8(0)", "|") if op == "row_any" else ("uint8(1)", "&")
-        return ([f"{total} = {start}"], [f"{pad}{total} = uint8({total} {sign} uint8({value}))"],
-                [f"{total}_ = {total} != 0"], (f"{total}_", "bool"))
-    if op == "row_first":
-        found = f"{index} if {write.convert(text, type_, 'bool')} else length"
-        return ([f"{total} = length"], [f"{pad}{total}i = {found}", f"{pad}{total} = min({total}, {total}i)"], [],
-                (total, "int64"))
-    largest = op == "row_max"
-    if type_.startswith("float"):
-        start = write.literal(-math.inf if largest else math.inf, type_)
-    elif type_ == "bool":
-        text, type_ = f"uint8({text})", "uint8"
-        start = write.literal(0 if largest else 1, "uint8")
-        step = [f"{pad}{total}v = {text}",
-                f"{pad}{total} = {total}v if {total}v {'>' if largest else '<'} {total} else {total}"]
-        return [f"{total} = {start}"], step, [f"{total}_ = {total} != 0"], (f"{total}_", "bool")
-    else:
-        import numpy as np
-        info = np.iinfo(type_)
-        start = write.literal(info.min if largest else info.max, type_)
-    if type_.startswith("float"):
-        step = [f"{pad}{total} = {'larger' if largest else 'smaller'}_of({total}, {text})"]
-    else:
-        step = [f"{pad}{total} = {text} if {text} {'>' if largest else '<'} {total} else {total}"]
-    return [f"{total} = {start}"], step, [], (total, type_)
+                streams = [out for *_, out, _ in elements if out not in self.sums] if self.streamed else ()
+                return [other if alone else root for root, other, *_ in elements], tail, [], [], False, streams
+            self.loop(body)
+            if self.place is not None:
+                place = self.writer.typed(self.place)[0]
+                self.flush()
+                self.loop(functools.partial(body, alone=True), walk=functools.partial(positions.at, place))

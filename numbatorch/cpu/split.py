@@ -86,7 +86,7 @@ def summed(request, outer_shape, inner_shape, rows, classes, streamed):
 
     if not together(request, outer_shape, inner_shape, rows, classes):
         return _apart(request)
-    kernel = template._Kernel(request, classes, len(outer_shape), 1, streamed=streamed)
+    kernel = template._Kernel(request, classes, len(outer_shape), 1, streamed=streamed, ahead=streamed)
     text, name, signature = kernel.text()
     first = compile_kernel(name, text, signature, independent=True)
     count, length = math.prod(outer_shape), inner_shape[0]

@@ -126,3 +126,52 @@ def test_a_fused_norm_keeps_the_bits_of_its_sums():
         x = nt.tensor(np.random.default_rng(seed).normal(size=(80, 96)).astype(np.float32), requires_grad=True)
         for a, b in zip(step(layers, x), compiled(layers, x), strict=True):
             assert np.array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("length", [1, 7, 63, 64, 65, 130, 700])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_the_first_of_the_largest(length, dtype):
+    draw = np.random.default_rng(length)
+    for values in (draw.integers(0, 9, (40, length)), draw.normal(size=(40, length)), np.full((3, length), -np.inf)):
+        x = nt.tensor(values.astype(np.float32)).to(getattr(nt, dtype))
+        x[1::3, length // 2] = float("nan")
+        known = x.float().numpy()
+        assert np.array_equal(x.argmax(-1).numpy(), known.argmax(-1))
+        assert np.array_equal(x.argmin(-1).numpy(), known.argmin(-1))
+        assert np.array_equal(x.max(-1)[1].numpy(), known.argmax(-1))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 16, 65, 1100])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loss_looks_up_its_targets(classes, dtype):
+    draw = np.random.default_rng(classes)
+    x, target = draw.normal(size=(30, classes)).astype(dtype), draw.integers(0, classes, 30)
+    target[:2] = 0, classes - 1
+    leaf = nt.tensor(x, requires_grad=True)
+    loss = F.cross_entropy(leaf, nt.tensor(target), reduction="none")
+    loss.sum().backward()
+    power = np.exp(x.astype(np.float64))
+    share = power / power.sum(1, keepdims=True)
+    assert np.allclose(loss.numpy(force=True), -np.log(share[np.arange(30), target]), rtol=1e-5, atol=1e-6)
+    share[np.arange(30), target] -= 1
+    assert np.allclose(leaf.grad.numpy(), share, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_that_no_cache_holds(monkeypatch):
+    """The kernels that read ahead and write past the caches give the bits of the plain ones."""
+    from numbatorch.cpu import streaming
+    from numbatorch.ops.declare import OPS
+    x = nt.tensor(np.random.default_rng(0).normal(size=(9, 2048)).astype(np.float32), requires_grad=True)
+    target, found = nt.arange(9) * 200, []
+    for large in (False, True):
+        monkeypatch.setattr(streaming, "when", lambda *layouts, large=large: large)
+        for name in ("argmax", "sum", "surprise_rows", "layer_norm_rows", "log_softmax_rows"):
+            OPS[name].call._plans.clear()
+        F.cross_entropy(x, target).backward()
+        values = x.numpy(force=True)
+        own = [t.numpy(force=True) for t in (x.argmax(1), x.sum(1), x.grad, nt.log_softmax(x, 1))]
+        found.append([a.tobytes() for a in (*own, *_norm_gradients(values, np.ones(2048, np.float32), values))])
+        x.grad = None
+    for name in ("argmax", "sum", "surprise_rows", "layer_norm_rows", "log_softmax_rows"):
+        OPS[name].call._plans.clear()
+    assert found[0] == found[1]

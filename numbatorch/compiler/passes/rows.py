@@ -5,7 +5,7 @@ at every position becomes part of what is stored; sums and extremes over one spa
 kernel. No sum gets another order: a fused kernel walks its rows by the template of the one alone, or is not made.
 """
 
-from ...cpu import columns, rows, split
+from ...cpu import columns, positions, rows, split
 from ...expr import kinds, tree
 from ...expr.functions import ROW
 from ...layout import Layout
@@ -219,7 +219,7 @@ def _cost(request):
     ranks = rows.rank_of(*request.roots, row_args=names)
     total = 0
     for roots in [*walks.values(), elements]:
-        total += len([n for n in rows._below(roots, {}) if n.op in rows._CALLS and not ranks[id(n)]])
+        total += len([n for n in positions.elements_below(roots, {}) if n.op in rows._CALLS and not ranks[id(n)]])
     return total
 
 
