@@ -26,7 +26,7 @@ def steps(function, *args):
 
 
 @pytest.mark.parametrize("function", [lambda x: x * 1, lambda x: 1.0 * x, lambda x: x / 1.0, lambda x: x - 0,
-                                      lambda x: -(-x), lambda x: x.clone()])
+                                      lambda x: x.neg().neg(), lambda x: x.clone()])
 def test_what_changes_nothing_is_left_out_before_a_product(function):
     weight = torch.randn(4, 3)
     found = steps(lambda x: function(x) @ weight, torch.randn(2, 4))
@@ -88,7 +88,7 @@ def test_formulas():
     def simple(formula, **numbers):
         return simplified((formula,), operands, numbers)[0]
     cast = lambda a, to: tree.Expr("cast", a, to)  # noqa: E731
-    assert simple(-(-(x * 1))) is x and simple(x * n, n=1) is x and simple(n * x, n=1.0) is x
+    assert simple((x * 1).__neg__().__neg__()) is x and simple(x * n, n=1) is x and simple(n * x, n=1.0) is x
     assert simple(x * n, n=True) is x * n and simple(y * n, n=1) is y * n and simple(x * n) is x * n
     assert simple(x - 0.0) is x and simple(x - -0.0) is x - -0.0
     assert simple(x + -0.0) is x and simple(x + 0.0) is x + 0.0
