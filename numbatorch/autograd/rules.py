@@ -53,7 +53,7 @@ _NODE_NAMES = {
     "batch_norm_rows": "NativeBatchNorm", "where_values": "Where", "var_dims": "Var", "std_dims": "Std",
     "prod_dims": "Prod", "norm2": "LinalgVectorNorm", "max_dim": "Max", "min_dim": "Min", "to": "ToCopy",
     "frame": "ConstantPadNd", "det": "LinalgDet", "inv": "LinalgInvEx", "index_set": "IndexPut", "square": "Pow",
-    "scale_kept": "NativeDropout", "gather_checked": "Gather"}
+    "scale_kept": "NativeDropout", "gather_checked": "Gather", "scatter_onto": "Scatter"}
 
 
 def backward_name(op):

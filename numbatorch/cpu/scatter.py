@@ -10,10 +10,11 @@ import math
 from ..expr import tree, write
 from ..expr.kinds import Elementwise, Launch, Native, Operand
 from ..layout import coalesce
-from . import elementwise, geometry
+from . import elementwise, geometry, streaming
 from .compile import compile_kernel
-from .gather import WORDS
+from .gather import PART, WORDS
 
+ROW = 4096  # elements of a row that is put together in the first cache
 BLOCK = 128  # elements: a few cache lines of the target stay near while the index is walked
 
 
@@ -68,6 +69,43 @@ def combined(request):
         copy(input, result, copy_meta, copy_units, copy_grain)
         combine(result, index, source, result, combine_meta, combine_units, combine_grain)
     return Launch(kernel, 0, 1, 1, (copied, written))
+
+
+def onto(request):
+    """result = a copy of the first input, a row at a time, into which a row of the source is combined right after.
+
+    All are contiguous, and the index chooses along their last dimension. Indices count from the front; where one is
+    outside, the kernel raises IndexError.
+    """
+    input, index, _ = request.inputs
+    combine, dtype, size, n = request.options["combine"], input.dtype.name, input.shape[-1], index.shape[-1]
+    stored = WORDS[input.dtype.itemsize] if combine == "set" else write.storage(dtype)
+    streamed = streaming.when(*request.outputs) and size <= ROW
+    index_type = index.dtype.name
+    kind = dtype if combine != "set" else stored
+    name = f"scatter_onto_{combine}_{kind}_{index_type}{'_streamed' * streamed}"
+    text = onto_source(name, combine, dtype, streamed)
+    kernel = compile_kernel(name, text, (f"{stored}*", f"{index_type}*", f"{stored}*", f"{stored}*", "int64*", "flag"))
+    return geometry.launch(kernel, index.numel // n, geometry.GRAIN // max(n, size), size, n)
+
+
+def onto_source(name, combine, dtype, streamed):
+    """The kernel: units are rows; `streamed` ones are put together in the first cache and written past the others."""
+    place = "kept[chosen]" if streamed else "result[at + chosen]"
+    value = write.combined(combine, dtype).format(old=place, new="source[first + i]")
+    lines = [f"def {name}(input, index, source, result, meta, flag, start, stop):", "    size = meta[0]",
+             "    n = meta[1]", *[f"    kept = room(result, {ROW})"] * streamed, "    for row in range(start, stop):",
+             "        at = row * size", "        for i in range(size):",
+             f"            {place.replace('chosen', 'i')} = input[at + i]",
+             f"        for part in range((n + {PART - 1}) // {PART}):", f"            first = row * n + part * {PART}",
+             f"            count = min({PART}, n - part * {PART})", "            outside = int64(0)",
+             "            for i in range(count):",
+             "                outside |= int64(uint64(int64(index[first + i])) >= uint64(size))",
+             "            if outside != 0:", "                flag[0] = 1", "            else:",
+             "                for i in range(count):", "                    chosen = int64(index[first + i])",
+             f"                    {place} = {value}"]
+    lines += ["        stream(result, at, kept, 0, size)"] * streamed
+    return "\n".join(lines) + "\n"
 
 
 def source(name, rank, turn_rank, classes, combine, dtype):

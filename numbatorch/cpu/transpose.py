@@ -103,12 +103,13 @@ def _text(name, size, rank, streamed):
     to_base = out.value(f"getelementptr {word}, ptr %result, i64 {to_at}")
     end_i = out.value(f"call i64 @llvm.smin.i64(i64 {TILE}, i64 {out.value(f'sub i64 {wide}, {first_i}')})")
     end_j = out.value(f"call i64 @llvm.smin.i64(i64 {TILE}, i64 {out.value(f'sub i64 {long}, {first_j}')})")
-    # Memory gives neighbouring lines of a row of the source sooner than far ones; caches fill rows of the result sooner.
+    # Memory gives neighbouring lines of the source's rows sooner than far ones; in caches the result's rows come first.
     ends = {"i": end_i, "j": end_j}
     slow, fast = "ji" if streamed else "ij"
     out.add(" br label %rows", "rows:", f" %{slow} = phi i64 [0, %tile], [%next_{slow}, %row_done]",
-            f" %more_{slow} = icmp slt i64 %{slow}, {ends[slow]}", f" br i1 %more_{slow}, label %blocks, label %unit_done",
-            "blocks:", f" %{fast} = phi i64 [0, %rows], [%next_{fast}, %block_done]",
+            f" %more_{slow} = icmp slt i64 %{slow}, {ends[slow]}",
+            f" br i1 %more_{slow}, label %blocks, label %unit_done", "blocks:",
+            f" %{fast} = phi i64 [0, %rows], [%next_{fast}, %block_done]",
             f" %more_{fast} = icmp slt i64 %{fast}, {ends[fast]}",
             f" br i1 %more_{fast}, label %block, label %row_done", "block:")
     source = out.value(f"mul i64 %j, {from_bytes}")

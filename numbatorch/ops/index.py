@@ -119,6 +119,15 @@ def combined(input, index, source, dims: tuple, form: str, combine: str):
     return Native("scatter", "combined", (input, index, source), [result], walk)
 
 
+@scatter_kind(name="_scatter_onto", method=False, input=_kept,
+              source=lambda grad, index, dims, form: take_from.call(grad, index, dims, form))
+def combined_rows(input, index, source, dims: tuple, form: str, combine: str):
+    """The same along the last dimension of contiguous tensors, for indices that count from the front alone and were not
+    checked: IndexError where one is outside. Of backends that have a `range_check`."""
+    own = layout(input.dtype, input.shape, None, input.device)
+    return Native("scatter", "onto", (input, index, source), [own], {"combine": combine})
+
+
 @reduction(name="_bounds", method=False, differentiable=False, out=False, outputs=("low", "high"))
 def bounds(index, dim=None, keepdim=False):
     """The smallest and the largest of indices."""

@@ -3,16 +3,17 @@
 Elements that go to one place come in the order of the index, so results are the same on any number of threads.
 """
 
+import functools
 import math
 
 import numpy as np
 
 from .. import dtypes
 from ..dtypes import int64
-from ..layout import wrap_dim
+from ..layout import Layout, wrap_dim
 from .declare import OPS, composite, declare, scatter as scatter_kind
-from .gathering import fits_along, flat_nonzero
-from .index import check, combined, take_from, write
+from .gathering import checked_along, fits_along, flat_nonzero
+from .index import check, combined, combined_rows, take_from, write
 
 
 def _lowest(dtype):
@@ -95,6 +96,13 @@ def _in_place(name, function):
 def _along(how, name, input, dim, index, source, combine):
     """The scatter of `source` along `dim`."""
     shape = input._layout.shape
+    if how is _copied and combine in ("set", "add") and hasattr(source, "_layout"):
+        dims, state = _by_rows(name, input._layout, dim, index._layout, source._layout)
+        if dims is not None and state.traced is None:
+            try:
+                return combined_rows.call(input, index, source, dims, "along", combine)
+            except IndexError:
+                pass  # what follows says which index is outside
     input, index, source = _rows(input, index, source)
     dim, index = fits_along(name, input, dim, index)
     if hasattr(source, "_layout"):
@@ -107,6 +115,23 @@ def _along(how, name, input, dim, index, source, combine):
         result = how(input, index, source, (dim,), "along", combine)
         return result if result._layout.shape == shape else result.reshape(shape)
     return reduced.call(input, index, source, dim, combine).reshape(shape)
+
+
+def _by_rows(name, input, dim, index, source):
+    """What `checked_along` says of contiguous tensors, where an index chooses along the last dimension; or Nones."""
+    if input.__class__ is Layout and index.__class__ is Layout and source.__class__ is Layout:
+        return _known_by_rows(name, input, dim, index, source)
+    return None, None
+
+
+@functools.lru_cache(4096, typed=True)
+def _known_by_rows(name, input, dim, index, source):
+    plain = input.is_contiguous and index.is_contiguous and source.is_contiguous
+    if not plain or index.shape != source.shape or index.shape[:-1] != input.shape[:-1] or (
+            input.dtype is not source.dtype or input.device is not source.device):
+        return None, None
+    dims, state = checked_along(name, input, dim, index)
+    return (dims, state) if dims == (len(input.shape) - 1,) else (None, None)
 
 
 _REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "mean"}

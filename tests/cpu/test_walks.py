@@ -66,6 +66,31 @@ def test_gathering_checks_its_indices_itself(shape, dim, least_bytes, threads, m
                 x.gather(dim, nt.from_numpy(spoilt))
 
 
+@pytest.mark.parametrize("least_bytes", [1 << 62, 0])
+@pytest.mark.parametrize(("shape", "count"), [
+    ((5, 40), 40), ((3, 300), 600), ((2, 3, 7), 9), ((1, 5000), 300), ((6,), 10)])
+def test_scattering_copies_rows_and_checks_its_indices_itself(shape, count, least_bytes, threads, monkeypatch):
+    monkeypatch.setattr(streaming, "last_cache_bytes", lambda: least_bytes)
+    shape = shape if least_bytes else (1, *shape)  # plans are kept by shape
+    values, source = RANDOM.integers(-9, 9, shape), RANDOM.integers(-9, 9, (*shape[:-1], count))
+    index = RANDOM.integers(0, shape[-1], source.shape)
+    places = (*np.indices(index.shape)[:-1], index)
+    x, i, s = nt.from_numpy(values), nt.from_numpy(index), nt.from_numpy(source)
+    added, written = values.copy(), values.copy()
+    np.add.at(added, places, source)
+    for at in np.ndindex(index.shape):
+        written[(*at[:-1], index[at])] = source[at]
+    assert np.array_equal(x.scatter_add(-1, i, s).numpy(), added)
+    assert np.array_equal(x.scatter(-1, i, s).numpy(), written)
+    assert np.array_equal(x.numpy(), values)
+    for at in (0, index.size - 1):
+        for wrong in (-1, shape[-1]):
+            spoilt = index.copy()
+            spoilt.flat[at] = wrong
+            with pytest.raises(RuntimeError, match=f"index {wrong} is out of bounds .* position {at} "):
+                x.scatter_add(-1, nt.from_numpy(spoilt), s)
+
+
 @pytest.mark.parametrize("shape", [(1, 8), (7, 9), (8, 300), (4, 19, 33), (67, 513)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_columns(shape, dtype, threads):
