@@ -132,11 +132,11 @@ class Listener:
         """[(object, name)] that was used and that no walk has found: functions as far as they live, the environment."""
         made: list = [(os.environ._data, "os.environ")] if self.environment else []
         for key, (code, scope) in self.found.items():
-            if key in self._places.codes or code.co_name == "<module>":
+            written = code.co_filename == "<string>" and "__name__" not in scope  # as by this library
+            if key in self._places.codes or code.co_name == "<module>" or written:
                 continue
             alive = [f for f in gc.get_referrers(code) if isinstance(f, types.FunctionType) and f.__code__ is code]
-            written = code.co_filename == "<string>" and "__name__" not in scope  # as by this library
-            if written or any(is_library(f.__module__) for f in alive):
+            if any(is_library(f.__module__) for f in alive):
                 continue
             if not alive and not code.co_freevars:
                 alive = [types.FunctionType(code, scope)]
