@@ -132,18 +132,18 @@ def write(program):
         bases.append(f"s{k}.ptr")
     if program.gradients:
         s.add("if not quiet: reused = program.release()")
-    s.scope["run"] = program.run_native
+    s.scope.update(run=program.run_native, step_of=program.step_of)
     if program.draws_first:
         s.add("before = program.generator()")
     python = program.runner is None or bool(program.runner.python)
     if python:
         s.scope.update(hold=interrupts.hold, let=interrupts.let)
         s.add("kept = hold()")
-    s.add(f"bases = ({', '.join(bases)}{',' * (len(bases) == 1)})")
     if program.at_risk:
-        s.add("safe = program.keep(bases)")
+        s.add(f"safe = program.keep([{', '.join(bases)}])")
     s.add("try:")
-    s.add("    failed = run(bases)")
+    s.add(f"    failed = run({', '.join(bases)})")
+    s.add("    if failed >= 0: failed = step_of(failed)")
     for met, end in (("except BaseException:", "raise"), ("if failed >= 0:", "return Stopped(failed)")):
         s.add(met)
         if program.at_risk and end == "raise":

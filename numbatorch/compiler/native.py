@@ -30,9 +30,10 @@ class Runner:
             self._where += [number] * (len(self._builder.stages) - len(self._where))
         self._end()
         self._native = self._builder.finish()
-        self._run = self._native.run
+        # With the first bases only, no step being in Python; the others are as before. What `step_of` understands.
+        self.run_few = self._native.run
         if any(step.kind == "draw" and step.device is CPU for step in graph.steps):
-            self._run = self._drawing
+            self.run_few = self._drawing
 
     def _begin(self):
         """Add stages before those of the steps."""
@@ -53,13 +54,12 @@ class Runner:
         self._native.move(base, address)
 
     def run(self, bases):
-        """Run; the number of the step whose check failed, or -1. ZeroDivisionError as in Python's arithmetic."""
+        """Run: `step_of` it."""
         self._current[:] = bases
-        return self.run_few(bases)
+        return self.step_of(self.run_few(*bases))
 
-    def run_few(self, bases):
-        """`run` with the first bases only, no step being in Python; the others are as before."""
-        code = self._run(*bases)
+    def step_of(self, code):
+        """The number of the step whose check ended a run, or -1. ZeroDivisionError as in Python's arithmetic."""
         if code < 0:
             return -1
         stage, why = divmod(code, 4)

@@ -134,10 +134,10 @@ class Program:
         self.at_risk = self._written_before_python()
         self._places, self._settled = [*(o.storage.ptr for o in self._kept), self.arena.start], {}
         if self.runner is None or self.runner.python:
-            self.run_native = lambda bases: run([*bases, *self._places])
+            self.run_native, self.step_of = lambda *bases: run([*bases, *self._places]), int
         else:
             self._settle()
-            self.run_native = self.runner.run_few
+            self.run_native, self.step_of = self.runner.run_few, self.runner.step_of
 
     def _in_python(self):
         """Numbers of the steps that Python runs."""
