@@ -180,8 +180,27 @@ def quotient(context, number, magic, shift):
     return types.uint32(types.uint32, types.uint32, types.uint32), generate
 
 
+@intrinsic
+def atomic_add(context, pointer, index, value):
+    """pointer[index] += value, of global memory, with no other thread in between."""
+    value = types.unliteral(value)
+    kind = {types.float32: "f32", types.float64: "f64", types.int32: "u32", types.int64: "u64"}.get(value)
+    if not isinstance(pointer, types.CPointer) or pointer.dtype != value or kind is None:
+        return None
+    letter = {"f32": "f", "f64": "d", "u32": "r", "u64": "l"}[kind]
+
+    def generate(context, builder, signature, arguments):
+        address, index, value = arguments
+        place = builder.add(builder.ptrtoint(address, _I64), builder.mul(index, _I64(int(kind[1:]) // 8)))
+        matrix_tiles.assembly(builder, ir.VoidType(), f"red.global.add.{kind} [$0], $1;", f"l,{letter},~{{memory}}",
+                              [place, value])
+        return context.get_dummy_value()
+
+    return types.none(pointer, types.int64, value), generate
+
+
 NAMES = {
-    "match_any": match_any, "bits_set": bits_set, "quotient": quotient,
+    "atomic_add": atomic_add, "match_any": match_any, "bits_set": bits_set, "quotient": quotient,
     "warp_barrier": matrix_tiles._statement("bar.warp.sync 0xffffffff;"),
     "philox_words": rebound(philox_words),
     **{name: _special(register) for name, register in _SPECIAL.items()},
