@@ -41,7 +41,7 @@ class _Product:
 
     def launch(self):
         from .gemm import gemm
-        from .microkernel import has_pairs
+        from .microkernel import has_pairs, has_quads
         request, (count, m, n, k) = self.request, self.sizes
         complex_ = request.compute in _PARTS
         work = self.work
@@ -49,6 +49,8 @@ class _Product:
             thin = self._thin()
             if thin is not None:
                 return thin
+        if self.dtype == "int8" and not self.bias and count == 1 and has_quads():
+            return self._quads()
         if self.dtype == "bfloat16" and has_pairs():
             first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", (k + 1) // 2
         else:
@@ -137,6 +139,30 @@ class _Product:
         self._dense(side, side == 1, "bfloat16")
         return side == 1, depth // 2, depth // 2 * other if step else 0
 
+    def _quads(self):
+        """The Launch for bytes by fours: both sides are rewritten, or the right one read where it is, along k."""
+        from . import quads
+        from .gemm import gemm
+        _, m, n, k = self.sizes
+        ((_, down, along), _), ((_, row, column), _) = self._strides(0), self._strides(1)
+        turned = row == 1 and column >= k and column % 4 == 0 and k % 4 == 0
+        before = {0: quads.rows(1, m, k, (0, along, down)), 2: quads.sums(k, n, (0, row, column))}
+        if not turned:
+            before[1] = quads.columns(1, k, n, (0, row, column))
+        fours = (k + 3) // 4
+        kernel, meta, units, grain = gemm("int8").plan(m, n, fours, fours, column // 4 if turned else n, n,
+                                                       False, turned, bias=True)
+        out, after = self.request.outputs[0], {}
+        if out.dtype.name != "int32":
+            kept = operands.dense(out, "int32")
+            after[3] = operands.converted(kept, out), kept.nbytes
+        staged = operands.Staged(kernel, before, after).__call__
+
+        def run(left, right, *rest):
+            staged(left, right, right, *rest)  # which the sums of its columns are made of, too
+        run = _ordered(run, self.loads[0].args[0] != next(iter(self.request.arrays)), False, 2)
+        return Launch(run, meta.ctypes.data, units, grain, (meta, before, after))
+
     def _thin(self):
         """The Launch for few rows of complex numbers: the right side is read where it is; None where it cannot be."""
         from .gemm import gemm
@@ -188,6 +214,8 @@ def _ordered(kernel, swapped, bias, arrays):
 def _product(request):
     """(left load, right load, bias?, batch, m, n, k) of a nest out[batch, m, n] = sum_k left * right, else None."""
     dtypes = {a.dtype.name for a in (*request.arrays.values(), *request.outputs)}
+    if {a.dtype.name for a in request.arrays.values()} == {"int8"} and request.compute == "int32":
+        dtypes = {"int8"}
     if len(dtypes) != 1 or not (request.compute in _FAST or dtypes <= {*_PARTS, *_INTEGERS}):
         return None
     if request.combine != "sum" or len(request.summed) != 1:

@@ -71,7 +71,7 @@ def _entry(module: Module, name: str, with_bias: bool) -> tuple[Function, Value,
 
 
 def _k_block(target: Target) -> int:
-    return PAIRS_K_BLOCK if target.pairs else K_BLOCK
+    return PAIRS_K_BLOCK if target.pairs or target.quads else K_BLOCK
 
 
 def _addend(
@@ -159,7 +159,7 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
     target = wide_target(host_target(dtype)) if kind == "wide" else host_target(dtype)
     write = write_gemm_dot if kind == "dots" else write_gemm
     name = f"gemm_{kind}_{'bias_' if with_bias else ''}{dtype}"
-    pointer = "float32*" if dtype == "bfloat16" else f"{dtype}*"
+    pointer = {"bfloat16": "float32*", "int8": "int32*"}.get(dtype, f"{dtype}*")
     signature = (pointer, pointer, *([pointer] if with_bias else []), pointer, "int64*")
     return compile_ir(name, write(name, target, with_bias), signature)
 
@@ -184,7 +184,8 @@ class Gemm:
     """Plans and runs products of one dtype: float32, float64, int32, int64, or "bfloat16".
 
     "bfloat16" is for machines with `microkernel.has_pairs`: an element of the operands is a pair of them along k, an
-    element of the result a float32.
+    element of the result a float32. "int8" is the same for fours, where the machine `has_quads`, and an int32: see
+    quads.py.
     """
 
     def __init__(self, dtype: str) -> None:

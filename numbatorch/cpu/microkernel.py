@@ -27,6 +27,7 @@ class Target:
     dot_rows: int
     dot_columns: int
     pairs: bool = False  # elements are pairs of bfloat16 that are multiplied and summed into a float32
+    quads: bool = False  # elements are fours of bytes, unsigned times signed ones, summed into an int32
     wide: bool = False  # few rows: every vector has a mask, so that one width serves all, and B is fetched ahead
 
     @property
@@ -36,8 +37,9 @@ class Target:
     @property
     def label(self) -> str:
         """Of a vector, in names of functions: f32x16."""
-        kind = "pairs" if self.pairs else f"{'i' if self.is_integer else 'f'}{self.bytes * 8}"
-        return f"{kind}x{self.lanes}"
+        if self.pairs or self.quads:
+            return f"{'pairs' if self.pairs else 'quads'}x{self.lanes}"
+        return f"{'i' if self.is_integer else 'f'}{self.bytes * 8}x{self.lanes}"
 
     @property
     def is_integer(self) -> bool:
@@ -66,7 +68,7 @@ REGISTER_FILES = {"avx512f": (64, 32), "avx2": (32, 16), "neon": (16, 32), "": (
 def host_target(dtype: str, feature: str | None = None) -> Target:
     """The target for float32, float64, int32 or int64 on this machine, or for a named feature of `REGISTER_FILES`.
 
-    "bfloat16" stands for pairs of them, where the machine `has_pairs`.
+    "bfloat16" stands for pairs of them, where the machine `has_pairs`, "int8" for fours where it `has_quads`.
     """
     if feature is None:
         from numbatorch.cpu.machine import has_feature
@@ -76,11 +78,12 @@ def host_target(dtype: str, feature: str | None = None) -> Target:
             feature = ""
     register_bytes, registers = REGISTER_FILES[feature]
     element, bytes = {
-        "float64": ("double", 8), "int32": ("i32", 4), "int64": ("i64", 8)
+        "float64": ("double", 8), "int8": ("i32", 4), "int32": ("i32", 4), "int64": ("i64", 8)
     }.get(dtype, ("float", 4))
     heights = (14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1) if registers == 32 else (6, 5, 4, 3, 2, 1)
     dot_rows, dot_columns = (6, 4) if registers == 32 else (3, 3)
-    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns, dtype == "bfloat16")
+    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns, dtype == "bfloat16",
+                  dtype == "int8")
 
 
 def has_pairs() -> bool:
@@ -88,6 +91,13 @@ def has_pairs() -> bool:
     from numbatorch.cpu.machine import has_feature
 
     return has_feature("avx512bf16")
+
+
+def has_quads() -> bool:
+    """Whether the machine sums four products of bytes by one instruction."""
+    from numbatorch.cpu.machine import has_feature
+
+    return has_feature("avx512f") and has_feature("avx512vnni")
 
 
 def wide_target(target: Target) -> Target:
@@ -120,6 +130,8 @@ def multiply_add(f: Function, target: Target, a: Value, b: Value, total: Value) 
         narrow = f"<{2 * target.lanes} x bfloat>"
         parts = [f.emit(narrow, f"bitcast {x.type} {x.text} to {narrow}") for x in (a, b)]
         return f.intrinsic(target.vector, "llvm.x86.avx512bf16.dpbf16ps.512", [total, *parts])
+    if target.quads:
+        return f.intrinsic(target.vector, "llvm.x86.avx512.vpdpbusd.512", [total, a, b])
     if target.is_integer:
         product = f.emit(a.type, f"mul {a.type} {a.text}, {b.text}")
         return add_vectors(f, product, total)

@@ -5,6 +5,7 @@ Everything rests on three products in index notation (mm, bmm, linear). Convolut
 
 import math
 
+from ..dtypes import by_name
 from ..expr import kinds
 from ..expr.tree import Expr, arg
 from ..layout import layout
@@ -64,6 +65,21 @@ def bmm(input, mat2):
     return kinds.Nest("bmm", load("input", "b", "i", "k") * load("mat2", "b", "k", "j"), ("b", "i", "j"), ("k",),
                       {"b": b, "i": n, "j": p, "k": m}, {"input": input, "mat2": mat2},
                       [layout(input.dtype, (b, n, p), None, input.device)], input.dtype.compute)
+
+
+@contraction(name="_int_mm", method=False, out=True, differentiable=False)
+def int_mm(input, mat2):
+    """Matrix product of int8 matrices (N, M) @ (M, P) in int32, (N, P): exact modulo 2^32."""
+    if input.ndim != 2 or mat2.ndim != 2 or input.shape[1] != mat2.shape[0]:
+        raise RuntimeError(f"_int_mm: expected matrices (N, M) and (M, P), got {tuple(input.shape)} and "
+                           f"{tuple(mat2.shape)}")
+    if {input.dtype.name, mat2.dtype.name} != {"int8"}:
+        raise RuntimeError(f"_int_mm: expected int8 matrices, got {input.dtype.name} and {mat2.dtype.name}; convert "
+                           "them with .to(torch.int8)")
+    (n, m), p = input.shape, mat2.shape[1]
+    return kinds.Nest("_int_mm", load("input", "i", "k") * load("mat2", "k", "j"), ("i", "j"), ("k",),
+                      {"i": n, "j": p, "k": m}, {"input": input, "mat2": mat2},
+                      [layout(by_name("int32"), (n, p), None, input.device)], "int32")
 
 
 @contraction(name="linear_rows", method=False,

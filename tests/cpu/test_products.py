@@ -96,3 +96,22 @@ def test_bfloat16_of_odd_depth_and_of_views_at_odd_places():
             exact = a.double().numpy() @ b.double().numpy()
             scale = np.abs(a.double().numpy()) @ np.abs(b.double().numpy())
             assert (abs(nt.mm(a, b).double().numpy() - exact) <= 5e-3 * scale + 1e-30).all(), k
+
+
+def test_bytes_are_multiplied_exactly_into_int32():
+    rng = np.random.default_rng(5)
+    sizes = ((1, 1, 1), (5, 7, 9), (1, 8, 3), (8, 1, 3), (33, 20, 1), (40, 50, 197), (17, 300, 64), (2, 600, 8),
+             (3, 5, 0))
+    for (m, n, k), left, right in itertools.product(sizes, (False, True), (False, True)):
+        a, b = (rng.integers(-128, 128, s, dtype=np.int8) for s in ((m, k), (k, n)))
+        x = nt.tensor(a.T.copy()).t() if left else nt.tensor(a)
+        y = nt.tensor(b.T.copy()).t() if right else nt.tensor(b)
+        expected = a.astype(np.int32) @ b.astype(np.int32)
+        result = nt._int_mm(x, y)
+        assert result.dtype is nt.int32
+        np.testing.assert_array_equal(result.numpy(), expected)
+        np.testing.assert_array_equal((x @ y).numpy(), expected.astype(np.int8))
+    extreme = nt.full((2, 5000), -128, dtype=nt.int8)
+    assert nt._int_mm(extreme, extreme.t()).tolist() == [[5000 << 14] * 2] * 2
+    with pytest.raises(RuntimeError, match="int8 matrices, got int32"):
+        nt._int_mm(nt.ones(2, 2, dtype=nt.int32), extreme[:, :2])
