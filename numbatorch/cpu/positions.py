@@ -44,16 +44,17 @@ def searched(kernel, node, ahead):
     kernel.lines += [f"{pad}{first} = length", f"{pad}for piece_ in range((n0 + {SEARCHED - 1}) // {SEARCHED}):",
                      f"{pad}    first_ = piece_ * {SEARCHED}",
                      *(f"{pad}    {line}" for line in kernel.fetches(SEARCHED) * ahead),
-                     f"{pad}    if {first} == length:", f"{pad}        any_ = uint8(0)"]
-    for op, total, deeper in (("row_any", "any_", pad), ("row_first", first, f"{pad}    ")):
+                     f"{pad}    if {first} == length:", f"{pad}        any_ = uint8(n0 <= {SEARCHED})"]
+    deeper = f"{pad}    "
+    for op, total, when in (("row_any", "any_", "any_ == 0"), ("row_first", first, "any_ != 0")):
         def body(writer, pad, position, op=op, total=total):
             text, type_ = writer.typed(node.args[0])
             return [node.args[0]], row_function(op, total, text, type_, pad, "i")[1], [], [], False, ()
 
-        def walk(pad, body, deeper=deeper):
+        def walk(pad, body):
             return [f"{pad}{deeper}for i in {here}:", *(f"{deeper}{line}" for line in body)]
+        kernel.lines.append(f"{pad}        if {when}:")
         kernel.loop(body, walk=walk)
-        kernel.lines += [f"{pad}        if any_ != 0:"] * (op == "row_any")
     kernel.writer.bound[id(node)] = first, "int64"
     return True
 

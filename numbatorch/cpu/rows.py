@@ -105,9 +105,11 @@ class _Kernel:
     rows are blocks of rows, and these outputs one such row of sums for each of them."""
 
     def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False, ahead=False):
-        self.parts, self.streamed, self.ahead = parts, streamed, ahead and inner_rank == 1
+        self.parts, self.streamed = parts, streamed
         self.part_types: list[tuple[str, str]] = []  # of each row function: as kept for a piece, as a value
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
+        walks = len(self._levels()) + (not all(request.is_row))  # of one alone the CPU knows what comes next
+        self.ahead = ahead and inner_rank == 1 and walks > 1
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.flushed = 0
         self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
