@@ -86,7 +86,7 @@ class Attempt:
         for b in capture.buffers:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
-        saved = _Snapshot(capture.buffers, self.places, self.tensors)
+        saved = _Snapshot(capture, self.places, self.tensors)
         groups, drawn, alone = [], _Draws(self.places.randoms), self._references()
         for group, key, value, path in self.places.options:
             groups.append((group, key, value))
@@ -121,6 +121,7 @@ class Attempt:
             saved.restore()
             return self.call(args, kwargs), None, "arguments that share memory are changed, or kept by the result"
         candidate = None
+        capture.before.clear()  # nothing is put back any more
         self.unseen = listener.unseen()
         self.lines = capture.refused
         if not reason and drawn.reason():
@@ -271,15 +272,15 @@ def _check_plain(tensor, path):
 
 
 class _Snapshot:
-    """The contents of all memory that a call could change, its generator's state and gradients, to go back to."""
+    """The contents of the memory that a call changes, its generator's state and gradients, to go back to."""
 
-    def __init__(self, buffers, places, tensors):
-        self._bytes = [(b, contents.read(b.device, b.address, b.nbytes)) for b in buffers]
+    def __init__(self, capture, places, tensors):
+        self._bytes, buffers = capture.before, capture.buffers
         self._gradients = [(t, t._grad) for t, *_ in places.gradients] + [(t, t._grad) for t in tensors]
         self._generators = [(s, s.copy()) for s in (default_of(d).state for d in {CPU, *(b.device for b in buffers)})]
 
     def restore(self):
-        for buffer, content in self._bytes:
+        for buffer, content in self._bytes.items():
             contents.write(buffer.device, buffer.address, content)
         for tensor, grad in self._gradients:
             tensor._grad = grad

@@ -51,6 +51,7 @@ class Capture:
         self.refusals, self.options, self.checked = [], [], set()
         # Lines of the function: where it was refused, asks for values, draws from generators of others.
         self.refused, self.asked, self.drawn_at = set(), set(), set()
+        self.before: dict = {}  # {buffer: what was in it}, of memory that was there and is written or looked at
         self._large: list = []  # buffers made meanwhile whose memory is given back when the call drops it
         self.reads, self.kept = 0, []
         self._starts, self._ranges = [], {}
@@ -99,7 +100,14 @@ class Capture:
                 self.refuse(f"{what} uses memory that the function cannot be seen to hold (a tensor of shape "
                             f"{list(layout.shape)})")
             buffer = Buffer(-1, "temporary", 0, "", None, address)
+        if writes:
+            self._keep(buffer)
         return Place(buffer, address - buffer.address, layout, reads, writes)
+
+    def _keep(self, buffer):
+        """Note what is in memory that was there before the call, before it is changed."""
+        if buffer.kind in ("state", "input") and buffer not in self.before:
+            self.before[buffer] = contents.read(buffer.device, buffer.address, buffer.nbytes)
 
     # ------------------------------------------------------------ what the watch tells
 
@@ -197,6 +205,8 @@ class Capture:
         address = what if isinstance(what, int) else getattr(what, "ptr", None)
         buffer = None if address is None else self.find(address)
         known = buffer is not None and (buffer.kind != "temporary" or self._was_written(buffer))
+        if buffer is not None:
+            self._keep(buffer)
         if known or buffer is None:
             self.refuse(f"{_running() or 'the function'} {how}", 4)
         else:
