@@ -118,7 +118,7 @@ def __getattr__(name: str) -> Any:
         return found
     if name.startswith("_foreach_"):
         return getattr(importlib.import_module(".foreach", __name__), name)
-    if name in ("_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_"):
+    if name in ("_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_step_"):
         return getattr(importlib.import_module(".fused", __name__), name)
     if name == "torch":  # PyTorch's module holds itself under its own name, and programs say torch.torch
         import sys

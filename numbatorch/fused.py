@@ -14,7 +14,7 @@ from numbatorch.ops import OPS
 from numbatorch.tensor import Tensor
 from numbatorch.together import each
 
-__all__ = ["_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_"]
+__all__ = ["_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_step_"]
 
 
 def _number(value: Any) -> Any:
@@ -32,6 +32,19 @@ def _run(name: str, columns: dict, numbers: dict, into: tuple, **statics: Any) -
         results = results if isinstance(results, tuple) else (results,)
         for label, result in zip(into, results, strict=True):
             row[list(columns).index(label)].copy_(result)
+
+
+def _fused_step_(name: str, columns: dict, steps: list, numbers: Any, **statics: Any) -> None:
+    """A step by the formula `_<name>_step` (ops/steps.py) for the tensors beside each other in the columns.
+
+    numbers(step): its numbers, and of flags, by what step it is. Every column but `grad` gets a result.
+    """
+    for step, places in _by_step(steps):
+        given = numbers(step)
+        flags = {k: v for k, v in given.items() if isinstance(v, bool)}
+        _run(f"_{name}_step", {label: [tensors[k] for k in places] for label, tensors in columns.items()},
+             {k: _number(v) for k, v in given.items() if k not in flags}, tuple(k for k in columns if k != "grad"),
+             **flags, **statics)
 
 
 def _skips(grads: list, grad_scale: Any, found_inf: Any) -> bool:

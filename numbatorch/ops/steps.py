@@ -59,3 +59,89 @@ def adagrad_step(param, grad, sum, weight_decay: float, rate: float, eps: float,
     _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
     sum = sum + grad * grad
     return param - grad / (f.sqrt(sum) + eps) * rate, sum
+
+
+def _followed(mean, square, grad, towards, beta2, beside):
+    """Running means of grad and of grad^2 (1 - beta1 = `towards`, 1 - beta2 = `beside`)."""
+    return lerp(mean, grad, towards), square * beta2 + grad * grad * beside
+
+
+def _rms(grad, square, mean, alpha, beside, eps):
+    """(square, mean, divisor) of a step of RMSprop; mean None: not centred."""
+    square = square * alpha + grad * grad * beside
+    if mean is None:
+        return square, None, f.sqrt(square) + eps
+    mean = lerp(mean, grad, beside)
+    return square, mean, f.sqrt(square + mean * mean * -1) + eps
+
+
+@elementwise(name="_rmsprop_step", outputs=("param", "square"), **_INTERNAL)
+def rmsprop_step(param, grad, square, weight_decay: float, alpha: float, beside: float, eps: float, size: float, *,
+                 maximize: bool = False):
+    """square follows grad^2 (1 - alpha = `beside`), and size * grad / (sqrt(square) + eps) is added to param."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    square, _, divisor = _rms(grad, square, None, alpha, beside, eps)
+    return param + grad / divisor * size, square
+
+
+@elementwise(name="_rmsprop_momentum_step", outputs=("param", "square", "buffer"), **_INTERNAL)
+def rmsprop_momentum_step(param, grad, square, buffer, weight_decay: float, alpha: float, beside: float, eps: float,
+                          size: float, momentum: float, *, maximize: bool = False):
+    """One step of RMSprop along a buffer that follows the steps."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    square, _, divisor = _rms(grad, square, None, alpha, beside, eps)
+    buffer = buffer * momentum + grad / divisor
+    return param + buffer * size, square, buffer
+
+
+@elementwise(name="_rmsprop_centered_step", outputs=("param", "square", "mean"), **_INTERNAL)
+def rmsprop_centered_step(param, grad, square, mean, weight_decay: float, alpha: float, beside: float, eps: float,
+                          size: float, *, maximize: bool = False):
+    """One step of RMSprop that divides by the deviation of grad from its mean."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    square, mean, divisor = _rms(grad, square, mean, alpha, beside, eps)
+    return param + grad / divisor * size, square, mean
+
+
+@elementwise(name="_adadelta_step", outputs=("param", "square", "moved"), **_INTERNAL)
+def adadelta_step(param, grad, square, moved, weight_decay: float, rho: float, beside: float, eps: float, size: float,
+                  *, maximize: bool = False):
+    """square and moved follow grad^2 and change^2; change = sqrt(moved + eps) / sqrt(square + eps) * grad."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    square = square * rho + grad * grad * beside
+    change = f.sqrt(moved + eps) / f.sqrt(square + eps) * grad
+    return param + change * size, square, moved * rho + change * change * beside
+
+
+@elementwise(name="_adamax_step", outputs=("param", "mean", "bound"), **_INTERNAL)
+def adamax_step(param, grad, mean, bound, weight_decay: float, towards: float, beta2: float, eps: float, size: float, *,
+                maximize: bool = False):
+    """mean follows grad, bound is max(beta2 * bound, |grad| + eps), and size * mean / bound is added to param."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    mean, bound = lerp(mean, grad, towards), f.maximum(bound * beta2, f.abs(grad) + eps)
+    return param + mean / bound * size, mean, bound
+
+
+@elementwise(name="_radam_step", outputs=("param", "mean", "square"), **_INTERNAL)
+def radam_step(param, grad, mean, square, decay: float, weight_decay: float, towards: float, beta2: float,
+               beside: float, correction: float, rate: float, root: float, eps: float, rectified: float, *,
+               rectifies: bool = False, maximize: bool = False):
+    """param goes by -rate * mean / correction, which where it `rectifies` is adapted by root / (sqrt(square) + eps)."""
+    param, grad = _decayed(param, grad, decay, weight_decay, maximize)
+    mean, square = _followed(mean, square, grad, towards, beta2, beside)
+    change = mean / correction * rate
+    if rectifies:
+        change = change * (root / (f.sqrt(square) + eps)) * rectified
+    return param - change, mean, square
+
+
+@elementwise(name="_rprop_step", outputs=("param", "previous", "size"), **_INTERNAL)
+def rprop_step(param, grad, previous, size, shrink: float, grow: float, smallest: float, largest: float, *,
+               maximize: bool = False):
+    """size grows where grad keeps its sign and shrinks where that flips, where param rests; else it goes by size."""
+    grad = -grad if maximize else grad
+    agreement = f.sgn(grad * previous)
+    size = size * f.where(agreement > 0, grow, f.where(agreement < 0, shrink, 1.0))
+    size = f.minimum(f.maximum(size, smallest), largest)
+    grad = f.where(agreement < 0, 0.0, grad)
+    return param - f.sgn(grad) * size, grad, size

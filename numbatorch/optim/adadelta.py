@@ -11,6 +11,7 @@ from numbatorch.optim.parameterwise import (
     check_not_negative,
     new_step,
     rate,
+    scalar,
 )
 
 
@@ -56,6 +57,17 @@ class Adadelta(ParameterOptimizer):
             "square_avg": numbatorch.zeros_like(param),
             "acc_delta": numbatorch.zeros_like(param),
         }
+
+    def formula(self, group):
+        rho = group["rho"]
+        numbers = {
+            "weight_decay": group["weight_decay"],
+            "rho": rho,
+            "beside": 1 - rho,
+            "eps": group["eps"],
+            "size": -scalar(group["lr"]),
+        }
+        return "adadelta", {"square": "square_avg", "moved": "acc_delta"}, lambda step: numbers
 
     def update(self, param, grad, state, group):
         rho, eps = group["rho"], group["eps"]

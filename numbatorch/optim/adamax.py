@@ -12,6 +12,7 @@ from numbatorch.optim.parameterwise import (
     check_not_negative,
     new_step,
     rate,
+    scalar,
 )
 
 
@@ -53,6 +54,17 @@ class Adamax(ParameterOptimizer):
             "exp_avg": numbatorch.zeros_like(param),
             "exp_inf": numbatorch.zeros_like(param),
         }
+
+    def formula(self, group):
+        (beta1, beta2), lr = group["betas"], scalar(group["lr"])
+        numbers = {
+            "weight_decay": group["weight_decay"],
+            "towards": 1 - beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+        }
+        kept = {"mean": "exp_avg", "bound": "exp_inf"}
+        return "adamax", kept, lambda step: {**numbers, "size": -(lr / (1 - beta1**step))}
 
     def update(self, param, grad, state, group):
         beta1, beta2 = group["betas"]

@@ -61,6 +61,24 @@ class ParameterOptimizer(Optimizer):
         """Update all parameters of a group in few launches, and count its steps; False where `update` is to do it."""
         return False
 
+    def formula(self, group: dict[str, Any]) -> tuple | None:
+        """(name in ops/steps.py, {its operand: key in the state}, f(step): its numbers) of a step on a GPU; or None."""
+        return None
+
+    def _by_formula(self, params: list, grads: list, states: list, group: dict[str, Any]) -> bool:
+        found = self.formula(group)
+        if found is None:
+            return self.update_together(params, grads, states, group)
+        for state in states:
+            advance(state)
+        name, kept, numbers = found
+        columns = {"param": params, "grad": grads}
+        columns.update({label: [state[key] for state in states] for label, key in kept.items()})
+        numbatorch._fused_step_(
+            name, columns, [state["step"] for state in states], numbers, maximize=bool(group.get("maximize"))
+        )
+        return True
+
     def _is_updated_together(self, group: dict[str, Any]) -> bool:
         """Whether `update_together` has updated a group: on a GPU, unless `foreach=False` asks for one by one."""
         first = next((param for param in group["params"] if param.grad is not None), None)
@@ -77,7 +95,7 @@ class ParameterOptimizer(Optimizer):
         if any(param.is_complex() or grad.is_sparse for param, grad in zip(params, grads, strict=True)):
             return False
         states = [self.state.get(param) or self.initial_state(param, group) for param in params]
-        if not self.update_together(params, grads, states, group):
+        if not self._by_formula(params, grads, states, group):
             return False
         for param, state in zip(params, states, strict=True):
             if state:

@@ -12,6 +12,7 @@ from numbatorch.optim.parameterwise import (
     new_step,
     on_device,
     rate,
+    scalar,
 )
 
 
@@ -59,6 +60,30 @@ class RAdam(ParameterOptimizer):
             "exp_avg_sq": numbatorch.zeros_like(param),
         }
 
+    def formula(self, group):
+        (beta1, beta2), lr, decay = group["betas"], scalar(group["lr"]), group["weight_decay"]
+        decoupled = group["decoupled_weight_decay"]
+
+        def numbers(step):
+            correction2 = 1 - beta2**step
+            length, rectified = _rectified(beta2, step, correction2)
+            rectifies = length > 5.0
+            return {
+                "decay": 1 - lr * decay if decoupled else 1.0,
+                "weight_decay": 0.0 if decoupled else decay,
+                "towards": 1 - beta1,
+                "beta2": beta2,
+                "beside": 1 - beta2,
+                "correction": 1 - beta1**step,
+                "rate": lr,
+                "root": correction2**0.5,
+                "eps": group["eps"],
+                "rectified": rectified() if rectifies else 1.0,
+                "rectifies": bool(rectifies),
+            }
+
+        return "radam", {"mean": "exp_avg", "square": "exp_avg_sq"}, numbers
+
     def update(self, param, grad, state, group):
         (beta1, beta2), lr = group["betas"], rate(param, group)
         step = advance(state, param, group)
@@ -72,13 +97,17 @@ class RAdam(ParameterOptimizer):
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         correction2 = 1 - beta2**step
         change = mean / (1 - beta1**step) * lr
-        longest = 2 / (1 - beta2) - 1
-        length = longest - 2 * step * beta2**step / correction2
+        length, rectified = _rectified(beta2, step, correction2)
         rectifies = length > 5.0
         if on_device(param, group) or rectifies:
-            rectified = (
-                (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-            ) ** 0.5
-            scaled = change * (correction2**0.5 / square.sqrt().add_(group["eps"])) * rectified
+            adapted = correction2**0.5 / square.sqrt().add_(group["eps"])
+            scaled = change * adapted * rectified()
             change = numbatorch.where(rectifies, scaled, change) if on_device(param, group) else scaled
         param.add_(change, alpha=-1.0)
+
+
+def _rectified(beta2, step, correction2):
+    """(length of the moving average of the squares, f() that gives the factor of steps longer than 5)."""
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * step * beta2**step / correction2
+    return length, lambda: ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5

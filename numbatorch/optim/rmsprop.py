@@ -12,6 +12,7 @@ from numbatorch.optim.parameterwise import (
     check_not_negative,
     new_step,
     rate,
+    scalar,
 )
 
 
@@ -61,6 +62,24 @@ class RMSprop(ParameterOptimizer):
         if group["centered"]:
             state["grad_avg"] = numbatorch.zeros_like(param)
         return state
+
+    def formula(self, group):
+        alpha, momentum, centered = group["alpha"], group["momentum"], group["centered"]
+        if momentum > 0 and centered:
+            return None
+        numbers = {
+            "weight_decay": group["weight_decay"],
+            "alpha": alpha,
+            "beside": 1 - alpha,
+            "eps": group["eps"],
+            "size": -scalar(group["lr"]),
+        }
+        if momentum > 0:
+            kept = {"square": "square_avg", "buffer": "momentum_buffer"}
+            return "rmsprop_momentum", kept, lambda step: {**numbers, "momentum": momentum}
+        if centered:
+            return "rmsprop_centered", {"square": "square_avg", "mean": "grad_avg"}, lambda step: numbers
+        return "rmsprop", {"square": "square_avg"}, lambda step: numbers
 
     def update(self, param, grad, state, group):
         alpha, lr = group["alpha"], rate(param, group)

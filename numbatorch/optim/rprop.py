@@ -53,6 +53,11 @@ class Rprop(ParameterOptimizer):
             "step_size": numbatorch.full_like(param, complex(lr, lr) if param.is_complex() else lr),
         }
 
+    def formula(self, group):
+        (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
+        numbers = {"shrink": shrink, "grow": grow, "smallest": smallest, "largest": largest}
+        return "rprop", {"previous": "prev", "size": "step_size"}, lambda step: numbers
+
     def update(self, param, grad, state, group):
         (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
         advance(state, param, group)

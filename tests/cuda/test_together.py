@@ -5,7 +5,7 @@ import pytest
 
 import numbatorch as torch
 from numbatorch.cuda import together
-from numbatorch.optim import SGD, Adagrad, Adam, AdamW
+from numbatorch.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, RAdam, RMSprop, Rprop
 
 SHAPES = ((3, 5), (7,), (), (1, 2, 3), (0, 2), (4500,))
 
@@ -78,7 +78,13 @@ OPTIMIZERS = [
     lambda p: Adam(p, 0.01), lambda p: Adam(p, 0.01, weight_decay=0.1, amsgrad=True),
     lambda p: AdamW(p, 0.01, fused=True), lambda p: Adam(p, 0.01, maximize=True), lambda p: SGD(p, 0.1),
     lambda p: SGD(p, 0.1, momentum=0.9, dampening=0.2, weight_decay=0.1),
-    lambda p: SGD(p, 0.1, momentum=0.9, nesterov=True, maximize=True), lambda p: Adagrad(p, 0.1, lr_decay=0.1)]
+    lambda p: SGD(p, 0.1, momentum=0.9, nesterov=True, maximize=True), lambda p: Adagrad(p, 0.1, lr_decay=0.1),
+    lambda p: RMSprop(p, 0.01, weight_decay=0.1), lambda p: RMSprop(p, 0.01, momentum=0.5),
+    lambda p: RMSprop(p, 0.01, centered=True), lambda p: Adadelta(p, 0.5, weight_decay=0.1),
+    lambda p: Adamax(p, 0.01, weight_decay=0.1, maximize=True), lambda p: Rprop(p, 0.01),
+    lambda p: RAdam(p, 0.01, betas=(0.9, 0.9), weight_decay=0.1),
+    lambda p: RAdam(p, 0.01, weight_decay=0.1, decoupled_weight_decay=True)]
+STEPS = 7  # RAdam takes up its second form with the sixth
 
 
 def steps(make, device, **options):
@@ -86,7 +92,7 @@ def steps(make, device, **options):
     optimizer = make(params)
     for group in optimizer.param_groups:
         group.update(options)
-    for k in range(3):
+    for k in range(STEPS):
         for param, grad in zip(params, several(k + 5), strict=True):
             param.grad = (grad - 1).to(device)
         optimizer.step()
@@ -97,7 +103,7 @@ def steps(make, device, **options):
 def test_steps_are_one_launch_and_have_the_bits_of_single_ones(launches, make):
     expected, _ = steps(make, "cpu")
     found, optimizer = steps(make, "cuda")
-    assert len(launches) == 3
+    assert len(launches) == STEPS
     assert all(torch.equal(a.cpu(), b) for a, b in zip(found, expected, strict=True))
     assert set(optimizer.state) <= set(found) and list(optimizer.state) == list(found)[: len(optimizer.state)]
     launches.clear()
