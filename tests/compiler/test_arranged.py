@@ -112,3 +112,9 @@ def test_layouts_are_carried_over():
     assert arranged._turned(layout(torch.float32, (4,), (0,)), 15, order)[1] == 5
     assert arranged._order(_place((3, 5), (5, 1)), _place((3, 5), (5, 1))) is None  # a part of the buffer
     assert arranged._order(_place((3, 2, 5), (5, 15, 1)), _place((3, 2, 5), (10, 5, 1)))
+
+
+def test_a_rounding_is_no_copy():
+    x, weight = torch.randn(4, 6), torch.randn(4, 6)
+    names(lambda x: x.exp().bfloat16().float().t().contiguous() @ weight, x)
+    names(lambda x: (x.double() + 1e-9).float().double().t().contiguous() @ weight.double(), x)

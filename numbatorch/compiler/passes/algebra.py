@@ -9,7 +9,7 @@ from ...expr import kinds, tree
 from ...expr.exact import REAL, simplified
 from ...plan import backend
 from ..graph import Graph, Number, Place, Step
-from .compose import elementwise_of
+from .compose import copied, elementwise_of
 from .order import writers_of
 
 
@@ -31,15 +31,12 @@ def run(graph):
 
 def _copy(step):
     """(source, target) of a step that copies into a temporary of the same layout; None for others."""
-    request = elementwise_of(step)
-    if request is None or len(request.roots) != 1 or request.roots[0].op != "arg":
+    pair = copied(step)
+    if pair is None:
         return None
-    name, target = request.roots[0].args[0], step.values[-1]
-    source = next(v for o, v in zip(request.operands, step.values, strict=False) if o.name == name)
-    if not isinstance(source, Place) or source.layout is not target.layout or target.buffer.kind != "temporary" or (
-            target.offset or target.layout.nbytes != target.buffer.nbytes or source.buffer is target.buffer):
-        return None
-    return source, target
+    source, target = pair
+    fits = source.layout is target.layout and target.buffer.kind == "temporary" and source.buffer is not target.buffer
+    return pair if fits and not target.offset and target.layout.nbytes == target.buffer.nbytes else None
 
 
 def _stays(steps, number, source, target):

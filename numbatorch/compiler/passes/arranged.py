@@ -12,7 +12,7 @@ from ...cpu import backend
 from ...layout import Layout, layout
 from ...plan import Plan
 from ..graph import Graph, Place, Step
-from .compose import elementwise_of, rows_of
+from .compose import copied, elementwise_of, rows_of
 from .rows import _form
 
 ATTENTION = ("_attention_forward", "_attention_backward")
@@ -20,12 +20,19 @@ ATTENTION = ("_attention_forward", "_attention_backward")
 
 def run(graph):
     """The graph without such copies."""
-    steps = list(graph.steps)
+    steps, users = list(graph.steps), {}
     for number, step in enumerate(steps):
-        changed = _without(steps, number, _copied(step))
+        for b in {v.buffer for v in step.places}:
+            users.setdefault(b, set()).add(number)
+    for number, step in enumerate(steps):
+        pairs = _copied(step)
+        changed = _without(steps, number, pairs, users)
         if changed is not None:
             for k, new in changed.items():
                 steps[k] = new
+            for source, target in pairs:
+                users[target.buffer] |= users.pop(source.buffer)
+                users[target.buffer].discard(number)
             steps[number] = None
     return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
 
@@ -44,32 +51,25 @@ def _copied(step):
             pairs.append((part, Place(result.buffer, result.offset + at, there, False, True)))
             at += own.shape[d] * whole.strides[d] * own.dtype.itemsize
         return pairs
-    request = elementwise_of(step)
-    if request is None or len(request.roots) != 1 or request.roots[0].op not in ("arg", "cast"):
-        return []
-    root = request.roots[0]
-    name = root.args[0] if root.op == "arg" else getattr(root.args[0], "args", (None,))[0]
-    pairs = []
-    for o, v in zip(request.operands, step.values, strict=False):
-        if o.name == name and isinstance(v, Place):
-            target = step.values[-1]
-            if v.layout.dtype is target.layout.dtype and v.layout.shape == target.layout.shape:
-                pairs.append((v, target))
-    return pairs
+    pair = copied(step)
+    return [] if pair is None or pair[0].layout.shape != pair[1].layout.shape else [pair]
 
 
-def _without(steps, number, pairs):
-    """{number: the step in place of another} where the copies of a step are made by what makes their operands."""
-    copy, changed = steps[number], {}
+def _without(steps, number, pairs, users):
+    """{number: the step in place of another} where the copies of a step are made by what makes their operands.
+
+    users: {buffer: numbers of the steps that have a part of it}.
+    """
+    changed: dict = {}
     results = {target.buffer for _, target in pairs}
+    others = sorted({k for b in results for k in users[b]} - {number})
     if not pairs or any(b.kind not in ("temporary", "result") for b in results) or any(
-            s is not None and s is not copy and results & s.writes() for s in steps):
+            results & steps[k].writes() for k in others):
         return None
-    first = min((k for k, s in enumerate(steps) if s is not None and results & s.reads()), default=len(steps))
+    first = min(others, default=len(steps))
     for source, target in pairs:
         order = _order(source, target)
-        touching = [k for k, s in enumerate(steps) if k != number and s is not None
-                    and source.buffer in s.reads() | s.writes()]
+        touching = sorted(users[source.buffer] - {number})
         makers = [k for k in touching if source.buffer in steps[k].writes()]
         if order is None or len(makers) != 1 or makers[0] > min(number, first) or source.buffer in steps[
                 makers[0]].reads() or sum(other.buffer is source.buffer for other, _ in pairs) > 1:

@@ -68,6 +68,21 @@ def key(place, own, shape):
     return id(place.buffer), place.offset, own.dtype.name, broadcast_strides(own.shape, own.strides, shape)
 
 
+def copied(step):
+    """(the place that an elementwise step copies as it is, where to), of one dtype; None for others."""
+    request = elementwise_of(step)
+    if request is None or len(request.roots) != 1:
+        return None
+    target, root = step.values[-1], request.roots[0]
+    if root.op == "cast" and root.args[1] == target.layout.dtype.name:
+        root = root.args[0]
+    for o, v in zip(request.operands, step.values, strict=False):
+        if root is tree.arg(o.name) and isinstance(v, Place) and v.layout.dtype is target.layout.dtype and (
+                o.dtype == v.layout.dtype.compute):
+            return v, target
+    return None
+
+
 def readers_of(steps):
     """{buffer: the steps that read it, or have a part of it}."""
     found: dict = {}
