@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="every operation, its kind and what it computes")
     listing.add_argument("--kind", help="only those of one kind, such as elementwise or reduction")
     show = actions.add_parser("show", help="the kernel source of one operation")
-    show.add_argument("op", metavar="OP", help="a name from `numbatorch kernels list`")
+    show.add_argument("op", metavar="OP", help="a name from `numbatorch kernels list`; with --device cuda also a call, "
+                      "\"torch.rand(3, 5000).sort()\", whose kernels are printed in the order of their launches")
     show.add_argument("--dtype", default="float32", help="element type of the inputs (default: %(default)s)")
     show.add_argument("--layout", default="contiguous", choices=LAYOUTS,
                       help="how the inputs lie in memory (default: %(default)s)")
@@ -47,11 +48,33 @@ def list_operations(options: argparse.Namespace) -> int:
     return 0
 
 
+def show_call(options: argparse.Namespace) -> int:
+    """Print the kernels that a call launches on an emulated GPU."""
+    import numbatorch
+    from numbatorch import plan
+
+    def act():
+        with numbatorch.device("cuda"):
+            eval(options.op, {"torch": numbatorch, "F": numbatorch.nn.functional})
+    try:
+        kernels = plan.backend("cuda").launched(act)
+        texts = [kernel.ptx(options.ptx) if options.ptx else kernel.source for kernel in kernels]
+    except Exception as error:  # whatever the user's expression raises
+        print(f"numbatorch kernels: {options.op}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    comment = "//" if options.ptx else "#"
+    for kernel, text in zip(kernels, texts, strict=True):
+        print(f"{comment} {kernel.name}: {kernel.block} threads a block\n{text.strip()}\n")
+    return 0
+
+
 def show_kernel(options: argparse.Namespace) -> int:
     import numbatorch
     from numbatorch import plan
     from numbatorch.ops import OPS
 
+    if options.device == "cuda" and "(" in options.op:
+        return show_call(options)
     name = next((n for n in (options.op, f"nn.functional.{options.op}", f"{options.op}_rows") if n in OPS
                  and OPS[n].kind != "composite"), options.op)
     if name not in OPS:
@@ -66,7 +89,9 @@ def show_kernel(options: argparse.Namespace) -> int:
     try:
         source = plan.show(name, options.dtype, options.layout, options.device, options.ptx)
     except (TypeError, RuntimeError, ValueError, NotImplementedError) as error:
-        print(f"numbatorch kernels: {options.op}: {error}", file=sys.stderr)
+        hint = (f"; a call shows its kernels, such as \"torch.{options.op}(torch.rand(4, 33))\""
+                if options.device == "cuda" and isinstance(error, ValueError) else "")
+        print(f"numbatorch kernels: {options.op}: {error}{hint}", file=sys.stderr)
         return 1
     print(source.rstrip("\n"))
     return 0

@@ -158,3 +158,13 @@ def ptx(request, architecture="sm_80"):
     module, _ = _template(request)
     text, name, signature, block = module.kernel(request)
     return compile_kernel(name, text, signature, block).ptx(architecture)
+
+
+def launched(act):
+    """The kernels (compile.Kernel) that act() is the first of this process to need, on an emulated device."""
+    from . import compile as compiling
+    from .emulator.device import Emulator
+    before = set(compiling._kernels.values())
+    with runtime.using(Emulator()):
+        act()
+    return [kernel for kernel in compiling._kernels.values() if kernel not in before]

@@ -128,6 +128,11 @@ def test_info_kernels_and_cache(capsys):
     assert "row = grid()" in capsys.readouterr().out
     assert run("kernels", "show", "sigmoid", "--device", "cuda", "--ptx", "sm_90a") == 0
     assert ".target sm_90a" in capsys.readouterr().out
+    capsys.readouterr()
+    assert run("kernels", "show", "torch.arange(1100).sort()", "--device", "cuda", "--ptx") == 0
+    assert ".entry radix_moved_" in capsys.readouterr().out
+    assert run("kernels", "show", "sort", "--device", "cuda") != 0 and "a call" in capsys.readouterr().err
+    assert run("kernels", "show", "torch.arange(3).srt()", "--device", "cuda") != 0
     assert run("kernels", "show", "sigmoid", "--ptx") != 0
     assert "--device cuda" in capsys.readouterr().err
     assert run("kernels", "show", "no_such_op") != 0
