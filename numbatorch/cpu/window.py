@@ -13,6 +13,7 @@ from ..expr import write
 from . import geometry
 from .compile import compile_kernel
 
+LOCAL = 256  # elements of `local_int64`
 LANES = (16, 8, 4)  # windows that become one step of vector code; rows end with a step over windows done before
 UNROLLED = 36  # taps written out one by one at most: 6x6; larger windows are loops of constant length
 
@@ -249,7 +250,7 @@ class _Kernel:
         numbers = itertools.count()
         if whole and math.prod(self.g.kernel) <= UNROLLED:
             return lambda place: next(numbers)
-        starts = [f"o{d} * {self.g.stride[d]} - {self.request.options['padding'][d]}" for d in range(self.g.rank)]
+        starts = self.starts()
 
         def number(place):
             text = "0"
@@ -258,14 +259,17 @@ class _Kernel:
             return text
         return number
 
-    def place(self, tap):
-        """Where in its plane the tap numbered `tap` of the window o0, o1, ... lies, as text."""
+    def starts(self):
+        """The first place of the window o0, o1, ..., which may lie outside the plane."""
+        return [f"o{d} * {self.g.stride[d]} - {self.request.options['padding'][d]}" for d in range(self.g.rank)]
+
+    def place(self, tap, starts):
+        """The coordinates of the tap numbered `tap` of a window that starts there, as texts."""
         place, rest = [], tap
         for d in range(self.g.rank - 1, -1, -1):
             k = f"{rest} % {self.g.kernel[d]}" if d else rest
             rest = f"({rest} // {self.g.kernel[d]})"
-            start = f"o{d} * {self.g.stride[d]} - {self.request.options['padding'][d]}"
-            place.insert(0, f"{start} + ({k}) * {self.g.step[d]}")
+            place.insert(0, f"{starts[d]} + ({k}) * {self.g.step[d]}")
         return place
 
     def largest(self, depth, taps, whole, first, position, type_):
@@ -342,11 +346,11 @@ def max_pool(request):
                     k.g.windows[-1] * (2 + math.prod(k.g.kernel or (4,))), True)
 
 
-def _clear(k, depth):
-    """Lines that set the plane of `out` to zero; `out` is contiguous."""
+def _clear(k, depth, stored=False):
+    """Lines that set the plane of `out` to zero, or what no tile covers where all others are `stored`."""
     zero = write.store(write.literal(0, k.value), k.value, k.layouts[-1].dtype.name)
     sizes = " * ".join(f"size{d}" for d in range(k.g.rank))
-    if k.g.tiles:  # what lies outside all tiles is all that the stores below leave out
+    if stored:
         test = " or ".join(f"size{d} != count{d} * {k.g.kernel[d]}" for d in range(k.g.rank))
         k.add(depth, f"if {test}:")
         depth += 1
@@ -360,8 +364,13 @@ def spread_taps(request):
     k = _Kernel(request, [grad, tap], _shape(out, rank), _shape(grad, rank), ["grad", "tap", "out"])
     k.add(1, "for unit in range(start, stop):")
     k.planes("unit")
-    _clear(k, 2)
-    narrow = k.g.tiles and math.prod(k.g.kernel) <= UNROLLED
+    count = math.prod(k.g.kernel)
+    narrow = k.g.tiles and count <= UNROLLED
+    table = not narrow and count <= LOCAL
+    if table:  # of how far taps are from the first one
+        far = k.flat(k.place("number", ("0",) * rank))
+        k.lines[:0] = ["    far = local_int64()", f"    for number in range({count}):", f"        far[number] = {far}"]
+    _clear(k, 2, narrow)
 
     def body(depth, taps, whole):
         k.add(depth, f"g = {k.read('grad', k.outputs())}", f"chosen = int32({k.element('tap', k.outputs())})")
@@ -370,8 +379,11 @@ def spread_taps(request):
             taps(lambda depth, place: k.add(depth, k.assign(
                 "out", place, f"where(chosen == int32({number(place)}), g, {write.literal(0, k.value)})", k.value)))
             return
-        place = k.element("out", k.place("int64(chosen)"))
-        k.add(depth, f"place = {place[4:-1]}")
+        if table:
+            place = f"{k.element('out', k.starts())[4:-1]} + far[chosen]"
+        else:
+            place = k.element("out", k.place("int64(chosen)", k.starts()))[4:-1]
+        k.add(depth, f"place = {place}")
         old = write.load("out[place]", k.dtype)
         k.add(depth, f"out[place] = {write.store(f'{old} + g', k.value, k.dtype)}")
     if narrow:
@@ -392,7 +404,7 @@ def pick_taps(request):
     for d in range(rank):
         k.add(2 + d, f"for o{d} in range(count{d}):")
     k.add(2 + rank, f"chosen = int64({k.element('tap', k.outputs())})",
-          k.assign("out", k.outputs(), k.read("x", k.place("chosen")), k.value))
+          k.assign("out", k.outputs(), k.read("x", k.place("chosen", k.starts())), k.value))
     return k.launch(f"pick_taps{rank}d", _units(k), 2 * math.prod(k.g.plane), True)
 
 
@@ -435,7 +447,7 @@ def avg_pool_backward(request):
     k = _Kernel(request, [grad], _shape(request.outputs[0], rank), _shape(grad, rank), ["grad", "out"])
     k.add(1, "for unit in range(start, stop):")
     k.planes("unit")
-    _clear(k, 2)
+    _clear(k, 2, k.g.tiles)
 
     def body(depth, taps, whole):
         if k.g.kernel is None and k.value != k.dtype:  # narrow floats are rounded dimension by dimension, as in PyTorch

@@ -58,7 +58,8 @@ def test_gradients_of_long_rows_of_overlapping_windows_are_summed():
     np.testing.assert_allclose(input.grad.numpy(), expected[:, 2:-2], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("arguments", [(3, 2, 1), (2,), (3, 1, 1, 2), (17, 3, 8), (5, 5, 0, 1, True), ((2, 7), (1, 3))])
+@pytest.mark.parametrize("arguments", [(3, 2, 1), (2,), (3, 1, 1, 2), (17, 3, 8), (5, 5, 0, 1, True), ((2, 7), (1, 3)),
+                                       (8, 8), ((20, 18), (20, 19))])
 def test_the_gradient_through_taps_is_that_through_positions(arguments):
     x = np.random.default_rng(4).integers(0, 9, (2, 3, 40, 37)).astype(np.float32)  # with ties: the first one has it
     taps, places = (nt.tensor(x, requires_grad=True) for _ in range(2))
