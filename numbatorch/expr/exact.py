@@ -2,6 +2,7 @@
 
 -(-x), x * 1, x / 1, x - 0, x + -0.0, |-x|, where(c, x, x), and casts there and back by a type that holds every value.
 x + 0 stays, which makes -0.0 into 0.0, and so does x * 0. `functions.simplify`, for derivatives, gives up more.
+(Where denormal numbers are flushed, x * 1 would flush them and x does not.)
 """
 
 import math
