@@ -107,7 +107,8 @@ class Capture:
     def _keep(self, buffer):
         """Note what is in memory that was there before the call, before it is changed."""
         if buffer.kind in ("state", "input") and buffer not in self.before:
-            self.before[buffer] = contents.read(buffer.device, buffer.address, buffer.nbytes)
+            with self.aside():
+                self.before[buffer] = contents.read(buffer.device, buffer.address, buffer.nbytes)
 
     # ------------------------------------------------------------ what the watch tells
 
