@@ -7,7 +7,6 @@ other memory more than a few times gets a place of its own, to which it is copie
 
 import heapq
 import itertools
-import sys
 
 import numpy as np
 
@@ -100,7 +99,8 @@ class Runner(native.Runner):
     """run(bases) of a program with steps on a GPU: `graphs` of its parts, and why some are not (`refusals`)."""
 
     def __init__(self, graph, addresses, dynamic, options):
-        self.device, self.there = graph.device, backend(graph.device)
+        from ..cuda import CudaError, runtime  # there, as the graph has steps of a GPU
+        self.device, self.there, self.runtime, self.refused = graph.device, backend(graph.device), runtime, CudaError
         self._dynamic, self._own, self._moves = dynamic, {}, [0] * len(dynamic)
         self._resolved: list = [None] * len(dynamic)
         self._queue: list = []
@@ -160,10 +160,9 @@ class Runner(native.Runner):
         here = self._addresses.get(place.buffer, 0)
         return (here if isinstance(here, int) else self._resolved[here.number] + here.offset) + place.offset
 
-    @staticmethod
-    def recording():
+    def recording(self):
         """Whether this thread's work is recorded, into a graph of the program or of the user's own."""
-        return sys.modules["numbatorch.cuda.runtime"].thread.recording is not None
+        return self.runtime.thread.recording is not None
 
     def describe(self):
         """Lines on what runs how."""
@@ -294,7 +293,6 @@ class Recorded:
         self._graph = None
 
     def __call__(self):
-        from ..cuda import CudaError, runtime
         if self._plainly or self._runner.recording():  # a graph of the user's own takes the steps
             self._start()
             return
@@ -305,14 +303,14 @@ class Recorded:
                 if isinstance(part, Updates):
                     part.prepare()
             try:
-                with runtime.current(self._runner.device.index):
+                with self._runner.runtime.current(self._runner.device.index):
                     self._graph = self._recorded()
-            except CudaError as error:
+            except self._runner.refused as error:
                 self._plainly = True
                 self._runner.refusals[str(error)] = self._runner.refusals.get(str(error), 0) + 1
                 self._start()
                 return
-        with runtime.current(self._runner.device.index):
+        with self._runner.runtime.current(self._runner.device.index):
             self._graph.replay()
 
     def _start(self):
