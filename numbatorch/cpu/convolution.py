@@ -5,8 +5,8 @@ convolution_winograd needs fewer products for 3x3 windows of stride 1, convoluti
 of positions, convolution_flat reads the input in place, convolution_lanes has outputs in the lanes where the input has
 few channels, convolution_depthwise has channels there, and convolution_planes goes plane by plane where a group has
 few. The input gradient is the same over grad_output, one run per phase of the stride, with the weights turned round.
-convolution_weights sums the weight gradient, convolution_winograd_weights that of 3x3 windows. No result depends on the
-number of threads.
+convolution_weights sums the weight gradient, convolution_winograd_weights that of 3x3 windows. Single taps, and windows
+of the whole input, are products (gemm). No result depends on the number of threads.
 """
 
 from __future__ import annotations
