@@ -6,6 +6,7 @@ declared derivative is used) or "load" (an element of an array, in index notatio
 common parts are computed once.
 """
 
+import functools
 import weakref
 
 
@@ -121,6 +122,11 @@ def is_const(e, value):
 
 def order(*roots):
     """Every node below the roots, operands first, each once."""
+    return list(_ordered(roots))
+
+
+@functools.lru_cache(4096)  # composing a kernel asks for the same roots again and again
+def _ordered(roots):
     seen: dict[int, Expr] = {}
     stack = [(root, False) for root in reversed(roots)]
     while stack:
@@ -130,7 +136,7 @@ def order(*roots):
         elif id(node) not in seen:
             stack.append((node, True))
             stack.extend((a, False) for a in reversed(node.args) if isinstance(a, Expr) and id(a) not in seen)
-    return list(seen.values())
+    return tuple(seen.values())
 
 
 def rebuild(roots, replace):
