@@ -203,3 +203,13 @@ def test_a_search_is_asked_for_in_order():
     decisions = stored.Decisions([["a 1", [3]]])
     with pytest.raises(stored.Unfit):
         decisions.known("a", "what it was not")
+
+
+def test_under_a_profiler_nothing_is_kept(entries):
+    before = sys.getprofile()
+    sys.setprofile(lambda *_: None)
+    try:
+        _, losses, _ = trained()
+    finally:
+        sys.setprofile(before)
+    assert not entries and trained()[1] == losses and len(entries) == 1
