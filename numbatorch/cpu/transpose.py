@@ -138,7 +138,7 @@ def _text(name, size, rank, streamed):
                 masks[which] = out.value(f"icmp slt <{lanes} x i64> <{numbers}>, {every}")
         turned = []
         for k in range(lanes):
-            place = out.value(f"getelementptr i8, ptr {source}, i64 {out.value(f'mul i64 {from_bytes}, {k}')}")
+            place = source if k == 0 else out.value(f"getelementptr i8, ptr {place}, i64 {from_bytes}")
             if masks:
                 there = out.value(f"icmp sgt i64 {left_j}, {k}")
                 lanes_on = out.value(f"select i1 {there}, {mask} {masks['i']}, {mask} zeroinitializer")
@@ -148,7 +148,7 @@ def _text(name, size, rank, streamed):
                 turned.append(out.value(f"load {vector}, ptr {place}, align {size}"))
         _turn(out, turned, vector, lanes)
         for k in range(lanes):
-            place = out.value(f"getelementptr i8, ptr {result}, i64 {out.value(f'mul i64 {to_bytes}, {k}')}")
+            place = result if k == 0 else out.value(f"getelementptr i8, ptr {place}, i64 {to_bytes}")
             if masks:
                 there = out.value(f"icmp sgt i64 {left_i}, {k}")
                 lanes_on = out.value(f"select i1 {there}, {mask} {masks['j']}, {mask} zeroinitializer")
