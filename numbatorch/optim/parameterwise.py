@@ -65,7 +65,7 @@ class ParameterOptimizer(Optimizer):
         """(name in ops/steps.py, {its operand: key in the state}, f(step): its numbers) of a step on a GPU; or None."""
         return None
 
-    def _by_formula(self, params: list, grads: list, states: list, group: dict[str, Any]) -> bool:
+    def _by_formula(self, params, grads, states, group):
         found = self.formula(group)
         if found is None:
             return self.update_together(params, grads, states, group)
@@ -153,9 +153,9 @@ def new_step(param: Any, group: dict[str, Any]) -> Any:
     return new_number(0.0, param, group)
 
 
-def advance(state: dict[str, Any], param: Any = None, group: dict[str, Any] | None = None) -> Any:
+def advance(state: dict[str, Any], param: Any = None, group: Any = None) -> Any:
     """Count one step; the number of this step, starting at 1: as a tensor where `on_device`."""
-    if group is None or not on_device(param, group):
+    if param is None or not on_device(param, group):
         state["step"].add_(1)
         return state["step"].item()
     if not state["step"].is_cuda:  # of a checkpoint
