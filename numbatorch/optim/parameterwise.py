@@ -155,7 +155,7 @@ def new_step(param: Any, group: dict[str, Any]) -> Any:
 
 def advance(state: dict[str, Any], param: Any = None, group: Any = None) -> Any:
     """Count one step; the number of this step, starting at 1: as a tensor where `on_device`."""
-    if param is None or not on_device(param, group):
+    if param is None or group is None or not on_device(param, group):
         state["step"].add_(1)
         return state["step"].item()
     if not state["step"].is_cuda:  # of a checkpoint
