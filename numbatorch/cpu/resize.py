@@ -13,7 +13,7 @@ from ..expr import write
 from . import geometry
 from .compile import compile_kernel
 
-UNROLLED = 36  # elements summed that are written out one by one at most: 6x6
+UNROLLED = 64  # elements summed that are written out one by one at most: 8x8, as in bicubic's gradient at scale 2
 PERIODS = 8, 4  # places after which a table may repeat itself, in the result and in the input: what shuffles repay
 
 

@@ -142,14 +142,14 @@ def _table(size, out, scale, align_corners, rule):
 @functools.lru_cache(maxsize=64)
 def _transposed(size, out, scale, align_corners, rule):
     """The table of the gradient: for each input position the outputs that read it, and their weights."""
-    readers = [[] for _ in range(size)]
+    readers = [{} for _ in range(size)]
     for places, weights in _table(size, out, scale, align_corners, rule):
         for i, (place, weight) in enumerate(zip(places, weights, strict=True)):
             if weight:
-                readers[place].append((i, weight))
+                readers[place][i] = readers[place].get(i, 0.0) + weight  # at the border several taps are one place
     most = max(map(len, readers))
     # Fewer ones are filled up with the weight 0, next to the others so that all go on from place to place alike.
-    rows = [sorted(row) + [(row[-1][0] if row else 0, 0.0)] * (most - len(row)) for row in readers]
+    rows = [sorted(row.items()) + [(max(row, default=0), 0.0)] * (most - len(row)) for row in readers]
     return tuple((tuple(i for i, _ in tap), tuple(weight for _, weight in tap)) for tap in zip(*rows, strict=True))
 
 
