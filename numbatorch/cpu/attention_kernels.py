@@ -377,10 +377,10 @@ def write_backward(name: str, target: Target) -> str:
         base, inverse = (f.offset(p[n], p["length"] * head * size) for n in ("base", "inverse"))
         to_q, to_k, to_v = (u.place(f"grad_{n}", f"d{n}", head) for n in "qkv")
         q_row, k_row, v_row = (p[f"d{n}_row"] for n in "qkv")
-        for to, count, row, width in ((to_q, "length", q_row, "depth"), (to_k, "sources", k_row, "depth"),
-                                      (to_v, "sources", v_row, "columns")):
-            with f.loop(0, p[count]) as each:
-                here, nbytes = f.offset(to, row * each.index), p[width] * size
+        for to, number, stride, width in ((to_q, "length", q_row, "depth"), (to_k, "sources", k_row, "depth"),
+                                          (to_v, "sources", v_row, "columns")):
+            with f.loop(0, p[number]) as each:
+                here, nbytes = f.offset(to, stride * each.index), p[width] * size
                 f.line(f"call void @llvm.memset.p0.i64(ptr {here.text}, i8 0, i64 {nbytes.text}, i1 false)")
         causal = p["causal"].differs(0)
         limit = f.select(causal, f.minimum(p["sources"], p["length"]), p["sources"])
