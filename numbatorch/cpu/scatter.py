@@ -12,8 +12,9 @@ from ..expr.kinds import Elementwise, Launch, Native, Operand
 from ..layout import coalesce
 from . import elementwise, geometry, streaming
 from .compile import compile_kernel
-from .gather import PART, WORDS
+from .gather import WORDS
 
+PART = 512  # indices that are looked at together, then used
 ROW = 4096  # elements of a row that is put together in the first cache
 BLOCK = 128  # elements: a few cache lines of the target stay near while the index is walked
 
@@ -72,7 +73,7 @@ def combined(request):
 
 
 def onto(request):
-    """result = a copy of the first input, a row at a time, into which a row of the source is combined right after.
+    """result = a copy of the first input, some rows at a time, into which those of the source are combined right after.
 
     All are contiguous, and the index chooses along their last dimension. Indices count from the front; where one is
     outside, the kernel raises IndexError.
@@ -94,10 +95,14 @@ def onto_source(name, combine, dtype, streamed):
     place = "kept[chosen]" if streamed else "result[at + chosen]"
     value = write.combined(combine, dtype).format(old=place, new="source[first + i]")
     lines = [f"def {name}(input, index, source, result, meta, flag, start, stop):", "    size = meta[0]",
-             "    n = meta[1]", *[f"    kept = room(result, {ROW})"] * streamed, "    for row in range(start, stop):",
-             "        at = row * size", "        for i in range(size):",
-             f"            {place.replace('chosen', 'i')} = input[at + i]",
-             f"        for part in range((n + {PART - 1}) // {PART}):", f"            first = row * n + part * {PART}",
+             "    n = meta[1]"]
+    if streamed:
+        lines += [f"    kept = room(result, {ROW})", "    for row in range(start, stop):", "        at = row * size",
+                  "        for i in range(size):", "            kept[i] = input[at + i]"]
+    else:  # a chunk's rows first: they are in the second cache when they are changed
+        lines += ["    for i in range(start * size, stop * size):", "        result[i] = input[i]",
+                  "    for row in range(start, stop):", "        at = row * size"]
+    lines += [f"        for part in range((n + {PART - 1}) // {PART}):", f"            first = row * n + part * {PART}",
              f"            count = min({PART}, n - part * {PART})", "            outside = int64(0)",
              "            for i in range(count):",
              "                outside |= int64(uint64(int64(index[first + i])) >= uint64(size))",

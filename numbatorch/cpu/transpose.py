@@ -136,9 +136,9 @@ def _text(name, size, rank, streamed):
                 every = out.value(f"shufflevector <{lanes} x i64> {head}, <{lanes} x i64> poison, "
                                   f"<{lanes} x i32> zeroinitializer")
                 masks[which] = out.value(f"icmp slt <{lanes} x i64> <{numbers}>, {every}")
-        turned = []
+        turned, place = [], source
         for k in range(lanes):
-            place = source if k == 0 else out.value(f"getelementptr i8, ptr {place}, i64 {from_bytes}")
+            place = out.value(f"getelementptr i8, ptr {place}, i64 {from_bytes}") if k else place
             if masks:
                 there = out.value(f"icmp sgt i64 {left_j}, {k}")
                 lanes_on = out.value(f"select i1 {there}, {mask} {masks['i']}, {mask} zeroinitializer")
@@ -147,8 +147,9 @@ def _text(name, size, rank, streamed):
             else:
                 turned.append(out.value(f"load {vector}, ptr {place}, align {size}"))
         _turn(out, turned, vector, lanes)
+        place = result
         for k in range(lanes):
-            place = result if k == 0 else out.value(f"getelementptr i8, ptr {place}, i64 {to_bytes}")
+            place = out.value(f"getelementptr i8, ptr {place}, i64 {to_bytes}") if k else place
             if masks:
                 there = out.value(f"icmp sgt i64 {left_i}, {k}")
                 lanes_on = out.value(f"select i1 {there}, {mask} {masks['j']}, {mask} zeroinitializer")
