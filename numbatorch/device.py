@@ -125,7 +125,8 @@ class Backend(Protocol):
     A module stands for the one device of its type, or for all; `on(index)`, where a module has it, gives the backend
     of one device of several. Optional: `random`, whose `fill` and `fill_*` draw numbers where the device's tensors are
     (cpu/random.py); without it they are drawn on the host and copied; and `range_check` (cpu/scalars.py), which tells
-    at once whether few indices lie in a range; without it they are reduced to their bounds, which are read;
+    at once whether few indices lie in a range, and whose backend also has loops that check their indices themselves
+    ("checked" of gather, "onto" of scatter); without it they are reduced to their bounds, which are read;
     `together`, one launch for a formula over lists of operands (together.py); `sums_rows`, True where `Rows` requests
     may have sums over the rows; and `pinned_memory`, blocks of the host's memory that the device reads and writes
     directly.
