@@ -162,3 +162,16 @@ def test_scatter_leaves_its_input_alone_and_keeps_its_strides():
     assert (added - base).tolist() == [[2, 0, 1]] * 4
     part = base.scatter(1, index[:2, :1], nt.full((2, 1), 9.0))  # fewer places than the input has
     assert part.tolist() == [[9, 4, 8], [9, 5, 9], [2, 6, 10], [3, 7, 11]]
+
+
+def test_compiled_calls_check_their_indices_too():
+    def step(x, index):
+        return x.gather(1, index) + x.scatter_add(1, index, x)
+
+    compiled = nt.compile(step)
+    x, index = nt.randn(5, 40), nt.randint(0, 40, (5, 40))
+    for _ in range(4):
+        assert nt.equal(compiled(x, index), step(x, index))
+    index[3, 7] = 40
+    with pytest.raises(RuntimeError, match=r"index 40 is out of bounds for dimension 1 .*at position 127 "):
+        compiled(x, index)
