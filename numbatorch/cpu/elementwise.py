@@ -7,7 +7,6 @@ copies of that kind have a template of their own, `transpose.py`.
 """
 
 import math
-from collections import Counter
 
 from ..expr import tree, write
 from ..expr.tree import arg
@@ -25,8 +24,7 @@ def plan(request):
     shape, rows, flat, classes, tiled = _walk(request)
     if tiled and transpose.when(request):
         return transpose.plan(request, shape, rows)
-    streamed = flat and "0" not in classes[-len(request.outputs):] and streaming.when(*request.outputs) and (
-        not _reads_by_mask(request.roots))
+    streamed = flat and "0" not in classes[-len(request.outputs):] and streaming.when(*request.outputs)
     text, name, signature = _source(request, classes, 0 if flat else len(shape), tiled, streamed)
     kernel = compile_kernel(name, text, signature, independent=True)
     if tiled:
@@ -36,17 +34,6 @@ def plan(request):
     if flat:
         return geometry.launch(kernel, shape[0], geometry.GRAIN)
     return geometry.launch(kernel, math.prod(shape[:-1]), geometry.GRAIN // max(1, shape[-1]), shape, *rows)
-
-
-def _reads_by_mask(roots):
-    """Whether an operand is read for nothing but one side of a `where`.
-
-    The compiler makes one masked instruction of both, which waits for stores to a buffer that may be near: 16.8 million
-    elements of `where` took 9.4 ms streamed and 6.4 ms in place (one core, EPYC Zen 5); sums of the same operands 4.3.
-    """
-    nodes = tree.order(*roots)
-    used = Counter(id(a) for n in nodes for a in n.args if isinstance(a, tree.Expr))
-    return any(n.op == "where" and any(a.op == "arg" and used[id(a)] == 1 for a in n.args[1:]) for n in nodes)
 
 
 def source(request):

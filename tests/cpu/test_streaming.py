@@ -5,7 +5,6 @@ import pytest
 import numbatorch
 from numbatorch.cpu import streaming
 from numbatorch.nn import functional as F
-from numbatorch.ops.declare import OPS
 
 
 @pytest.fixture
@@ -30,18 +29,6 @@ def test_a_flat_result_is_the_same_wherever_it_begins(sizes):
         assert (out == expected[0]).all()
         assert not room[:first].any() and not room[first + 5003 :].any()
         room.zero_()
-
-
-def test_operands_read_by_a_mask_alone_are_not_streamed(sizes):
-    def kernel(call, *operands):
-        call(*operands)
-        return [plan.kernel.__name__ for plan in call._plans.values()][-1]
-
-    sizes(0)
-    x = numbatorch.randn(7, 3001)
-    assert "streamed" not in kernel(OPS["where_values"].call, x > 0, x, x + 1)
-    assert "streamed" in kernel(OPS["mul"].call, x, x)
-    assert "streamed" in kernel(OPS["sigmoid"].call, x)
 
 
 @pytest.mark.parametrize("length", [512, 528, 4096, 8192])
