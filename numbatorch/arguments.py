@@ -1,7 +1,9 @@
 """Arguments of calls: other names for them, numbers that must fit a dtype, hashable forms of static ones, widening."""
 
+import dataclasses
 import inspect
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -35,16 +37,33 @@ def required(op, values):
 def proper_names(op, given, named):
     """`given` with the arguments in `named` under the parameters' own names. TypeError for unknown ones, and twice."""
     for name, value in named.items():
-        proper = _OTHER_NAMES.get(name)
-        p = next((p for p in op.parameters if p.name == proper), None)
+        p = next((p for p in op.parameters if p.name in (name, _OTHER_NAMES.get(name))), None)
         if p is None:
             takes = ", ".join(q.name for q in op.parameters)
             raise TypeError(f"{op.name}() got an unexpected keyword argument '{name}'; it takes {takes}")
         default = absent if p.default is inspect.Parameter.empty else p.default
-        if given.get(proper, default) is not default:
-            raise TypeError(f"{op.name}() got values for '{proper}' and for '{name}', which is the same argument")
-        given[proper] = value
+        if given.get(p.name, default) is not default:
+            raise TypeError(f"{op.name}() got multiple values for argument '{name}'" if name == p.name else
+                            f"{op.name}() got values for '{p.name}' and for '{name}', which is the same argument")
+        given[p.name] = value
     return given
+
+
+def named_apart(op, scope):
+    """The op, or a copy with parameters under names that its written call does not use itself: `mode_` for mode.
+
+    A call that gives such a parameter by name goes the way of other names for arguments (`renamed`).
+    """
+    taken = {*scope, "plan", "rule", "named", "result", "error"}
+    own = {p.name: p.name + "_" for p in op.parameters if p.name in taken or re.fullmatch("[agkpr][0-9]+", p.name)}
+    if not own:
+        return op
+    fixed = [p.name for p in op.parameters if p.name in own and p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if fixed:  # written calls pass them on by name
+        raise TypeError(f"{op.name}: a keyword-only parameter cannot be called {fixed[0]}; choose another name")
+    parameters = [dataclasses.replace(p, name=own.get(p.name, p.name)) for p in op.parameters]
+    return dataclasses.replace(op, parameters=parameters, fits=tuple(own.get(n, n) for n in op.fits),
+                               spread=own.get(op.spread, op.spread))
 
 
 def renamed(op, inplace, values, named, **out):
@@ -72,6 +91,13 @@ def check_fits(what, dtype, value):
     elif low <= value <= high or dtype.category >= dtypes.FLOAT and not math.isfinite(value):
         return
     raise RuntimeError(f"{what}: value cannot be converted to type {dtype.name} without overflow: {value}")
+
+
+def check_divisor(name, input, other):
+    """RuntimeError, with PyTorch's text, where integers are divided by zero."""
+    zero = other._layout.has_values and bool((other == 0).any()) if isinstance(other, Tensor) else other == 0
+    if zero and not (isinstance(input, Tensor) and input._layout.numel == 0):
+        raise RuntimeError(f"ZeroDivisionError: {name}: an integer is divided by zero")
 
 
 def by_name(op, given, named):

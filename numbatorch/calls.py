@@ -15,7 +15,9 @@ from . import dtypes, plan as planning
 from .arguments import (
     absent,
     by_name,
+    check_divisor,
     check_fits,
+    named_apart,
     number_kind,
     proper_names,
     refuse,
@@ -103,7 +105,7 @@ def _written(op, inplace):
              "check_divisor": check_divisor, "start": start, "check_changeable": check_changeable,
              "deliver": deliver, "by_name": by_name, "renamed": renamed, "refuse": refuse,
              "too_large": too_large}
-    function = _lazily(op.name, scope, lambda: _source(op, inplace))
+    function = _lazily(op.name, scope, lambda: _source(named_apart(op, scope), inplace))
     function._plans = plans
     return function
 
@@ -125,13 +127,6 @@ def _lazily(name, scope, write):
         return function(*args, **kwargs)
     scope["fill"] = fill
     return function
-
-
-def check_divisor(name, input, other):
-    """RuntimeError, with PyTorch's text, where integers are divided by zero."""
-    zero = other._layout.has_values and bool((other == 0).any()) if isinstance(other, Tensor) else other == 0
-    if zero and not (isinstance(input, Tensor) and input._layout.numel == 0):
-        raise RuntimeError(f"ZeroDivisionError: {name}: an integer is divided by zero")
 
 
 def _source(op, inplace):
@@ -365,11 +360,12 @@ def _composite(op):
 
 def _composite_source(op):
     """(name, text, names it refers to) of the call function of a composite."""
-    head, passed, values = [], [], []
+    head, passed, values, real = [], [], [], op
     scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent, "stand_in": stand_in,
                              "NotOnHostError": NotOnHostError, "NoValuesError": NoValuesError, "elsewhere": elsewhere}
+    op = named_apart(op, scope.keys() | {"op", "body", "answer", "state", "missing", "deliver"})
     star, last_required = False, None
-    for p in op.parameters:
+    for p, known in zip(op.parameters, real.parameters, strict=True):
         label = p.name
         if p.kind is inspect.Parameter.VAR_POSITIONAL:
             label, star = f"*{p.name}", True
@@ -379,7 +375,7 @@ def _composite_source(op):
             if not star:
                 head.append("*")
                 star = True
-            label = f"{p.name}={p.name}"
+            label = f"{known.name}={p.name}"
         values.append(p.name)
         passed.append(label)
         if p.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):

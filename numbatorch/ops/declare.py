@@ -261,6 +261,12 @@ def declare(kind, function, *, grad=None, namespaces="", name=None, aliases=(), 
     unknown = set(options) - fields
     if unknown:
         raise TypeError(f"{op_name} ({where}): unknown fields {sorted(unknown)}; operands are {operand_names}")
+    if kind in ("elementwise", "reduction", "rowwise") and options.get("differentiable", True):
+        taken = {"grad", "out", *options.get("outputs", ("result",))}
+        for p in parameters:
+            if p.name in taken:
+                raise TypeError(f"{op_name} ({where}): a parameter cannot be called {p.name}, as gradients call "
+                                "something else so; choose another name")
     for operand, rule in grads.items():
         known = {"grad", "result", *(p.name for p in parameters), *options.get("outputs", ())}
         known |= {f"grad_{o}" for o in options.get("outputs", ())} | {"grads"}
