@@ -211,6 +211,40 @@ class _adagrad_step_result(_NamedTuple):
     param: Tensor
     sum: Tensor
 
+class _rmsprop_step_result(_NamedTuple):
+    param: Tensor
+    square: Tensor
+
+class _rmsprop_momentum_step_result(_NamedTuple):
+    param: Tensor
+    square: Tensor
+    buffer: Tensor
+
+class _rmsprop_centered_step_result(_NamedTuple):
+    param: Tensor
+    square: Tensor
+    mean: Tensor
+
+class _adadelta_step_result(_NamedTuple):
+    param: Tensor
+    square: Tensor
+    moved: Tensor
+
+class _adamax_step_result(_NamedTuple):
+    param: Tensor
+    mean: Tensor
+    bound: Tensor
+
+class _radam_step_result(_NamedTuple):
+    param: Tensor
+    mean: Tensor
+    square: Tensor
+
+class _rprop_step_result(_NamedTuple):
+    param: Tensor
+    previous: Tensor
+    size: Tensor
+
 class Tensor:
     def __init__(self, *data: Any, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> None: ...
     _layout: _Layout
