@@ -6,6 +6,7 @@ holds: several calls may wait for their backward pass at the same time.
 """
 
 import threading
+from dataclasses import replace
 
 from ..autograd import engine
 from ..autograd.modes import mode
@@ -14,7 +15,7 @@ from ..layout import Layout, layout as layout_of
 from ..recording import Layouts
 from ..tensor import Tensor, empty_layout
 from . import contents
-from .graph import Buffer, Graph, Number, Place, Step
+from .graph import Buffer, Graph, Number, Place
 from .memory import ALIGNMENT, MemoryPlan, room
 from .places import Unsupported
 
@@ -141,19 +142,14 @@ def split(capture, captured, first, second, held):
                 raise Unsupported("the backward pass uses a number that changes")
             return v
         return Place(*view(v.buffer, v.offset), v.layout, v.reads, v.writes)
-    first = [_with(s, [forward(v) for v in s.values]) for s in first]
-    second = [_with(s, [backward(v) for v in s.values]) for s in second]
+    first = [replace(s, values=[forward(v) for v in s.values]) for s in first]
+    second = [replace(s, values=[backward(v) for v in s.values]) for s in second]
     buffers = list({b: None for s in second for v in s.places for b in (v.buffer,)})
     if any(b.kind in ("state", "input") for s in second for b in s.writes()):
         raise Unsupported("the backward pass changes memory that outlives it")
     graph = Graph(f"{capture.name}_backward", buffers, second, [])
     graph.check()
     return first, graph, inputs, kept, view
-
-
-def _with(step, values):
-    return Step(step.kind, step.name, values, step.kernel, step.meta, step.units, step.grain, step.plan, step.read,
-                step.check, step.expected, step.where, step.keep, step.returned, step.request)
 
 
 class Backward:

@@ -6,6 +6,7 @@ After Chen et al. 2016, arXiv:1604.06174, but by cost instead of by segments.
 """
 
 import math
+from dataclasses import replace
 
 from ..device import CPU
 from ..expr import kinds
@@ -199,8 +200,7 @@ def _with(step: Step, new):
     """A step with other buffers."""
     values = [Place(new[v.buffer], v.offset, v.layout, v.reads, v.writes) if isinstance(v, Place) and v.buffer in new
               else v for v in step.values]
-    return Step(step.kind, step.name, values, step.kernel, step.meta, step.units, step.grain, step.plan, step.read,
-                step.check, step.expected, step.where, step.keep, step.returned, step.request)
+    return replace(step, values=values)
 
 
 __all__ = ["fitted", "planned", "reduced"]

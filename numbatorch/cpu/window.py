@@ -34,6 +34,7 @@ class _Geometry:
             tables.append((starts, ends, counts))
             if self.kernel is not None and ok:
                 self.inside[d] = (ok[0], ok[-1] + 1)
+        self.empty = [d for d, (starts, ends, _) in enumerate(tables) if any(map(int.__ge__, starts, ends))]
         if any(lo == hi for lo, hi in self.inside):
             self.inside = [(0, 0)] * rank
         self.whole = all(span == (0, n) for span, n in zip(self.inside, windows, strict=True))
@@ -272,6 +273,15 @@ class _Kernel:
             place.insert(0, f"{starts[d]} + ({k}) * {self.g.step[d]}")
         return place
 
+    def where_filled(self, depth):
+        """An `if` for windows that have a tap in the plane, where some have none; the depth of what follows."""
+        tests = [f"meta[{first} + o{d}] < meta[{end} + o{d}]" for d, (first, end, _) in enumerate(self.g.at_tables)
+                 if d in self.g.empty]
+        if tests:
+            self.suffix = f"_empty{''.join(map(str, self.g.empty))}"
+            self.add(depth, f"if {' and '.join(tests)}:")
+        return depth + bool(tests)
+
     def largest(self, depth, taps, whole, first, position, type_):
         """Statements that leave the window's maximum in `best` and position(place) of it in `where_`; NaN beats all."""
         self.add(depth, f"best = {self.lowest()}", f"where_ = {type_}({first})")
@@ -358,7 +368,8 @@ def _clear(k, depth, stored=False):
 
 
 def spread_taps(request):
-    """Launch that adds each window's gradient at its tap; inputs (grad, numbers of taps)."""
+    """Launch that adds each window's gradient at its tap; inputs (grad, numbers of taps). A window without taps in the
+    plane has none to add to."""
     (grad, tap), rank = request.inputs, request.options["rank"]
     (out,) = request.outputs
     k = _Kernel(request, [grad, tap], _shape(out, rank), _shape(grad, rank), ["grad", "tap", "out"])
@@ -391,19 +402,21 @@ def spread_taps(request):
     else:
         for d in range(rank):
             k.add(2 + d, f"for o{d} in range(count{d}):")
-        body(2 + rank, None, False)
+        body(k.where_filled(2 + rank), None, False)
     return k.launch(f"spread_taps{rank}d", _units(k), 2 * math.prod(k.g.plane), narrow)
 
 
 def pick_taps(request):
-    """Launch that reads each window's tap; inputs (values, numbers of taps)."""
+    """Launch that reads each window's tap, 0 where it has none in the plane; inputs (values, numbers of taps)."""
     (x, tap), rank = request.inputs, request.options["rank"]
     k = _Kernel(request, [x, tap], _shape(x, rank), _shape(tap, rank), ["x", "tap", "out"])
     k.add(1, "for unit in range(start, stop):")
     k.planes("unit")
     for d in range(rank):
         k.add(2 + d, f"for o{d} in range(count{d}):")
-    k.add(2 + rank, f"chosen = int64({k.element('tap', k.outputs())})",
+    if k.g.empty:
+        k.add(2 + rank, k.assign("out", k.outputs(), write.literal(0, k.value), k.value))
+    k.add(k.where_filled(2 + rank), f"chosen = int64({k.element('tap', k.outputs())})",
           k.assign("out", k.outputs(), k.read("x", k.place("chosen", k.starts())), k.value))
     return k.launch(f"pick_taps{rank}d", _units(k), 2 * math.prod(k.g.plane), True)
 

@@ -259,3 +259,12 @@ def test_a_capture_copies_only_what_the_call_changes(monkeypatch):
         return sorted(call.args[2] for call in read.call_args_list)
     assert run(False) == [4]
     assert run(True) == [4, 128 * 128 * 4]
+
+
+def test_a_step_that_is_run_again_is_made_of_the_same_parts():
+    whole = layout(torch.float32, (64,))
+    made, again = (Buffer(k, "temporary", 256) for k in range(2))
+    step = Step("launch", "mm_relu", [Place(made, 0, whole, False, True)],
+                parts=(Step("launch", "mm"), Step("launch", "relu")))
+    other = recompute._with(step, {made: again})
+    assert other.parts == step.parts and other.writes() == {again}

@@ -79,7 +79,7 @@ def _simpler(step):
 
 def _multiplied(request, numbers):
     """(formulas with products in place of divisions by powers of two, {operand: its reciprocal})."""
-    inverse = {}
+    inverse = {root.args[0]: None for root in request.roots if root.op == "arg"}
     for node in tree.order(*request.roots):
         for number, a in enumerate(node.args):
             if not isinstance(a, tree.Expr) or a.op != "arg" or a.args[0] not in numbers:
