@@ -213,7 +213,7 @@ def spread_taps(request):
 
 
 def pick_taps(request):
-    """The element of each window that its tap names; inputs (values, numbers of taps)."""
+    """The element of each window that its tap names, 0 outside the plane; inputs (values, numbers of taps)."""
     (x, tap), (out,), options = request.inputs, request.outputs, request.options
     text = _Text(options, "pick_taps", {"x": x, "tap": tap, "out": out}, _spatial(x, options["rank"]),
                  _spatial(out, options["rank"]))
@@ -222,7 +222,10 @@ def pick_taps(request):
     for d in range(text.rank - 1, -1, -1):
         kernel, stride, step, pad = (options[k][d] for k in ("kernel", "stride", "dilation", "padding"))
         text.add(0, f"x{d} = o{d} * {stride} - {pad} + rest % {kernel} * {step}", f"rest = rest // {kernel}")
-    text.store(0, "out", "o", text.read("x", "x"), text.value)
+    text.add(0, f"value = {write.literal(0, text.value)}",
+             f"if {' and '.join(f'0 <= x{d} < size{d}' for d in range(text.rank))}:",
+             f"    value = {text.read('x', 'x')}")
+    text.store(0, "out", "o", "value", text.value)
     return _launched(text, out.device, out.numel)
 
 
