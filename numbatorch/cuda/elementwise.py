@@ -12,7 +12,7 @@ from ..expr.kinds import Launch
 from ..expr.tree import arg, order
 from ..layout import Layout, broadcast_strides
 from . import geometry
-from .launching import call, launch
+from .launching import by_alignment, call, launch
 
 BLOCK = 256
 LARGE = 4096  # elements from which a thread takes several: fewer are done before it matters
@@ -27,21 +27,8 @@ def plan(request):
     if wide is None:
         return launch(name, text, signature, device, values, units, BLOCK)
     wide = call(*wide[:3], device, wide[3], -(-wide[4] // BLOCK), BLOCK, True)
-    pointers = [k for k, kind in enumerate(signature) if kind.endswith("*")]
-    narrow = []
-
-    def run(*given):
-        low = 0
-        for k in pointers:
-            low |= given[k]
-        if low & 15:
-            if not narrow:
-                narrow.append(call(name, text, signature, device, values, -(-units // BLOCK), BLOCK))
-            narrow[0](*given)
-        else:
-            wide(*given)
-    run.kernel = wide.kernel
-    return Launch(run, 0, units, 1)
+    return Launch(by_alignment(wide, lambda: call(name, text, signature, device, values, -(-units // BLOCK), BLOCK),
+                               signature), 0, units, 1)
 
 
 def source(request):

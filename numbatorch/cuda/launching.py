@@ -29,3 +29,21 @@ def call(name, text, signature, device, values, blocks, block=256, aligned=False
             start(blocks, given[:-3] + values, streams.streams.get(index, 0))
     run.kernel = function.kernel
     return run
+
+
+def by_alignment(wide, narrow, signature):
+    """A call of `wide` where all addresses are multiples of 16; elsewhere of narrow(), made when needed."""
+    pointers, others = [k for k, kind in enumerate(signature) if kind.endswith("*")], []
+
+    def run(*given):
+        low = 0
+        for k in pointers:
+            low |= given[k]
+        if low & 15:
+            if not others:
+                others.append(narrow())
+            others[0](*given)
+        else:
+            wide(*given)
+    run.kernel = wide.kernel
+    return run

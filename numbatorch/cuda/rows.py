@@ -22,7 +22,7 @@ from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
 from . import geometry, split
 from .elementwise import NUMBER, operand_types
-from .launching import call
+from .launching import by_alignment, call
 from .totals import Total
 
 BLOCK = 256
@@ -46,23 +46,7 @@ def started(made, narrow, device):
     def one(made):
         return call(made.name, made.text, made.signature, device, made.numbers.values, made.blocks, made.threads,
                     made.width > 1)
-    wide, others = one(made), []
-    if made.width == 1:
-        return wide
-    pointers = [k for k, kind in enumerate(made.signature) if kind.endswith("*")]
-
-    def run(*given):
-        low = 0
-        for k in pointers:
-            low |= given[k]
-        if low & 15:
-            if not others:
-                others.append(one(narrow()))
-            others[0](*given)
-        else:
-            wide(*given)
-    run.kernel = wide.kernel
-    return run
+    return one(made) if made.width == 1 else by_alignment(one(made), lambda: one(narrow()), made.signature)
 
 
 def source(request):
