@@ -7,6 +7,7 @@ only look plans up. Devices are met by name, through their backend (device.py sa
 import importlib
 import inspect
 import math
+import sys
 from typing import Any
 
 from . import dtypes
@@ -116,7 +117,7 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     plan.kernel = plan.meta = plan.units = plan.grain = plan.keep = None
     for spec in tensors:
         if op.dtypes is not None and spec.dtype.name not in op.dtypes:
-            raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(spec.dtype)}\'')
+            raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(spec.dtype)}\'')
     if op.check is not None:
         op.check(op, specs, statics)
     if op.kind == "view":
@@ -133,7 +134,7 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
         complex_ = next((s.dtype for s in tensors if s.dtype.is_complex), None)
         if complex_ is None:
             raise
-        raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(complex_)}\'') from error
+        raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(complex_)}\'') from error
     plan.kernel, plan.meta, plan.units, plan.grain, plan.keep = (
         launch.kernel, launch.meta, launch.units, launch.grain, launch.keep)
     plan.storage, plan.allocate, plan.address = storage_class(device), runtime.allocate, runtime.address
@@ -151,18 +152,41 @@ def launched_on_host(plan, request, device):
 
 
 def different_devices(op, specs):
-    """The error of a call whose operands are on several devices."""
-    places = {name: spec.device for name, spec in specs.items() if isinstance(spec, Layout)}
+    """The error of a call whose operands are on several devices, in the words of the call that the user wrote."""
+    name, values = asked(op)
+    places = {label: value._layout.device for label, value in values.items() if hasattr(value, "_layout")}
+    if len(set(places.values())) < 2:  # its body brought another device in, or they are in a list
+        places = {label: spec.device for label, spec in specs.items() if isinstance(spec, Layout)}
     names = list(dict.fromkeys(map(str, places.values())))
-    return RuntimeError(f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, "
+    return RuntimeError(f"{name}: Expected all tensors to be on the same device, but found at least two devices, "
                         f"{' and '.join(names[:2])}! ({', '.join(f'{n} on {d}' for n, d in places.items())}); move "
                         f"them with tensor.to(device)")
 
 
+def asked(op):
+    """(name, {parameter: value}) of the outermost op under way, which the user called, where `op` is part of its work.
+
+    Calls of ops are found on Python's stack, down to the first function that is not of this library: for errors only.
+    """
+    name, values, frame = op.name.strip("_"), {}, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "numbatorch").partition(".")[0] == "numbatorch":
+        inside = frame.f_locals
+        own = inside.get("op", frame.f_globals.get("op"))
+        if isinstance(own, Op) and not own.name.startswith("_"):
+            if isinstance(inside.get("values"), dict):  # an eager op's
+                name, values = own.name, inside["values"]
+            elif frame.f_code.co_name in (own.name, f"{own.name}_"):
+                name, values = frame.f_code.co_name, {p.name: inside.get(p.name) for p in own.parameters}
+        elif frame.f_code.co_name in ("getitem", "setitem"):  # of indexing.py: square brackets
+            name, values = f"Tensor.__{frame.f_code.co_name}__", {}
+        frame = frame.f_back
+    return name, values
+
+
 def _refuse_float8(op, d):
     if d.is_float8 and not op.float8:
-        raise NotImplementedError(f'"{op.name}" not implemented for \'{type_name(d)}\': float8 is for keeping values; '
-                                  "compute in another dtype: tensor.to(torch.float32)")
+        raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(d)}\': float8 is for keeping '
+                                  "values; compute in another dtype: tensor.to(torch.float32)")
 
 
 def _request(op, plan, specs, statics, into):

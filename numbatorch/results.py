@@ -57,6 +57,10 @@ def deliver(op, results, out, given=()):
     if hasattr(own, "pattern") or hasattr(results._layout, "pattern"):
         from .sparse.arithmetic import deliver as deliver_sparse
         return deliver_sparse(op.name, results, out)
+    if own.device is not results._layout.device:
+        raise RuntimeError(f"{op.name}(): Expected all tensors to be on the same device, but found at least two "
+                           f"devices, {results._layout.device} and {own.device}! (the result is on "
+                           f"{results._layout.device}, out on {own.device})")
     if not dtypes.can_cast(results._layout.dtype, own.dtype):
         raise RuntimeError(f"{op.name}(): result type {type_name(results._layout.dtype)} can't be cast to "
                            f"the desired output type {type_name(own.dtype)}")

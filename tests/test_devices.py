@@ -174,12 +174,34 @@ def test_indexing_takes_indices_of_the_cpu(device, index):
     assert torch.equal(there.cpu(), x)
 
 
+def test_several_devices_are_told_in_the_words_of_the_call(device):
+    F, x, w = nn.functional, torch.zeros(2, 3, device=device), torch.zeros(3)
+    here = torch.zeros(2, 3)
+    for call, names in (
+            (lambda: F.linear(x, here), ("linear", "input", "weight")),
+            (lambda: nn.Linear(3, 2)(x), ("linear", "input", "weight")),
+            (lambda: torch.where(x > 0, x, here), ("where", "condition", "input", "other")),
+            (lambda: F.layer_norm(x, (3,), w), ("layer_norm", "input", "weight")),
+            (lambda: x @ here.T, ("matmul", "input", "other")),
+            (lambda: F.cross_entropy(x, torch.zeros(2, dtype=torch.int64)), ("cross_entropy", "input", "target")),
+            (lambda: x.gather(1, torch.zeros(2, 1, dtype=torch.int64)), ("gather", "input", "index")),
+            (lambda: x.add_(here), ("add_", "input", "other")),
+            (lambda: x.index_add(0, torch.tensor([0]), here[:1]), ("index_add", "input", "index", "source")),
+            (lambda: x.__setitem__(torch.tensor([0]), here[0]), ("Tensor.__setitem__",))):
+        with pytest.raises(RuntimeError, match="on the same device") as caught:
+            call()
+        text = str(caught.value)
+        assert text.startswith(f"{names[0]}: ") and all(f"{name} on " in text for name in names[1:]), text
+
+
 def test_what_is_joined_or_written_is_on_one_device(device):
     x = torch.zeros(3, device=device)
     for call in (lambda: torch.cat([x, torch.ones(3)]), lambda: torch.stack([torch.ones(3), x]),
                  lambda: x.__setitem__(torch.tensor([0]), torch.ones(1)), lambda: x.masked_fill(torch.ones(3) > 0, 1)):
         with pytest.raises(RuntimeError, match="on the same device, but found at least two"):
             call()
+    with pytest.raises(RuntimeError, match=r"add\(\): Expected all tensors to be on the same device"):
+        torch.add(x, x, out=torch.ones(3))
     x[torch.tensor([0, 2])] = torch.tensor(5.0)
     x[1] = torch.tensor(1.0)
     assert x.tolist() == [5.0, 1.0, 5.0]

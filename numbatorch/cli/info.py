@@ -51,6 +51,8 @@ def gpus() -> str:
         cuda.current_device()
     except RuntimeError as error:
         return str(error).partition(": ")[2]
+    except ValueError as error:  # of NUMBATORCH_CUDA
+        return f"not usable: {error}"
     return ", ".join(f"{device.name} (sm_{device.major}{device.minor}, {device.total_memory / 2**30:.0f} GiB)"
                      for device in devices)
 

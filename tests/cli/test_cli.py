@@ -114,6 +114,15 @@ def write_idx(folder, images, labels):
             (folder / f"{part}-{kind}-idx{array.ndim}-ubyte").write_bytes(head + array.tobytes())
 
 
+def test_info_tells_of_a_wrong_choice_of_gpu(monkeypatch):
+    from numbatorch.cli import info
+    from numbatorch.cuda import runtime
+    monkeypatch.setenv("NUMBATORCH_CUDA", "wrong")
+    for name in ("driver", "reason"):  # as if nobody had looked yet
+        monkeypatch.setitem(runtime._state, name, None)
+    assert "expected 'emulate' or nothing, got 'wrong'" in info.gpus()
+
+
 def test_info_kernels_and_cache(capsys):
     assert run("info") == 0
     out = capsys.readouterr().out
