@@ -24,7 +24,7 @@ from ..lowering import cache as files
 from . import MemoryLimitError, requests
 from .graph import Place
 
-_FOLDERS = ("", "autograd", "compiler", "compiler/passes", "cpu", "expr", "lowering", "ops")
+_FOLDERS = ("", "autograd", "compiler", "compiler/passes", "cpu", "cuda", "expr", "lowering", "ops")
 
 
 class Unfit(Exception):
