@@ -1,5 +1,5 @@
-"""The switches that ask for the same numbers twice. Kernels of numbatorch give them anyway: the switches are kept for
-programs that set and read them, and no operation becomes slower or refuses to run.
+"""The switches that ask for the same numbers twice. Kernels give them anyway, but for large scatters of single floats
+on a GPU, which are sums by atomics until they are asked for (cuda/scatter.py); no operation refuses to run.
 """
 
 _WORDS = {"default": 0, "warn": 1, "error": 2}
@@ -13,7 +13,7 @@ def _claim(name, label, value):
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
-    """Ask that the same program on the same input gives the same numbers: it always does. TypeError unless bools."""
+    """Ask that the same program on the same input gives the same numbers, on a GPU too. TypeError unless bools."""
     name = "use_deterministic_algorithms"
     _state.update(deterministic=_claim(name, "mode", mode), warn_only=_claim(name, "warn_only", warn_only))
 
