@@ -185,6 +185,7 @@ def test_several_devices_are_told_in_the_words_of_the_call(device):
             (lambda: x @ here.T, ("matmul", "input", "other")),
             (lambda: F.cross_entropy(x, torch.zeros(2, dtype=torch.int64)), ("cross_entropy", "input", "target")),
             (lambda: x.gather(1, torch.zeros(2, 1, dtype=torch.int64)), ("gather", "input", "index")),
+            (lambda: torch.cat([x, here]), ("cat",)), (lambda: torch.stack([here, x]), ("stack",)),
             (lambda: x.add_(here), ("add_", "input", "other")),
             (lambda: x.index_add(0, torch.tensor([0]), here[:1]), ("index_add", "input", "index", "source")),
             (lambda: x.__setitem__(torch.tensor([0]), here[0]), ("Tensor.__setitem__",))):

@@ -193,9 +193,10 @@ def joined(tensors, dim: int):
     first = tensors[0]._layout
     for k, t in enumerate(tensors):
         if t._layout.device is not first.device:
-            raise RuntimeError(f"cat: Expected all tensors to be on the same device, but found at least two devices, "
-                               f"{first.device} and {t._layout.device}! (tensor number {k}); move them with "
-                               "tensor.to(device)")
+            from ..plan import asked
+            raise RuntimeError(f"{asked(joined)[0]}: Expected all tensors to be on the same device, but found at least "
+                               f"two devices, {first.device} and {t._layout.device}! (tensor number {k}); move them "
+                               "with tensor.to(device)")
     shape = list(first.shape)
     shape[dim] = sum(t._layout.shape[dim] for t in tensors)
     strides = channels_last_strides(shape) if all(is_channels_last(t._layout) for t in tensors) else None
