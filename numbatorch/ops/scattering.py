@@ -78,9 +78,12 @@ def _in_place(name, function):
     """Declare the in-place form of `function(how, input, ...)`: straight into memory, or by a recorded copy."""
     def call(input, *args, **kwargs):
         from ..autograd.modes import check_changeable, mode
-        from ..recording import check_inplace, overwrite
+        from ..recording import check_inplace, check_overlap, overwrite
         check_changeable(f"{name}_", input)
         given = (input, *args, *kwargs.values())
+        for other in given[1:]:  # it would be read after a part of it was written
+            if hasattr(other, "_storage") and other._storage is input._storage and other._layout.shape:
+                check_overlap(f"{name}_", input, other, separate=True)
         if not (mode.enabled and any(hasattr(a, "_layout") and a._needs_grad for a in given)) and (
                 input._base is None or not input._base._needs_grad):
             function(_straight, input, *args, **kwargs)

@@ -175,3 +175,15 @@ def test_compiled_calls_check_their_indices_too():
     index[3, 7] = 40
     with pytest.raises(RuntimeError, match=r"index 40 is out of bounds for dimension 1 .*at position 127 "):
         compiled(x, index)
+
+
+@pytest.mark.parametrize("change", [
+    lambda x, i: x.scatter_(1, i, x), lambda x, i: x.scatter_add_(1, i, x), lambda x, i: x[1:].index_add_(
+        1, i[0], x[:2]), lambda x, i: x.index_copy_(1, i[0], source=x), lambda x, i: i.scatter_(1, i, 7)])
+def test_nothing_is_scattered_into_what_is_still_read(change):
+    x, index = nt.arange(12.0).reshape(3, 4), nt.tensor([[3, 0, 1, 2]] * 3)
+    with pytest.raises(RuntimeError, match="refer to a single memory location"):
+        change(x, index)
+    assert nt.equal(x, nt.arange(12.0).reshape(3, 4)) and index[0].tolist() == [3, 0, 1, 2]
+    assert x[:2].scatter_(1, index[:1], x[2:])[0].tolist() == [9, 10, 11, 8]  # rows apart
+    assert x.index_fill_(1, index[0, :1], x[0, 0])[:, 3].tolist() == [9, 9, 9]
