@@ -179,7 +179,8 @@ def test_compiled_calls_check_their_indices_too():
 
 @pytest.mark.parametrize("change", [
     lambda x, i: x.scatter_(1, i, x), lambda x, i: x.scatter_add_(1, i, x), lambda x, i: x[1:].index_add_(
-        1, i[0], x[:2]), lambda x, i: x.index_copy_(1, i[0], source=x), lambda x, i: i.scatter_(1, i, 7)])
+        1, i[0], x[:2]), lambda x, i: x.index_copy_(1, i[0], source=x), lambda x, i: i.scatter_(1, i, 7),
+    lambda x, i: x.__setitem__((slice(None), i[0]), x), lambda x, i: x.__setitem__(i[0, 1:], x[0])])
 def test_nothing_is_scattered_into_what_is_still_read(change):
     x, index = nt.arange(12.0).reshape(3, 4), nt.tensor([[3, 0, 1, 2]] * 3)
     with pytest.raises(RuntimeError, match="refer to a single memory location"):
