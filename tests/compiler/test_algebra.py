@@ -1,8 +1,11 @@
 """Algebra in programs: simpler formulas and fewer copies, with the same bits, NaN and -0.0 included."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import numbatorch as torch
+from numbatorch.compiler.passes import algebra
 from numbatorch.expr import tree
 from numbatorch.expr.exact import simplified
 from numbatorch.expr.kinds import Operand
@@ -96,3 +99,11 @@ def test_formulas():
     assert simple(cast(cast(x, "float64"), "float32")) is x and simple(cast(x, "float32")) is x
     narrow = cast(cast(y, "float32"), "float64")
     assert simple(narrow) is narrow and simple(cast(cast(x, "float16"), "float32")).op == "cast"
+
+
+def test_a_divisor_that_is_a_result_too_stays_what_it_is():
+    x, s = tree.arg("x"), tree.arg("s")
+    quotient = tree.Expr("div", x, s)
+    for roots, inverse in (((quotient,), {"s": 0.125}), ((quotient, s), {}), ((quotient, tree.Expr("add", x, s)), {})):
+        request = SimpleNamespace(roots=roots, compute="float32")
+        assert algebra._multiplied(request, {"s": 8.0})[1] == inverse
