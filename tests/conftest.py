@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def emulator():
-    """The GPU's emulator, one for the process: plans know the driver that they were made with."""
-    from numbatorch.cuda.emulator.device import Emulator
+    """The GPU's emulator."""
+    from numbatorch.cuda.emulator.device import shared
 
-    return Emulator()
+    return shared()

@@ -161,10 +161,9 @@ def ptx(request, architecture="sm_80"):
 
 
 def launched(act):
-    """The kernels (compile.Kernel) that act() is the first of this process to need, on an emulated device."""
-    from . import compile as compiling
-    from .emulator.device import Emulator
-    before = set(compiling._kernels.values())
-    with runtime.using(Emulator()):
+    """The kernels (compile.Kernel) that act() launches on an emulated device, each once."""
+    from .emulator.device import shared
+    with runtime.using(shared()) as driver:
+        driver.launched.clear()
         act()
-    return [kernel for kernel in compiling._kernels.values() if kernel not in before]
+        return list(dict.fromkeys(driver.launched))

@@ -50,8 +50,8 @@ def _open():
             from .driver import Driver, Unavailable
             try:
                 if emulated():
-                    from .emulator.device import Emulator
-                    _state["driver"] = Emulator()
+                    from .emulator.device import shared
+                    _state["driver"] = shared()
                 else:
                     _state["driver"] = Driver()
             except Unavailable as error:

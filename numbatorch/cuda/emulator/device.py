@@ -1,6 +1,8 @@
 """The emulator as a driver: the interface of driver.py with one device, whose work is done when a call returns."""
 
+import collections
 import ctypes
+import functools
 import itertools
 import threading
 import time
@@ -26,6 +28,7 @@ class Function:
 
     def launch(self, blocks, values, stream):
         """Run `blocks` blocks of threads."""
+        self._driver.launched.append(self.kernel)
         if len(values) != len(self._is_pointer):
             raise CudaError(f"{self.kernel!r} takes {len(self._is_pointer)} values, got {len(values)}")
         self._driver.work(stream, lambda: self._program.launch(
@@ -47,6 +50,7 @@ class Emulator:
         self._graphs: dict[int, list] = {}
         self._hosts: dict[int, np.ndarray] = {}
         self.gone: set[int] = set()  # streams that were destroyed
+        self.launched: collections.deque = collections.deque(maxlen=1000)  # the last kernels
         self._lock = threading.RLock()
 
     def work(self, stream, act):
@@ -226,3 +230,9 @@ class Emulator:
     def destroy_graph(self, graph):
         """Forget a graph."""
         del self._graphs[graph]
+
+
+@functools.cache
+def shared():
+    """The emulator of this process: plans, kernels and pools of memory know the driver that they were made with."""
+    return Emulator()
