@@ -92,39 +92,53 @@ def _copy(target: Target, width: int, columns: int, step: int, shifts: list[Size
                 left=left, top=top, reach=max(row for row, _ in shifts) - top)
 
 
+def _depth(g: Geometry, gradient: bool, size: int) -> dict[str, int]:
+    """Which planes of the input, or of grad_output, a plane of results meets: `planes`, from `first` on."""
+    (depth, height, width), (depths, rows, columns) = (g.result, g.size) if gradient else (g.size, g.result)
+    last = (g.kernel[0] - 1) * g.dilation[0]
+    return dict(depth=depth, depths=depths, planes=g.kernel[0], step_depth=g.stride[0],
+                first=g.padding[0] - last if gradient else -g.padding[0], plane_step=g.dilation[0], plane=0,
+                x_depth=height * width * size, y_depth=rows * columns * size)
+
+
 def _row_block(rows: int, step: int, reach: int, line_bytes: int, result_bytes: int) -> int:
-    """Rows of a block; 0 where not even one fits."""
+    """Rows of a block; 0 where not even one fits. `line_bytes` are those of a line in all planes that are copied."""
     most = min((COPY_BYTES // line_bytes - 1 - reach) // step + 1, RESULT_BYTES // result_bytes)
     return balanced(rows, most) if most > 0 and rows else 0
 
 
 def is_depthwise(g: Geometry) -> bool:
     """Whether each output has a channel of its own, and there are as many as fill a vector."""
-    flat = g.size[0] == g.kernel[0] == g.result[0] == 1 and not g.padding[0]
     full = g.c >= host_target(g.dtype).lanes and g.n > 0 and 0 not in g.size and 0 not in g.result
-    return flat and full and g.groups == g.c == g.o and 0 < g.taps <= MOST_TAPS
+    return full and g.groups == g.c == g.o and 0 < g.taps <= MOST_TAPS
 
 
 def depthwise_launch(g: Geometry, bias: bool, gradient: bool = False) -> Launch | None:
     """The kernel (x, weight, [bias,] y), or (grad_output, weight, grad_input); None where another is faster."""
-    if not is_depthwise(g):
+    if not is_depthwise(g) or gradient and g.stride[0] > 1:
         return None
     target = host_target(g.dtype)
     size, lanes, vector_bytes = target.bytes, target.lanes, target.vector_bytes
     given, result = (g.result, g.size) if gradient else (g.size, g.result)
     step, result_step = ((1, 1), g.stride[1:]) if gradient else (g.stride[1:], (1, 1))
     phases = gradient_phases(g) if gradient else forward_phases(g)
-    (_, height, width), (_, result_rows, result_width) = given, result
+    (depth, height, width), (depths, result_rows, result_width) = given, result
     shifts = [shift for phase in phases for shift in phase.shifts]
     rows, columns = (max(phase.grid[d] for phase in phases) for d in (0, 1))
     if not shifts or step[1] > MOST_STEP:
         return None
     copy = _copy(target, width, columns, step[1], shifts)
     line_step = result_step[0] * result_width * vector_bytes
-    row_block = _row_block(rows, step[0], copy["reach"], copy["pitch"] * vector_bytes, line_step)
+    planes = _depth(g, gradient, size)
+    line_bytes = copy["pitch"] * vector_bytes
+    row_block = _row_block(rows, step[0], copy["reach"], line_bytes * planes["planes"], line_step)
     if not row_block:
         return None
     blocks = ceil(rows / row_block)
+    planes["plane"] = ((row_block - 1) * step[0] + 1 + copy["reach"]) * line_bytes
+    deep = [tap // (g.kernel[1] * g.kernel[2]) for tap in range(g.taps)]
+    if gradient:
+        deep = [planes["planes"] - 1 - number for number in deep]  # the last tap meets the first plane
     at = 8 * (len(META) + len(PHASE) * len(phases))
     records: list[int] = []
     tables: list[int] = []
@@ -142,11 +156,11 @@ def depthwise_launch(g: Geometry, bias: bool, gradient: bool = False) -> Launch 
         order = sorted(zip(phase.shifts, phase.taps, strict=True))
         for (row, column), tap in order:
             place = (row - copy["top"]) * copy["pitch"] + column - copy["left"]
-            tables += [place * vector_bytes, tap * vector_bytes]
+            tables += [deep[tap] * planes["plane"] + place * vector_bytes, tap * vector_bytes]
         for number in range(phase.grid[0]):
             met = [i for i, ((row, _), _) in enumerate(order) if 0 <= number * step[0] + row < height]
             tables += [met[0] if met else 0, len(met)]
-    meta = copy | dict(
+    meta = copy | planes | dict(
         images=g.n,
         channels=g.c,
         height=height,
@@ -155,13 +169,13 @@ def depthwise_launch(g: Geometry, bias: bool, gradient: bool = False) -> Launch 
         row_block=row_block,
         row_blocks=blocks,
         step_rows=step[0],
-        x_image=g.c * height * width * size,
-        x_channel=height * width * size,
+        x_image=g.c * depth * height * width * size,
+        x_channel=depth * height * width * size,
         w_channel=g.taps * size,
         taps=g.taps,
         phases=len(phases),
-        y_image=g.c * result_rows * result_width * size,
-        y_channel=result_rows * result_width * size,
+        y_image=g.c * depths * result_rows * result_width * size,
+        y_channel=depths * result_rows * result_width * size,
         result_rows=result_rows,
         result_width=result_width,
         rows_at_once=result_step[0],
@@ -169,7 +183,7 @@ def depthwise_launch(g: Geometry, bias: bool, gradient: bool = False) -> Launch 
         column_step=result_step[1] * vector_bytes,
         transpose=tiles.transpose(target),
     )
-    units = ceil(g.c / lanes) * g.n * blocks
+    units = ceil(g.c / lanes) * g.n * depths * blocks
     flops = g.n * g.c * (2.0 * prod(g.result) * g.taps + TURN_FLOPS * (prod(g.result) + prod(g.size)))
     kernel = _kernel("depthwise_bias" if bias else "depthwise", g.dtype)
     return Launch(kernel, [meta[name] for name in META] + records + tables, units, grain(units, flops))
@@ -191,7 +205,7 @@ def depthwise_weight_plan(g: Geometry) -> DepthwiseWeightPlan | None:
         return None
     target = host_target(g.dtype)
     size, lanes, vector_bytes = target.bytes, target.lanes, target.vector_bytes
-    (_, height, width), (_, rows, columns), (_, down, across) = g.size, g.result, g.kernel
+    (depth, height, width), (depths, rows, columns), (_, down, across) = g.size, g.result, g.kernel
     tap_rows = max(1, (target.rows + 1) // across)
     if across > target.rows:
         return None
@@ -202,7 +216,7 @@ def depthwise_weight_plan(g: Geometry) -> DepthwiseWeightPlan | None:
     tap_rows = balanced(down, tap_rows)
     counts = {tap_rows, down % tap_rows} - {0}
     routines = [_dots(target, n, across, g.dilation[2], g.stride[2]) if n in counts else 0 for n in range(tap_rows + 1)]
-    meta = copy | dict(
+    meta = copy | _depth(g, False, size) | dict(
         images=g.n,
         channels=g.c,
         height=height,
@@ -212,10 +226,10 @@ def depthwise_weight_plan(g: Geometry) -> DepthwiseWeightPlan | None:
         row_block=row_block,
         row_blocks=ceil(rows / row_block),
         step_rows=g.stride[1],
-        x_image=g.c * height * width * size,
-        x_channel=height * width * size,
-        gy_image=g.c * rows * columns * size,
-        gy_channel=rows * columns * size,
+        x_image=g.c * depth * height * width * size,
+        x_channel=depth * height * width * size,
+        gy_image=g.c * depths * rows * columns * size,
+        gy_channel=depths * rows * columns * size,
         taps=g.taps,
         kernel_rows=down,
         kernel_columns=across,

@@ -15,15 +15,16 @@ COPY_BYTES = 128 << 10  # of a block's input
 RESULT_BYTES = 64 << 10  # of a block's results
 MOST_TAPS = 225
 
+DEPTH = "depth depths planes step_depth first plane_step plane x_depth y_depth "  # of input, results, window, copy
 META = (
     "images channels height width rows row_block row_blocks step_rows top reach lead taken begin pitch x_image "
     "x_channel w_channel taps phases y_image y_channel result_rows result_width rows_at_once line_step column_step "
-    "transpose"
+    + DEPTH + "transpose"
 ).split()
 PHASE = "place rows columns sums taps row_spans".split()
 WEIGHT_META = (
     "images channels height width rows columns row_block row_blocks step_rows top reach lead taken begin pitch x_image "
-    "x_channel gy_image gy_channel taps kernel_rows kernel_columns dilation_rows tap_rows transpose"
+    "x_channel gy_image gy_channel taps kernel_rows kernel_columns dilation_rows tap_rows " + DEPTH + "transpose"
 ).split()
 
 
@@ -94,8 +95,9 @@ def _write_fill(module: Module, target: Target) -> None:
 
 
 def write_depthwise(name: str, target: Target, with_bias: bool) -> str:
-    """(x, weight, [bias,] y, meta, start, stop): a unit is a block of rows of one image, for a vector of channels.
+    """(x, weight, [bias,] y, meta, start, stop): a unit is a block of rows of one plane, for a vector of channels.
 
+    Of the input that block is copied from as many planes as a window is deep, of zeros where there is none.
     Phases are parts of the results: those at places `result_step` apart that meet the same taps. A table of the phases
     follows `META`; each has a table of its taps, and one of the first tap and their number for each of its rows.
     """
@@ -107,11 +109,12 @@ def write_depthwise(name: str, target: Target, with_bias: bool) -> str:
     table = f.offset(meta, 8 * len(META))
     lines, results = (f.stack(n + lanes * vector_bytes) for n in (COPY_BYTES, RESULT_BYTES))
     weights, first = f.stack(MOST_TAPS * vector_bytes), f.stack(vector_bytes)
-    per_block = p["images"] * p["row_blocks"]
+    per_block = p["images"] * p["depths"] * p["row_blocks"]
     f.store(zero(f, target.vector), first, size)
     with f.loop(start, stop) as units:
         channel, rest = (units.index // per_block) * lanes, units.index % per_block
-        image, begin = rest // p["row_blocks"], (rest % p["row_blocks"]) * p["row_block"]
+        plane, begin = rest // p["row_blocks"], (rest % p["row_blocks"]) * p["row_block"]
+        image, depth = plane // p["depths"], plane % p["depths"]
         left = f.minimum(p["channels"] - channel, lanes)
         fresh = f.emit("i1", f"or i1 {units.index.equals(start).text}, {rest.equals(0).text}")
         with f.when(fresh):
@@ -122,9 +125,13 @@ def write_depthwise(name: str, target: Target, with_bias: bool) -> str:
                 f.store(f.masked_load(target.vector, f.offset(bias, channel * size), size, inside), first, size)
         rows = f.minimum(p["row_block"], p["rows"] - begin)
         source = f.offset(x, p["x_image"] * image + p["x_channel"] * channel + p["begin"])
-        f.call("fill", [source, p["x_channel"], lines, p["pitch"], begin * p["step_rows"] + p["top"],
-                        (rows - 1) * p["step_rows"] + 1 + p["reach"], p["height"], p["width"], p["lead"], p["taken"],
-                        left, p["transpose"]])
+        with f.loop(0, p["planes"]) as planes:
+            at = depth * p["step_depth"] + p["first"] + planes.index * p["plane_step"]
+            inside = f.emit("i1", f"and i1 {(at >= 0).text}, {(at < p['depth']).text}")
+            f.call("fill", [f.offset(source, at * p["x_depth"]), p["x_channel"],
+                            f.offset(lines, planes.index * p["plane"]), p["pitch"], begin * p["step_rows"] + p["top"],
+                            (rows - 1) * p["step_rows"] + 1 + p["reach"], f.select(inside, p["height"], 0), p["width"],
+                            p["lead"], p["taken"], left, p["transpose"]])
         with f.loop(0, p["phases"]) as phases:
             t = fields(f, PHASE, f.offset(table, phases.index * (8 * len(PHASE))))
             sums = f.emit("ptr", f"inttoptr i64 {t['sums'].text} to ptr")
@@ -138,7 +145,7 @@ def write_depthwise(name: str, target: Target, with_bias: bool) -> str:
                                  f.offset(here, p["line_step"] * each.index), p["column_step"], t["columns"]])
         row = begin * p["rows_at_once"]
         count = f.minimum(rows * p["rows_at_once"], p["result_rows"] - row) * p["result_width"]
-        place = p["y_image"] * image + p["y_channel"] * channel + row * p["result_width"] * size
+        place = p["y_image"] * image + p["y_channel"] * channel + p["y_depth"] * depth + row * p["result_width"] * size
         f.call("store", [results, f.offset(y, place), p["y_channel"], count, left])
     return module.text()
 
@@ -170,7 +177,10 @@ def write_dots(module: Module, name: str, target: Target, rows: int, columns: in
 
 
 def write_depthwise_weight(name: str, target: Target) -> str:
-    """(x, grad_output, grad_weight, meta, start, stop): a unit is a vector of channels; images are added in order."""
+    """(x, grad_output, grad_weight, meta, start, stop): a unit is a vector of channels; images are added in order.
+
+    Sums of rows are added to those of their block, `totals`, these to `whole`: no long sum grows in float32.
+    """
     module = Module()
     _write_fill(module, target)
     write_store(module, target, 1)
@@ -184,30 +194,41 @@ def write_depthwise_weight(name: str, target: Target) -> str:
     p, size, vector_bytes, lanes = fields(f, WEIGHT_META, meta), target.bytes, target.vector_bytes, target.lanes
     table = f.offset(meta, 8 * len(WEIGHT_META))  # of the routines, for the numbers of rows of taps from 0 on
     lines, grads = (f.stack(n + lanes * vector_bytes) for n in (COPY_BYTES, RESULT_BYTES))
-    totals = f.stack((MOST_TAPS + lanes) * vector_bytes)
+    totals, whole = (f.stack((MOST_TAPS + lanes) * vector_bytes) for _ in range(2))
     with f.loop(start, stop) as units:
         channel = units.index * lanes
         left = f.minimum(p["channels"] - channel, lanes)
         with f.loop(0, p["taps"]) as taps:
-            f.store(zero(f, target.vector), f.offset(totals, taps.index * vector_bytes), size)
-        with f.loop(0, p["images"]) as images, f.loop(0, p["rows"], p["row_block"]) as blocks:
-            image, begin = images.index, blocks.index
+            for place in (totals, whole):
+                f.store(zero(f, target.vector), f.offset(place, taps.index * vector_bytes), size)
+        with f.loop(0, p["images"] * p["depths"]) as each_plane, f.loop(0, p["rows"], p["row_block"]) as blocks:
+            image, depth, begin = each_plane.index // p["depths"], each_plane.index % p["depths"], blocks.index
             rows = f.minimum(p["row_block"], p["rows"] - begin)
-            source = f.offset(x, p["x_image"] * image + p["x_channel"] * channel + p["begin"])
-            f.call("fill", [source, p["x_channel"], lines, p["pitch"], begin * p["step_rows"] + p["top"],
-                            (rows - 1) * p["step_rows"] + 1 + p["reach"], p["height"], p["width"], p["lead"],
-                            p["taken"], left, p["transpose"]])
             count = rows * p["columns"]
-            gy_here = f.offset(gy, p["gy_image"] * image + p["gy_channel"] * channel + begin * p["columns"] * size)
+            place = p["gy_image"] * image + p["gy_channel"] * channel + p["y_depth"] * depth
+            gy_here = f.offset(gy, place + begin * p["columns"] * size)
             f.call("fill", [gy_here, p["gy_channel"], grads, count, f.value(0), f.value(1), f.value(1), count,
                             f.value(0), count, left, p["transpose"]])
             x_row = p["pitch"] * vector_bytes
-            with f.loop(0, p["kernel_rows"], p["tap_rows"]) as some, f.loop(0, rows) as each:
-                number = f.minimum(p["tap_rows"], p["kernel_rows"] - some.index)
-                dots = f.load("ptr", f.offset(table, number * 8), 8)
-                at = each.index * p["step_rows"] + some.index * p["dilation_rows"]
-                own = f.offset(totals, some.index * p["kernel_columns"] * vector_bytes)
-                f.call_at(dots, [f.offset(lines, x_row * at), x_row * p["dilation_rows"],
-                                 f.offset(grads, each.index * p["columns"] * vector_bytes), own, p["columns"]])
-        f.call("store", [totals, f.offset(to, channel * p["taps"] * size), p["taps"] * size, p["taps"], left])
+            with f.loop(0, p["planes"]) as planes:
+                at = depth * p["step_depth"] + p["first"] + planes.index * p["plane_step"]
+                with f.when(f.emit("i1", f"and i1 {(at >= 0).text}, {(at < p['depth']).text}")):
+                    place = p["x_image"] * image + p["x_channel"] * channel + p["x_depth"] * at + p["begin"]
+                    f.call("fill", [f.offset(x, place), p["x_channel"], lines, p["pitch"],
+                                    begin * p["step_rows"] + p["top"], (rows - 1) * p["step_rows"] + 1 + p["reach"],
+                                    p["height"], p["width"], p["lead"], p["taken"], left, p["transpose"]])
+                    with f.loop(0, p["kernel_rows"], p["tap_rows"]) as some, f.loop(0, rows) as each:
+                        number = f.minimum(p["tap_rows"], p["kernel_rows"] - some.index)
+                        dots = f.load("ptr", f.offset(table, number * 8), 8)
+                        row = each.index * p["step_rows"] + some.index * p["dilation_rows"]
+                        own = (planes.index * p["kernel_rows"] + some.index) * p["kernel_columns"] * vector_bytes
+                        f.call_at(dots, [f.offset(lines, x_row * row), x_row * p["dilation_rows"],
+                                         f.offset(grads, each.index * p["columns"] * vector_bytes),
+                                         f.offset(totals, own), p["columns"]])
+            with f.loop(0, p["taps"]) as taps:
+                here, there = (f.offset(place, taps.index * vector_bytes) for place in (totals, whole))
+                total = add_vectors(f, f.load(target.vector, there, size), f.load(target.vector, here, size))
+                f.store(total, there, size)
+                f.store(zero(f, target.vector), here, size)
+        f.call("store", [whole, f.offset(to, channel * p["taps"] * size), p["taps"] * size, p["taps"], left])
     return module.text()

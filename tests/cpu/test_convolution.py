@@ -230,9 +230,40 @@ def test_templates_are_chosen_by_shape():
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_three_dimensions(stride, groups):
-    """Against a sum of convolutions in two dimensions, one for each depth of the window."""
+    check_three_dimensions(2, 4, (5, 7, 18), 6, (3, 2, 3), (stride,) * 3, (1, 0, 2), (2, 1, 1), groups)
+
+
+DEEP = {
+    "plain": ((5, 7, 18), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
+    "strided planes": ((5, 9, 8), (3, 3, 2), (1, 2, 2), (2, 0, 1), (1, 1, 1)),
+    "strided depth, dilated": ((9, 7, 8), (3, 2, 3), (2, 1, 2), (1, 1, 3), (3, 1, 2)),
+    "not padded, blocks of rows": ((3, 40, 50), (2, 3, 3), (1, 1, 1), (0, 0, 0), (1, 1, 1)),
+    "windows past both ends": ((2, 4, 4), (5, 3, 3), (1, 1, 1), (4, 1, 1), (1, 1, 1)),
+    "depth alone": ((6, 3, 5), (3, 1, 1), (1, 1, 1), (1, 0, 0), (1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_many_depthwise_in_three_dimensions(name, set_threads):
+    """With channels in the lanes, whatever the depth; the input gradient elsewhere where depth has a stride."""
+    size, kernel, stride, padding, dilation = DEEP[name]
+    seen = []
+    for threads in (1, 2, 4):
+        set_threads(threads)
+        seen.append(check_three_dimensions(2, 37, size, 37, kernel, stride, padding, dilation, 37))
+    for others in zip(*seen, strict=True):
+        for other in others[1:]:
+            np.testing.assert_array_equal(others[0], other)
+    case = ("float32", 2, 37, size, 37, kernel, stride, padding, dilation, 37)
+    assert forward_plan(*case).launch.kernel.__self__.name.startswith("convolution_depthwise_")
+    assert isinstance(weight_gradient_plan(*case), DepthwiseWeightPlan)
+    assert (input_gradient_plan(*case).depthwise is not None) == (stride[0] == 1)
+
+
+def check_three_dimensions(n, c, size, o, kernel, stride, padding, dilation, groups):
+    """Against a sum of convolutions in two dimensions, one for each depth of the window; what was computed."""
     rng = np.random.default_rng(7)
-    n, c, o, (d, h, w), (kd, kh, kw), padding, dilation = 2, 4, 6, (5, 7, 18), (3, 2, 3), (1, 0, 2), (2, 1, 1)
+    (d, h, w), (kd, kh, kw) = size, kernel
     case = (n, c, (d, h, w), o, (kd, kh, kw), stride, padding, dilation, groups)
     x, weight = (rng.standard_normal(s).astype(np.float32) for s in ((n, c, d, h, w), (o, c // groups, kd, kh, kw)))
     g = forward_plan("float32", *case).geometry
@@ -242,10 +273,10 @@ def test_three_dimensions(stride, groups):
     input_gradient_plan("float32", *case).run(address(gy), address(weight), address(results[1]))
     weight_gradient_plan("float32", *case).run(address(x), address(gy), address(results[2]))
     expected = [np.zeros(a.shape) for a in (gy, x, weight)]
-    flat = (n, c, h, w, o, kh, kw, stride, padding[1:], dilation[1:], groups)
+    flat = (n, c, h, w, o, kh, kw, stride[1:], padding[1:], dilation[1:], groups)
     for depth in range(g.result[0]):
         for i in range(kd):
-            at = depth * stride + i * dilation[0] - padding[0]
+            at = depth * stride[0] + i * dilation[0] - padding[0]
             if 0 <= at < d:
                 y, gx, gw = reference(flat, x[:, :, at], weight[:, :, i], gy[:, :, depth])
                 expected[0][:, :, depth] += y
@@ -253,3 +284,4 @@ def test_three_dimensions(stride, groups):
                 expected[2][:, :, i] += gw
     for label, result, wanted in zip(("y", "gx", "gw"), results, expected, strict=True):
         assert abs(result - wanted).max() <= TOLERANCE["float32"] * max(1.0, abs(wanted).max()), label
+    return results
