@@ -29,6 +29,7 @@ ORDERS = """
 """.split()
 CLASSES = "Event Stream MemPool".split()
 present: dict[str, Callable[[], bool]] = {}  # kinds of devices that this machine may have: whether there is one
+reasons: dict[str, Callable[[str], Exception]] = {}  # of these: the error, which says why, of a name where there is none
 
 
 def _answer(kind, name, value):
@@ -48,6 +49,8 @@ def _refusal(kind, name, error):
     device = kind.partition(".")[0]
     if device in present and present[device]():
         return NotImplementedError(f"{kind}.{name}: not part of numbatorch")
+    if device in reasons:
+        return error(str(reasons[device](f"{kind}.{name}")))
     return error(f"{kind}.{name}: no {device} device is available, only cpu")
 
 

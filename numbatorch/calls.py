@@ -181,7 +181,7 @@ def _source(op, inplace):
         first = op.operands[0].name
         lines.append(f"    if {first}._storage.version < 0: check_changeable(op.name + '_', {first})")
         for k, p in enumerate(op.parameters):
-            if p.role == "operand" and p.name != first:
+            if p.role == "operand" and p.name != first and not (op.casts and p.name in op.fits):  # fills by itself
                 lines += [f"    if k{k}.__class__ is Layout and {p.name}._storage.block is {first}._storage.block:",
                           f"        check_overlap(op.name + '_', {first}, {p.name})"]
         lines += [f"    if {' or '.join(needs)}:", "        if mode.enabled:",

@@ -14,7 +14,7 @@ from .layout import Layout
 from .ops.declare import OPS
 from .ops.gathering import flat_nonzero
 from .ops.index import check
-from .recording import check_inplace, check_overlap, overwrite, record
+from .recording import check_apart, check_inplace, overwrite, record
 from .tensor import Tensor
 
 _new = object.__new__
@@ -259,9 +259,7 @@ def put_in_place(part, tensors, dims, value, accumulate):
     if mode.enabled and (part._needs_grad or value._needs_grad):
         overwrite(part, OPS["_index_set"].call(part, value, tensors, dims, accumulate))
         return
-    for other in (value, *tensors):  # it would be read after a part of it was written
-        if other._storage is part._storage and other._layout.shape:
-            check_overlap("index_put_", part, other, separate=True)
+    check_apart("index_put_", part, (value, *tensors))
     OPS["_index_write"].call(part, value, tensors, dims, accumulate)
     part._storage.version += 1
 

@@ -136,6 +136,13 @@ def check_overlap(name, target, other, separate=False):
                        "refer to a single memory location. Please clone() the tensor before performing the operation.")
 
 
+def check_apart(name, target, others):
+    """RuntimeError when one of `others`, tensors or anything else, has memory that a call by index writes to."""
+    for other in others:
+        if isinstance(other, Tensor) and other._storage.root is target._storage.root:
+            check_overlap(name, target, other, separate=True)
+
+
 def rebase(target, node, index=0):
     """Make an in-place changed tensor output `index` of `node`; a change of a view goes into its base's history.
 
@@ -206,6 +213,8 @@ def inplace_by_copy(op):
             if found is not NotImplemented:
                 return found
         check_inplace(op.name, input)
+        if op.separate:
+            check_apart(f"{op.name}_", input, (*args, *kwargs.values()))
         recorded = mode.enabled
         # What is recorded may save the input, so it gets values that this call does not overwrite.
         source = OPS["clone"].call(input) if recorded and input._needs_grad else input

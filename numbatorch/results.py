@@ -72,9 +72,9 @@ def deliver(op, results, out, given=()):
                            "refers to a single memory location. Please clone() the tensor before performing the "
                            "operation.")
     if op.kind == "elementwise" or op.separate:
-        for operand in tensors_of(given):
+        for operand in tensors_of(given if op.separate != "rest" else tuple(given)[1:]):
             if operand._storage.root is out._storage.root:
-                check_overlap(f"{op.name}()", out, operand, op.separate)
+                check_overlap(f"{op.name}()", out, operand, bool(op.separate))
     if own.shape != results._layout.shape:
         if own.numel:
             warnings.warn(f"{op.name}: an output with one or more elements was resized since it had shape "

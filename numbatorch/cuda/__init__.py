@@ -7,8 +7,8 @@ machine without a GPU, and orders raise NoAcceleratorError with the reason.
 import functools
 import importlib
 
-from ..absent import absent_class, face, present
-from ..errors import NoAcceleratorError, OutOfMemoryError
+from ..absent import absent_class, face, present, reasons
+from ..errors import OutOfMemoryError
 from . import runtime
 
 _TYPES = "BFloat16 Bool Byte Char Double Float Half Int Long Short".split()
@@ -33,7 +33,7 @@ _CLASSES = {"Event": "queues", "Stream": "queues", "StreamContext": "queues", "s
 _SUBMODULES = ("amp", "graphs", "jiterator", "memory", "nccl", "nvtx", "profiler", "random", "sparse", "streams",
                "tunable")
 
-present["cuda"] = lambda: runtime.found() is not None
+present["cuda"], reasons["cuda"] = lambda: runtime.found() is not None, runtime.absent
 _face = face(
     "cuda",
     answers={"caching_allocator_enable": None, "host_memory_stats": {},
@@ -53,10 +53,7 @@ def _either(module, name):
     @functools.wraps(without)
     def function(*args, **kwargs):
         if runtime.found() is None:
-            try:
-                return without(*args, **kwargs)
-            except NoAcceleratorError:  # say why there is none
-                raise runtime.absent(f"cuda.{name}") from None
+            return without(*args, **kwargs)
         return getattr(importlib.import_module(f".{module}", __name__), name)(*args, **kwargs)
     function.__doc__ = f"See numbatorch/cuda/{module}.py."
     return function

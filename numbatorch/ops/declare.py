@@ -83,7 +83,7 @@ class Op:
     brings: bool = False  # operands on other devices are moved to that of the first
     crosses: bool = False  # of an eager op: the body itself moves values between devices
     sized_by_values: bool = False  # results are numbers of Python, or their shapes depend on values
-    separate: bool = False  # out= must not share memory with an operand
+    separate: bool | str = False  # out= must not share memory with an operand; "rest": but for the first, as in place
     divides: bool = False  # integers are not divided by zero: an error of each call
     promote_by: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ("result",)

@@ -78,12 +78,10 @@ def _in_place(name, function):
     """Declare the in-place form of `function(how, input, ...)`: straight into memory, or by a recorded copy."""
     def call(input, *args, **kwargs):
         from ..autograd.modes import check_changeable, mode
-        from ..recording import check_inplace, check_overlap, overwrite
+        from ..recording import check_apart, check_inplace, overwrite
         check_changeable(f"{name}_", input)
         given = (input, *args, *kwargs.values())
-        for other in given[1:]:  # it would be read after a part of it was written
-            if hasattr(other, "_storage") and other._storage is input._storage and other._layout.shape:
-                check_overlap(f"{name}_", input, other, separate=True)
+        check_apart(f"{name}_", input, [a for a in given[1:] if hasattr(a, "_layout") and a._layout.shape])
         if not (mode.enabled and any(hasattr(a, "_layout") and a._needs_grad for a in given)) and (
                 input._base is None or not input._base._needs_grad):
             function(_straight, input, *args, **kwargs)
@@ -140,7 +138,7 @@ def _known_by_rows(name, input, dim, index, source):
 _REDUCE = {"add": "add", "multiply": "mul", "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "mean": "mean"}
 
 
-@composite(over="scatter", out=True)
+@composite(over="scatter", out=True, separate="rest")
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     """A copy of `input` with `src` (or one number) at index[i, j, k] along `dim`; or added, or multiplied."""
     return _scatter(_copied, input, dim, index, src, value=value, reduce=reduce)
@@ -155,7 +153,7 @@ def _scatter(how, input, dim, index, src=None, *, value=None, reduce=None):
     return _along(how, "scatter", input, dim, index, source, "set" if reduce is None else _REDUCE[reduce])
 
 
-@composite(over="scatter", out=True)
+@composite(over="scatter", out=True, separate="rest")
 def scatter_add(input, dim, index, src):
     """A copy of `input` with `src` added: result[index[i, j, k], j, k] += src[i, j, k] for `dim` 0.
 
@@ -291,7 +289,7 @@ def _reduce_along(name, input, dim, index, source, reduce, include_self):
     return result.reshape(shape)
 
 
-@composite(over="scatter", inplace=True, out=True)
+@composite(over="scatter", inplace=True, out=True, separate="rest")
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     """A copy of `input` reduced ("sum", "prod", "mean", "amax", "amin") with `src` at index[i, j, k] along `dim`."""
     return _reduce_along("scatter_reduce", input, dim, index, src, reduce, include_self)
@@ -328,7 +326,7 @@ def _line(name, input, dim, index, source):
     return input, dim, source, shape
 
 
-@composite(over="scatter", out=True)
+@composite(over="scatter", out=True, separate="rest")
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of `input` with alpha * source[i] added to its part index[i] along `dim`."""
     return _index_add(_copied, input, dim, index, source, alpha=alpha)
@@ -341,7 +339,7 @@ def _index_add(how, input, dim, index, source, *, alpha=1):
     return how(row, index, source, (dim,), "select", "add").reshape(shape)
 
 
-@composite(over="scatter", out=True)
+@composite(over="scatter", out=True, separate="rest")
 def index_copy(input, dim, index, source):
     """A copy of `input` with source[i] as its part index[i] along `dim`; `index` is one-dimensional, int64."""
     return _index_copy(_copied, input, dim, index, source)
@@ -393,7 +391,7 @@ _in_place("index_copy", _index_copy)
 _in_place("index_fill", _index_fill)
 
 
-@composite(over="scatter", inplace=True, out=True)
+@composite(over="scatter", inplace=True, out=True, separate="rest")
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     """A copy of `input` reduced ("prod", "mean", "amax", "amin") with source[i] in its part index[i] along `dim`."""
     if reduce not in ("prod", "mean", "amax", "amin"):
@@ -407,7 +405,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
 
 # Places in row-major order.
 
-@composite(over="scatter", inplace=True)
+@composite(over="scatter", inplace=True, separate="rest")
 def put(input, index, source, accumulate=False):
     """A copy of `input` with `source` at places `index` in row-major order, added where `accumulate`."""
     if index._layout.dtype is not int64:

@@ -140,8 +140,10 @@ def test_with_a_device_what_is_missing_is_not_said_to_lack_one(gpu):
                  torch.cuda.memory_snapshot, torch.cuda.list_gpu_processes, torch.cuda.set_sync_debug_mode):
         with pytest.raises(NotImplementedError, match="not part of numbatorch"):
             call()
-    with runtime.using(None), pytest.raises(RuntimeError, match="cuda.utilization: no cuda device is available"):
-        torch.cuda.utilization()
+    with runtime.using(None):
+        for call in (torch.cuda.utilization, torch.cuda.power_draw, torch.cuda.MemPool, lambda: nvtx.range_push("step")):
+            with pytest.raises(RuntimeError, match=r"cuda\.\w+(\.\w+)?: no cuda device is available: \S+ .*emulator"):
+                call()
 
 
 def test_too_large_a_tensor_is_refused_with_sizes(gpu):

@@ -180,7 +180,12 @@ def test_compiled_calls_check_their_indices_too():
 @pytest.mark.parametrize("change", [
     lambda x, i: x.scatter_(1, i, x), lambda x, i: x.scatter_add_(1, i, x), lambda x, i: x[1:].index_add_(
         1, i[0], x[:2]), lambda x, i: x.index_copy_(1, i[0], source=x), lambda x, i: i.scatter_(1, i, 7),
-    lambda x, i: x.__setitem__((slice(None), i[0]), x), lambda x, i: x.__setitem__(i[0, 1:], x[0])])
+    lambda x, i: x.__setitem__((slice(None), i[0]), x), lambda x, i: x.__setitem__(i[0, 1:], x[0]),
+    lambda x, i: x.index_put_((i[0, 1:],), x[0, 1], accumulate=True), lambda x, i: i.put_(i, i + 1),
+    lambda x, i: x.put_(i[0], x[0], True), lambda x, i: x.T.put_(index=i[0], source=x[0]),
+    lambda x, i: x.scatter_reduce_(1, i, x, "amax"), lambda x, i: x.index_reduce_(0, i[0, 1:], x, "prod"),
+    lambda x, i: nt.scatter(x + 1, 1, i, x, out=x), lambda x, i: nt.index_reduce(x + 1, 0, i[0, 1:], x, "amax", out=x),
+    lambda x, i: (lambda mask: mask.masked_fill_(mask[0], False))(x > 5), lambda x, i: x[1:].copy_(x[:2])])
 def test_nothing_is_scattered_into_what_is_still_read(change):
     x, index = nt.arange(12.0).reshape(3, 4), nt.tensor([[3, 0, 1, 2]] * 3)
     with pytest.raises(RuntimeError, match="refer to a single memory location"):
@@ -188,3 +193,12 @@ def test_nothing_is_scattered_into_what_is_still_read(change):
     assert nt.equal(x, nt.arange(12.0).reshape(3, 4)) and index[0].tolist() == [3, 0, 1, 2]
     assert x[:2].scatter_(1, index[:1], x[2:])[0].tolist() == [9, 10, 11, 8]  # rows apart
     assert x.index_fill_(1, index[0, :1], x[0, 0])[:, 3].tolist() == [9, 9, 9]
+
+
+def test_numbers_of_a_tensor_fill_it_and_results_may_replace_the_first_operand():
+    x, index = nt.arange(6.0).reshape(2, 3), nt.tensor([[2, 0, 1]] * 2)
+    assert nt.scatter_reduce(x, 1, index, nt.ones(2, 3), "sum", out=x).tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert nt.index_add(x, 0, index[0, 1:], nt.ones(2, 3), out=x) is x and x[0, 0] == 2
+    assert x.masked_scatter_(x > 3, x)[0].tolist() == [2, 3, 2]  # the elements that were there before
+    assert x.masked_fill_(x > 2, x[1, 2]).max() == x[1, 2]
+    assert x.fill_(x[0, 1]).unique().numel() == 1
