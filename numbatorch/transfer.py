@@ -17,7 +17,7 @@ from .errors import NoAcceleratorError, NotOnHostError, NoValuesError
 from .interception import arguments
 from .layout import Layout, is_dense, layout, span
 from .ops.declare import OPS
-from .plan import backend
+from .plan import backend, different_devices
 from .recording import check_inplace
 from .storage import PinnedStorage
 from .tensor import Tensor, alias, empty_layout, tensor_from_storage
@@ -184,11 +184,21 @@ def run_on_host(op, values, error):
     device = _place(values)
     if device is None or op.crosses:
         raise error
+    check_devices(op, values)
     if op.sized_by_values and not backend(device).has_values:
         raise NoValuesError(f"{op.name}: what comes out depends on the values of operands, and tensors on the {device} "
                             "device have none") from error
     positional, keywords = arguments(op, values)
     return _on_host(op.body, positional, keywords, device)
+
+
+def check_devices(op, values):
+    """RuntimeError where tensors of a call are on several devices. 0-d ones of the CPU are numbers anywhere."""
+    specs = {f"{p.name}[{k}]" if isinstance(v, (list, tuple)) else p.name: t._layout
+             for p, v in zip(op.parameters, values, strict=True) for k, t in enumerate(_tensors((v,)))
+             if t._layout.device is not CPU or t._layout.ndim}
+    if len({own.device for own in specs.values()}) > 1 and not op.brings:
+        raise different_devices(op, specs)
 
 
 def gradient_on_host(function, given, error):

@@ -7,7 +7,10 @@ def _slope(name, *operands):
     """A slope of the backend over operands that broadcast: computed in float64, in the dtype of the first."""
     from ..creation import empty
     from ..dtypes import float64
+    from ..errors import NotOnHostError
     from ..transfer import drawing
+    if any(t.device is not operands[0].device for t in operands):
+        raise NotOnHostError(f"{name}: the operands are on several devices")
     slope = getattr(drawing(operands[0].device), name)
     wide = [t.detach().to(float64).contiguous() for t in OPS["broadcast_tensors"].call(*operands)]
     result = empty(tuple(wide[0].shape), dtype=float64, device=wide[0].device)

@@ -50,3 +50,34 @@ def test_the_fixture_sees_a_change(gpu, taken_over):
     x.add_(1)
     torch.linalg.svdvals(x.reshape(3, 1).add_(1))
     assert any(changed for _, changed in taken_over)
+
+
+A, B, WHOLE = torch.tensor([[2.0, 1.0], [1.0, 3.0]]), torch.ones(2, 2), torch.tensor([[4, 6], [9, 3]])
+LOG, TARGETS, LENGTHS = torch.zeros(4, 2, 3).log_softmax(-1), torch.ones(2, 2, dtype=torch.int64), torch.tensor([4, 3])
+
+
+@pytest.mark.parametrize(("call", "operands"), [
+    (torch.isin, (WHOLE, WHOLE)), (torch.gcd, (WHOLE, WHOLE)), (torch.igamma, (A, B)), (torch.special.zeta, (A, B)),
+    (torch.linalg.solve, (A, B)), (torch.linalg.lstsq, (A, B)), (torch._dirichlet_grad, (B / 2, A, A + 2)),
+    (lambda a, b: torch.linalg.solve_triangular(a, b, upper=True), (A, B)), (torch.Tensor.lcm_, (WHOLE, WHOLE)),
+    (torch.cholesky_solve, (B, A)), (lambda a, n: torch.segment_reduce(a, "sum", lengths=n), (B, torch.tensor([1, 1]))),
+    (lambda p, t: torch.nn.functional.ctc_loss(p, t, LENGTHS, LENGTHS // 2), (LOG, TARGETS))],
+    ids=["isin", "gcd", "igamma", "zeta", "solve", "lstsq", "dirichlet_grad", "solve_triangular", "lcm_",
+         "cholesky_solve", "segment_reduce", "ctc_loss"])
+def test_the_host_does_not_join_what_is_on_several_devices(gpu, call, operands):
+    there = [t.cuda() for t in operands]
+    call(*there)
+    for here in range(len(operands)):
+        mixed = [t.clone() if k == here else own for k, (t, own) in enumerate(zip(operands, there, strict=True))]
+        with pytest.raises(RuntimeError, match=r"^\w+: Expected all tensors to be on the same device.* on cuda:0"):
+            call(*mixed)
+
+
+def test_the_host_takes_numbers_and_lengths_from_anywhere(gpu):
+    assert torch.gcd(WHOLE.cuda(), torch.tensor(6)).tolist() == torch.gcd(WHOLE, torch.tensor(6)).tolist()
+    assert torch.igamma(torch.tensor(2.0), A.cuda()).is_cuda
+    for lengths in (LENGTHS, LENGTHS.cuda()):
+        there = torch.nn.functional.ctc_loss(LOG.cuda(), TARGETS.cuda(), lengths, LENGTHS // 2)
+        assert there.is_cuda and torch.equal(
+            there.cpu(), torch.nn.functional.ctc_loss(LOG, TARGETS, LENGTHS, LENGTHS // 2))
+    assert [len(t) for t in torch.arange(4).cuda().tensor_split(torch.tensor([1, 3]))] == [1, 2, 1]
