@@ -14,6 +14,8 @@ _FIELDS = {"median": ("values", "indices"), "nanmedian": ("values", "indices"), 
 
 def __getattr__(name: str) -> Any:
     """The type of an op's results. AttributeError for ops that give a tensor, or a plain tuple."""
+    if name in _FIELDS:
+        return named_results(name, _FIELDS[name])
     for key in (name, f"{name}_dim", f"linalg.{name.removeprefix('linalg_')}", f"_{name}", f"_{name}_dim"):
         op = OPS.get(key)
         if op is not None:
@@ -21,7 +23,5 @@ def __getattr__(name: str) -> Any:
             found = _types.get((op.name, op.outputs))
             if found is not None:
                 return found
-    if name in _FIELDS:
-        return named_results(name, _FIELDS[name])
     raise AttributeError(f"module 'torch.return_types' has no attribute {name!r}: no op of that name gives several "
                          "named results")

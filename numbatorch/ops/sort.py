@@ -23,7 +23,7 @@ def _pair(name):
 
 
 def _named(name, values, indices):
-    return _pair(name)((values, indices))
+    return tuple.__new__(_pair(name), (values, indices))
 
 
 def _back(grad, input, indices, dim):
@@ -35,8 +35,9 @@ def _back(grad, input, indices, dim):
 
 def _no_pick(name, input, bools=True):
     """NotImplementedError for complex numbers, and for bool where PyTorch has no such operation."""
-    if input.dtype.is_complex or bools and input.dtype is dtypes.bool:
-        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
+    own = input._layout.dtype
+    if own.is_complex or bools and own is dtypes.bool:
+        raise NotImplementedError(f'"{name}" not implemented for {own}')
 
 
 def _check(name, input):
@@ -116,8 +117,9 @@ def pick_row(input, dim: int, rule: str, place: int = 0, keepdim: bool = False):
 
 
 def _row_length(name, input, dim):
-    dim = wrap_dim(dim, input.ndim)
-    n = input.shape[dim] if input.ndim else 1
+    shape = input._layout.shape
+    dim = wrap_dim(dim, len(shape))
+    n = shape[dim] if shape else 1
     if n == 0:
         raise IndexError(f"{name}(): expected reduction dim {dim} to have non-zero size")
     return dim, n
@@ -135,18 +137,19 @@ def kthvalue(input, k, dim=-1, keepdim=False):
 
 # ------------------------------------------------------------------ medians and modes
 
-def _even_gradient(grad, input, result):
+def _even_gradient(grad, input, values):
     """Shared evenly by the elements that equal the result."""
-    same = OPS["logical_or"].call(input == result, OPS["logical_and"].call(input != input, result != result))
+    same = OPS["logical_or"].call(input == values, OPS["logical_and"].call(input != input, values != values))
     return same.to(grad.dtype) * (grad / same.sum())
 
 
-@sorting(name="_median", method=False, eager=True, grad=_even_gradient)
+@sorting(name="_median", method=False, outputs=("values", "indices"), grad=_even_gradient)
 def median_all(input, ignore_nan: bool):
-    """The lower median of all elements."""
-    if not input.numel():
-        return _filled(input.sum(), float("nan") if input.dtype.is_floating_point else -2**63, input.dtype)
-    return pick_row.call(input.reshape(-1), 0, *_lower_median(input.numel(), ignore_nan))[0]
+    """The lower median of all elements of a contiguous tensor, which are one row of the kernel, and its place."""
+    row = layout(input.dtype, (input.numel,), None, input.device)
+    outputs = [layout(d, (), None, input.device) for d in (input.dtype, dtypes.int64)]
+    rule, place = _lower_median(input.numel, ignore_nan)
+    return kinds.Native("sort", "pick", (row,), outputs, {"dim": 0, "rule": rule, "place": place})
 
 
 def _lower_median(n, ignore_nan):
@@ -159,7 +162,9 @@ _MEDIAN = ("(input) -> Tensor", "(input, dim: int, keepdim: bool = False) -> (va
 def _median(name, input, dim, keepdim, ignore_nan):
     _no_pick(name, input)
     if dim is None:
-        return median_all.call(input, ignore_nan)
+        if not input._layout.numel:
+            return _filled(input.sum(), float("nan") if input.dtype.is_floating_point else -2**63, input.dtype)
+        return median_all.call(input.contiguous(), ignore_nan)[0]
     dim, n = _row_length(name, input, dim)
     return _named(name, *pick_row.call(input, dim, *_lower_median(n, ignore_nan), keepdim))
 

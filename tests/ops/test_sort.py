@@ -43,6 +43,17 @@ def test_topk_is_the_head_of_a_sort(k):
     assert np.array_equal(np.take_along_axis(x, indices.numpy(), 1), values.numpy())
 
 
+def test_the_median_of_all_is_that_of_any_strides_and_its_gradient_is_shared():
+    x = nt.arange(12.0).reshape(3, 4).requires_grad_()
+    for part, median in ((x.T, 5), (x[:, ::3], 4), (x[1], 5), (x[2, 3], 11), (x[:2].expand(2, 2, 4), 3)):
+        assert part.median().item() == median and part.median().shape == ()
+    assert nt.vmap(nt.median, in_dims=1)(x.detach()).tolist() == [4, 5, 6, 7]
+    y = nt.tensor([[2.0, 1.0, 7.0], [2.0, 9.0, 2.0]], requires_grad=True)
+    y.T.median().backward()
+    assert nt.allclose(y.grad, (y == 2) / 3.0)
+    assert np.isnan(nt.tensor([]).median().item()) and nt.compile(lambda t: t.T.median())(x.detach()).item() == 5
+
+
 def test_median_is_the_lower_one_and_sees_nan():
     x = nt.tensor([[4.0, 1.0, 3.0, 2.0], [4.0, 1.0, float("nan"), 2.0]])
     assert nt.median(x[0]).item() == 2
