@@ -4,9 +4,10 @@ Forward is an implicit product of weights (O, C * taps) with columns (C * taps, 
 convolution_winograd needs fewer products for 3x3 windows of stride 1, convolution_packed packs the columns of a panel
 of positions, convolution_flat reads the input in place, convolution_lanes has outputs in the lanes where the input has
 few channels, convolution_depthwise has channels there, and convolution_planes goes plane by plane where a group has
-few. The input gradient is the same over grad_output, one run per phase of the stride, with the weights turned round.
-convolution_weights sums the weight gradient, convolution_winograd_weights that of 3x3 windows. Single taps, and windows
-of the whole input, are products (gemm). No result depends on the number of threads.
+few. The input gradient is the same over grad_output, one run per phase of the stride, with the weights turned round;
+that of few channels is a product that convolution_fold adds up. convolution_weights sums the weight gradient,
+convolution_winograd_weights that of 3x3 windows. Single taps, and windows of the whole input, are products (gemm). No
+result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from numbatorch.cpu import operands
 from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan, depthwise_launch, depthwise_weight_plan
 from numbatorch.cpu.convolution_flat import flat_launch
+from numbatorch.cpu.convolution_fold import FoldPlan, fold_plan
 from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, tile_bytes, triple
 from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
@@ -168,6 +170,10 @@ class InputGradientPlan:
         self.depthwise = depthwise_launch(g, False, gradient=True)
         if self.depthwise is not None:
             return
+        self.fold: FoldPlan | None = fold_plan(g)
+        if self.fold is not None:
+            self._clear(g)
+            return
         size = host_target(g.dtype).bytes
         self.turned_bytes = 0
         for phase in product(*(range(min(s, n)) for s, n in zip(g.stride, g.size, strict=True))):
@@ -237,6 +243,10 @@ class InputGradientPlan:
             return
         if self.depthwise is not None:
             self.depthwise.run(gy_ptr, w_ptr, gx_ptr)
+            return
+        if self.fold is not None:
+            self.cleared.kernel(self.zero, gx_ptr, self.cleared.meta, self.cleared.units, self.cleared.grain)
+            self.fold.run(gy_ptr, w_ptr, gx_ptr)
             return
         from numbatorch.cpu.memory import address, allocate
 

@@ -75,6 +75,10 @@ CASES = {
     "many depthwise, one row": (2, 16, 1, 40, 16, 1, 5, (1, 4), (0, 2), 1, 16),
     "many depthwise, window of the map's size": (2, 32, 7, 7, 32, 7, 7, 1, 3, 1, 32),
     "rows of 7, one less than a vector": (1, 32, 8, 5, 12, 2, 1, 1, (2, 1), (2, 1), 4),
+    "folded, several chunks": (1, 3, 90, 85, 24, 7, 7, 1, 3, 1, 1),
+    "folded, several images a chunk": (5, 2, 60, 130, 24, 5, 5, (1, 2), (2, 1), (2, 1), 1),
+    "folded, parts of a long row": (2, 1, 1, 30001, 16, 1, 10, (1, 5), (0, 3), 1, 1),
+    "folded, inputs without windows": (3, 2, 14, 16, 33, 2, 2, 3, 1, 1, 1),
     "window of the whole input": (5, 6, 4, 3, 7, 4, 3, 2, 0, 1, 1),
     "window of the whole input, groups": (3, 6, 4, 3, 8, 4, 3, 2, 0, 1, 2),
     "pointwise strided, groups": (2, 6, 7, 8, 10, 1, 1, 2, 0, 1, 2),
@@ -167,7 +171,7 @@ def test_no_images():
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
      "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images",
-     "tiles of 2x2, odd sizes", "many depthwise, strided"],
+     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, several chunks"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     case = (8, *CASES[name][1:])
@@ -184,12 +188,13 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 @pytest.mark.parametrize(
     "name",
     ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped",
-     "tiles of 2x2, odd sizes", "many depthwise, strided"],
+     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, several images a chunk"],
 )
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     from numbatorch.cpu import (
         convolution_depthwise,
         convolution_flat,
+        convolution_fold,
         convolution_geometry,
         convolution_lanes,
         convolution_packed,
@@ -199,8 +204,8 @@ def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
         convolution_winograd_weights,
     )
     module, target = convolution, convolution.host_target("float32", feature)
-    parts = (convolution, convolution_depthwise, convolution_flat, convolution_geometry, convolution_lanes,
-             convolution_packed, convolution_planes, convolution_weights, convolution_winograd,
+    parts = (convolution, convolution_depthwise, convolution_flat, convolution_fold, convolution_geometry,
+             convolution_lanes, convolution_packed, convolution_planes, convolution_weights, convolution_winograd,
              convolution_winograd_weights)
     for part in parts:
         monkeypatch.setattr(part, "host_target", lambda dtype: target)
@@ -225,6 +230,10 @@ def test_templates_are_chosen_by_shape():
     assert forward_plan("float32", *many).launch.kernel.__self__.name.startswith("convolution_depthwise_")
     assert input_gradient_plan("float32", *many).depthwise is not None
     assert isinstance(weight_gradient_plan("float32", *many), DepthwiseWeightPlan)
+    chunks = [input_gradient_plan("float32", *sizes(CASES[f"folded, {name}"])).fold.chunks
+              for name in ("several chunks", "several images a chunk", "parts of a long row")]
+    assert len(chunks[0]) > 1 and 1 < len(chunks[1]) < 5
+    assert chunks[2][0][3].units > 2  # of two images with a row each
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -258,6 +267,13 @@ def test_many_depthwise_in_three_dimensions(name, set_threads):
     assert forward_plan(*case).launch.kernel.__self__.name.startswith("convolution_depthwise_")
     assert isinstance(weight_gradient_plan(*case), DepthwiseWeightPlan)
     assert (input_gradient_plan(*case).depthwise is not None) == (stride[0] == 1)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_few_channels_in_three_dimensions(name):
+    size, kernel, stride, padding, dilation = DEEP[name]
+    check_three_dimensions(2, 2, size, 19, kernel, stride, padding, dilation, 1)
+    assert input_gradient_plan("float32", 2, 2, size, 19, kernel, stride, padding, dilation, 1).fold is not None
 
 
 def check_three_dimensions(n, c, size, o, kernel, stride, padding, dilation, groups):
