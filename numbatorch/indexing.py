@@ -256,10 +256,10 @@ def put_in_place(part, tensors, dims, value, accumulate):
         answer(OPS["index_put"], True, (part, places, value, accumulate))
         return
     check_inplace("index_put", part)
+    check_apart("index_put_", part, (value, *tensors))
     if mode.enabled and (part._needs_grad or value._needs_grad):
         overwrite(part, OPS["_index_set"].call(part, value, tensors, dims, accumulate))
         return
-    check_apart("index_put_", part, (value, *tensors))
     OPS["_index_write"].call(part, value, tensors, dims, accumulate)
     part._storage.version += 1
 

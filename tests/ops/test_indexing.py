@@ -191,6 +191,9 @@ def test_nothing_is_scattered_into_what_is_still_read(change):
     with pytest.raises(RuntimeError, match="refer to a single memory location"):
         change(x, index)
     assert nt.equal(x, nt.arange(12.0).reshape(3, 4)) and index[0].tolist() == [3, 0, 1, 2]
+    recorded = x.clone().requires_grad_() * 1
+    with pytest.raises(RuntimeError, match="refer to a single memory location"):
+        recorded[index[0, 1:]] = recorded[0]
     assert x[:2].scatter_(1, index[:1], x[2:])[0].tolist() == [9, 10, 11, 8]  # rows apart
     assert x.index_fill_(1, index[0, :1], x[0, 0])[:, 3].tolist() == [9, 9, 9]
 
