@@ -56,17 +56,16 @@ def _forward_launch(task: Correlation) -> Launch | WinogradLaunch:
 
 def _special_launch(task: Correlation) -> Launch | WinogradLaunch | None:
     """The template for a correlation that needs no packing; None where packing is best."""
-    if task.is_flat and task.shifts and 0 not in task.grid:
-        launch: Launch | WinogradLaunch | None = planes_launch(task) if few_planes(task) else None
-        launch = launch or winograd_launch(task) or lanes_launch(task)
-        if launch is not None:
-            return launch
-        in_order = task.step == task.result_step == (1, 1, 1)
-        if in_order and task.outputs <= FLAT_OUTPUTS:
-            launch = flat_launch(task)
-            if launch is not None:
-                return launch
-    return None
+    if not task.shifts or 0 in task.grid:
+        return None
+    if not task.is_flat:
+        return lanes_launch(task)
+    launch: Launch | WinogradLaunch | None = planes_launch(task) if few_planes(task) else None
+    launch = launch or winograd_launch(task) or lanes_launch(task)
+    in_order = task.step == task.result_step == (1, 1, 1)
+    if launch is None and in_order and task.outputs <= FLAT_OUTPUTS:
+        launch = flat_launch(task)
+    return launch
 
 
 def _forward_task(g: Geometry, bias: bool) -> Correlation:

@@ -28,40 +28,42 @@ def _kernel(dtype: str, with_bias: bool) -> Callable[..., None]:
 
 
 def lanes_launch(task: Correlation) -> Launch | None:
-    """The kernel (x, weight, [bias,] y) for few channels, no depth and results in order; None for others."""
+    """The kernel (x, weight, [bias,] y) for few channels and results in order; None for others, and padded depth."""
     g, channels, outputs = task.geometry, task.channels, task.outputs
     target = host_target(g.dtype)
     size, taps = target.bytes, channels * len(task.shifts)
-    (_, height, width), (_, rows, columns), (_, down, across) = task.plane, task.grid, task.step
+    (depth, height, width), (depths, rows, columns), (deep, down, across) = task.plane, task.grid, task.step
     fills = outputs % target.lanes == 0 or outputs >= 2 * target.panel
     packed = ceil(outputs / target.panel) * target.panel * taps * size
     if channels > FEW_CHANNELS or packed > WEIGHTS_BYTES or not fills or task.result_step != (1, 1, 1):
         return None
     if taps < ENOUGH_TAPS and across < ANY_STEP:
         return None
-    top, left = min(s[1] for s in task.shifts), min(s[2] for s in task.shifts)
-    apart = [(row - top, column - left) for _, row, column in task.shifts]
-    reach = max(row for row, _ in apart)
+    front, top, left = (min(shift[d] for shift in task.shifts) for d in range(3))
+    apart = [(level - front, row - top, column - left) for level, row, column in task.shifts]
+    reach = max(row for _, row, _ in apart)
     copies = any(inside(step, start, outs, ins) != (0, outs) for shift in task.shifts for step, start, outs, ins in
                  zip(task.step, shift, task.grid, task.plane, strict=True))
     x_row, y_row, total = None, columns * size, rows * columns
+    if copies and not task.is_flat:
+        return None
     if columns > POSITIONS:
         if copies or rows > 1:
             return None
         columns = balanced(columns, POSITIONS)  # pieces of one long row, the last one shorter
         rows, x_row, y_row = ceil(total / columns), columns * across * size, columns * size
-    pitch = (columns - 1) * across + max(column for _, column in apart) + 1 if copies else width
+    pitch = (columns - 1) * across + max(column for *_, column in apart) + 1 if copies else width
     row_block = POSITIONS // columns
     if copies:
         lines = (BLOCK_BYTES // channels - target.vector_bytes) // (pitch * size)
         if lines < 1 + reach:
             return None
         row_block = min(row_block, (lines - 1 - reach) // down + 1)
-    wanted = max(1, ceil(task.flops / (g.n * g.groups * max(UNIT_FLOPS, task.flops / 32)))) if g.n else 1
+    wanted = max(1, ceil(task.flops / (g.n * g.groups * depths * max(UNIT_FLOPS, task.flops / 32)))) if g.n else 1
     rows_per_unit = balanced(rows, ceil(rows / min(rows, wanted)))
     row_block = balanced(rows_per_unit, row_block)
     lines = (row_block - 1) * down + 1 + reach
-    plane = lines * pitch * size + target.vector_bytes if copies else height * width * size
+    plane = lines * pitch * size + target.vector_bytes if copies else depth * height * width * size
     tile = balanced(columns, min(target.rows, ROWS))
     area, result = height * width * size, total * size
     meta = dict(
@@ -86,14 +88,14 @@ def lanes_launch(task: Correlation) -> Launch | None:
         reach_rows=reach,
         pitch=pitch,
         plane=plane,
-        x_image=g.groups * channels * area,
-        x_group=channels * area,
-        x_channel=area,
+        x_image=g.groups * channels * depth * area,
+        x_group=channels * depth * area,
+        x_channel=depth * area,
         w_output=taps * size,
         w_group=outputs * taps * size,
-        y_image=g.groups * outputs * result,
-        y_group=outputs * result,
-        y_channel=result,
+        y_image=g.groups * outputs * depths * result,
+        y_group=outputs * depths * result,
+        y_channel=depths * result,
         y_row=y_row,
         y_column=size,
         taps=taps,
@@ -106,14 +108,17 @@ def lanes_launch(task: Correlation) -> Launch | None:
         units_per_image=ceil(rows / rows_per_unit),
         tile=tile,
         k_block=balanced(taps, K_BLOCK),
+        depths=depths,
+        x_depth=deep * area,
+        y_depth=result,
         tiles=tiles.address(target, [columns, total % columns], tile, tiles.panels(outputs, target.panel), LANES),
         transpose=tiles.transpose(target),
     )
-    origin = (0, 0) if copies else (top, left)
+    origin = (0, 0, 0) if copies else (front, top, left)
     table = [
-        channel * plane + ((row + origin[0]) * pitch + column + origin[1]) * size
+        channel * plane + (((level + origin[0]) * height + row + origin[1]) * pitch + column + origin[2]) * size
         for channel in range(channels)
-        for row, column in apart
+        for level, row, column in apart
     ]
-    units = g.n * g.groups * meta["units_per_image"]
+    units = g.n * g.groups * depths * meta["units_per_image"]
     return Launch(_kernel(g.dtype, task.bias), [meta[n] for n in META] + table, units, grain(units, task.flops / 2))

@@ -17,7 +17,8 @@ WEIGHTS_BYTES = 192 << 10  # packed: in the second-level cache
 
 META = [
     *PLANES_META,
-    *"copies step_down step_across x_row total rows_per_unit units_per_image tile k_block tiles transpose".split(),
+    *"copies step_down step_across x_row total rows_per_unit units_per_image tile k_block depths x_depth y_depth "
+      "tiles transpose".split(),
 ]
 
 
@@ -48,7 +49,7 @@ def write_store(module: Module, target: Target, vectors: int | None = None) -> N
 
 
 def write_lanes(name: str, target: Target, with_bias: bool) -> str:
-    """(x, weight, [bias,] y, meta, start, stop): a unit is a run of output rows of one group of one image."""
+    """(x, weight, [bias,] y, meta, start, stop): a unit is a run of rows of one output plane of a group of an image."""
     module = Module()
     write_rows(module, "rows", target, LANES)
     write_copy_phases(module, target)
@@ -61,9 +62,10 @@ def write_lanes(name: str, target: Target, with_bias: bool) -> str:
     copied = f.stack(BLOCK_BYTES + 2 * target.vector_bytes)
     panels, results = f.stack(WEIGHTS_BYTES), f.stack((POSITIONS + lanes) * row_bytes)
     with f.loop(start, stop) as units:
-        image_group, run = units.index // p["units_per_image"], units.index % p["units_per_image"]
+        level, run = units.index // p["units_per_image"], units.index % p["units_per_image"]
+        image_group, depth = level // p["depths"], level % p["depths"]
         image, group = image_group // p["groups"], image_group % p["groups"]
-        x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group)
+        x_group = f.offset(x, p["x_image"] * image + p["x_group"] * group + p["x_depth"] * depth)
         first = run * p["rows_per_unit"]
         last = f.minimum(first + p["rows_per_unit"], p["rows"])
         # Weights of one group serve all units of a chunk.
@@ -104,7 +106,8 @@ def write_lanes(name: str, target: Target, with_bias: bool) -> str:
                     count = f.minimum(p["columns"], p["total"] - (row + lines.index) * p["columns"])
                     arguments += [a_row * p["tile"], count, p["tile"]]
                     f.call("rows", [p["tiles"], *arguments])
-                place = p["y_image"] * image + p["y_group"] * group + p["y_channel"] * output + p["y_row"] * row
+                place = p["y_image"] * image + p["y_group"] * group + p["y_channel"] * output
+                place = place + p["y_depth"] * depth + p["y_row"] * row
                 count = f.minimum(rows * p["columns"], p["total"] - row * p["columns"])
                 f.call("store", [results, f.offset(y, place), p["y_channel"], count, width])
     return module.text()

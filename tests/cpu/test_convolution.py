@@ -188,7 +188,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 @pytest.mark.parametrize(
     "name",
     ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped",
-     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, several images a chunk"],
+     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, inputs without windows"],
 )
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     from numbatorch.cpu import (
@@ -274,6 +274,24 @@ def test_few_channels_in_three_dimensions(name):
     size, kernel, stride, padding, dilation = DEEP[name]
     check_three_dimensions(2, 2, size, 19, kernel, stride, padding, dilation, 1)
     assert input_gradient_plan("float32", 2, 2, size, 19, kernel, stride, padding, dilation, 1).fold is not None
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 0, 0), (1, 0, 2)])
+@pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 2)])
+def test_outputs_in_the_lanes_in_three_dimensions(stride, padding, groups, set_threads):
+    """For few channels and many taps: planes of the input, or of a copy with its padding, are read in place."""
+    size, kernel, dilation = (6, 9, 14), (3, 3, 3), (1, 2, 1)
+    seen = []
+    for threads in (1, 2, 4):
+        set_threads(threads)
+        seen.append(check_three_dimensions(2, 3 * groups, size, 32 * groups, kernel, stride, padding, dilation, groups))
+    for first, second, third in zip(*seen, strict=True):
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, third)
+    made = forward_plan("float32", 2, 3 * groups, size, 32 * groups, kernel, stride, padding, dilation, groups)
+    assert made.launch.kernel.__self__.name.startswith("convolution_lanes_")
+    assert (made.padding is not None) == any(padding)
 
 
 def check_three_dimensions(n, c, size, o, kernel, stride, padding, dilation, groups):
