@@ -14,6 +14,7 @@ from numbatorch.cpu.gemm import K_BLOCK, UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import LANES, host_target
 
 FEW_CHANNELS = 8
+STRIDED_CHANNELS = 32  # with a stride, and outputs of one panel: too few to share what packing costs, 1.0 to 1.3 times
 ENOUGH_TAPS = 64  # channels x taps: fewer do not repay the transposes, 96 against 113 GFLOP/s at 27
 ROWS = 12  # of a tile: more spill registers, which here hold addresses too (192 against 94 GFLOP/s with 14)
 
@@ -35,7 +36,8 @@ def lanes_launch(task: Correlation) -> Launch | None:
     (depth, height, width), (depths, rows, columns), (deep, down, across) = task.plane, task.grid, task.step
     fills = outputs % target.lanes == 0 or outputs >= 2 * target.panel
     packed = ceil(outputs / target.panel) * target.panel * taps * size
-    if channels > FEW_CHANNELS or packed > WEIGHTS_BYTES or not fills or task.result_step != (1, 1, 1):
+    few = STRIDED_CHANNELS if across > 1 and outputs <= target.panel else FEW_CHANNELS
+    if channels > few or packed > WEIGHTS_BYTES or not fills or task.result_step != (1, 1, 1):
         return None
     if taps < ENOUGH_TAPS and across < ANY_STEP:
         return None

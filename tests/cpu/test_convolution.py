@@ -75,6 +75,7 @@ CASES = {
     "many depthwise, one row": (2, 16, 1, 40, 16, 1, 5, (1, 4), (0, 2), 1, 16),
     "many depthwise, window of the map's size": (2, 32, 7, 7, 32, 7, 7, 1, 3, 1, 32),
     "rows of 7, one less than a vector": (1, 32, 8, 5, 12, 2, 1, 1, (2, 1), (2, 1), 4),
+    "some channels to one panel, strided": (3, 34, 15, 14, 32, 3, 3, 2, 1, 1, 2),
     "folded, several chunks": (1, 3, 90, 85, 24, 7, 7, 1, 3, 1, 1),
     "folded, several images a chunk": (5, 2, 60, 130, 24, 5, 5, (1, 2), (2, 1), (2, 1), 1),
     "folded, parts of a long row": (2, 1, 1, 30001, 16, 1, 10, (1, 5), (0, 3), 1, 1),
@@ -171,7 +172,8 @@ def test_no_images():
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
      "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images",
-     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, several chunks"],
+     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, several chunks",
+     "some channels to one panel, strided"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
     case = (8, *CASES[name][1:])
@@ -230,6 +232,8 @@ def test_templates_are_chosen_by_shape():
     assert forward_plan("float32", *many).launch.kernel.__self__.name.startswith("convolution_depthwise_")
     assert input_gradient_plan("float32", *many).depthwise is not None
     assert isinstance(weight_gradient_plan("float32", *many), DepthwiseWeightPlan)
+    strided = forward_plan("float32", 3, 34, (15, 14), 2 * convolution.host_target("float32").panel, (3, 3), 2, 1, 1, 2)
+    assert strided.launch.kernel.__self__.name.startswith("convolution_lanes_")
     chunks = [input_gradient_plan("float32", *sizes(CASES[f"folded, {name}"])).fold.chunks
               for name in ("several chunks", "several images a chunk", "parts of a long row")]
     assert len(chunks[0]) > 1 and 1 < len(chunks[1]) < 5
