@@ -70,8 +70,11 @@ def _in_order(module):
 @functools.cache
 def _jit():
     # Never disposed: a worker may still be leaving a kernel when the interpreter ends.
+    # JITLink asks for all sections of an object in one piece. The older linker asks for each, and ends the process
+    # where code and constants come to lie 2 GB apart: between them may be large tensors. It is left for Windows, as
+    # JITLink does not know all of COFF.
     machine = target_machine()
-    jit = llvm.create_lljit_compiler(machine)
+    jit = llvm.create_lljit_compiler(machine, use_jit_link=sys.platform != "win32")
     jit._owned = True
     return jit
 

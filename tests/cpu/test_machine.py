@@ -1,0 +1,39 @@
+"""Machine code in memory."""
+
+import subprocess
+import sys
+
+import pytest
+
+CROWDED = """
+import ctypes
+import numbatorch as torch
+
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+PAGE = 4096
+
+def reserve(size):
+    return libc.mmap(None, size, 0, 0x4022, -1, 0)  # private, anonymous, without memory behind it
+
+x = torch.arange(64.0).view(8, 8) / 64
+high, far = reserve(512 * PAGE), reserve(3 << 30)
+for size in (2**20, 2**16, 2 * PAGE, PAGE):
+    while reserve(size) > far:
+        pass
+for k in range(1, 512, 2):  # single pages are all that is free above
+    libc.munmap(high + k * PAGE, PAGE)
+for dtype in (torch.float32, torch.float64, torch.bfloat16):
+    y = x.to(dtype)
+    y @ y, torch.softmax(y, 1), y.sort(), y.cumsum(0), torch.sin(y), torch.lgamma(y)
+    torch.nn.functional.conv2d(y[None, None], y[None, None, :3, :3])
+print("fine")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the flags of mmap are Linux's")
+def test_code_and_constants_lie_together_however_crowded_memory_is():
+    done = subprocess.run([sys.executable, "-c", CROWDED], capture_output=True, text=True)
+    assert done.stdout == "fine\n", done.stderr
