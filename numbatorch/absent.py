@@ -29,7 +29,7 @@ ORDERS = """
 """.split()
 CLASSES = "Event Stream MemPool".split()
 present: dict[str, Callable[[], bool]] = {}  # kinds of devices that this machine may have: whether there is one
-reasons: dict[str, Callable[[str], Exception]] = {}  # of these: the error, which says why, of a name where there is none
+reasons: dict[str, Callable[[str], Exception]] = {}  # of these: the error of a name where there is none, which says why
 
 
 def _answer(kind, name, value):

@@ -141,7 +141,8 @@ def test_with_a_device_what_is_missing_is_not_said_to_lack_one(gpu):
         with pytest.raises(NotImplementedError, match="not part of numbatorch"):
             call()
     with runtime.using(None):
-        for call in (torch.cuda.utilization, torch.cuda.power_draw, torch.cuda.MemPool, lambda: nvtx.range_push("step")):
+        for call in (torch.cuda.utilization, torch.cuda.power_draw, torch.cuda.MemPool,
+                     lambda: nvtx.range_push("step")):
             with pytest.raises(RuntimeError, match=r"cuda\.\w+(\.\w+)?: no cuda device is available: \S+ .*emulator"):
                 call()
 
