@@ -187,7 +187,7 @@ PROGRAM = """if True:
 
 
 def test_another_process_reads_what_one_has_written():
-    program = PROGRAM.replace("NUMBER", repr(random.random()))  # of which no other run of this test knows
+    program = PROGRAM.replace("NUMBER", repr(random.SystemRandom().random()))  # no other run of this test knows it
 
     def result():
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env={
