@@ -321,38 +321,33 @@ def host(quick):
         say(f"AdamW, 100 tensors, {library.__name__}", best(library, optimizer.step, 2 if quick else 20) * 1e6, "us")
 
 
-def _bench(suite, libs, seconds, quick):
-    """The summary of a suite of `bench`, or None."""
+def _bench(suite, libs, seconds):
+    """Each library's ratios over the quick form of a suite of `bench`."""
     if importlib.util.find_spec("bench") is None or EMULATED:
         say(suite, note="`bench` is not on PYTHONPATH" if not EMULATED else "not in the emulator")
-        return None
+        return
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "bench.json"
         command = [sys.executable, "-m", "bench", "--suite", suite, "--device", "cuda", "--libs", libs, "--wait", "0",
-                   "--no-fresh", "--seconds-per-case", seconds, "--slices", "3", "--json", str(out),
-                   *["--quick"] * quick]
+                   "--no-fresh", "--seconds-per-case", seconds, "--slices", "3", "--json", str(out), "--quick"]
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         print(done.stdout[-8000:])
         if not out.exists():
             say(suite, holds=False, note=done.stdout[-300:])
-            return None
-        return json.loads(out.read_text())["summary"]
+            return
+        summary = json.loads(out.read_text())["summary"]
+    for label, suites in summary.items():
+        own = suites[suite]
+        say(f"{suite}, {label}", own["mean"], f"x PyTorch over {own['cases']} cases", holds=fast(own["mean"] >= 1.0),
+            note=f"failed {own['failed']}, worst {own['worst']}"[:500])
 
 
 def suite(quick):
-    found = _bench("ops", "torch,numbatorch", "0.1", True)
-    for label, suites in (found or {}).items():
-        own = suites["ops"]
-        say(f"ops, {label}", own["mean"], f"x PyTorch over {own['cases']} cases", holds=fast(own["mean"] >= 1.0),
-            note=f"failed {own['failed']}, worst {own['worst']}"[:500])
+    _bench("ops", "torch,numbatorch", "0.1")
 
 
 def models(quick):
-    found = _bench("models", "torch,numbatorch,numbatorch-compile", "0.2", True)
-    for label, suites in (found or {}).items():
-        own = suites["models"]
-        say(f"models, {label}", own["mean"], f"x PyTorch over {own['cases']} cases", holds=fast(own["mean"] >= 1.0),
-            note=f"failed {own['failed']}, worst {own['worst']}"[:500])
+    _bench("models", "torch,numbatorch,numbatorch-compile", "0.2")
 
 
 # ---------------------------------------------------------------- tools
