@@ -34,13 +34,13 @@ def _run(name: str, columns: dict, numbers: dict, into: tuple, **statics: Any) -
             row[list(columns).index(label)].copy_(result)
 
 
-def _fused_step_(name: str, columns: dict, steps: list, numbers: Any, **statics: Any) -> None:
+def _fused_step_(name: str, columns: dict, counted: list, numbers: Any, **statics: Any) -> None:
     """A step by the formula `_<name>_step` (ops/steps.py) for the tensors beside each other in the columns.
 
-    numbers(step): its numbers, and of flags, by what step it is. Every column but `grad` gets a result.
+    numbers(*counted): its numbers, and its flags, by what each set has counted. Every column but `grad` gets a result.
     """
-    for step, places in _by_step(steps):
-        given = numbers(step)
+    for values, places in _alike(counted):
+        given = numbers(*values)
         flags = {k: v for k, v in given.items() if isinstance(v, bool)}
         _run(f"_{name}_step", {label: [tensors[k] for k in places] for label, tensors in columns.items()},
              {k: _number(v) for k, v in given.items() if k not in flags}, tuple(k for k in columns if k != "grad"),
@@ -57,13 +57,13 @@ def _skips(grads: list, grad_scale: Any, found_inf: Any) -> bool:
     return False
 
 
-def _by_step(steps: list) -> list:
-    """[(number of a step, places of the parameters that make it)]."""
+def _alike(counted: list) -> list:
+    """[(numbers, places of the parameters that have counted them)]."""
     if state.traced is not None:  # and no number is compared
-        return [(_number(step), [place]) for place, step in enumerate(steps)]
+        return [(tuple(map(_number, values)), [place]) for place, values in enumerate(counted)]
     found: dict = defaultdict(list)
-    for place, step in enumerate(steps):
-        found[float(step)].append(place)
+    for place, values in enumerate(counted):
+        found[tuple(map(float, values))].append(place)
     return list(found.items())
 
 
@@ -76,7 +76,7 @@ def _adam(decoupled: bool, self: list, grads: list, exp_avgs: list, exp_avg_sqs:
     lists = {"param": self, "grad": grads, "mean": exp_avgs, "square": exp_avg_sqs}
     if amsgrad:
         lists["largest"] = max_exp_avg_sqs
-    for step, places in _by_step(state_steps):
+    for (step,), places in _alike([(step,) for step in state_steps]):
         numbers = {
             "decay": 1 - lr * weight_decay if decoupled else 1.0, "weight_decay": 0.0 if decoupled else weight_decay,
             "towards": 1 - beta1, "beta2": beta2, "beside": 1 - beta2, "root": (1 - beta2 ** step) ** 0.5, "eps": eps,
@@ -124,7 +124,7 @@ def _fused_adagrad_(self, grads, state_sums, state_steps, *, lr, lr_decay, weigh
     """A step of Adagrad for lists of parameters, gradients and sums of squares; see optim.Adagrad."""
     if _skips(grads, grad_scale, found_inf):
         return
-    for step, places in _by_step(state_steps):
+    for (step,), places in _alike([(step,) for step in state_steps]):
         columns = {label: [tensors[k] for k in places] for label, tensors in (
             ("param", self), ("grad", grads), ("sum", state_sums))}
         _run("_adagrad_step", columns, {"weight_decay": float(weight_decay), "eps": float(eps),

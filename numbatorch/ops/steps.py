@@ -103,6 +103,16 @@ def rmsprop_centered_step(param, grad, square, mean, weight_decay: float, alpha:
     return param + grad / divisor * size, square, mean
 
 
+@elementwise(name="_rmsprop_centered_momentum_step", outputs=("param", "square", "mean", "buffer"), **_INTERNAL)
+def rmsprop_centered_momentum_step(param, grad, square, mean, buffer, weight_decay: float, alpha: float, beside: float,
+                                   eps: float, size: float, momentum: float, *, maximize: bool = False):
+    """One step of RMSprop along a buffer that follows the steps, which are divided by grad's deviation."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    square, mean, divisor = _rms(grad, square, mean, alpha, beside, eps)
+    buffer = buffer * momentum + grad / divisor
+    return param + buffer * size, square, mean, buffer
+
+
 @elementwise(name="_adadelta_step", outputs=("param", "square", "moved"), **_INTERNAL)
 def adadelta_step(param, grad, square, moved, weight_decay: float, rho: float, beside: float, eps: float, size: float,
                   *, maximize: bool = False):
@@ -133,6 +143,25 @@ def radam_step(param, grad, mean, square, decay: float, weight_decay: float, tow
     if rectifies:
         change = change * (root / (f.sqrt(square) + eps)) * rectified
     return param - change, mean, square
+
+
+@elementwise(name="_nadam_step", outputs=("param", "mean", "square"), **_INTERNAL)
+def nadam_step(param, grad, mean, square, decay: float, weight_decay: float, towards: float, beta2: float,
+               beside: float, correction: float, eps: float, size: float, ahead: float, *, maximize: bool = False):
+    """(size * grad + ahead * mean) / (sqrt(square / correction) + eps) is added to param."""
+    param, grad = _decayed(param, grad, decay, weight_decay, maximize)
+    mean, square = _followed(mean, square, grad, towards, beta2, beside)
+    divisor = f.sqrt(square / correction) + eps
+    return param + grad / divisor * size + mean / divisor * ahead, mean, square
+
+
+@elementwise(name="_asgd_step", outputs=("param", "average"), **_INTERNAL)
+def asgd_step(param, grad, average, weight_decay: float, shrink: float, size: float, share: float, *,
+              averages: bool = False, maximize: bool = False):
+    """param is shrunk and goes by size * grad; the average follows it by `share`, where it `averages`, else is it."""
+    _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
+    param = param * shrink + grad * size
+    return param, average + (param - average) * share if averages else param
 
 
 @elementwise(name="_rprop_step", outputs=("param", "previous", "size"), **_INTERNAL)

@@ -13,6 +13,7 @@ from numbatorch.optim.parameterwise import (
     new_step,
     on_device,
     rate,
+    scalar,
 )
 
 
@@ -58,6 +59,23 @@ class ASGD(ParameterOptimizer):
             "ax": numbatorch.zeros_like(param),
         }
 
+    def formula(self, group):
+        def numbers(eta, mu):
+            return {
+                "weight_decay": group["weight_decay"],
+                "shrink": 1 - group["lambd"] * eta,
+                "size": -eta,
+                "share": mu,
+                "averages": bool(mu != 1),
+            }
+
+        return "asgd", {"average": "ax"}, numbers
+
+    def counted(self, state, group):
+        step, now = advance(state), (state["eta"].item(), state["mu"].item())
+        _set_next(state, scalar(group["lr"]), step, max(1, step - group["t0"]), group)
+        return now
+
     def update(self, param, grad, state, group):
         step, counts = advance(state, param, group), on_device(param, group)
         if group["weight_decay"] != 0:
@@ -73,6 +91,11 @@ class ASGD(ParameterOptimizer):
             mean.add_(param.sub(mean).mul_(mu))
         else:
             mean.copy_(param)
-        lr = rate(param, group)
-        state["eta"].fill_(lr / (1 + group["lambd"] * lr * step) ** group["alpha"])
-        state["mu"].fill_(1 / ((step - group["t0"]).clamp(min=1) if counts else max(1, step - group["t0"])))
+        late = step - group["t0"]
+        _set_next(state, rate(param, group), step, late.clamp(min=1) if counts else max(1, late), group)
+
+
+def _set_next(state, lr, step, late, group):
+    """What the next step goes by: its size, and the share of the parameters in their mean."""
+    state["eta"].fill_(lr / (1 + group["lambd"] * lr * step) ** group["alpha"])
+    state["mu"].fill_(1 / late)

@@ -14,6 +14,7 @@ from numbatorch.optim.parameterwise import (
     new_step,
     on_device,
     rate,
+    scalar,
 )
 
 
@@ -65,16 +66,39 @@ class NAdam(ParameterOptimizer):
             "exp_avg_sq": numbatorch.zeros_like(param),
         }
 
+    def formula(self, group):
+        (beta1, beta2), lr, decay = group["betas"], scalar(group["lr"]), group["weight_decay"]
+        decoupled = group["decoupled_weight_decay"]
+
+        def numbers(step, mu_product):
+            mu, mu_next = _momenta(step, group)
+            return {
+                "decay": 1 - lr * decay if decoupled else 1.0,
+                "weight_decay": 0.0 if decoupled else decay,
+                "towards": 1 - beta1,
+                "beta2": beta2,
+                "beside": 1 - beta2,
+                "correction": 1 - beta2**step,
+                "eps": group["eps"],
+                "size": -lr * (1 - mu) / (1 - mu_product),
+                "ahead": -lr * mu_next / (1 - mu_product * mu_next),
+            }
+
+        return "nadam", {"mean": "exp_avg", "square": "exp_avg_sq"}, numbers
+
+    def counted(self, state, group):
+        step = advance(state)
+        return step, state["mu_product"].mul_(_momenta(step, group)[0]).item()
+
     def update(self, param, grad, state, group):
-        (beta1, beta2), decay, lr = group["betas"], group["momentum_decay"], rate(param, group)
+        (beta1, beta2), lr = group["betas"], rate(param, group)
         step = advance(state, param, group)
         if group["weight_decay"] != 0:
             if group["decoupled_weight_decay"]:
                 param.mul_(1 - lr * group["weight_decay"])
             else:
                 grad = grad.add(param, alpha=group["weight_decay"])
-        mu = beta1 * (1 - 0.5 * 0.96 ** (step * decay))
-        mu_next = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * decay))
+        mu, mu_next = _momenta(step, group)
         mu_product = state["mu_product"].mul_(mu)
         mu_product = mu_product if on_device(param, group) else mu_product.item()
         mean, square = state["exp_avg"], state["exp_avg_sq"]
@@ -83,3 +107,10 @@ class NAdam(ParameterOptimizer):
         denominator = square.div(1 - beta2**step).sqrt().add_(group["eps"])
         add_ratio(param, grad, denominator, -lr * (1 - mu) / (1 - mu_product))
         add_ratio(param, mean, denominator, -lr * mu_next / (1 - mu_product * mu_next))
+
+
+def _momenta(step, group):
+    """The coefficients mu of a step and of the next one."""
+    beta1, decay = group["betas"][0], group["momentum_decay"]
+    mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in (step, step + 1))
+    return mu, mu_next

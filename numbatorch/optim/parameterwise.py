@@ -62,21 +62,22 @@ class ParameterOptimizer(Optimizer):
         return False
 
     def formula(self, group: dict[str, Any]) -> tuple | None:
-        """(name in ops/steps.py, {its operand: key in the state}, f(step): its numbers) of a step on a GPU; or None."""
+        """(name in ops/steps.py, {operand: key in the state}, f(*counted): its numbers) of a step on a GPU, or None."""
         return None
+
+    def counted(self, state: dict[str, Any], group: dict[str, Any]) -> tuple:
+        """Count a step in the state of a parameter; what the numbers of this step depend on."""
+        return (advance(state),)
 
     def _by_formula(self, params, grads, states, group):
         found = self.formula(group)
         if found is None:
             return self.update_together(params, grads, states, group)
-        for state in states:
-            advance(state)
         name, kept, numbers = found
+        counted = [self.counted(state, group) for state in states]
         columns = {"param": params, "grad": grads}
         columns.update({label: [state[key] for state in states] for label, key in kept.items()})
-        numbatorch._fused_step_(
-            name, columns, [state["step"] for state in states], numbers, maximize=bool(group.get("maximize"))
-        )
+        numbatorch._fused_step_(name, columns, counted, numbers, maximize=bool(group.get("maximize")))
         return True
 
     def _is_updated_together(self, group: dict[str, Any]) -> bool:

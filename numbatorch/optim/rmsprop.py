@@ -65,8 +65,6 @@ class RMSprop(ParameterOptimizer):
 
     def formula(self, group):
         alpha, momentum, centered = group["alpha"], group["momentum"], group["centered"]
-        if momentum > 0 and centered:
-            return None
         numbers = {
             "weight_decay": group["weight_decay"],
             "alpha": alpha,
@@ -74,12 +72,13 @@ class RMSprop(ParameterOptimizer):
             "eps": group["eps"],
             "size": -scalar(group["lr"]),
         }
-        if momentum > 0:
-            kept = {"square": "square_avg", "buffer": "momentum_buffer"}
-            return "rmsprop_momentum", kept, lambda step: {**numbers, "momentum": momentum}
+        name, kept = "rmsprop", {"square": "square_avg"}
         if centered:
-            return "rmsprop_centered", {"square": "square_avg", "mean": "grad_avg"}, lambda step: numbers
-        return "rmsprop", {"square": "square_avg"}, lambda step: numbers
+            name, kept = f"{name}_centered", {**kept, "mean": "grad_avg"}
+        if momentum > 0:
+            name, kept = f"{name}_momentum", {**kept, "buffer": "momentum_buffer"}
+            numbers["momentum"] = momentum
+        return name, kept, lambda step: numbers
 
     def update(self, param, grad, state, group):
         alpha, lr = group["alpha"], rate(param, group)

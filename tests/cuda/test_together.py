@@ -5,7 +5,7 @@ import pytest
 
 import numbatorch as torch
 from numbatorch.cuda import together
-from numbatorch.optim import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, RAdam, RMSprop, Rprop
+from numbatorch.optim import ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop
 
 SHAPES = ((3, 5), (7,), (), (1, 2, 3), (0, 2), (4500,))
 
@@ -80,7 +80,10 @@ OPTIMIZERS = [
     lambda p: SGD(p, 0.1, momentum=0.9, dampening=0.2, weight_decay=0.1),
     lambda p: SGD(p, 0.1, momentum=0.9, nesterov=True, maximize=True), lambda p: Adagrad(p, 0.1, lr_decay=0.1),
     lambda p: RMSprop(p, 0.01, weight_decay=0.1), lambda p: RMSprop(p, 0.01, momentum=0.5),
-    lambda p: RMSprop(p, 0.01, centered=True), lambda p: Adadelta(p, 0.5, weight_decay=0.1),
+    lambda p: RMSprop(p, 0.01, centered=True), lambda p: RMSprop(p, 0.01, momentum=0.5, centered=True),
+    lambda p: NAdam(p, 0.01, weight_decay=0.1), lambda p: NAdam(p, 0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    lambda p: ASGD(p, 0.1, lambd=0.01, weight_decay=0.1), lambda p: ASGD(p, 0.1, t0=3, maximize=True),
+    lambda p: Adadelta(p, 0.5, weight_decay=0.1),
     lambda p: Adamax(p, 0.01, weight_decay=0.1, maximize=True), lambda p: Rprop(p, 0.01),
     lambda p: RAdam(p, 0.01, betas=(0.9, 0.9), weight_decay=0.1),
     lambda p: RAdam(p, 0.01, weight_decay=0.1, decoupled_weight_decay=True)]
