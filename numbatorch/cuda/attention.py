@@ -52,19 +52,23 @@ def _calls(request, kind, aligned):
 
 
 class Forward(AttentionText):
-    """The kernel of the result."""
+    """The kernel of the result. In an arrangement that says so values have a place of their own, else that of keys."""
+
+    arrangements = (64, True), (64, False), (32, True), (32, False)
 
     def __init__(self, request, kind, aligned):
-        half = request.inputs[0].dtype.itemsize == 2
-        super().__init__(request, kind, aligned, (2, 1, 2 if half else 1))
+        super().__init__(request, kind, aligned)
         self.has_mask = len(request.inputs) > 3
-        rows = self.rows
+
+    def arrange(self, rows, own):
+        """Bytes of shared memory."""
         self.keys = rows * self.strides[0]
-        self.values = 2 * self.keys
-        self.scores = self.values + rows * self.strides[1]
-        self.weights = self.scores + (rows * self.score_stride if half else 0)
-        self.factors = self.weights + rows * self.score_stride
-        self.shared = max(self.factors + 4 * rows, rows * (self.padded[1] * 4 + 32))
+        self.values = 2 * self.keys if own else self.keys
+        self.is_early = own  # whether values and the next keys are copied while something is computed from the others
+        self.scores = self.values + rows * (self.strides[1] if own else max(self.strides))
+        self.weights = self.scores + (rows * self.score_stride if self.is_half else 0)
+        self.factors = self.weights + rows * self.weight_stride
+        return max(self.factors + 4 * rows, rows * (self.padded[1] * 4 + 32))
 
     def kernel(self, blocks):
         """(name, text, signature, values)."""
@@ -84,19 +88,20 @@ class Forward(AttentionText):
         if self.is_causal:
             lines += ["    limit = int32(min(limit, first + row + 1))",
                       f"    last = int32(min(last, first + {rows}))"]
-        lines += ["    at = int32(0)", "    while at < last:",
-                  f"{deep}bring_v(value, int32(base + {self.values}), at, sources, start_value, row_value)",
-                  f"{deep}copies_end()", f"{deep}copies_wait_1()", f"{deep}barrier()",
+        values = [f"{deep}bring_v(value, int32(base + {self.values}), at, sources, start_value, row_value)",
+                  f"{deep}copies_end()"]
+        keys = [f"{deep}if at + {rows} < last:", f"{deep}    bring_e(key, int32(base + {self.keys}), "
+                f"int32(at + {rows}), sources, start_key, row_key)", f"{deep}copies_end()"]
+        early, wait = self.is_early, f"{deep}copies_wait_{int(self.is_early)}()"
+        lines += ["    at = int32(0)", "    while at < last:", *(values if early else []), wait, f"{deep}barrier()",
                   f"{deep}scores = {self.zeros(rows)}",
                   *self.by_rows("scores", 0, "base", f"base + {self.keys}", deep),
                   self.keep("scores", rows, f"base + {self.scores}", self.score_stride, deep), f"{deep}barrier()",
-                  f"{deep}if at + {rows} < last:", f"{deep}    bring_e(key, int32(base + {self.keys}), "
-                  f"int32(at + {rows}), sources, start_key, row_key)", f"{deep}copies_end()",
-                  *self._weights(per_row, each, deep), f"{deep}copies_wait_1()", f"{deep}barrier()",
+                  *(keys if early else values), *self._weights(per_row, each, deep), wait, f"{deep}barrier()",
                   f"{deep}result = rescale_{self.kind_name}_{down}x{across}(result, uint32(base + {self.factors} + "
                   f"warp_m * {rows // 2 * 4}))",
                   *self.by_weights("result", 1, f"base + {self.weights}", f"base + {self.values}", deep),
-                  f"{deep}barrier()", f"{deep}at = int32(at + {rows})",
+                  f"{deep}barrier()", *([] if early else keys), f"{deep}at = int32(at + {rows})",
                   "    inverse = float32(0) if total == float32(0) else float32(1) / total", "    if part == 0:",
                   f"        shared_write(uint32(base + {self.factors} + row * 4), inverse)",
                   "        if first + row < length:",

@@ -5,6 +5,8 @@ With P the weights and d = sum(grad * out) of each row: dV = P.T @ grad, dS = P 
 dQ = dS @ K, dK = dS.T @ Q. After Dao 2023, arXiv:2307.08691, algorithm 2.
 """
 
+from itertools import accumulate
+
 from ..expr import write
 from . import backend
 from .attention_text import THREADS, AttentionText
@@ -66,16 +68,23 @@ class Backward(AttentionText):
     """The kernel of the gradient of the query, or (of_keys) of those of key and value.
 
     A block's own rows are of query and grad, the others it walks over of key and value; of_keys: the other way round.
+    Arrangements say how many places the four tiles have: with three, the others take turns at one; with two, both pairs.
     """
 
+    arrangements = (64, 4), (32, 4), (32, 3), (32, 2)
+
     def __init__(self, request, kind, aligned, of_keys):
-        half = request.inputs[0].dtype.itemsize == 2
-        super().__init__(request, kind, aligned, (2, 2, 4 if half else 2))
+        super().__init__(request, kind, aligned)
         self.of_keys, self.has_mask = of_keys, len(request.inputs) > 7
-        rows = self.rows
-        sizes = [rows * self.strides[e] for e in (0, 1, 0, 1)] + [rows * self.score_stride] * (4 if half else 2)
-        self.places_ = [sum(sizes[:k]) for k in range(len(sizes))]
-        self.shared = max(sum(sizes), rows * (max(self.padded) * 4 + 32))
+
+    def arrange(self, rows, own):
+        """Bytes of shared memory."""
+        sizes, turn = [rows * s for s in self.strides], rows * max(self.strides)
+        ends = list(accumulate({4: (*sizes, *sizes), 3: (*sizes, turn), 2: (turn, turn)}[own], initial=0))
+        self.places_ = {4: ends[:4], 3: [*ends[:3], ends[2]], 2: [0, 0, turn, turn]}[own]  # of own and other tiles
+        halves = [rows * self.weight_stride] * (2 if self.is_half else 0)
+        self.marks = list(accumulate([rows * self.score_stride] * 2 + halves, initial=ends[-1]))
+        return max(self.marks[-1], rows * (max(self.padded) * 4 + 32))
 
     def kernel(self, blocks):
         """(name, text, signature, values)."""
@@ -86,31 +95,40 @@ class Backward(AttentionText):
             layouts["mask"] = inputs[7]
         own, other = (("key", "value"), ("query", "grad")) if of_keys else (("query", "grad"), ("key", "value"))
         limits = ("sources", "length") if of_keys else ("length", "sources")
-        own1, own2, other1, other2, first_scores, second_scores = (f"base + {p}" for p in self.places_[:6])
-        first_weights, second_weights = ((f"base + {p}" for p in self.places_[6:]) if self.is_half else
-                                         (first_scores, second_scores))
+        first_scores, second_scores, *weights = (f"base + {p}" for p in self.marks[:-1])
+        first_weights, second_weights = weights or (first_scores, second_scores)
+        tiles = [(name, letter, place, *where) for (name, letter), place, where in zip(
+            ((own[0], "e"), (own[1], "v"), (other[0], "e"), (other[1], "v")), self.places_,
+            [("first", limits[0])] * 2 + [("at", limits[1])] * 2, strict=True)]
+        own1, own2, other1, other2 = (f"base + {p}" for p in self.places_)
+        there: dict[int, str] = {}  # which tile is at a place
 
-        def bring(letter, name, place, first, limit, pad):
-            return (f"{pad}bring_{letter}({name}, int32({place}), {first}, {limit}, start_{name}, row_{name})")
+        def have(*wanted, meet=True):
+            """Lines that bring the tiles that are not there yet; meet: what was there may still be read."""
+            missing = [tiles[k] for k in wanted if there.get(tiles[k][2]) != tiles[k][0]]
+            there.update({place: name for name, _, place, *_ in missing})
+            lines = [f"{deep}bring_{letter}({name}, int32(base + {place}), {first}, {limit}, start_{name}, row_{name})"
+                     for name, letter, place, first, limit in missing]
+            return [*([f"{deep}barrier()"] if meet else []), *lines, f"{deep}copies_end()", f"{deep}copies_wait_0()",
+                    f"{deep}barrier()"] if lines else []
+        stay = [k for k in (0, 1) if self.places_.count(self.places_[k]) == 1]
         lines = [*self.head(), *(f"    start_{n} = {self.places(n, x)}" for n, x in layouts.items()),
-                 bring("e", own[0], own1, "first", limits[0], "    "),
-                 bring("v", own[1], own2, "first", limits[0], "    "),
+                 *(line[4:] for line in have(*stay)[1:-3]),
                  f"    slopes = {self.zeros(self.padded[0])}",
                  f"    more = {self.zeros(self.padded[1])}" if of_keys else "",
                  "    at = int32(0)", f"    last = int32({limits[1]})"]
         if self.is_causal:
             lines.append(f"    at = int32(first // {rows} * {rows})" if of_keys else
                          f"    last = int32(min(last, first + {rows}))")
-        lines += ["    while at < last:", bring("e", other[0], other1, "at", limits[1], deep),
-                  bring("v", other[1], other2, "at", limits[1], deep), f"{deep}copies_end()",
-                  f"{deep}copies_wait_0()", f"{deep}barrier()", f"{deep}scores = {self.zeros(rows)}",
+        together = range(4) if len(set(self.places_)) == 4 else (0, 2)
+        lines += ["    while at < last:", *have(*together, meet=False), f"{deep}scores = {self.zeros(rows)}",
                   *self.by_rows("scores", 0, own1, other1, deep),
-                  self.keep("scores", rows, first_scores, self.score_stride, deep),
+                  self.keep("scores", rows, first_scores, self.score_stride, deep), *have(1, 3),
                   f"{deep}scores = {self.zeros(rows)}", *self.by_rows("scores", 1, own2, other2, deep),
                   self.keep("scores", rows, second_scores, self.score_stride, deep), f"{deep}barrier()",
                   *self._slopes(first_scores, second_scores, first_weights, second_weights, deep), f"{deep}barrier()",
+                  *(self.by_weights("more", 1, second_weights, other2, deep) if of_keys else []), *have(2),
                   *self.by_weights("slopes", 0, first_weights, other1, deep),
-                  *(self.by_weights("more", 1, second_weights, other2, deep) if of_keys else []),
                   f"{deep}barrier()", f"{deep}at = int32(at + {rows})", "    copies_end()", "    copies_wait_0()",
                   *self.store("slopes", 0, "to_first", limits[0])]
         if of_keys:

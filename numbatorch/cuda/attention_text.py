@@ -1,20 +1,27 @@
 """Parts of kernels of attention: tiles of rows in shared memory, products of them, results.
 
-All matrices of a head are brought as rows of `size` elements, padded with zeros; a block has 2 x 2 warps.
+All matrices of a head are brought as rows of `size` elements, padded with zeros; a block has 2 x 2 warps. Tiles that are
+not needed at the same time take turns at one place where all of them would be too large: heads of up to 256 fit.
 """
 
 from ..expr import write
 from . import geometry, matrix_tiles
 
 THREADS = 128
-LIMIT = 96 << 10  # bytes of shared memory of a block that every GPU from sm_80 on has
+LIMIT = 99 << 10  # bytes of shared memory of a block that every GPU from sm_80 on has
 PAD = 16
 
 
 class AttentionText:
-    """What the kernels of attention share. sizes: (E, V); aligned: whether rows are copied 16 bytes at a time."""
+    """What the kernels of attention share. sizes: (E, V); aligned: whether rows are copied 16 bytes at a time.
 
-    def __init__(self, request, kind, aligned, tiles):
+    arrangements: rows of a tile, and which tiles have places of their own, the best first; arrange(rows, own) says how
+    many bytes one takes.
+    """
+
+    arrangements: tuple
+
+    def __init__(self, request, kind, aligned):
         self.request, self.kind_name, self.kind, self.aligned = request, kind, matrix_tiles.KINDS[kind], aligned
         query, key, value = request.inputs[:3]
         self.dtype, self.size = query.dtype.name, query.dtype.itemsize
@@ -24,9 +31,12 @@ class AttentionText:
         self.strides = [n * self.size + PAD for n in self.padded]
         self.numbers = geometry.Parameters()
         self.is_half = self.size == 2
-        self.rows = next(rows for rows in (64, 32) if rows == 32 or self._bytes(rows, tiles) <= LIMIT)
-        self.score_stride = self.rows * 4 + PAD
-        self.weight_stride = self.rows * self.size + PAD
+        for self.rows, own in self.arrangements:
+            self.score_stride = self.rows * 4 + PAD
+            self.weight_stride = self.rows * self.size + PAD
+            self.shared = self.arrange(self.rows, own)
+            if self.shared <= LIMIT:
+                break
         self.definitions = [line for e in (0, 1) for line in self._bring(e)]
         causal = request.options["causal"]
         self.is_causal, self.has_mask = causal, False
@@ -34,10 +44,9 @@ class AttentionText:
         for name, n in (("heads", query.shape[1]), ("length", query.shape[2]), ("sources", key.shape[2])):
             self.numbers.add(name, n, "int32")
 
-    def _bytes(self, rows, tiles):
-        """Of shared memory. tiles: how many of rows of E, of rows of V and of scores there are."""
-        each = *(rows * s for s in self.strides), rows * (rows * 4 + PAD)
-        return sum(n * size for n, size in zip(tiles, each, strict=True)) + 4 * rows
+    def arrange(self, rows, own):
+        """Give every tile its place; the bytes of shared memory that this takes."""
+        raise NotImplementedError
 
     def _bring(self, e):
         """A function of the kernel that brings rows of E (0) or V (1) to shared memory."""

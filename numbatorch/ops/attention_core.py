@@ -6,7 +6,7 @@ from ..expr import kinds
 from ..layout import layout
 from .declare import OPS, contraction
 
-_LARGEST = {"cpu": 256, "cuda": 128}  # size of a head that a device's kernel takes
+_LARGEST = 256  # size of a head that a kernel takes
 _TAKEN = {"cpu": ("float32",), "cuda": ("float32", "float16", "bfloat16")}
 _INFINITY = float("inf")
 
@@ -50,7 +50,7 @@ def _late():
 def in_one_kernel(query, key, value, mask):
     """Whether `attention` takes these: plain tensors of a device that has it, with equal leading dimensions.
 
-    On the CPU key and value (..., H, S, E) may have fewer heads, a divisor of query's.
+    Key and value (..., H, S, E) may have fewer heads, a divisor of query's.
     """
     _, state, custom, *_ = _late()
     layouts = (query._layout, key._layout, value._layout, None if mask is None else mask._layout)
@@ -69,9 +69,9 @@ def _fit(query, key, value, mask):
         return False
     if tuple(key.shape[:-2]) != tuple(lead):
         shared = key.shape[-3] if key.ndim == query.ndim >= 3 else 0
-        if device != "cpu" or not shared or tuple(key.shape[:-3]) != tuple(lead[:-1]) or lead[-1] % shared:
+        if not shared or tuple(key.shape[:-3]) != tuple(lead[:-1]) or lead[-1] % shared:
             return False
-    if max(depth, columns) > _LARGEST[device] or not (query.numel and key.numel and columns):
+    if max(depth, columns) > _LARGEST or not (query.numel and key.numel and columns):
         return False
     if mask is None:
         return True

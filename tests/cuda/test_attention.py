@@ -34,7 +34,10 @@ CASES = {  # shapes of query, key, value; whether masked; options
     "what may be seen": ((2, 2, 40, 32), (2, 2, 40, 32), (2, 2, 40, 32), "bool", {}),
     "added mask": ((2, 3, 9, 8), (2, 3, 12, 8), (2, 3, 12, 8), "float", {}),
     "shared keys": ((1, 4, 20, 32), (1, 2, 20, 32), (1, 2, 20, 32), "", {"enable_gqa": True, "is_causal": True}),
-    "large heads": ((1, 1, 40, 128), (1, 1, 50, 128), (1, 1, 50, 128), "", {})}
+    "large heads": ((1, 1, 40, 128), (1, 1, 50, 128), (1, 1, 50, 128), "", {}),
+    "heads of 160": ((1, 2, 35, 160), (1, 1, 40, 160), (1, 1, 40, 136), "float", {"enable_gqa": True}),
+    "heads of 192": ((1, 1, 40, 192), (1, 1, 40, 192), (1, 1, 40, 192), "", {"is_causal": True}),
+    "heads of 256": ((1, 1, 35, 255), (1, 1, 40, 255), (1, 1, 40, 256), "bool", {})}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -70,9 +73,9 @@ def test_heads_that_are_transposed_lie_apart(host_work):
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90a"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_kernels_compile_and_spill_nothing(dtype, architecture):
-    x = layout(getattr(torch, dtype), (2, 4, 512, 64))
+@pytest.mark.parametrize("dtype, size", [("float32", 64), ("bfloat16", 64), ("float16", 256), ("float32", 256)])
+def test_kernels_compile_and_spill_nothing(dtype, size, architecture):
+    x = layout(getattr(torch, dtype), (2, 4, 512, size))
     row = layout(torch.float32, (2, 4, 512))
     options = {"causal": True, "scale": 0.125}
     made = attention.Forward(kinds.Native("attention", "forward", (x, x, x), [x, row, row], options), dtype, True)
@@ -84,9 +87,9 @@ def test_kernels_compile_and_spill_nothing(dtype, architecture):
         assert text.shared <= 99 << 10
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_half_precision_is_not_widened(host_work, dtype):
-    tensors = [numbers(1, 2, 40, 32, seed=k).to(dtype) for k in range(3)]
+@pytest.mark.parametrize("dtype, size", [(torch.bfloat16, 32), (torch.float16, 32), (torch.float16, 248)], ids=str)
+def test_half_precision_is_not_widened(host_work, dtype, size):
+    tensors = [numbers(1, 2 if size < 64 else 1, 70 - size // 8, size, seed=k).to(dtype) for k in range(3)]
     expected = results([t.double() for t in tensors], None, is_causal=True)
     found = results([t.to("cuda") for t in tensors], None, is_causal=True)
     for a, b in zip(found, expected, strict=True):
