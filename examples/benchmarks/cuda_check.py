@@ -31,7 +31,7 @@ CRITERIA = {  # section: what its results have to show, how long it may take
     "products": ("bf16 product of 8192 at least 0.7 of PyTorch's, 3xTF32 faster than its float32", 60),
     "host": ("an op with its node on the tape takes the host at most 3 us", 20),
     "spills": ("products keep their values in registers", 40),
-    "models": ("training steps at least as fast as PyTorch's, eager or compiled", 110),
+    "models": ("training steps at least as fast as PyTorch's, eager or compiled", 120),
     "suite": ("the ops suite at least as fast as PyTorch, geometric mean", 90),
     "ops": ("every op of the table gives the CPU's results", 75),
     "sanitizer": ("compute-sanitizer: memcheck and racecheck are clean", 90),

@@ -1,7 +1,6 @@
 """The sections of cuda_check.py, each run as `python cuda_sections.py NAME [--quick]`; rows of results go to stdout."""
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -10,24 +9,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import cuda_cases
 import numpy as np
+from cuda_report import say
+from cuda_speed import bandwidth, host, models, products, prototypes, sanitizer, suite
 
 import numbatorch as torch
 from numbatorch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
-EMULATED = os.environ.get("NUMBATORCH_CUDA") == "emulate"
-
-
-def say(name, value=None, unit="", beside=None, holds=None, note=""):
-    """A result; in the emulator nothing is said of speed."""
-    row = {"name": name, "value": value, "unit": unit, "beside": beside, "holds": holds, "note": note}
-    print("@result " + json.dumps({k: v for k, v in row.items() if v not in (None, "") or k == "name"}), flush=True)
-
-
-def fast(holds):
-    """A claim about speed, which the emulator cannot make."""
-    return None if EMULATED else bool(holds)
 
 
 def load(path):
@@ -38,33 +28,7 @@ def load(path):
     return module
 
 
-def pytorch():
-    """PyTorch, where it is installed and has the GPU."""
-    try:
-        import torch as other
-    except ImportError:
-        return None
-    return other if other.cuda.is_available() else None
-
-
-def best(library, function, runs):
-    """The least time of the GPU for a call, in seconds."""
-    function()
-    times = []
-    for _ in range(runs):
-        start, end = (library.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        function()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) / 1e3)
-    return max(min(times), 1e-9)
-
-
-# ---------------------------------------------------------------- right
-
 def families(quick):
-    cuda_cases = load(HERE / "cuda_cases.py")
     print(torch.cuda.get_device_properties())
     sums = {name for name, *_ in cuda_cases.matrices()}
     for name, function, operands in cuda_cases.cases(4_000 if quick else 4_000_000):
@@ -234,7 +198,6 @@ def programs(quick):
 
 def spills(quick):
     from numbatorch.cuda import runtime
-    cuda_cases = load(HERE / "cuda_cases.py")
     for _, function, operands in cuda_cases.matrices():
         function(*(t.cuda() for t in operands))
     if not quick:
@@ -264,117 +227,6 @@ def spills(quick):
                 words = done.stdout + done.stderr
                 clean = not done.returncode and "C75" not in words and " 0 bytes spill stores" in words
                 say(f"ptxas {architecture} {function.kernel.name}", holds=clean, note="" if clean else words[-300:])
-
-
-# ---------------------------------------------------------------- fast
-
-def bandwidth(quick):
-    from numbatorch.plan import backend
-    cuda_cases, other = load(HERE / "cuda_cases.py"), pytorch()
-    n, runs = (1 << 13, 2) if quick else (1 << 27, 20)
-    whole, other_half = (torch.empty(n, device="cuda") for _ in range(2))
-    source, target, move = whole.data_ptr(), other_half.data_ptr(), backend(whole.device).move
-    peak = 8 * n / best(torch, lambda: move(target, source, 4 * n), runs)
-    say("the driver's copy", peak / 1e9, "GB/s")
-    del whole, other_half
-    theirs = cuda_cases.memory_bound(other, n) if other else None
-    judged = ("copy", "add", "gelu", "sum", "sum rows", "sum columns", "softmax", "layer norm")
-    for k, (name, function, nbytes) in enumerate(cuda_cases.memory_bound(torch, n)):
-        share = nbytes / best(torch, function, runs) / peak
-        beside = nbytes / best(other, theirs[k][1], runs) / peak if theirs else None
-        say(name, share, "of the copy", beside, fast(share >= 0.85) if name in judged else None)
-
-
-def products(quick):
-    cuda_cases, other = load(HERE / "cuda_cases.py"), pytorch()
-    for m in (16,) if quick else (8192, 2048, 512):
-        for name, work, make in cuda_cases.compute_bound(m):
-            rate = work / best(torch, make(torch), 2 if quick else 5) / 1e12
-            beside = work / best(other, make(other), 5) / 1e12 if other else None
-            holds = None
-            if beside and m == 8192 and name == f"product {m} bfloat16":
-                holds = fast(rate >= 0.7 * beside)
-            elif beside and m == 8192 and name == f"product {m} float32":
-                holds = fast(rate > beside)
-            say(name, rate, "TFLOP/s", beside, holds)
-
-
-def host(quick):
-    a, runs = torch.ones(16, device="cuda", requires_grad=True), 20 if quick else 5000
-    b = torch.ones(16, device="cuda")
-    for name, function in (("b + b", lambda: b + b), ("a + b, with a node", lambda: a + b),
-                           ("relu(a), with a node", lambda: torch.relu(a))):
-        function()
-        least = 1e9
-        for _ in range(5):
-            torch.cuda.synchronize()
-            begin = time.perf_counter()
-            for _ in range(runs):
-                function()
-            least = min(least, (time.perf_counter() - begin) / runs * 1e6)
-        say(name, least, "us", holds=fast(least <= 3.0))
-    for library in filter(None, (torch, pytorch())):
-        params = [library.ones(64, 64, device="cuda", requires_grad=True) for _ in range(100)]
-        for p in params:
-            p.grad = library.ones_like(p)
-        optimizer = library.optim.AdamW(params, fused=True)
-        say(f"AdamW, 100 tensors, {library.__name__}", best(library, optimizer.step, 2 if quick else 20) * 1e6, "us")
-
-
-def _bench(suite, libs, seconds):
-    """Each library's ratios over the quick form of a suite of `bench`."""
-    if importlib.util.find_spec("bench") is None or EMULATED:
-        say(suite, note="`bench` is not on PYTHONPATH" if not EMULATED else "not in the emulator")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "bench.json"
-        command = [sys.executable, "-m", "bench", "--suite", suite, "--device", "cuda", "--libs", libs, "--wait", "0",
-                   "--no-fresh", "--seconds-per-case", seconds, "--slices", "3", "--json", str(out), "--quick"]
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        print(done.stdout[-8000:])
-        if not out.exists():
-            say(suite, holds=False, note=done.stdout[-300:])
-            return
-        summary = json.loads(out.read_text())["summary"]
-    for label, suites in summary.items():
-        own = suites[suite]
-        say(f"{suite}, {label}", own["mean"], f"x PyTorch over {own['cases']} cases", holds=fast(own["mean"] >= 1.0),
-            note=f"failed {own['failed']}, worst {own['worst']}"[:500])
-
-
-def suite(quick):
-    _bench("ops", "torch,numbatorch", "0.1")
-
-
-def models(quick):
-    _bench("models", "torch,numbatorch,numbatorch-compile", "0.2")
-
-
-# ---------------------------------------------------------------- tools
-
-def sanitizer(quick):
-    tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
-    if tool is None or EMULATED:
-        say("compute-sanitizer", note="not found" if not EMULATED else "not in the emulator, which checks every access")
-        return
-    for name in ("memcheck", "racecheck"):
-        done = subprocess.run([tool, "--tool", name, "--error-exitcode", "9", sys.executable, __file__, "families",
-                               "--quick"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        say(name, holds=done.returncode == 0, note="" if not done.returncode else done.stdout[-600:])
-
-
-def prototypes(quick):
-    found = importlib.util.find_spec("bench")
-    script = None if found is None else Path(found.origin).parents[1] / "prototypes" / "gpu" / "h200" / "run_h200.py"
-    if script is None or not script.exists() or EMULATED:
-        say("prototypes", note="not here" if not EMULATED else "not in the emulator")
-        return
-    done = subprocess.run([sys.executable, str(script)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    lines = done.stdout.splitlines()
-    failed = [line for line in lines if line.startswith("FAILED") or "False" in line]
-    for line in lines:
-        print(line)
-    say("prototypes", len(lines), "lines", holds=not done.returncode and not failed, note="; ".join(failed)[:500])
 
 
 SECTIONS = {f.__name__: f for f in (families, ops, philox, handles, programs, spills, bandwidth, products, host, suite,

@@ -1,7 +1,8 @@
 """The command that checks a GPU (examples/benchmarks/cuda_check.py): its sections alone, ends and verdicts."""
 
-import importlib.util
+import importlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples" / "benchmarks"
 
 
 @pytest.fixture
-def check():
-    spec = importlib.util.spec_from_file_location("cuda_check", FOLDER / "cuda_check.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def check(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return importlib.import_module("cuda_check")
 
 
 def test_sections_run_in_the_emulator(check, tmp_path, monkeypatch, capsys):
@@ -44,6 +43,25 @@ def test_ends_of_sections(check, tmp_path, monkeypatch):
     section = report.sections["handles"]
     assert section["ended"] == "status 1" and "NUMBATORCH_CUDA" in section["output"][-1]
     assert check.verdict(section) == (False, "the section ended with status 1")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for the tool is a shell script")
+def test_what_compute_sanitizer_says_is_the_verdict(tmp_path, monkeypatch, capsys):
+    tool = tmp_path / "compute-sanitizer"
+    tool.write_text('#!/bin/sh\n[ "$2" = memcheck ] && exit 0\n[ "$SLOW" ] && exec sleep 60\necho race; exit 9\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.syspath_prepend(FOLDER)
+    cuda_speed = importlib.import_module("cuda_speed")
+
+    def rows():
+        cuda_speed.sanitizer(True)
+        return [json.loads(line.removeprefix("@result ")) for line in capsys.readouterr().out.splitlines()]
+    assert rows() == [{"name": "memcheck", "holds": True},
+                      {"name": "racecheck", "holds": False, "note": "race\n"}]
+    monkeypatch.setenv("SLOW", "1")
+    monkeypatch.setattr(cuda_speed, "SANITIZED", 0.3)
+    assert "holds" not in rows()[1] and "no end within 0.3 s" in rows()[1]["note"]
 
 
 def test_verdicts(check):
