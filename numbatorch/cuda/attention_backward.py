@@ -68,7 +68,7 @@ class Backward(AttentionText):
     """The kernel of the gradient of the query, or (of_keys) of those of key and value.
 
     A block's own rows are of query and grad, the others it walks over of key and value; of_keys: the other way round.
-    Arrangements say how many places the four tiles have: with three, the others take turns at one; with two, both pairs.
+    Arrangements say how many places the four tiles have: with three, the others take turns at one; with two, pairs do.
     """
 
     arrangements = (64, 4), (32, 4), (32, 3), (32, 2)

@@ -1,7 +1,7 @@
 """Parts of kernels of attention: tiles of rows in shared memory, products of them, results.
 
-All matrices of a head are brought as rows of `size` elements, padded with zeros; a block has 2 x 2 warps. Tiles that are
-not needed at the same time take turns at one place where all of them would be too large: heads of up to 256 fit.
+All matrices of a head are brought as rows of `size` elements, padded with zeros; a block has 2 x 2 warps. Tiles not
+needed at the same time take turns at one place where all of them would be too large: heads of up to 256 fit.
 """
 
 from ..expr import write
@@ -31,10 +31,10 @@ class AttentionText:
         self.strides = [n * self.size + PAD for n in self.padded]
         self.numbers = geometry.Parameters()
         self.is_half = self.size == 2
-        for self.rows, own in self.arrangements:
-            self.score_stride = self.rows * 4 + PAD
-            self.weight_stride = self.rows * self.size + PAD
-            self.shared = self.arrange(self.rows, own)
+        for rows, own in self.arrangements:
+            self.rows, self.score_stride = rows, rows * 4 + PAD
+            self.weight_stride = rows * self.size + PAD
+            self.shared = self.arrange(rows, own)
             if self.shared <= LIMIT:
                 break
         self.definitions = [line for e in (0, 1) for line in self._bring(e)]
