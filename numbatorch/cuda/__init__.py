@@ -25,6 +25,7 @@ _LIVE = {  # what works where there is a device, by the module that has it
     "seeding": """get_rng_state get_rng_state_all initial_seed manual_seed manual_seed_all seed seed_all set_rng_state
         set_rng_state_all""",
     "recording": "graph_pool_handle is_current_stream_capturing",
+    "graphed": "make_graphed_callables",
     "pinned": """empty_host_cache host_memory_stats host_memory_stats_as_nested_dict
         reset_accumulated_host_memory_stats reset_peak_host_memory_stats""",
 }
