@@ -86,12 +86,6 @@ def is_initialized():
 class CudaError(RuntimeError):
     """The driver refused a call: of its name, for a reason by name and text."""
 
-    def __init__(self, text):
-        if "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED" in text and not text.startswith("cuStreamBeginCapture"):
-            text += ("; while a CUDA graph is recorded nothing may wait for the device: call item(), cpu() and "
-                     "synchronize() before or after")
-        super().__init__(text)
-
 
 class DeferredCudaCallError(Exception):
     """A call that was put off until the first use of a GPU failed."""

@@ -17,7 +17,9 @@ from . import CudaError, machine_code
 from .compile import architecture
 
 OLDEST = 12000  # CUDA 12.0: the first whose driver reads PTX 8.0
-_OUT_OF_MEMORY, _NOT_READY = 2, 600
+_OUT_OF_MEMORY, _NOT_READY, _RECORDING = 2, 600, 900
+MAY_NOT_WAIT = ("; while a CUDA graph is recorded nothing may wait for the device: call item(), cpu() and "
+                "synchronize() before or after")
 _SHARED = 49152  # bytes of shared memory that a function may have without being allowed more
 _CODES = {"bool": "B", "int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H",
           "uint32": "I", "uint64": "Q", "float32": "f", "float64": "d"}
@@ -216,7 +218,8 @@ class Driver:
 
     def refuse(self, name, status, detail=""):
         """Raise the CudaError of a call."""
-        raise CudaError(f"{name}: {self._name(status)}{detail}")
+        waits = status == _RECORDING and name != "cuStreamBeginCapture"
+        raise CudaError(f"{name}: {self._name(status)}{detail}{MAY_NOT_WAIT if waits else ''}")
 
     def _call(self, name, *arguments):
         status = getattr(self.library, name)(*arguments)

@@ -35,7 +35,7 @@ class Library:
     def __init__(self, memory=1 << 22, version=12040, devices=1, status=0):
         self.arena, self.version, self.devices, self.status = Arena(memory), version, devices, status
         self.calls, self.modules, self.functions, self.current = [], {}, {}, None
-        self.allowed = 0
+        self.allowed, self.recording = 0, False
         self.handles, self.mode, self.events, self.refuses_cubins = itertools.count(1000), 0, {}, False
         self.cuLaunchKernelEx = LAUNCH(self._launch)
 
@@ -53,7 +53,8 @@ class Library:
         return self.status
 
     def do_GetErrorName(self, status, text):
-        put(text, {2: b"CUDA_ERROR_OUT_OF_MEMORY", 100: b"CUDA_ERROR_NO_DEVICE"}.get(status, b"CUDA_ERROR_UNKNOWN"))
+        put(text, {2: b"CUDA_ERROR_OUT_OF_MEMORY", 100: b"CUDA_ERROR_NO_DEVICE",
+                   900: b"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"}.get(status, b"CUDA_ERROR_UNKNOWN"))
 
     def do_GetErrorString(self, status, text):
         put(text, b"in words")
@@ -87,6 +88,7 @@ class Library:
 
     def do_CtxSynchronize(self):
         assert self.current
+        return 900 if self.recording else 0
 
     def do_CtxGetStreamPriorityRange(self, least, greatest):
         put(least, 0)
@@ -207,12 +209,14 @@ class Library:
 
     def do_StreamBeginCapture(self, stream, mode):
         assert number(stream) and number(mode) == 1
+        self.recording = True
 
     def do_StreamIsCapturing(self, stream, value):
         put(value, 1)
 
     def do_StreamEndCapture(self, stream, graph):
         put(graph, 77)
+        self.recording = False
 
     def do_GraphInstantiateWithFlags(self, executable, graph, flags):
         assert number(graph) == 77

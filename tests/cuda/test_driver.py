@@ -158,6 +158,8 @@ def test_streams_events_and_graphs(library):
     assert found.elapsed(start, end) > 0 and found.query_event(end)
     found.begin_capture(0, stream, 1)
     assert found.is_capturing(stream)
+    with pytest.raises(CudaError, match=r"cuCtxSynchronize: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED .*call item\(\)"):
+        found.synchronize(0)
     graph = found.end_capture(0, stream)
     found.launch_graph(0, graph, stream)
     found.destroy_graph(graph)

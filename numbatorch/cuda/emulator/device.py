@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from .. import CudaError
-from ..driver import Properties
+from ..driver import MAY_NOT_WAIT, Properties
 from .arena import Arena
 from .schedule import Program
 
@@ -65,7 +65,7 @@ class Emulator:
         """CudaError for what a GPU forbids while a stream is recorded, or asks of a stream that was destroyed."""
         if self._recorded:
             raise CudaError(f"{name}: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED (operation not permitted when stream is "
-                            "capturing)")
+                            f"capturing){MAY_NOT_WAIT}")
         if stream in self.gone:
             raise CudaError(f"{name}: CUDA_ERROR_INVALID_HANDLE (the stream was destroyed)")
 
