@@ -126,7 +126,8 @@ def entry(key, op):
     if called:
         lines.append(f"- **Calls**: {', '.join(f'`{name}`' for name in called)}")
     where = facts.devices(op)
-    lines.append(f"- **Devices**: {'those of the ops it calls' if where is None else ', '.join(where)}")
+    on_copies = "; of tensors of a GPU on copies, results go back there" if where == ("cpu",) else ""
+    lines.append(f"- **Devices**: {'those of the ops it calls' if where is None else ', '.join(where)}{on_copies}")
     lines.append(f"- **Declared**: [{path}:{line}](../{path.removeprefix('ops/')}#L{line})")
     return lines
 
