@@ -225,6 +225,12 @@ class _rmsprop_centered_step_result(_NamedTuple):
     square: Tensor
     mean: Tensor
 
+class _rmsprop_centered_momentum_step_result(_NamedTuple):
+    param: Tensor
+    square: Tensor
+    mean: Tensor
+    buffer: Tensor
+
 class _adadelta_step_result(_NamedTuple):
     param: Tensor
     square: Tensor
@@ -239,6 +245,15 @@ class _radam_step_result(_NamedTuple):
     param: Tensor
     mean: Tensor
     square: Tensor
+
+class _nadam_step_result(_NamedTuple):
+    param: Tensor
+    mean: Tensor
+    square: Tensor
+
+class _asgd_step_result(_NamedTuple):
+    param: Tensor
+    average: Tensor
 
 class _rprop_step_result(_NamedTuple):
     param: Tensor
