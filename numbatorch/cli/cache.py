@@ -1,11 +1,13 @@
 """Show, empty or fill the folder of compiled kernels.
 
-`warm` runs small programs so that their kernels are compiled before they are needed: mlp, lenet and gpt are steps of
-training, products and draws are matrix products and random numbers, ops is every op with a formula, and single ops go
-by their name. All of them unless told.
+`warm` runs small programs so that their kernels are compiled before they are needed: mlp, lenet, resnet, gpt and rnn
+are steps of training, products and draws are matrix products and random numbers, ops is every op with a formula, and
+single ops go by their name. All of them unless told.
 
-`pack` does the same for every machine of a level (x86-64-v3, x86-64-v4), into one file that other machines take their
-kernels from before they compile: they find it in the folder that NUMBATORCH_PACKS names.
+`pack` does the same for every machine of a level (x86-64-v3, x86-64-v4, aarch64), into one file that such machines
+take their kernels from before they compile. It needs none of them: kernels are compiled for the level and, where this
+machine is not of that level, once more to run here. Files in the package's own folder, which this writes unless told,
+are part of wheels built afterwards; others are found by NUMBATORCH_PACKS, which names their folder.
 """
 
 import argparse
@@ -27,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("clear", help="empty it")
     filling = actions.add_parser("warm", help="compile common kernels into it")
     filling.add_argument("what", nargs="*", metavar="WHAT",
-                         help="mlp, lenet, gpt, products, draws, ops or names of ops (all)")
+                         help="mlp, lenet, resnet, gpt, rnn, products, draws, ops or names of ops (all)")
     packing = actions.add_parser("pack", help="compile common kernels for other machines, into files to take there")
-    packing.add_argument("what", nargs="*", metavar="WHAT", help="as for warm")
-    packing.add_argument("--level", action="append", metavar="LEVEL", help="a level of x86-64 that this machine has "
-                         "(x86-64-v3 and x86-64-v4 where it has them)")
+    packing.add_argument("what", nargs="*", metavar="WHAT", help="as for warm (all but ops)")
+    packing.add_argument("--level", action="append", metavar="LEVEL", help="x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or "
+                         "aarch64; may be repeated (the last three)")
     packing.add_argument("--to", metavar="FOLDER", help="where the files go (where this installation finds them)")
     for parser in (filling, packing):
         parser.add_argument("--jobs", type=int, metavar="N", help="processes that compile (usable cores)")
@@ -74,12 +76,13 @@ def pack(options: argparse.Namespace) -> int:
     """Run the programs for each level with a cache of its own, whose entries become the pack."""
     from numbatorch.lowering import cache, host, packs
 
-    known = [level for level, _ in host.levels()]
-    chosen = options.level or [level for level in known if level in ("x86-64-v3", "x86-64-v4")]
-    wrong = [level for level in chosen if level not in known]
-    if wrong or not chosen:
-        options.parser.error(f"--level: expected one of {', '.join(known) or 'none'} on this machine"
-                             + f", got {wrong[0]}" * bool(wrong))
+    from .warming import STEPS
+
+    chosen = options.level or host.SHIPPED
+    for level in chosen:
+        if level not in host.NAMES:
+            options.parser.error(f"--level: expected one of {', '.join(host.NAMES)}, got {level}")
+    options.what = options.what or list(STEPS)
     named(options)
     folder = Path(options.to).expanduser() if options.to else packs.directory()
     folder.mkdir(parents=True, exist_ok=True)

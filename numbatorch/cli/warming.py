@@ -21,13 +21,52 @@ def mlp() -> None:
 
 
 def lenet() -> None:
+    """The network of 1998 (LeCun et al., Gradient-based learning applied to document recognition), and as of today."""
     import numbatorch
     from numbatorch import nn
 
-    model = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
-    _classify(model, numbatorch.rand(64, 1, 28, 28), numbatorch.optim.SGD(model.parameters(), 0.1))
+    for activation, pool, momentum in ((nn.Tanh, nn.AvgPool2d, 0.9), (nn.ReLU, nn.MaxPool2d, 0.0)):
+        model = nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2), activation(), pool(2), nn.Conv2d(6, 16, 5), activation(), pool(2),
+            nn.Flatten(), nn.Linear(400, 120), activation(), nn.Linear(120, 84), activation(), nn.Linear(84, 10))
+        _classify(model, numbatorch.rand(64, 1, 28, 28), numbatorch.optim.SGD(model.parameters(), 0.1, momentum))
+
+
+def resnet() -> None:
+    """Blocks of residual networks (He et al. 2016, arXiv:1512.03385), wide and narrow ones."""
+    import numbatorch
+    from numbatorch import nn
+
+    def normed(channels, outputs, side, stride=1):
+        return nn.Sequential(nn.Conv2d(channels, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs))
+
+    class Block(nn.Module):
+        def __init__(self, channels, outputs, stride):
+            super().__init__()
+            self.first, self.second = normed(channels, outputs, 3, stride), normed(outputs, outputs, 3)
+            self.skip = nn.Identity() if channels == outputs else normed(channels, outputs, 1, stride)
+
+        def forward(self, input):
+            return (self.second(self.first(input).relu()) + self.skip(input)).relu()
+
+    for width, batch in ((16, 16), (64, 4)):
+        model = nn.Sequential(
+            normed(3, width, 3), nn.ReLU(), nn.MaxPool2d(2), Block(width, width, 1), Block(width, 2 * width, 2),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 10))
+        _classify(model, numbatorch.rand(batch, 3, 32, 32),
+                  numbatorch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4))
+
+
+def rnn() -> None:
+    import numbatorch
+    from numbatorch import nn
+
+    for kind in (nn.LSTM, nn.GRU):
+        layer, head = kind(16, 32, batch_first=True), nn.Linear(32, 10)
+        optimizer = numbatorch.optim.Adam([*layer.parameters(), *head.parameters()])
+        hidden, _ = layer(numbatorch.rand(8, 12, 16))
+        nn.functional.cross_entropy(head(hidden[:, -1]), numbatorch.randint(0, 10, (8,))).backward()
+        optimizer.step()
 
 
 def gpt() -> None:
@@ -92,7 +131,9 @@ def _classify(model, inputs, optimizer) -> None:
     model.train()
 
 
-STEPS: dict[str, Callable[[], None]] = {"mlp": mlp, "lenet": lenet, "gpt": gpt, "products": products, "draws": draws}
+STEPS: dict[str, Callable[[], None]] = {
+    "mlp": mlp, "lenet": lenet, "resnet": resnet, "gpt": gpt, "rnn": rnn, "products": products, "draws": draws,
+}
 
 
 def programs(chosen: list[str]) -> Iterator[tuple[str, ...]]:

@@ -15,7 +15,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from ..lowering import cache, packs
+from ..lowering import cache, host, packs
 from ..lowering.sources import helper_texts, write_source
 from . import entry, machine
 
@@ -52,9 +52,12 @@ def compile_ir(name, text, signature):
     return _kernel(("ir", name, text, signature), name, text, signature, lambda: text)
 
 
-def compile_object(name, text, exports):
-    """Object code of plain IR text through the cache: (bytes, names it needs from outside)."""
-    return _object(("object", name, text, exports), lambda: text, tuple(exports))
+def compile_object(name, text, exports, here=None):
+    """Object code of plain IR text through the cache: (bytes, names it needs from outside).
+
+    here: the text for this machine, where a text for another one does not serve it.
+    """
+    return _object(("object", name, text, exports), lambda: text, tuple(exports), here)
 
 
 def statistics():
@@ -82,35 +85,43 @@ def _kernel(parts, name, source, signature, make):
         return _kernels[parts]
 
 
-def _object(parts, make, exports):
+def _object(parts, make, exports, here=None):
     """(object code, needed names) of what `parts` decide: from the cache, a pack, or made from IR text and kept."""
     key = _key(machine.host(), parts)
-    stored = cache.read(key) or packs.read(lambda host: _key(host, parts))
-    if stored is not None:
+    stored = cache.read(key) or packs.read(lambda other: _key(other, parts))
+    if stored is not None and host.runs_here():
         head, _, code = stored.partition(b"\n")
         _counts["loaded"] += 1
         return code, json.loads(head)
     with _lock, machine.lock:
         start = time.thread_time()
         text = make()
-        try:
-            module = machine.parse(text)
-            for name in exports:
-                if any(function.name == name for function in module.functions):
-                    module.get_function(name).add_function_attribute("noinline")  # its entry calls it in two places
-            code, needs = machine.emit(module, exports)
-        except RuntimeError as error:
-            raise RuntimeError(f"kernel {exports[0]}: LLVM does not accept its text: {error}") from error
-    _counts["compiled"] += 1
-    _counts["compiled_bytes"] += len(code)
-    _counts["compile_seconds"] += time.thread_time() - start
-    cache.write(key, json.dumps(needs).encode() + b"\n" + code)
+        if stored is None:
+            code, needs = _emit(text, exports, machine.host())
+            _counts["compiled"] += 1
+            _counts["compiled_bytes"] += len(code)
+            cache.write(key, json.dumps(needs).encode() + b"\n" + code)
+        if not host.runs_here():
+            code, needs = _emit(here or text, exports, host.own())
+        _counts["compile_seconds"] += time.thread_time() - start
     return code, needs
 
 
-def _key(host, parts):
+def _emit(text, exports, place):
+    """(object code, needed names) of IR text for a machine."""
+    try:
+        module = machine.parse(text)
+        for name in exports:
+            if any(function.name == name for function in module.functions):
+                module.get_function(name).add_function_attribute("noinline")  # its entry calls it in two places
+        return machine.emit(module, exports, place=place)
+    except RuntimeError as error:
+        raise RuntimeError(f"kernel {exports[0]}: LLVM does not accept its text: {error}") from error
+
+
+def _key(place, parts):
     """The name under which code for a machine (host.py) is stored."""
-    return cache.key(_versions(), host, *parts)
+    return cache.key(_versions(), place, *parts)
 
 
 @functools.cache

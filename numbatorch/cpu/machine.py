@@ -11,6 +11,7 @@ import sys
 
 import llvmlite.binding as llvm
 
+from ..lowering import host as machines
 from ..lowering.host import host
 from ..lowering.locking import lock
 
@@ -22,29 +23,22 @@ def has_feature(name):
     return f"+{name}" in host()[1].split(",")
 
 
-def target_machine():
-    """A target machine for position-independent code on the host; not shared, it is not safe between threads."""
-    name, features = host()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=name, features=features, opt=3, reloc="pic", codemodel="default")
-
-
 def parse(text):
-    """LLVM module of an IR text, set to the host."""
-    host()
-    module = llvm.parse_assembly(text)
-    module.triple = llvm.get_default_triple()
-    return module
+    """LLVM module of an IR text."""
+    machines.own()  # sets LLVM up
+    return llvm.parse_assembly(text)
 
 
-def emit(module, exports, assembly=False):
+def emit(module, exports, assembly=False, place=None):
     """Object code of a module, O3 with loop and SLP vectorisation; only `exports` stay visible, the rest is dropped.
 
+    place: the machine (CPU name, feature string) that is to run it, `host()` unless told.
     Returns (object bytes, names of functions it needs from outside); with `assembly`, the text instead of the bytes.
     """
     with lock:
-        machine = target_machine()
-        module.data_layout = str(machine.target_data)
+        name, features = place or host()
+        machine = machines.target_machine(name, features)
+        module.triple, module.data_layout = machines.triple(name), str(machine.target_data)
         module.verify()
         for item in itertools.chain(module.functions, module.global_variables):
             if not item.is_declaration and item.name not in exports:
@@ -73,7 +67,7 @@ def _jit():
     # JITLink asks for all sections of an object in one piece. The older linker asks for each, and ends the process
     # where code and constants come to lie 2 GB apart: between them may be large tensors. It is left for Windows, as
     # JITLink does not know all of COFF.
-    machine = target_machine()
+    machine = machines.target_machine(*machines.own())
     jit = llvm.create_lljit_compiler(machine, use_jit_link=sys.platform != "win32")
     jit._owned = True
     return jit

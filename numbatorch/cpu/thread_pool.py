@@ -1,6 +1,5 @@
 """The text of the thread pool in LLVM's words; threads.py says what it does and loads it."""
 
-import os
 import sys
 
 _PARALLEL_ON = sys.platform.startswith("linux")  # elsewhere the caller runs all chunks: sleeping needs a futex
@@ -390,10 +389,9 @@ define void @numbatorch_forked() nounwind {
 """
 
 
-def text(rounds):
-    """IR of the pool for this machine, whose idle workers spin `rounds` times before they sleep."""
-    architecture = os.uname().machine if _PARALLEL_ON else ""
-    if architecture not in _FUTEX:
+def text(rounds, architecture):
+    """IR of the pool for an architecture, whose idle workers spin `rounds` times before they sleep."""
+    if architecture not in _FUTEX or not _PARALLEL_ON:
         return _COMMON + _SERIAL + "define void @numbatorch_forked() {\n ret void\n}\n"
     pause, declaration = "", ""
     if architecture == "x86_64":

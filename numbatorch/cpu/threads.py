@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import os
 
+from ..lowering.host import architecture, own
 from . import machine
 
 _ROUNDS = 500  # that an idle worker spins, 20 us
@@ -33,7 +34,8 @@ def _pool():
             return _loaded[0].addresses
         exports = (*FOR_PROGRAMS, "numbatorch_parallel", "numbatorch_await", "numbatorch_forked", "numbatorch_limit",
                    "numbatorch_rounds")
-        code, needs = compile.compile_object("pool", thread_pool.text(_ROUNDS), exports)
+        text, here = (thread_pool.text(_ROUNDS, architecture(name)) for name in (machine.host()[0], own()[0]))
+        code, needs = compile.compile_object("pool", text, exports, here)
         imports = {name: machine.python_api(name) for name in needs if name.startswith("Py")}
         imports |= {name: machine.symbol(name) for name in needs if name not in imports}
         loaded = machine.Loaded(code, exports, imports).keep_for_ever()

@@ -1,7 +1,10 @@
 """Kernel source as files to read, and the text of the helper functions that it calls."""
 
 import functools
+import itertools
+import linecache
 import re
+import sys
 
 from . import cache
 
@@ -28,7 +31,7 @@ def _helper_text(name):
 
 
 def describe(function, found):
-    """{name: text} of a function and of all it calls; the bytecode decides, not its comments or its place."""
+    """{name: text} of a function and of all it calls, the same under every version of Python."""
     if function.__name__ in found:
         return found
     code = function.__code__
@@ -40,6 +43,16 @@ def describe(function, found):
             describe(value, found)
         elif isinstance(value, (int, float, complex)):
             values.append((name, value))
-    parts = (code.co_varnames[: code.co_argcount], code.co_code.hex(), code.co_consts, code.co_names, values)
-    found[function.__name__] = f"{function.__name__} {parts!r}"
+    found[function.__name__] = f"{function.__name__} {_body(code)} {values!r}"
     return found
+
+
+def _body(code):
+    """The lines of a function of a module, less those of comments alone; its bytecode where there is no source."""
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+    if not lines:
+        return sys.version, code.co_code.hex(), code.co_consts, code.co_names
+    start = next(i for i, line in enumerate(lines) if line.startswith("def ")) + 1
+    inside = itertools.takewhile(lambda line: line[:1].isspace() or line[:1] in ")#", lines[start:])
+    texts = [line.rstrip() for line in (lines[start - 1], *inside)]
+    return [text for text in texts if text and not text.lstrip().startswith("#")]
