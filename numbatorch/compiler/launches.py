@@ -64,10 +64,11 @@ def lower(graph):
     """{step: Lowered} of a graph's launches and draws; memory that they work in joins its buffers."""
     if graph.lowered is None:
         graph.lowered = {}
+    copies = Copies()
     for step in graph.steps:
         if step.kind in ("launch", "draw") and step.device is CPU and step not in graph.lowered:
             try:
-                own = _drawn(step) if step.kind == "draw" else _launched(step)
+                own = _drawn(step) if step.kind == "draw" else _launched(step, copies)
             except Opaque:
                 own = Lowered(None)
             graph.lowered[step] = own
@@ -75,12 +76,29 @@ def lower(graph):
     return graph.lowered
 
 
-def _launched(step):
+def again(lowered, instead):
+    """The same calls on other memory, {buffer: buffer}, with work in memory of their own."""
+    if lowered.calls is None:
+        return lowered
+    instead = {**instead, **{b: Buffer(-1, "temporary", b.nbytes, b.name) for b in lowered.workspaces}}
+    calls = [tuple([_moved(part, instead) for part in call]) for call in lowered.calls]
+    return Lowered(calls, [instead[b] for b in lowered.workspaces], lowered.keep)
+
+
+def _moved(value, instead):
+    if isinstance(value, list):
+        return [_moved(v, instead) for v in value]
+    if isinstance(value, Spot):
+        return Spot(instead.get(value.buffer, value.buffer), value.offset)
+    return value
+
+
+def _launched(step, copies):
     if is_native(step.kernel):
         values = [Spot(v.buffer, v.offset) if isinstance(v, Place) else _number(v) for v in step.values]
         return Lowered([(step.kernel, values, step.meta, step.units, step.grain)])
     buffers, given = _stand_ins(step)
-    calls, sizes, keep = found(step.kernel, (*given, step.meta, step.units, step.grain), len(buffers))
+    calls, sizes, keep = copies.found(step.kernel, (*given, step.meta, step.units, step.grain), len(buffers))
     workspaces = [Buffer(-1, "temporary", nbytes, f"work of {step.name}") for nbytes in sizes]
     buffers += workspaces
     made = []
@@ -166,65 +184,88 @@ class _Block:
 
 
 def found(kernel, arguments, taken=0):
-    """([(native kernel, arguments)], sizes of the memory that they work in, what has to stay).
+    """`Copies.found`, of one kernel."""
+    return Copies().found(kernel, arguments, taken)
 
-    Memory that the kernel asks for gets the stand-ins from number `taken` on. Opaque where it cannot be told.
-    """
-    if not _is_known(kernel) or sys.getprofile() is not None:  # a profiler in native code could not be put back
-        raise Opaque(getattr(kernel, "__qualname__", repr(kernel)))
-    calls: list = []
-    sizes: list = []
-    keep: list = []
-    allocate, address, thread = memory.allocate, memory.address, threading.get_ident()
-    clear, copy_bytes = stages.clear(), stages.copy()
 
-    def kept(nbytes):
-        if threading.get_ident() != thread:
-            return allocate(nbytes)
-        sizes.append(nbytes)
-        return _Block(taken + len(sizes) - 1)
+class Copies:
+    """Kernels that are small functions, copied so that they call recorders. Each is copied once; steps share them."""
 
-    def where(block):
-        return stand_in(block.number) if type(block) is _Block else address(block)
+    def __init__(self):
+        self._made: dict = {}  # {id of a kernel: (the kernel, its copy, what the copy needs to stay)}
+        self._calls, self._sizes, self._keep, self._taken = [], [], [], 0
+        self._places: list = []  # (module, name, the function that it has, the one to put in its place)
+        self._seen: dict = {}
 
-    def cleared(target, value, nbytes):
-        if threading.get_ident() != thread:
-            return ctypes.memset(target, value, nbytes)
-        calls.append((clear, (target, value, nbytes, stages.BYTES)))
+    def found(self, kernel, arguments, taken=0):
+        """([(native kernel, arguments)], sizes of the memory that they work in, what has to stay).
 
-    def copied(target, source, nbytes):
-        if threading.get_ident() != thread:
-            return ctypes.memmove(target, source, nbytes)
-        calls.append((copy_bytes, (target, source, nbytes, stages.BYTES)))
+        Memory that the kernel asks for gets the stand-ins from number `taken` on. Opaque where it cannot be told.
+        """
+        if not _is_known(kernel) or sys.getprofile() is not None:  # a profiler in native code could not be put back
+            raise Opaque(getattr(kernel, "__qualname__", repr(kernel)))
+        own = self._made.get(id(kernel))
+        if own is None:
+            if not self._places:
+                self._look_around()
+            keep: list = []
+            own = self._made[id(kernel)] = kernel, _rebound(kernel, self._calls, dict(self._seen), keep), keep
+        calls, sizes, self._taken = self._calls, self._sizes, taken
+        del calls[:], sizes[:], self._keep[:]
 
-    def guard(frame, event, argument):
-        if event == "c_call" and is_native(argument):
-            raise Opaque(f"{kernel.__qualname__} calls {argument.__self__.name} in a way of its own")
-    others = (("allocate", allocate, kept), ("address", address, where), ("memset", ctypes.memset, cleared),
-              ("memmove", ctypes.memmove, copied))
-    seen = {id(before): after for _, before, after in others}
-    transforms = sys.modules.get(f"{memory.__package__}.fft")
-    if transforms is not None:  # which are remembered only while they are few
+        def guard(frame, event, argument):
+            if event == "c_call" and is_native(argument):
+                raise Opaque(f"{kernel.__qualname__} calls {argument.__self__.name} in a way of its own")
+        for module, name, _, after in self._places:
+            setattr(module, name, after)
+        sys.setprofile(guard)
+        try:
+            own[1](*arguments)
+        finally:
+            sys.setprofile(None)
+            for module, name, before, _ in self._places:
+                setattr(module, name, before)
+        if not calls:
+            raise Opaque(f"{kernel.__qualname__} calls no kernel")
+        return list(calls), list(sizes), [*own[2], *self._keep]
 
-        def stage(*key, make=transforms.stage):
-            keep.append(make(*key))
-            return _rebound(keep[-1], calls, seen, keep)
-        others = (*others, ("stage", transforms.stage, stage))
-    rebound = _rebound(kernel, calls, seen, keep)
-    own = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".") and m is not None]
-    replaced = [(module, *other) for other in others for module in own if getattr(module, other[0], None) is other[1]]
-    for module, name, _, after in replaced:
-        setattr(module, name, after)
-    sys.setprofile(guard)
-    try:
-        rebound(*arguments)
-    finally:
-        sys.setprofile(None)
-        for module, name, before, _ in replaced:
-            setattr(module, name, before)
-    if not calls:
-        raise Opaque(f"{kernel.__qualname__} calls no kernel")
-    return calls, sizes, keep
+    def _look_around(self):
+        """Find where the CPU's modules hold what gives, clears and copies memory."""
+        calls, sizes, keep, seen = self._calls, self._sizes, self._keep, self._seen
+        allocate, address, thread = memory.allocate, memory.address, threading.get_ident()
+        clear, copy_bytes = stages.clear(), stages.copy()
+
+        def kept(nbytes):
+            if threading.get_ident() != thread:
+                return allocate(nbytes)
+            sizes.append(nbytes)
+            return _Block(self._taken + len(sizes) - 1)
+
+        def where(block):
+            return stand_in(block.number) if type(block) is _Block else address(block)
+
+        def cleared(target, value, nbytes):
+            if threading.get_ident() != thread:
+                return ctypes.memset(target, value, nbytes)
+            calls.append((clear, (target, value, nbytes, stages.BYTES)))
+
+        def copied(target, source, nbytes):
+            if threading.get_ident() != thread:
+                return ctypes.memmove(target, source, nbytes)
+            calls.append((copy_bytes, (target, source, nbytes, stages.BYTES)))
+        others = (("allocate", allocate, kept), ("address", address, where), ("memset", ctypes.memset, cleared),
+                  ("memmove", ctypes.memmove, copied))
+        seen.update({id(before): after for _, before, after in others})
+        transforms = sys.modules.get(f"{memory.__package__}.fft")
+        if transforms is not None:  # which are remembered only while they are few
+
+            def stage(*key, make=transforms.stage):
+                keep.append(make(*key))
+                return _rebound(keep[-1], calls, dict(seen), keep)
+            others = (*others, ("stage", transforms.stage, stage))
+        own = [m for n, m in list(sys.modules.items()) if n.startswith(memory.__package__ + ".") and m is not None]
+        self._places = [(module, *other) for other in others for module in own
+                        if getattr(module, other[0], None) is other[1]]
 
 
 def _is_known(kernel):

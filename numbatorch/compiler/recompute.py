@@ -12,7 +12,7 @@ from ..device import CPU
 from ..expr import kinds
 from . import MemoryLimitError, on_gpu
 from .graph import Buffer, Graph, Place, Step
-from .launches import lower
+from .launches import again, lower
 from .memory import MemoryPlan, highest, lifetimes, rounded
 from .order import updates_early
 
@@ -184,15 +184,22 @@ def _again(graph, buffer, order, before):
         step = graph.steps[k]
         for b in dict.fromkeys(p.buffer for p in step.places if p.writes):
             new[b] = Buffer(b.number, b.kind, b.nbytes, b.name, device=b.device)
-        clones.append(_with(step, new))
+        clones.append((_with(step, new), step, new))
     only = {buffer: new[buffer]}
-    steps = [*graph.steps[:before], *clones,
-             *(_with(s, only) if buffer in s.reads() else s for s in graph.steps[before:])]
+    later = [(_with(s, only), s, only) if buffer in s.reads() else (s, s, None) for s in graph.steps[before:]]
+    steps = [*graph.steps[:before], *(s for s, *_ in clones), *(s for s, *_ in later)]
     made = Graph(graph.name, [*graph.buffers, *new.values()], steps, graph.options)
-    made.lowered = {s: graph.lowered[s] for s in steps if s in graph.lowered}
+    made.lowered = dict(graph.lowered)
+    for step, own, instead in (*clones, *later):
+        if step is not own and own in graph.lowered:
+            made.lowered[step] = again(graph.lowered[own], instead)
+            made.buffers += made.lowered[step].workspaces
+    for step, own, _ in later:
+        if step is not own:
+            made.lowered.pop(own, None)
     gone = {b for s in graph.lowered.keys() - made.lowered.keys() for b in graph.lowered[s].workspaces}
-    made.buffers = [b for b in made.buffers if b not in gone]
-    lower(made)
+    if gone:
+        made.buffers = [b for b in made.buffers if b not in gone]
     return made
 
 

@@ -5,6 +5,7 @@ import sys
 
 from ...device import CPU
 from . import algebra, arranged, bands, common, constants, dead, early, elementwise, outer, rows
+from .compose import planned
 
 PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("algebra", algebra.run),
           ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run), ("rows", rows.run),
@@ -20,10 +21,12 @@ def run(graph):
         before, decisions = len(graph.steps), graph.decisions
         graph = one(graph)
         graph.decisions = decisions
+        if decisions is not None and decisions.stored is not None and name != PASSES[-1][0]:
+            continue  # the process that has decided so has looked
         try:
             graph.check()
         except RuntimeError as error:
             raise RuntimeError(f"compile: the pass {name!r} made an unsound graph of {graph.name}: {error}") from error
         if "fuse" in os.environ.get("NUMBATORCH_DEBUG", ""):
             print(f"# {graph.name}, {name}: {before} steps became {len(graph.steps)}", file=sys.stderr)
-    return graph
+    return planned(graph)

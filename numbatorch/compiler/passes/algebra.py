@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from ...expr import kinds, tree
 from ...expr.exact import REAL, simplified
-from ...plan import backend
 from ..graph import Graph, Number, Place, Step
 from .compose import copied, elementwise_of
 from .order import writers_of
@@ -15,18 +14,28 @@ from .order import writers_of
 
 def run(graph):
     """The graph with simpler formulas, and without copies of what is not changed while they are used."""
-    steps = [_simpler(step) for step in graph.steps]
-    writers = writers_of(steps)
-    gone: set = set()
-    for number, step in enumerate(steps):
-        found = _copy(step)
-        if found is not None and len(writers[found[1].buffer]) == 1 and _stays(steps, number, *found):
+    known, steps = graph.known("algebra"), list(graph.steps)
+    changed, gone = known or ([], [])
+    for number in range(len(steps)) if known is None else changed:
+        step = _simpler(steps[number])
+        if step is not steps[number] and known is None:
+            changed.append(number)
+        steps[number] = step
+    writers = writers_of(steps) if known is None else {}
+    for number in range(len(steps)) if known is None else gone:
+        found = _copy(steps[number])
+        if known is not None or found is not None and len(writers[found[1].buffer]) == 1 and _stays(
+                steps, number, *found):
             source, target = found
-            gone.add(number)
+            if known is None:
+                gone.append(number)
             for k in range(number + 1, len(steps)):
                 if target.buffer in steps[k].reads():
                     steps[k] = _from(steps[k], target.buffer, source)
-    return Graph(graph.name, graph.buffers, [s for k, s in enumerate(steps) if k not in gone], graph.options)
+    if known is None:
+        graph.decided((changed, gone))
+    left = set(gone)
+    return Graph(graph.name, graph.buffers, [s for k, s in enumerate(steps) if k not in left], graph.options)
 
 
 def _copy(step):
@@ -72,9 +81,7 @@ def _simpler(step):
                           Place(v.buffer, v.offset, v.layout, True, False) if isinstance(v, Place) else v)
     outputs = [Place(v.buffer, v.offset, v.layout, False, True) for v in step.values[len(request.operands):]]
     made = replace(request, roots=roots, operands=operands)
-    launch = backend(request.outputs[0].device).plan(made)
-    return Step("launch", step.name, [*values, *outputs], launch.kernel, launch.meta, launch.units, launch.grain,
-                where=step.where, keep=launch.keep, request=made)
+    return Step("launch", step.name, [*values, *outputs], where=step.where, request=made)
 
 
 def _multiplied(request, numbers):

@@ -167,7 +167,7 @@ def _formula(step, values, turned):
     request = replace(request, operands=operands, outputs=outputs)
     if form is not None and _form(request) != form:
         return None  # sums might get another order
-    return _planned(step, values, request, request)
+    return Step("launch", step.name, values, plan=step.plan, where=step.where, request=request)
 
 
 def _attention(step, values):
@@ -183,14 +183,9 @@ def _attention(step, values):
     for name in ("op", "statics", "rules"):
         setattr(plan, name, getattr(step.plan, name))
     plan.specs, plan.layouts = specs, tuple(outputs)
-    return _planned(replace(step, plan=plan), values, replace(request, outputs=outputs), None)
-
-
-def _planned(step, values, request, known):
-    """The step of a request."""
-    launch = backend.plan(request)
-    return Step("launch", step.name, values, launch.kernel, launch.meta, launch.units, launch.grain, step.plan,
-                where=step.where, keep=launch.keep, request=known)
+    launch = backend.plan(replace(request, outputs=outputs))
+    return Step("launch", step.name, values, launch.kernel, launch.meta, launch.units, launch.grain, plan,
+                where=step.where, keep=launch.keep)
 
 
 __all__ = ["run"]

@@ -217,7 +217,24 @@ class Composed:
         return tree.arg(self._given[known_as])
 
     def step(self):
-        """The members as one step."""
-        launch = backend(self.request.outputs[0].device).plan(self.request)
-        return Step("launch", self.name, [*self.inputs, *self.outputs], launch.kernel, launch.meta, launch.units,
-                    launch.grain, where=self.members[0][0].where, keep=launch.keep, request=self.request)
+        """The members as one step, which gets its kernel when all passes are done (`planned`)."""
+        return Step("launch", self.name, [*self.inputs, *self.outputs], where=self.members[0][0].where,
+                    request=self.request)
+
+
+def planned(graph):
+    """The graph, whose steps that passes have made of requests now have kernels: none is made for a step that another
+    pass has taken up. Equal requests share one."""
+    known: dict = {}
+    for step in graph.steps:
+        if step.kind == "launch" and step.kernel is None:
+            own = step.request
+            same_as = (type(own), own.name, own.roots, tuple([(o.name, o.layout, o.dtype) for o in own.operands]),
+                       tuple(own.outputs), own.shape, own.compute, *(
+                           (own.is_row, own.dims, own.summed) if isinstance(own, kinds.Rows) else ()))
+            if same_as not in known:
+                known[same_as] = backend(step.device).plan(own)
+            launch = known[same_as]
+            step.kernel, step.meta, step.units, step.grain = launch.kernel, launch.meta, launch.units, launch.grain
+            step.keep = launch.keep
+    return graph

@@ -23,8 +23,14 @@ class _Group:
     def __init__(self, number, step, request):
         self.first, self.shape, self.dims, self.compute = number, request.shape, request.dims, request.compute
         self.members, self.place, self.composed = {number: (step, request)}, number, None
+        self.elements = not all(request.is_row)
+
+    def look(self):
+        """Find what tells whether others fit."""
+        _, request = self.members[self.first]
         self.form, self.cost, self.walk = _form(request), _cost(request), _walk(request)
-        self.elements, self.functions = not all(request.is_row), _functions(request.roots)
+        self.functions = _functions(request.roots)
+        return self
 
 
 def run(graph):
@@ -34,12 +40,12 @@ def run(graph):
     found, known = [], graph.known("rows")
     for number, members, place in known or ():
         group = _Group(number, steps[number], rows_of(steps[number]))
-        group.composed = _composed(group, {k: _candidate(group, steps[k]) for k in members}, steps, readers)
+        group.composed = _composed(group, {k: _fitting(group, steps[k]) for k in members}, steps, readers)
         _put(steps, group.composed, members, place)
     for number in range(len(steps)) if known is None else ():
         request = rows_of(steps[number])
         if request is not None and 1 not in (len(request.shape), _length(request)):
-            group = _grown(_Group(number, steps[number], request), steps, readers)
+            group = _grown(_Group(number, steps[number], request).look(), steps, readers)
             if group.composed is not None:
                 found.append((number, sorted(group.members), group.place))
                 _put(steps, group.composed, *found[-1][1:])
@@ -121,10 +127,16 @@ def _composed(group, members, steps, readers):
 
 def _candidate(group, step):
     """(step, request) as they could be part of a group; None where they cannot."""
+    found = _fitting(group, step)
+    return None if found is None or isinstance(found[1], kinds.Rows) and _walk(found[1]) != group.walk else found
+
+
+def _fitting(group, step):
+    """The same where formulas of one row are known to walk in one way."""
     request = rows_of(step)
     if request is not None:
         fits = (request.shape, request.dims, request.compute) == (group.shape, group.dims, group.compute)
-        return (step, request) if fits and _walk(request) == group.walk else None
+        return (step, request) if fits else None
     request = elementwise_of(step)
     if request is None or request.compute != group.compute:
         return None
