@@ -83,6 +83,9 @@ class Library:
     def do_DevicePrimaryCtxRetain(self, context, device):
         put(context, 5000 + number(device))
 
+    def do_DeviceCanAccessPeer(self, value, device, other):
+        put(value, number(device) != number(other))
+
     def do_CtxSetCurrent(self, context):
         self.current = number(context)
 

@@ -188,9 +188,36 @@ assert backend.on(0).pool.statistics["reserved"] == 4 << 20 and torch.cuda.memor
 """
 
 
-def test_tensors_live_on_it():
+TWO = """
+import numbatorch as torch
+from numbatorch.cuda import driver
+from tests.cuda.fake_library import Library
+fake = Library(devices=2)
+driver._libraries = lambda: (fake, fake)
+a, b = torch.ones(4, device="cuda:0"), torch.arange(4.0, device="cuda:1", requires_grad=True)
+assert torch.cuda.device_count() == 2 and torch.cuda.can_device_access_peer(0, 1)
+moved = a.to("cuda:1") * b
+assert moved.device == torch.device("cuda", 1) and moved.tolist() == [0, 1, 2, 3]
+moved.to("cuda:0").sum().backward()
+assert b.grad.device.index == 1 and b.grad.tolist() == [1, 1, 1, 1]
+for call, text in ((lambda: a + b, "found at least two devices, cuda:0 and cuda:1"),
+                   (lambda: a.to("cuda:2"), "cuda:2 is not available: there are 2 devices, cuda:0 to cuda:1")):
+    try:
+        call()
+    except RuntimeError as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError(text)
+with torch.cuda.device(1):
+    assert torch.zeros(2, device="cuda").device.index == 1
+assert torch.cuda.current_device() == 0 and torch.cuda.memory_allocated(0) > 0 < torch.cuda.memory_allocated(1)
+"""
+
+
+@pytest.mark.parametrize("program", [LIVE, TWO], ids=["one device", "two devices"])
+def test_tensors_live_on_it(program):
     """In a process of its own: plans that were made for a driver do not serve another."""
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "NUMBATORCH_CUDA": "", **{
         name: os.environ[name] for name in ("NUMBATORCH_CACHE_DIR", "HOME") if name in os.environ}}
-    done = subprocess.run([sys.executable, "-c", LIVE], capture_output=True, text=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
