@@ -17,6 +17,8 @@ import numpy as np
 from numbatorch.cpu import tiles
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import (
+    PLAIN,
+    TURNED,
     Target,
     host_target,
     wide_target,
@@ -299,7 +301,8 @@ class Gemm:
             b_packing=packing,
             accumulate=int(accumulate),
             height=height,
-            tiles=tiles.address(target, [m], height, tiles.panels(n, target.panel)) if kind != "dots" else 0,
+            tiles=tiles.address(target, [m], height, tiles.panels(n, target.panel), TURNED if trans_a else PLAIN)
+            if kind != "dots" else 0,
             transpose=tiles.transpose(target) if packing == TRANSPOSED and kind != "dots" else 0,
         )
         grain = max(1, units) if whole else max(1, int(UNIT_FLOPS / 4 / per_unit))

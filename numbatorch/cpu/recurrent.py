@@ -17,7 +17,7 @@ from . import machine, recurrent_kernels as kernels, threads, tiles
 from .gemm import K_BLOCK, balanced, gemm
 from .geometry import block
 from .memory import address, allocate
-from .microkernel import host_target, wide_target
+from .microkernel import ADDED, PLAIN, host_target, wide_target
 
 WIDE_VECTORS = 4  # of few sequences: 1x64x256 in 0.6 ms on two cores; 0.85 with 6, which give one of them twice as much
 TILES = 4  # of rows in a unit: the panels of weights are read once for all of them
@@ -90,7 +90,7 @@ class _Walk:
         depth = hidden * gates if backward else hidden
         runs = {rows for size in set(sizes) for rows in (min(size, row_block), size % row_block)}
         height = balanced(row_block, target.rows)
-        found = tiles.address(target, runs, height, tiles.panels(hidden, target.panel))
+        found = tiles.address(target, runs, height, tiles.panels(hidden, target.panel), PLAIN if backward else ADDED)
         values = [threads.region_address(), threads.await_address(), threads.limit_address(), self.code, found,
                   machine.python_api("PyEval_SaveThread"), machine.python_api("PyEval_RestoreThread"), len(sizes),
                   hidden, options["pitch"], blocks, row_block, balanced(depth, K_BLOCK), height, int(alone),
