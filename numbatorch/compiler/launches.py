@@ -19,8 +19,8 @@ from .graph import Buffer, Number, Place
 
 STEP = 1 << 44  # between the addresses that stand for memory: beyond what any process has, and any offset
 FIRST = 1 << 52
-_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "fft", "operands", "recurrent", "scatter",
-            "sort")
+_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "convolution_finish", "fft", "operands",
+            "recurrent", "scatter", "sort")
 _FILLS = ("fill_uniform", "fill_normal", "fill_randint", "fill_random", "fill_bernoulli_scalar", "fill_exponential",
           "fill_geometric", "fill_cauchy")  # that draw a number of words known beforehand
 

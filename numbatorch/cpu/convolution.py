@@ -19,11 +19,11 @@ from itertools import product
 from math import ceil, prod
 from typing import Any
 
-from numbatorch.cpu import operands
+from numbatorch.cpu import gemm as products, operands
 from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan, depthwise_launch, depthwise_weight_plan
 from numbatorch.cpu.convolution_flat import flat_launch
 from numbatorch.cpu.convolution_fold import FoldPlan, fold_plan
-from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, tile_bytes, triple
+from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, Region, tile_bytes, triple
 from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
 from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
@@ -98,6 +98,18 @@ class Padding:
         return workspace, base
 
 
+def _product_launch(dtype: str, *sizes: Any, **more: Any) -> Launch:
+    """A product (images, channels, positions) of gemm.py; its units are blocks of channels and positions."""
+    kernel, meta, units, grain = gemm(dtype).plan(*sizes, **more)
+    p = dict(zip(products.META, meta.tolist(), strict=True))
+
+    def regions(unit: int) -> list[Region]:
+        image, within = divmod(unit, p["units_per_matrix"])
+        channel, first = within // p["units_across"] * p["unit_rows"], within % p["units_across"] * p["unit_columns"]
+        return [(image, channel, min(p["unit_rows"], p["m"] - channel), first, min(p["unit_columns"], p["n"] - first))]
+    return Launch(kernel, meta.tolist(), units, grain, regions=regions)
+
+
 class ForwardPlan:
     """y (N, O, *result) = convolution of x (N, C, *size) with w (O, C/groups, *kernel), plus bias (O,)."""
 
@@ -106,14 +118,16 @@ class ForwardPlan:
         area = prod(g.size)
         self.rows = g.is_pointwise and area == 1  # an image is a row: one product for all
         self.pointwise = g.is_pointwise and not bias
-        if self.rows:
-            plan = gemm(g.dtype).plan(g.n, g.o, g.c, g.c, g.c, g.o, trans_b=True, bias=bias)
-        elif self.pointwise:
-            plan = gemm(g.dtype).plan(g.o, area, g.c, g.c, area, area, False, False, g.n, 0, g.c * area, g.o * area)
-        if self.rows or self.pointwise:
-            self.kernel, self.meta, self.units, self.grain = plan
-            return
         self.padding: Padding | None = None
+        self.launch: Launch | WinogradLaunch
+        if self.rows:
+            self.launch = _product_launch(g.dtype, g.n, g.o, g.c, g.c, g.c, g.o, trans_b=True, bias=bias)
+            self.launch.regions = None
+            return
+        if self.pointwise:
+            self.launch = _product_launch(g.dtype, g.o, area, g.c, g.c, area, area, False, False, g.n, 0, g.c * area,
+                                          g.o * area)
+            return
         task = _forward_task(g, bias)
         launch = depthwise_launch(g, bias) or _special_launch(task)
         if launch is None and any(g.padding) and task.channels <= FEW_CHANNELS and g.n and 0 not in g.size:
@@ -122,20 +136,17 @@ class ForwardPlan:
             launch = _forward_launch(_forward_task(self.padding.padded, bias))
         self.launch = launch or packed_launch(task)
 
-    def run(self, x_ptr: int, w_ptr: int, bias_ptr: int, y_ptr: int) -> None:
-        if self.rows:
-            operands_ = (x_ptr, w_ptr, bias_ptr) if self.bias else (x_ptr, w_ptr)
-            self.kernel(*operands_, y_ptr, self.meta.ctypes.data, self.units, self.grain)
-            return
-        if self.pointwise:
-            self.kernel(w_ptr, x_ptr, y_ptr, self.meta.ctypes.data, self.units, self.grain)
+    def run(self, x_ptr: int, w_ptr: int, bias_ptr: int, y_ptr: int, *more: Any) -> None:
+        """more: operands of formulas that the launch has (convolution_finish)."""
+        if self.pointwise and not self.rows:
+            self.launch.run(w_ptr, x_ptr, y_ptr, *more)
             return
         if self.padding is not None:
             workspace, x_ptr = self.padding.copy(x_ptr)
         if self.bias:
-            self.launch.run(x_ptr, w_ptr, bias_ptr, y_ptr)
+            self.launch.run(x_ptr, w_ptr, bias_ptr, y_ptr, *more)
         else:
-            self.launch.run(x_ptr, w_ptr, y_ptr)
+            self.launch.run(x_ptr, w_ptr, y_ptr, *more)
 
 
 class InputGradientPlan:
@@ -154,12 +165,14 @@ class InputGradientPlan:
         area = prod(g.size)
         self.rows = g.is_pointwise and area == 1
         self.pointwise = g.is_pointwise
+        self.product: Launch | None = None
         if self.rows:
-            plan = gemm(g.dtype).plan(g.n, g.c, g.o, g.o, g.c, g.c)
+            self.product = _product_launch(g.dtype, g.n, g.c, g.o, g.o, g.c, g.c)
+            self.product.regions = None
         elif self.pointwise:
-            plan = gemm(g.dtype).plan(g.c, area, g.o, g.c, area, area, True, False, g.n, 0, g.o * area, g.c * area)
+            self.product = _product_launch(g.dtype, g.c, area, g.o, g.c, area, area, True, False, g.n, 0, g.o * area,
+                                           g.c * area)
         if self.pointwise:
-            self.kernel, self.meta, self.units, self.grain = plan
             return
         self.cleared: Any = None
         self.compact: InputGradientPlan | None = None
@@ -227,10 +240,10 @@ class InputGradientPlan:
             self.turns.append((turn_launch(g.dtype, g.groups, channels, outputs, taps, g.taps), begin))
             self.turned_bytes += g.o * channels * len(taps) * target.bytes
 
-    def run(self, gy_ptr: int, w_ptr: int, gx_ptr: int) -> None:
-        if self.pointwise:
-            first, second = (gy_ptr, w_ptr) if self.rows else (w_ptr, gy_ptr)
-            self.kernel(first, second, gx_ptr, self.meta.ctypes.data, self.units, self.grain)
+    def run(self, gy_ptr: int, w_ptr: int, gx_ptr: int, *more: Any) -> None:
+        """more: operands of formulas that the only launch which writes gx has (convolution_finish)."""
+        if self.product is not None:
+            self.product.run(*((gy_ptr, w_ptr) if self.rows else (w_ptr, gy_ptr)), gx_ptr, *more)
             return
         if self.compact is not None:
             from numbatorch.cpu.memory import address, allocate
@@ -241,7 +254,7 @@ class InputGradientPlan:
             self.met.kernel(address(workspace), gx_ptr, self.met.meta, self.met.units, self.met.grain)
             return
         if self.depthwise is not None:
-            self.depthwise.run(gy_ptr, w_ptr, gx_ptr)
+            self.depthwise.run(gy_ptr, w_ptr, gx_ptr, *more)
             return
         if self.fold is not None:
             self.cleared.kernel(self.zero, gx_ptr, self.cleared.meta, self.cleared.units, self.cleared.grain)
@@ -256,7 +269,7 @@ class InputGradientPlan:
         for turn, turned in self.turns:
             turn.run(w_ptr, base + turned)
         for forward, begin, place in self.phases:
-            forward.run(gy_ptr, w_ptr if begin is None else base + begin, gx_ptr + place)
+            forward.run(gy_ptr, w_ptr if begin is None else base + begin, gx_ptr + place, *more)
 
 
 def _geometry(dtype, n, c, size, o, kernel, stride, padding, dilation, groups) -> Geometry:

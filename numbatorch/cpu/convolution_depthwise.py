@@ -21,7 +21,7 @@ from numbatorch.cpu.convolution_depthwise_kernels import (
     write_dots,
     write_sums,
 )
-from numbatorch.cpu.convolution_geometry import Geometry, Launch, Sizes, grain
+from numbatorch.cpu.convolution_geometry import Geometry, Launch, Region, Sizes, grain
 from numbatorch.cpu.gemm import balanced
 from numbatorch.cpu.microkernel import Target, host_target
 
@@ -186,7 +186,15 @@ def depthwise_launch(g: Geometry, bias: bool, gradient: bool = False) -> Launch 
     units = ceil(g.c / lanes) * g.n * depths * blocks
     flops = g.n * g.c * (2.0 * prod(g.result) * g.taps + TURN_FLOPS * (prod(g.result) + prod(g.size)))
     kernel = _kernel("depthwise_bias" if bias else "depthwise", g.dtype)
-    return Launch(kernel, [meta[name] for name in META] + records + tables, units, grain(units, flops))
+    run, plane = row_block * result_step[0] * result_width, result_rows * result_width
+    per_vector = g.n * depths * blocks
+
+    def regions(unit: int) -> list[Region]:
+        channel, rest = unit // per_vector * lanes, unit % per_vector
+        level, first = rest // blocks, rest % blocks * run
+        place = level % depths * plane + first
+        return [(level // depths, channel, min(lanes, g.c - channel), place, min(run, plane - first))]
+    return Launch(kernel, [meta[name] for name in META] + records + tables, units, grain(units, flops), regions=regions)
 
 
 class DepthwiseWeightPlan:

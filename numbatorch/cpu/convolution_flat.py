@@ -8,7 +8,7 @@ from math import ceil
 
 from numbatorch.cpu import tiles
 from numbatorch.cpu.convolution_flat_kernels import FLAT_BYTES, FLAT_K_BLOCK, FLAT_META, write_flat
-from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, weight_strides
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, runs_of_planes, weight_strides
 from numbatorch.cpu.gemm import UNIT_FLOPS, balanced
 from numbatorch.cpu.microkernel import FLAT, PREFETCH_OFFSETS, host_target
 
@@ -85,4 +85,6 @@ def flat_launch(task: Correlation) -> Launch | None:
     units = g.n * g.groups * meta["units_per_group"] if outputs else 0
     table += [0] * PREFETCH_OFFSETS
     kernel = _kernel(g.dtype, bias)
-    return Launch(kernel, [meta[name] for name in FLAT_META] + table, units, grain(units, flops), tile * task.turned)
+    regions = runs_of_planes(g.groups, outputs, meta["units_per_group"], rows_per_unit * columns, rows * columns)
+    return Launch(kernel, [meta[name] for name in FLAT_META] + table, units, grain(units, flops), tile * task.turned,
+                  regions)

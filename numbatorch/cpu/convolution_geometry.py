@@ -12,15 +12,24 @@ import numpy as np
 from numbatorch.cpu.gemm import UNIT_FLOPS
 from numbatorch.cpu.microkernel import Target, host_target
 
+Region = tuple[int, int, int, int, int]  # image, first channel, channels, first position of a plane, positions
+Regions = Callable[[int], list[Region]]
+
 
 class Launch:
-    """A kernel with its parameter block, number of units and grain."""
+    """A kernel with its parameter block, number of units and grain.
 
-    __slots__ = ("kernel", "meta", "address", "units", "grain", "tile")
+    regions: which parts of a contiguous result a unit has written, whole, when it is done; None where they are not
+    runs of positions.
+    """
 
-    def __init__(self, kernel: Callable[..., None], meta: list[int], units: int, grain: int, tile: int = 0) -> None:
+    __slots__ = ("kernel", "meta", "address", "units", "grain", "tile", "regions", "keep")
+
+    def __init__(self, kernel: Callable[..., None], meta: list[int], units: int, grain: int, tile: int = 0,
+                 regions: Regions | None = None, keep: object = None) -> None:
         self.kernel, self.units, self.grain = kernel, units, max(1, min(grain, units))
         self.tile = tile  # of weights that are laid out by tiles of outputs; 0 where they are rows
+        self.regions, self.keep = regions, keep
         self.meta = np.array(meta, np.int64)
         self.address = self.meta.ctypes.data
 
@@ -121,6 +130,17 @@ def weight_strides(task: Correlation, tile: int, size: int) -> dict[str, int]:
         whole = tile_bytes(depth, tile, host_target(task.geometry.dtype))
         return dict(w_row=size, w_step=tile * size, w_tile=whole, w_group=ceil(task.outputs / tile) * whole)
     return dict(w_row=depth * size, w_step=size, w_tile=depth * tile * size, w_group=task.outputs * depth * size)
+
+
+def runs_of_planes(groups: int, outputs: int, units: int, run: int, positions: int, depths: int = 1) -> Regions:
+    """The regions where a unit is a run of positions of all planes of a group of an image, `units` a plane."""
+    def regions(unit: int) -> list[Region]:
+        level, number = divmod(unit, units)
+        image_group, depth = divmod(level, depths)
+        image, group = divmod(image_group, groups)
+        first = number * run
+        return [(image, group * outputs, outputs, depth * positions + first, min(run, positions - first))]
+    return regions
 
 
 def grain(units: int, flops: float) -> int:

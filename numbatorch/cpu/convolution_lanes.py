@@ -7,7 +7,7 @@ from functools import cache
 from math import ceil
 
 from numbatorch.cpu import tiles
-from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside, runs_of_planes
 from numbatorch.cpu.convolution_lanes_kernels import BLOCK_BYTES, META, POSITIONS, WEIGHTS_BYTES, write_lanes
 from numbatorch.cpu.convolution_packed_kernels import ANY_STEP
 from numbatorch.cpu.gemm import K_BLOCK, UNIT_FLOPS, balanced
@@ -123,4 +123,6 @@ def lanes_launch(task: Correlation) -> Launch | None:
         for level, row, column in apart
     ]
     units = g.n * g.groups * depths * meta["units_per_image"]
-    return Launch(_kernel(g.dtype, task.bias), [meta[n] for n in META] + table, units, grain(units, task.flops / 2))
+    regions = runs_of_planes(g.groups, outputs, meta["units_per_image"], rows_per_unit * columns, total, depths)
+    return Launch(_kernel(g.dtype, task.bias), [meta[n] for n in META] + table, units, grain(units, task.flops / 2),
+                  regions=regions)

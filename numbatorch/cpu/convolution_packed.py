@@ -7,7 +7,15 @@ from functools import cache
 from math import ceil
 
 from numbatorch.cpu import tiles
-from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain, inside, tile_bytes, weight_strides
+from numbatorch.cpu.convolution_geometry import (
+    Correlation,
+    Launch,
+    Region,
+    grain,
+    inside,
+    tile_bytes,
+    weight_strides,
+)
 from numbatorch.cpu.convolution_packed_kernels import (
     ANY_STEP,
     FORWARD_META,
@@ -157,4 +165,12 @@ def packed_launch(task: Correlation) -> Launch:
     )
     units = g.groups * units_per_group if positions and outputs else 0
     kernel = _kernel(g.dtype, task.bias)
-    return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, grain(units, flops), tile * task.turned)
+    run = per_unit * target.panel
+
+    def regions(unit: int) -> list[Region]:
+        group, first = unit // units_per_group * outputs, unit % units_per_group * run
+        last = min(first + run, positions)
+        return [(image, group, outputs, max(0, first - image * own), min(own, last - image * own) - max(
+            0, first - image * own)) for image in range(first // own, (last - 1) // own + 1)]
+    return Launch(kernel, [meta[name] for name in FORWARD_META] + table, units, grain(units, flops), tile * task.turned,
+                  None if strided else regions)

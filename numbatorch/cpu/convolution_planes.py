@@ -7,7 +7,7 @@ from functools import cache
 from math import ceil, prod
 
 from numbatorch.cpu import tiles
-from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, grain
+from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, grain, runs_of_planes
 from numbatorch.cpu.convolution_planes_kernels import (
     BLOCK_BYTES,
     META,
@@ -128,7 +128,10 @@ def planes_launch(task: Correlation) -> Launch | None:
     units = g.n * g.groups * blocks["row_blocks"] * blocks["column_blocks"]
     # A sum of a vector costs about as much as 28 of a tile: one output a load instead of 14, and no second vector.
     flops = 16.0 * g.n * g.groups * outputs * grid[0] * grid[1] * (taps + 4)
-    return Launch(_kernel(False, g.dtype, task.bias), [meta[name] for name in META] + table, units, grain(units, flops))
+    whole = blocks["column_blocks"] == 1 and result_step == (1, 1)
+    regions = runs_of_planes(g.groups, outputs, blocks["row_blocks"], blocks["row_block"] * grid[1], result)
+    return Launch(_kernel(False, g.dtype, task.bias), [meta[name] for name in META] + table, units, grain(units, flops),
+                  regions=regions if whole else None)
 
 
 class PlanesWeightPlan:

@@ -12,7 +12,7 @@ from functools import cache
 from math import ceil
 
 from numbatorch.cpu import tiles
-from numbatorch.cpu.convolution_geometry import Correlation, Launch, grain
+from numbatorch.cpu.convolution_geometry import Correlation, Launch, Region, grain
 from numbatorch.cpu.convolution_winograd_kernels import (
     CHANNELS_AT_ONCE,
     FREQUENCIES,
@@ -186,6 +186,15 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
                            grain(units, copied))
         units = count * panels
         flops = 2.0 * units * run_tiles * target.panel * FREQUENCIES * channels
+
+        def regions(unit: int, first: int = first, count: int = count) -> list[Region]:
+            channel, begin = unit // count * target.panel, (first + unit % count) * rows_per_run
+            end, found = min(begin + rows_per_run, all_rows), []
+            for image in range(begin // down, (end - 1) // down + 1):
+                top, bottom = max(0, begin - image * down) * 2, min((end - image * down) * 2, rows)
+                found.append((image, channel, min(target.panel, outputs - channel), top * columns,
+                              (bottom - top) * columns))
+            return found
         parts.append((transform, Launch(multiplying, [(products | own)[n] for n in PRODUCTS_META], units,
-                                        grain(units, flops))))
+                                        grain(units, flops), regions=regions)))
     return WinogradLaunch(weights, parts, panels * u_panel, per_part * v_run)

@@ -36,6 +36,13 @@ def plan(request):
     return geometry.launch(kernel, math.prod(shape[:-1]), geometry.GRAIN // max(1, shape[-1]), shape, *rows)
 
 
+def nest(request, classes, rank):
+    """The kernel of a request that walks rows of any lengths and strides, which its block has: sizes, then the strides
+    of each operand, `rank` numbers each. classes: "0" or "1" for the step of each along rows."""
+    text, name, signature = _source(request, classes, rank)
+    return compile_kernel(name, text, signature, independent=True)
+
+
 def source(request):
     """The kernel text for a request."""
     shape, _, flat, classes, tiled = _walk(request)

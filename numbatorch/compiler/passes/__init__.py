@@ -4,13 +4,13 @@ import os
 import sys
 
 from ...device import CPU
-from . import algebra, arranged, bands, common, constants, dead, early, elementwise, outer, rows
+from . import algebra, arranged, bands, common, constants, dead, early, elementwise, finish, outer, rows
 from .compose import planned
 
 PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("algebra", algebra.run),
           ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run), ("rows", rows.run),
-          ("arranged", arranged.run), ("bands", bands.run))
-ON_CPU = ("outer", "rows", "arranged", "bands")  # they know the CPU's templates, whose sums they keep in order
+          ("arranged", arranged.run), ("bands", bands.run), ("finish", finish.run))
+ON_CPU = ("outer", "rows", "arranged", "bands", "finish")  # they know the CPU's templates, whose sums they keep
 
 
 def run(graph):

@@ -23,34 +23,46 @@ def run(graph):
         numbers = bands.product(step)
         if numbers is None:
             continue
-        for k in range(number + 1, min(len(steps), number + WINDOW)):
-            made = _joined(steps, number, k, numbers, readers) if steps[k] is not None else None
-            if made is not None:
-                place, new = made
-                steps[number] = steps[k] = None
-                steps[place] = new
-                break
+
+        def turned(step, request, numbers=numbers):
+            made = reshaped(step, request, (numbers["m"] * numbers["n"],))
+            return made if made and bands.when(numbers, made[1]) else None
+        join(steps, number, readers, turned, bands.plan)
     return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
 
 
-def _joined(steps, number, k, numbers, readers):
-    """(where, the step) of product `number` with step `k` on its result; None where that does not fit."""
+def join(steps, number, readers, turned, plan):
+    """Put in place of step `number` and an elementwise one on its result, where that fits, a step that is both.
+
+    turned(step, its request): both as they are to run, or None; plan(launch, request): the Launch of both.
+    """
+    for k in range(number + 1, min(len(steps), number + WINDOW)):
+        made = _joined(steps, number, k, readers, turned, plan) if steps[k] is not None else None
+        if made is not None:
+            place, new = made
+            steps[number] = steps[k] = None
+            steps[place] = new
+            return
+
+
+def _joined(steps, number, k, readers, turned, plan):
+    """(where, the step) of step `number` with step `k` on its result; None where that does not fit."""
     product, step = steps[number], steps[k]
     total = product.values[-1]
     if total.buffer not in step.reads():
         return None
     request = elementwise_of(step)
-    turned = request and reshaped(step, request, (numbers["m"] * numbers["n"],))
-    if not turned or total.layout.numel != numbers["m"] * numbers["n"]:
+    pair = request and turned(step, request)
+    if not pair or total.layout.numel != pair[1].outputs[0].numel:
         return None
-    step, request = turned
+    step, request = pair
     values, count = list(step.values), len(request.operands)
     mine = [n for n, v in enumerate(values[:count]) if isinstance(v, Place) and v.buffer is total.buffer]
     if not mine or any(values[n].offset != total.offset or values[n].layout.dtype is not total.layout.dtype
                        or values[n].layout.numel != total.layout.numel for n in mine):
         return None
     results = values[count:]
-    if any(meet(r, v) for r in results for v in product.values) or not bands.when(numbers, request):
+    if any(meet(r, v) for r in results for v in product.places):
         return None
     place = meeting_place(steps, (number, k), number)
     if place is None:
@@ -61,11 +73,11 @@ def _joined(steps, number, k, numbers, readers):
                       if r.layout.dtype is total.layout.dtype and not any(meet(r, v) for v in others)), total)
     for n in mine:  # made by the step itself
         values[n] = Place(total.buffer, total.offset, values[n].layout, False, False)
-    launch = bands.plan(kinds.Launch(product.kernel, product.meta, product.units, product.grain,
-                                     (product.keep, product.plan)), request)
+    launch = plan(kinds.Launch(product.kernel, product.meta, product.units, product.grain,
+                               (product.keep, product.plan)), request)
     name = f"{product.name}_{steps[k].name.removeprefix('fused_')}"[:60]
     return place, Step("launch", name, [*product.values[:-1], total, *values], launch.kernel, launch.meta, launch.units,
                        launch.grain, where=product.where, keep=launch.keep, parts=(product, steps[k]))
 
 
-__all__ = ["run"]
+__all__ = ["join", "run"]
