@@ -11,6 +11,8 @@ from .compile import compile_kernel
 
 PART = streaming.PIECE  # elements a unit: their indices are in the first cache when they are used
 DENSE = 4  # a row is read in order first where the index has at least one of so many of its elements
+GROUP = 16  # elements between two requests for memory: a line of float32
+AHEAD = 4096  # elements that memory is asked for ahead of its use: best of 128..8192 for scatter_add of 64 MB
 WORDS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "complex128"}
 
 
@@ -96,20 +98,44 @@ def source(name, rank, classes, near=False, streamed=False, checked=False, parte
         lines += [f"{pad}at_{n} += first{' * step_' * (c == 'n')}{n * (c == 'n')}"
                   for n, c in zip(step, classes, strict=True) if c != "0"]
     chosen = f"int64(index[at_index + {step['index']}])"
-    if checked:
-        lines += ["        outside = int64(0)", "        for i in range(count):",
-                  f"            outside |= int64(uint64({chosen}) >= uint64(size))",
-                  "        if outside != 0:", "            flag[0] = 1", "        else:"]
-        pad += " " * 4
-    lines += [f"{pad}for i in range(count):", f"{pad}    in_lanes(1)",  # vectors gather no faster
-              f"{pad}    chosen = {chosen}"]
-    if not checked:
-        lines.append(f"{pad}    chosen = chosen + size if chosen < 0 else chosen")
+    outside = f"int64(uint64({chosen}) >= uint64(size))"
     place = "room_result[i]" if streamed else f"result[at_result + {step['result']}]"
-    lines.append(f"{pad}    {place} = input[at_input + {step['input']} + chosen{'' if near else ' * stride'}]")
+    body = [f"chosen = {chosen}", *["chosen = chosen + size if chosen < 0 else chosen"] * (not checked),
+            f"{place} = input[at_input + {step['input']} + chosen{'' if near else ' * stride'}]"]
+    if streamed and checked and near and classes[0] == "0":
+        lines += in_groups(pad, "count", body, [
+            ("index", f"at_index + {step['index']} + {AHEAD}"),
+            ("input", f"at_input + size + {'first + ' * parted}i")], outside)
+    else:
+        if checked:
+            lines += ["        outside = int64(0)", "        for i in range(count):",
+                      f"            outside |= {outside}", "        if outside != 0:", "            flag[0] = 1",
+                      "        else:"]
+            pad += " " * 4
+        lines += [f"{pad}for i in range(count):", f"{pad}    in_lanes(1)",  # vectors gather no faster
+                  *(f"{pad}    {line}" for line in body)]
     if streamed:
         lines.append(f"{pad}stream(result, at_result, room_result, 0, count)")
     return "\n".join(lines) + "\n"
+
+
+def in_groups(pad, count, body, fetches, outside):
+    """Lines of a loop `for i in range(count)` around a body that meets memory in any order, which begins meanwhile to
+    read what is met in order. Where `outside` (int64, of element i) is not 0 for an element of a group, `flag` is set.
+
+    fetches: (pointer, place) of what is read from memory, `place` that of element i. A loop that waits for its own
+    stores leaves the CPU's prefetchers idle; and requests are spread over it, since in bursts they wait for each other.
+    """
+    def group(pad, start, stop):
+        return [f"{pad}outside = int64(0)", f"{pad}for i in range({start}, {stop}):", f"{pad}    outside |= {outside}",
+                f"{pad}if outside != 0:", f"{pad}    flag[0] = 1", f"{pad}else:",
+                f"{pad}    for i in range({start}, {stop}):", *(f"{pad}        {line}" for line in body)]
+
+    inner = pad + " " * 4
+    return [f"{pad}for group in range({count} // {GROUP}):", f"{inner}i = group * {GROUP}",
+            *(f"{inner}fetch({pointer}, {place}, {GROUP})" for pointer, place in fetches),
+            *group(inner, f"group * {GROUP}", f"group * {GROUP} + {GROUP}"),
+            *group(pad, f"{count} // {GROUP} * {GROUP}", count)]
 
 
 def nonzero(request):

@@ -12,7 +12,7 @@ from ..expr.kinds import Elementwise, Launch, Native, Operand
 from ..layout import coalesce
 from . import elementwise, geometry, streaming
 from .compile import compile_kernel
-from .gather import WORDS
+from .gather import AHEAD, WORDS, in_groups
 
 PART = 512  # indices that are looked at together, then used
 ROW = 4096  # elements of a row that is put together in the first cache
@@ -102,14 +102,20 @@ def onto_source(name, combine, dtype, streamed):
     else:  # a chunk's rows first: they are in the second cache when they are changed
         lines += ["    for i in range(start * size, stop * size):", "        result[i] = input[i]",
                   "    for row in range(start, stop):", "        at = row * size"]
-    lines += [f"        for part in range((n + {PART - 1}) // {PART}):", f"            first = row * n + part * {PART}",
-             f"            count = min({PART}, n - part * {PART})", "            outside = int64(0)",
-             "            for i in range(count):",
-             "                outside |= int64(uint64(int64(index[first + i])) >= uint64(size))",
-             "            if outside != 0:", "                flag[0] = 1", "            else:",
-             "                for i in range(count):", "                    chosen = int64(index[first + i])",
-             f"                    {place} = {value}"]
-    lines += ["        stream(result, at, kept, 0, size)"] * streamed
+    outside = "int64(uint64(int64(index[first + i])) >= uint64(size))"
+    body = ["chosen = int64(index[first + i])", f"{place} = {value}"]
+    if streamed:
+        ahead = f"first + i + {AHEAD}"
+        lines += ["        first = row * n", *in_groups(" " * 8, "n", body, [
+            ("index", ahead), ("source", ahead), ("input", "at + size + i")], outside),
+            "        stream(result, at, kept, 0, size)"]
+    else:
+        pad = " " * 12
+        lines += [f"        for part in range((n + {PART - 1}) // {PART}):",
+                  f"{pad}first = row * n + part * {PART}", f"{pad}count = min({PART}, n - part * {PART})",
+                  f"{pad}outside = int64(0)", f"{pad}for i in range(count):", f"{pad}    outside |= {outside}",
+                  f"{pad}if outside != 0:", f"{pad}    flag[0] = 1", f"{pad}else:", f"{pad}    for i in range(count):",
+                  *(f"{pad}        {line}" for line in body)]
     return "\n".join(lines) + "\n"
 
 
