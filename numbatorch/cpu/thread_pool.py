@@ -44,6 +44,15 @@ define void @numbatorch_parallel(ptr %body, ptr %block, i64 %units, i64 %grain) 
 declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.smin.i64(i64, i64)
 
+define internal void @run_chunk(ptr %body, ptr %block, i64 %units, i64 %grain, i64 %which) alwaysinline nounwind {
+ %start = mul i64 %which, %grain
+ %left = sub i64 %units, %start
+ %size = call i64 @llvm.smin.i64(i64 %left, i64 %grain)
+ %stop = add i64 %start, %size
+ call void %body(ptr %block, i64 %start, i64 %stop)
+ ret void
+}
+
 define internal void @serial(ptr %body, ptr %block, i64 %units, i64 %grain) nounwind {
 entry:
  %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
@@ -60,11 +69,7 @@ chunk:
  %k1 = add i64 %k, 1
  %mirrored = sub i64 %chunks, %k1
  %which = select i1 %back, i64 %mirrored, i64 %k
- %start = mul i64 %which, %grain
- %left = sub i64 %units, %start
- %size = call i64 @llvm.smin.i64(i64 %left, i64 %grain)
- %stop = add i64 %start, %size
- call void %body(ptr %block, i64 %start, i64 %stop)
+ call void @run_chunk(ptr %body, ptr %block, i64 %units, i64 %grain, i64 %which)
  br label %head
 exit:
  ret void
@@ -74,23 +79,25 @@ exit:
 _POOL = """
 ; Each on a cache line of its own: written by different threads at different times.
 @busy = internal global i64 0, align 64
-@sequence = internal global i64 0, align 64
 @sleepers = internal global i64 0, align 64
-@done = internal global i64 0, align 64
-@waiting = internal global i64 0, align 64
 @started = internal global i64 0, align 64
 @patience = internal global i64 ROUNDS, align 64
-; The region: function, its block, units, grain.
-@region = internal global { ptr, ptr, i64, i64 } zeroinitializer, align 64
+; What a worker has to know comes to its core with the number that it waits for: the sequence, the region's function,
+; its block, units, grain, how many runs there are, whether they are walked backwards.
+%region = type { i64, ptr, ptr, i64, i64, i64, i64 }
+@region = internal global %region zeroinitializer, align 64
+; How many chunks workers have done, and whether the caller sleeps until that changes.
+%result = type { i64, i64 }
+@result = internal global %result zeroinitializer, align 64
 ; The chunks of each run that nobody has claimed: the first, and above it, shifted by 32, the one after the last.
 @runs = internal global [MOST_RUNS x [8 x i64]] zeroinitializer, align 64
-@width = internal global i64 1, align 64
 
 declare i64 @syscall(i64, ...)
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i32 @pthread_detach(i64)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 PAUSE_DECLARATION
 
 define internal void @pause() alwaysinline nounwind {
@@ -98,17 +105,18 @@ define internal void @pause() alwaysinline nounwind {
  ret void
 }
 
-; Claims and runs chunks of the run `own`, then of the others, until none remain; returns how many it ran.
-define internal i64 @work(i64 %own) noinline nounwind {
+; Claims and runs chunks of the runs `from` to `to`, counted from the run `own`, until none remain: how many it ran.
+define internal i64 @work(i64 %own, i64 %from, i64 %to) noinline nounwind {
 entry:
- %width = load atomic i64, ptr @width monotonic, align 8
- %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
+ %width = load atomic i64, ptr getelementptr (%region, ptr @region, i32 0, i32 5) monotonic, align 8
+ %turned = load atomic i64, ptr getelementptr (%region, ptr @region, i32 0, i32 6) monotonic, align 8
  %back = icmp ne i64 %turned, 0
+ %several = call i64 @llvm.smin.i64(i64 %to, i64 %width)
  br label %turn
 turn:
- %k = phi i64 [0, %entry], [%k1, %none]
+ %k = phi i64 [%from, %entry], [%k1, %none]
  %count = phi i64 [0, %entry], [%count1, %none]
- %more = icmp ult i64 %k, %width
+ %more = icmp ult i64 %k, %several
  br i1 %more, label %choose, label %exit
 choose:
  %sum = add i64 %own, %k
@@ -118,9 +126,13 @@ choose:
  %mine = xor i1 %own_run, %back
  ; A step of the first chunk, or back of the one after the last.
  %step = select i1 %mine, i64 1, i64 -4294967296
+ br i1 %own_run, label %fetch, label %look
+fetch:
+ ; To be written at once, or the line would come twice: to be read and to be written.
+ call void @llvm.prefetch.p0(ptr %run, i32 1, i32 3, i32 1)
  br label %look
 look:
- %count1 = phi i64 [%count, %choose], [%count1, %claim], [%counted, %run_chunk]
+ %count1 = phi i64 [%count, %choose], [%count, %fetch], [%count1, %claim], [%counted, %claimed_one]
  %left = load atomic i64, ptr %run acquire, align 8
  %first = and i64 %left, 4294967295
  %end = lshr i64 %left, 32
@@ -130,19 +142,15 @@ claim:
  %less = add i64 %left, %step
  %pair = cmpxchg ptr %run, i64 %left, i64 %less acq_rel acquire
  %claimed = extractvalue { i64, i1 } %pair, 1
- br i1 %claimed, label %run_chunk, label %look
-run_chunk:
- %body = load ptr, ptr @region
- %block = load ptr, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 1)
- %units = load i64, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 2)
- %grain = load i64, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 3)
+ br i1 %claimed, label %claimed_one, label %look
+claimed_one:
+ %body = load ptr, ptr getelementptr (%region, ptr @region, i32 0, i32 1)
+ %block = load ptr, ptr getelementptr (%region, ptr @region, i32 0, i32 2)
+ %units = load i64, ptr getelementptr (%region, ptr @region, i32 0, i32 3)
+ %grain = load i64, ptr getelementptr (%region, ptr @region, i32 0, i32 4)
  %last = sub i64 %end, 1
  %chunk = select i1 %mine, i64 %first, i64 %last
- %start = mul i64 %chunk, %grain
- %rest = sub i64 %units, %start
- %size = call i64 @llvm.smin.i64(i64 %rest, i64 %grain)
- %stop = add i64 %start, %size
- call void %body(ptr %block, i64 %start, i64 %stop)
+ call void @run_chunk(ptr %body, ptr %block, i64 %units, i64 %grain, i64 %chunk)
  %counted = add i64 %count1, 1
  br label %look
 none:
@@ -150,6 +158,22 @@ none:
  br label %turn
 exit:
  ret i64 %count
+}
+
+; Adds to the chunks that workers have done, and wakes the caller if it sleeps.
+define internal void @report(i64 %count) nounwind {
+ %any = icmp sgt i64 %count, 0
+ br i1 %any, label %add, label %exit
+add:
+ %old = atomicrmw add ptr @result, i64 %count seq_cst
+ %asked = load atomic i64, ptr getelementptr (%result, ptr @result, i32 0, i32 1) seq_cst, align 8
+ %wanted = icmp ne i64 %asked, 0
+ br i1 %wanted, label %wake, label %exit
+wake:
+ %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @result, i32 129, i32 1, ptr null)
+ br label %exit
+exit:
+ ret void
 }
 
 declare i32 @sched_yield()
@@ -183,44 +207,43 @@ entry:
  %own = add i64 %index, 1
  br label %spin
 spin:
- %round = phi i64 [0, %entry], [%next, %rest], [0, %report], [0, %wake], [0, %slept], [%next0, %idle]
- %seen = phi i64 [-1, %entry], [%seen, %rest], [%now, %report], [%now, %wake], [%seen, %slept], [%now, %idle]
- %now = load atomic i64, ptr @sequence acquire, align 8
+ %round = phi i64 [0, %entry], [%next, %rest], [%next, %ask], [%next0, %help], [0, %slept]
+ %seen = phi i64 [-1, %entry], [%seen, %rest], [%seen, %ask], [%now, %help], [%seen, %slept]
+ %now = load atomic i64, ptr @region acquire, align 8
  %other = icmp ne i64 %now, %seen
  %limit = load atomic i64, ptr @numbatorch_limit monotonic, align 8
  %allowed = icmp slt i64 %index, %limit
  %go = and i1 %other, %allowed
  br i1 %go, label %help, label %rest
 help:
- %count = call i64 @work(i64 %own)
- %some = icmp sgt i64 %count, 0
- br i1 %some, label %report, label %idle
-idle:
- %next0 = add i64 %round, 1
- br label %spin
-report:
- %old = atomicrmw add ptr @done, i64 %count seq_cst
- %asked = load atomic i64, ptr @waiting seq_cst, align 8
- %wanted = icmp ne i64 %asked, 0
- br i1 %wanted, label %wake, label %spin
-wake:
- %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @done, i32 129, i32 1, ptr null)
+ ; What the caller may wait for is told before it is looked whether others have left something.
+ %count = call i64 @work(i64 %own, i64 0, i64 1)
+ call void @report(i64 %count)
+ %more = call i64 @work(i64 %own, i64 1, i64 MOST_RUNS)
+ call void @report(i64 %more)
+ %total = add i64 %count, %more
+ %some = icmp sgt i64 %total, 0
+ %later = add i64 %round, 1
+ %next0 = select i1 %some, i64 0, i64 %later
  br label %spin
 rest:
  call void @pause()
  %next = add i64 %round, 1
+ %weary = icmp sgt i64 %next, ROUNDS
+ br i1 %weary, label %ask, label %spin
+ask:
  %patience = load atomic i64, ptr @patience monotonic, align 8
  %tired = icmp sgt i64 %next, %patience
  br i1 %tired, label %sleep, label %spin
 sleep:
  %before = atomicrmw add ptr @sleepers, i64 1 seq_cst
- %latest = load atomic i64, ptr @sequence seq_cst, align 8
+ %latest = load atomic i64, ptr @region seq_cst, align 8
  %changed = icmp ne i64 %latest, %seen
  %ready = and i1 %changed, %allowed
  br i1 %ready, label %slept, label %doze
 doze:
  %expected = trunc i64 %latest to i32
- %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 128, i32 %expected, ptr null)
+ %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @region, i32 128, i32 %expected, ptr null)
  br label %slept
 slept:
  %after = atomicrmw sub ptr @sleepers, i64 1 seq_cst
@@ -279,16 +302,18 @@ describe:
  %last = sub i64 %units, 1
  %others = sdiv i64 %last, %grain
  %chunks = add i64 %others, 1
- store ptr %body, ptr @region
- store ptr %block, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 1)
- store i64 %units, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 2)
- store i64 %grain, ptr getelementptr ({ ptr, ptr, i64, i64 }, ptr @region, i32 0, i32 3)
- store atomic i64 0, ptr @done monotonic, align 8
- store atomic i64 0, ptr @waiting monotonic, align 8
  %threads = add i64 %limit, 1
  %useful = call i64 @llvm.smin.i64(i64 %threads, i64 %chunks)
  %width = call i64 @llvm.smin.i64(i64 %useful, i64 MOST_RUNS)
- store atomic i64 %width, ptr @width monotonic, align 8
+ %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
+ store atomic i64 0, ptr @result monotonic, align 8
+ store atomic i64 0, ptr getelementptr (%result, ptr @result, i32 0, i32 1) monotonic, align 8
+ store ptr %body, ptr getelementptr (%region, ptr @region, i32 0, i32 1)
+ store ptr %block, ptr getelementptr (%region, ptr @region, i32 0, i32 2)
+ store i64 %units, ptr getelementptr (%region, ptr @region, i32 0, i32 3)
+ store i64 %grain, ptr getelementptr (%region, ptr @region, i32 0, i32 4)
+ store atomic i64 %width, ptr getelementptr (%region, ptr @region, i32 0, i32 5) monotonic, align 8
+ store atomic i64 %turned, ptr getelementptr (%region, ptr @region, i32 0, i32 6) monotonic, align 8
  br label %share
 share:
  %k = phi i64 [0, %describe], [%k1, %share]
@@ -303,7 +328,11 @@ share:
  %shared = icmp eq i64 %k1, %width
  br i1 %shared, label %publish, label %share
 publish:
- %number = atomicrmw add ptr @sequence, i64 1 seq_cst
+ ; Without waiting for what was written to reach other cores. A worker that lies down right now may miss this region,
+ ; which is done without it, and is woken for the next.
+ %number = load i64, ptr @region
+ %number1 = add i64 %number, 1
+ store atomic i64 %number1, ptr @region release, align 8
  %wanted = call i64 @llvm.smin.i64(i64 %limit, i64 %others)
  %started = load i64, ptr @started
  %few = icmp slt i64 %started, %wanted
@@ -320,16 +349,16 @@ wake:
  %surplus = icmp sgt i64 %started, %limit
  %number32 = trunc i64 %wanted to i32
  %woken = select i1 %surplus, i32 2147483647, i32 %number32
- %ignored = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 129, i32 %woken, ptr null)
+ %ignored = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @region, i32 129, i32 %woken, ptr null)
  br label %take
 take:
- %count = call i64 @work(i64 0)
- %old = atomicrmw add ptr @done, i64 %count seq_cst
+ %count = call i64 @work(i64 0, i64 0, i64 MOST_RUNS)
+ %remain = sub i64 %chunks, %count
  br label %watch
 watch:
  %round = phi i64 [0, %take], [%next, %pause]
- %finished = load atomic i64, ptr @done acquire, align 8
- %all = icmp eq i64 %finished, %chunks
+ %finished = load atomic i64, ptr @result acquire, align 8
+ %all = icmp eq i64 %finished, %remain
  br i1 %all, label %exit, label %pause
 pause:
  call void @pause()
@@ -337,15 +366,15 @@ pause:
  %long = icmp sgt i64 %next, 1000
  br i1 %long, label %ask, label %watch
 ask:
- store atomic i64 1, ptr @waiting seq_cst, align 8
+ store atomic i64 1, ptr getelementptr (%result, ptr @result, i32 0, i32 1) seq_cst, align 8
  br label %doze
 doze:
- %reached = load atomic i64, ptr @done seq_cst, align 8
- %complete = icmp eq i64 %reached, %chunks
+ %reached = load atomic i64, ptr @result seq_cst, align 8
+ %complete = icmp eq i64 %reached, %remain
  br i1 %complete, label %exit, label %wait
 wait:
  %expected = trunc i64 %reached to i32
- %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @done, i32 128, i32 %expected, ptr null)
+ %result = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @result, i32 128, i32 %expected, ptr null)
  br label %doze
 exit:
  store atomic i64 0, ptr @busy release, align 8
@@ -355,7 +384,7 @@ exit:
 ; A program begins: workers get up, and wait longer for its next region before they sleep.
 define void @numbatorch_open() nounwind {
  %rounds = load atomic i64, ptr @numbatorch_rounds monotonic, align 8
- store atomic i64 %rounds, ptr @patience seq_cst, align 8
+ store atomic i64 %rounds, ptr @patience monotonic, align 8
  %limit = load atomic i64, ptr @numbatorch_limit monotonic, align 8
  %asleep = load atomic i64, ptr @sleepers seq_cst, align 8
  %fewer = call i64 @llvm.smin.i64(i64 %limit, i64 %asleep)
@@ -363,7 +392,7 @@ define void @numbatorch_open() nounwind {
  br i1 %any, label %wake, label %exit
 wake:
  %many = trunc i64 %limit to i32
- %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @sequence, i32 129, i32 %many, ptr null)
+ %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @region, i32 129, i32 %many, ptr null)
  br label %exit
 exit:
  ret void
@@ -380,8 +409,7 @@ define void @numbatorch_forked() nounwind {
  store i64 0, ptr @busy
  call void @llvm.memset.p0.i64(ptr @runs, i8 0, i64 MOST_RUNS_BYTES, i1 false)
  store i64 0, ptr @sleepers
- store i64 0, ptr @done
- store i64 0, ptr @waiting
+ store %result zeroinitializer, ptr @result
  store i64 0, ptr @started
  store i64 ROUNDS, ptr @patience
  ret void
