@@ -13,7 +13,7 @@ import sys
 from ..device import CPU
 from ..generator import default_of
 from ..layout import Layout, layout as layout_of
-from . import contents, launches, requests, traced
+from . import contents, launches, requests, stored, traced
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
 from .traced import Traced, Whole
@@ -147,7 +147,7 @@ class Capture:
         meta, units, grain = arguments[-3:]
         self.steps.append(Step("launch", plan.op.name, values, kernel, meta, units, grain, plan, where=place(3),
                                keep=plan.keep))
-        if used is not None or id(plan) in _harmless:
+        if used is not None or id(plan) in _harmless or stored.is_harmless(plan):
             return ()
         operands = [v for v in values[:count] if isinstance(v, Place) and not v.writes and v.layout.nbytes]
         with self.aside():
@@ -156,13 +156,16 @@ class Capture:
 
     def looked(self, plan, before):
         """After a launch: operands must be as they were, for kernels whose formulas do not say so."""
+        if not before:
+            return
         with self.aside():
             changed = any(contents.read(v.layout.device, v.buffer.address + v.offset, len(content)) != content
                           for v, content in before)
         if changed:
             self.refuse(f"{plan.op.name} changes an operand")
-        elif before:
+        else:
             _known(_harmless, id(plan), plan)
+            stored.harmless(plan)
 
     def joined(self, launch, parts, result):
         values = [self._place(t._ptr, t._layout, True, False, "cat") for t in parts]

@@ -24,7 +24,16 @@ from ..lowering import cache as files
 from . import MemoryLimitError, requests
 from .graph import Place
 
+MOST = 4096  # plans of which something is kept
 _FOLDERS = ("", "autograd", "compiler", "compiler/passes", "cpu", "cuda", "expr", "lowering", "ops")
+
+
+class _Harmless:
+    """Plans of which some process has seen that their kernels leave operands as they are: digests, kept on disk."""
+
+    known: set | None = None
+    new: set = set()
+    digests: dict = {}  # {id of a plan: (the plan, its digest)}
 
 
 class Unfit(Exception):
@@ -58,6 +67,7 @@ class Decisions:
 
 def made(make, graph, second, limit):
     """The program that `make` gives of a graph (and of that of its backward pass, or None) for a memory limit."""
+    _keep_harmless()
     texts = [text_of(g) for g in (graph, second) if g is not None]
     # Nothing in them is of this process alone; under a profiler fewer kernels are looked into (launches.py).
     lasts = sys.getprofile() is None and not any(" at 0x" in t for t in texts)
@@ -79,6 +89,40 @@ def made(make, graph, second, limit):
         files.write(key, json.dumps(decisions.found, separators=(",", ":")).encode())
         _tell(f"how {graph.name} is arranged was found and put into the cache")
     return program
+
+
+def is_harmless(plan):
+    """Whether some process has seen that a plan's kernel leaves its operands as they are."""
+    if _Harmless.known is None:
+        _Harmless.known = set(_read(_harmless_key()) or ())
+    return _digest(plan) in _Harmless.known
+
+
+def harmless(plan):
+    """Note that a plan's kernel was seen to; on disk when the next program is made."""
+    _Harmless.new.add(_digest(plan))
+
+
+def _digest(plan):
+    found = _Harmless.digests.get(id(plan))
+    if found is None or found[0] is not plan:
+        if len(_Harmless.digests) >= MOST:
+            _Harmless.digests.clear()
+        found = _Harmless.digests[id(plan)] = plan, files.key(text_of_plan(plan))[:24]
+    return found[1]
+
+
+def _harmless_key():
+    return files.key("harmless", _versions(), machine.host())
+
+
+def _keep_harmless():
+    """Put what this process has seen beside what others have."""
+    if _Harmless.new:
+        found = [*set(_read(_harmless_key()) or ()), *_Harmless.new]
+        files.write(_harmless_key(), json.dumps(list(dict.fromkeys(found))[-MOST:]).encode())
+        _Harmless.known.update(_Harmless.new)
+        _Harmless.new.clear()
 
 
 def _with(decisions, make, graph, second):
@@ -161,6 +205,11 @@ def _plan_text(step, plans):
     if id(plan) in plans:
         return plans[id(plan)]
     plans[id(plan)] = len(plans)  # when it is met again
+    return text_of_plan(plan)
+
+
+def text_of_plan(plan):
+    """What an op was given, and the formulas of its results, as text."""
     request = requests.of(plan)
     return repr((plan.op.name, plan.op.kind, [(name, _layout_text(s)) for name, s in plan.specs.items()],
                  plan.statics, "" if request is None else _formulas(request.roots)))

@@ -11,7 +11,7 @@ import pytest
 
 import numbatorch as torch
 from numbatorch import nn
-from numbatorch.compiler import memory, recompute, stored
+from numbatorch.compiler import capture, contents, memory, recompute, stored
 from numbatorch.compiler.passes import early, elementwise, rows
 from numbatorch.lowering import cache
 
@@ -24,8 +24,36 @@ def entries(monkeypatch):
     """{key: content}: a cache of decisions alone, which is empty."""
     found: dict = {}
     monkeypatch.setattr(stored, "files", SimpleNamespace(key=cache.key, read=found.get, write=found.__setitem__))
+    monkeypatch.setattr(stored, "_keep_harmless", lambda: None)
     monkeypatch.setenv("NUMBATORCH_DEBUG", "capture")
     return found
+
+
+def test_kernels_that_left_their_operands_alone_are_not_watched_in_other_processes(monkeypatch):
+    found: dict = {}
+    monkeypatch.setattr(stored, "files", SimpleNamespace(key=cache.key, read=found.get, write=found.__setitem__))
+
+    def looks():
+        """How many operands are looked at in two captures, as in a process that knows nothing but the cache."""
+        count = [0]
+
+        def read(*where, own=contents.read):
+            count[0] += 1
+            return own(*where)
+        for name, value in (("known", None), ("new", set()), ("digests", {})):
+            monkeypatch.setattr(stored._Harmless, name, value)
+        monkeypatch.setattr(capture, "_harmless", {})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(contents, "read", read)
+            run = torch.compile(lambda x, y: (x @ y).cumsum(1))
+            for _ in range(3):
+                run(a, b)
+        assert run.programs[0].runs
+        return count[0]
+    a, b = torch.randn(5, 7), torch.randn(7, 3)
+    assert looks() == 6 and looks() == 0  # two of the product, one of the sum, before and after
+    monkeypatch.setattr(stored, "_versions", lambda: "another version of the library")
+    assert looks() == 6
 
 
 def step_of(width=24):

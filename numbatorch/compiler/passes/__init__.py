@@ -21,12 +21,17 @@ def run(graph):
         before, decisions = len(graph.steps), graph.decisions
         graph = one(graph)
         graph.decisions = decisions
-        if decisions is not None and decisions.stored is not None and name != PASSES[-1][0]:
-            continue  # the process that has decided so has looked
-        try:
-            graph.check()
-        except RuntimeError as error:
-            raise RuntimeError(f"compile: the pass {name!r} made an unsound graph of {graph.name}: {error}") from error
         if "fuse" in os.environ.get("NUMBATORCH_DEBUG", ""):
             print(f"# {graph.name}, {name}: {before} steps became {len(graph.steps)}", file=sys.stderr)
-    return planned(graph)
+        if decisions is None or decisions.stored is None:  # else the process that has decided so has looked
+            _check(graph, name)
+    graph = planned(graph)
+    _check(graph, PASSES[-1][0])
+    return graph
+
+
+def _check(graph, name):
+    try:
+        graph.check()
+    except RuntimeError as error:
+        raise RuntimeError(f"compile: the pass {name!r} made an unsound graph of {graph.name}: {error}") from error
