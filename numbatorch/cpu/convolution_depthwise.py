@@ -107,6 +107,11 @@ def _row_block(rows: int, step: int, reach: int, line_bytes: int, result_bytes: 
     return balanced(rows, most) if most > 0 and rows else 0
 
 
+def _lines(rows: int, nbytes: int) -> int:
+    """Cache lines to ask for with each row."""
+    return ceil(nbytes / (64 * max(1, rows)))
+
+
 def is_depthwise(g: Geometry) -> bool:
     """Whether each output has a channel of its own, and there are as many as fill a vector."""
     full = g.c >= host_target(g.dtype).lanes and g.n > 0 and 0 not in g.size and 0 not in g.result
@@ -181,6 +186,8 @@ def depthwise_launch(g: Geometry, bias: bool, gradient: bool = False) -> Launch 
         rows_at_once=result_step[0],
         line_step=line_step,
         column_step=result_step[1] * vector_bytes,
+        x_lines=_lines(rows, lanes * depth * height * width * size) if depths == blocks == 1 else 0,
+        y_lines=_lines(rows, lanes * depths * result_rows * result_width * size) if depths == blocks == 1 else 0,
         transpose=tiles.transpose(target),
     )
     units = ceil(g.c / lanes) * g.n * depths * blocks
@@ -242,6 +249,8 @@ def depthwise_weight_plan(g: Geometry) -> DepthwiseWeightPlan | None:
         kernel_rows=down,
         kernel_columns=across,
         dilation_rows=g.dilation[1],
+        x_lines=_lines(rows, lanes * depth * height * width * size) if depths == 1 and row_block >= rows else 0,
+        y_lines=_lines(rows, lanes * depths * rows * columns * size) if depths == 1 and row_block >= rows else 0,
         tap_rows=tap_rows,
         transpose=tiles.transpose(target),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numbatorch.cpu.convolution_lanes_kernels import write_store
 from numbatorch.cpu.convolution_packed_kernels import fields, forward_kernel
-from numbatorch.cpu.irwriter import Module
+from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import Target, add_vectors, multiply_add, transpose, zero
 
 COPY_BYTES = 128 << 10  # of a block's input
@@ -19,12 +19,13 @@ DEPTH = "depth depths planes step_depth first plane_step plane x_depth y_depth "
 META = (
     "images channels height width rows row_block row_blocks step_rows top reach lead taken begin pitch x_image "
     "x_channel w_channel taps phases y_image y_channel result_rows result_width rows_at_once line_step column_step "
-    + DEPTH + "transpose"
+    + DEPTH + "x_lines y_lines transpose"
 ).split()
 PHASE = "place rows columns sums taps row_spans".split()
 WEIGHT_META = (
     "images channels height width rows columns row_block row_blocks step_rows top reach lead taken begin pitch x_image "
-    "x_channel gy_image gy_channel taps kernel_rows kernel_columns dilation_rows tap_rows " + DEPTH + "transpose"
+    "x_channel gy_image gy_channel taps kernel_rows kernel_columns dilation_rows tap_rows " + DEPTH
+    + "x_lines y_lines transpose"
 ).split()
 
 
@@ -94,6 +95,12 @@ def _write_fill(module: Module, target: Target) -> None:
                 f.store(zeros, f.offset(line, columns.index * vector_bytes), size)
 
 
+def _fetch(f: Function, pointer: Value, lines: Value, row: Value, write: bool = False) -> None:
+    """Ask for some cache lines of the next image, a few a row: hardware does not foresee such leaps."""
+    with f.loop(0, lines) as each:
+        f.prefetch(f.offset(pointer, (row * lines + each.index) * 64), write)
+
+
 def write_depthwise(name: str, target: Target, with_bias: bool) -> str:
     """(x, weight, [bias,] y, meta, start, stop): a unit is a block of rows of one plane, for a vector of channels.
 
@@ -138,6 +145,9 @@ def write_depthwise(name: str, target: Target, with_bias: bool) -> str:
             taps, spans = f.offset(meta, t["taps"]), f.offset(meta, t["row_spans"])
             here = f.offset(results, t["place"])
             with f.loop(0, f.minimum(rows, t["rows"] - begin)) as each:
+                _fetch(f, f.offset(source, p["x_image"]), p["x_lines"], each.index)
+                _fetch(f, f.offset(y, p["y_image"] * (image + 1) + p["y_channel"] * channel), p["y_lines"], each.index,
+                       write=True)
                 span = f.offset(spans, (begin + each.index) * 16)
                 line = f.offset(lines, each.index * p["step_rows"] * p["pitch"] * vector_bytes)
                 own = f.offset(taps, f.load("i64", span, 8) * 16)
@@ -214,10 +224,13 @@ def write_depthwise_weight(name: str, target: Target) -> str:
                 at = depth * p["step_depth"] + p["first"] + planes.index * p["plane_step"]
                 with f.when(f.emit("i1", f"and i1 {(at >= 0).text}, {(at < p['depth']).text}")):
                     place = p["x_image"] * image + p["x_channel"] * channel + p["x_depth"] * at + p["begin"]
-                    f.call("fill", [f.offset(x, place), p["x_channel"], lines, p["pitch"],
+                    x_here = f.offset(x, place)
+                    f.call("fill", [x_here, p["x_channel"], lines, p["pitch"],
                                     begin * p["step_rows"] + p["top"], (rows - 1) * p["step_rows"] + 1 + p["reach"],
                                     p["height"], p["width"], p["lead"], p["taken"], left, p["transpose"]])
                     with f.loop(0, p["kernel_rows"], p["tap_rows"]) as some, f.loop(0, rows) as each:
+                        _fetch(f, f.offset(x_here, p["x_image"]), p["x_lines"], each.index)
+                        _fetch(f, f.offset(gy_here, p["gy_image"]), p["y_lines"], each.index)
                         number = f.minimum(p["tap_rows"], p["kernel_rows"] - some.index)
                         dots = f.load("ptr", f.offset(table, number * 8), 8)
                         row = each.index * p["step_rows"] + some.index * p["dilation_rows"]
