@@ -12,7 +12,7 @@ from typing import Any
 from numbatorch.interception import state
 from numbatorch.ops import OPS
 from numbatorch.tensor import Tensor
-from numbatorch.together import each
+from numbatorch.together import each, fits
 
 __all__ = ["_fused_adagrad_", "_fused_adam_", "_fused_adamw_", "_fused_sgd_", "_fused_step_"]
 
@@ -34,17 +34,30 @@ def _run(name: str, columns: dict, numbers: dict, into: tuple, **statics: Any) -
             row[list(columns).index(label)].copy_(result)
 
 
-def _fused_step_(name: str, columns: dict, counted: list, numbers: Any, **statics: Any) -> None:
+def _fused_step_(name: str, columns: dict, count: Any, numbers: Any, there: bool = False, **statics: Any) -> bool:
     """A step by the formula `_<name>_step` (ops/steps.py) for the tensors beside each other in the columns.
 
-    numbers(*counted): its numbers, and its flags, by what each set has counted. Every column but `grad` gets a result.
+    numbers(*counted): its numbers, and its flags, by what count() gives: a list for each thing counted, with what each
+    set has counted. Every column but `grad` gets a result. there: the device counts, in a vector for each thing, and
+    numbers are vectors, too, or the same for all. False, and nothing is counted, where that is not one launch.
     """
-    for values, places in _alike(counted):
+    into = tuple(k for k in columns if k != "grad")
+    if there:
+        if not fits(f"_{name}_step", columns, into):
+            return False
+        given, sets = numbers(*count()), len(columns["param"])
+        values = {k: list(v.unbind()) if v.dim() else [v] * sets for k, v in given.items()
+                  if isinstance(v, Tensor) and v.is_cuda}
+        done = each(f"_{name}_step", columns, {k: _number(v) for k, v in given.items() if k not in values}, into,
+                    statics, values)
+        assert done is not None, f"_{name}_step has no launch for several tensors"
+        return True
+    for values, places in _alike(list(zip(*count(), strict=True))):
         given = numbers(*values)
         flags = {k: v for k, v in given.items() if isinstance(v, bool)}
         _run(f"_{name}_step", {label: [tensors[k] for k in places] for label, tensors in columns.items()},
-             {k: _number(v) for k, v in given.items() if k not in flags}, tuple(k for k in columns if k != "grad"),
-             **flags, **statics)
+             {k: _number(v) for k, v in given.items() if k not in flags}, into, **flags, **statics)
+    return True
 
 
 def _skips(grads: list, grad_scale: Any, found_inf: Any) -> bool:

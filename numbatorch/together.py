@@ -18,43 +18,56 @@ _functions: dict = {}
 _KINDS = {bool: "bool", int: "int", float: "float"}
 
 
-def each(name, columns, numbers=(), into=None, statics=None):
+def fits(name, columns, into=None):
+    """Whether one launch can do op `name` for each set of tensors beside each other, if its dtypes and numbers allow.
+
+    Not on devices without such launches, for tensors of several shapes in a set, several dtypes in a column, views and
+    gaps, what some mode watches, and what is recorded.
+    """
+    first = next(iter(columns.values()))
+    if not first or watched_by_a_mode(OPS[name]) or state.traced is not None:
+        return False
+    device = first[0]._layout.device
+    if not hasattr(backend(device), "together"):
+        return False
+    dtypes = [ts[0]._layout.dtype if isinstance(ts[0], Tensor) else None for ts in columns.values()]
+    return all(_fits(ts, first, dtype, device) for ts, dtype in zip(columns.values(), dtypes, strict=True)) and not any(
+        t._base is not None or t._storage.version < 0 for n in into or () for t in columns[n])
+
+
+def each(name, columns, numbers=(), into=None, statics=None, values=None):
     """The results of op `name` for each set of tensors beside each other; None where they are to be had one by one.
 
     columns: {parameter: list of tensors}, all equally long. numbers: {parameter: number}, the same for all sets. into:
-    the parameters whose tensors get the results (one list for each output), or None for new tensors. Gives a list for
-    each output. None on devices without such launches, for tensors of several shapes in a set, several dtypes in a
-    column, views and gaps, what some mode watches, and what is recorded.
+    the parameters whose tensors get the results (one list for each output), or None for new tensors. values:
+    {parameter: list of 0-d tensors of the device}, numbers that each set has its own of. Gives a list for each output;
+    None where these do not fit (`fits`).
     """
-    lists = list(columns.values())
-    first = lists[0]
-    if not first or watched_by_a_mode(OPS[name]) or state.traced is not None:
+    if not fits(name, columns, into):
         return None
-    device = first[0]._layout.device
-    if not hasattr(backend(device), "together"):
-        return None
-    dtypes = [ts[0]._layout.dtype if isinstance(ts[0], Tensor) else None for ts in lists]
-    if not all(_fits(ts, first, dtype, device) for ts, dtype in zip(lists, dtypes, strict=True)):
-        return None
+    values = values or {}
+    lists = [*columns.values(), *values.values()]
+    first, device = lists[0], lists[0][0]._layout.device
+    dtypes = [ts[0]._layout.dtype for ts in lists]
     changed = [columns[n] for n in into or ()]
-    if any(t._base is not None or t._storage.version < 0 for ts in changed for t in ts):
-        return None
     numbers, statics = dict(numbers), dict(statics or {})
     if any(type(v) not in _KINDS for v in numbers.values()):
         return None
-    key = (name, device, tuple(columns), tuple(dtypes), tuple((n, type(v)) for n, v in numbers.items()),
+    key = (name, device, tuple(columns), tuple(values), tuple(dtypes), tuple((n, type(v)) for n, v in numbers.items()),
            tuple(into or ()), tuple(statics.items()))
     found = _functions.get(key)
     if found is None:
-        found = _functions[key] = _function(name, dict(zip(columns, dtypes, strict=True)), numbers, into, statics,
-                                            device)
+        specs = {n: layout(dtype, () if n in values else (16,), None, device)
+                 for n, dtype in zip([*columns, *values], dtypes, strict=True)}
+        found = _functions[key] = _function(name, specs, numbers, into, statics, device)
     if not found or any(type(v) is int and abs(v) >= 2**63 for v in numbers.values()):
         return None
     run, results, order, given = found
     if into is None:
         changed = [[empty_layout(layout(dtype, own.shape, own.strides, device)) for own in (t._layout for t in first)]
                    for dtype in results]
-    run([tuple(t._ptr for t in row) for row in zip(*(columns[n] for n in order), *changed, strict=True)],
+    given_lists = {**columns, **values}
+    run([tuple(t._ptr for t in row) for row in zip(*(given_lists[n] for n in order), *changed, strict=True)],
         [t._layout.numel for t in first], [numbers[n] for n in given])
     if into is not None:
         for ts in changed:
@@ -76,10 +89,10 @@ def _fits(tensors, first, dtype, device):
     return True
 
 
-def _function(name, dtypes, numbers, into, statics, device):
+def _function(name, specs, numbers, into, statics, device):
     """(the backend's function, dtypes of the results, operands in its order, numbers in its order); () for none."""
     op, plan = OPS[name], Plan()
-    specs = {n: layout(dtype, (16,), None, device) for n, dtype in dtypes.items()}
+    dtypes = {n: spec.dtype for n, spec in specs.items()}
     specs.update({n: _KINDS[type(v)] for n, v in numbers.items()})
     for p in op.parameters:
         if p.role == "neutral":

@@ -9,9 +9,9 @@ from numbatorch.optim.parameterwise import (
     advance,
     check_learning_rate,
     check_not_negative,
+    group_rate,
     new_step,
     rate,
-    scalar,
 )
 
 
@@ -65,7 +65,7 @@ class Adadelta(ParameterOptimizer):
             "rho": rho,
             "beside": 1 - rho,
             "eps": group["eps"],
-            "size": -scalar(group["lr"]),
+            "size": -group_rate(group),
         }
         return "adadelta", {"square": "square_avg", "moved": "acc_delta"}, lambda step: numbers
 

@@ -11,6 +11,7 @@ from numbatorch.optim.parameterwise import (
     check_implementation,
     check_learning_rate,
     check_not_negative,
+    group_rate,
     new_step,
     rate,
     scalar,
@@ -80,27 +81,26 @@ class Adam(ParameterOptimizer):
             state["max_exp_avg_sq"] = numbatorch.zeros_like(param)
         return state
 
-    def update_together(self, params, grads, states, group):
-        for state in states:
-            advance(state)
-        beta1, beta2 = map(scalar, group["betas"])
-        step = numbatorch._fused_adamw_ if group["decoupled_weight_decay"] else numbatorch._fused_adam_
-        step(
-            params,
-            grads,
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state.get("max_exp_avg_sq") for state in states],
-            [state["step"] for state in states],
-            lr=scalar(group["lr"]),
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            amsgrad=group["amsgrad"],
-            maximize=group["maximize"],
-        )
-        return True
+    def formula(self, group):
+        (beta1, beta2), lr, decay = map(scalar, group["betas"]), group_rate(group), group["weight_decay"]
+        decoupled = group["decoupled_weight_decay"]
+        name, kept = "adam", {"mean": "exp_avg", "square": "exp_avg_sq"}
+        if group["amsgrad"]:
+            name, kept = "amsgrad", {**kept, "largest": "max_exp_avg_sq"}
+
+        def numbers(step):
+            return {
+                "decay": 1 - lr * decay if decoupled else 1.0,
+                "weight_decay": 0.0 if decoupled else decay,
+                "towards": 1 - beta1,
+                "beta2": beta2,
+                "beside": 1 - beta2,
+                "root": (1 - beta2**step) ** 0.5,
+                "eps": group["eps"],
+                "size": -(lr / (1 - beta1**step)),
+            }
+
+        return name, kept, numbers
 
     def update(self, param, grad, state, group):
         beta1, beta2 = map(scalar, group["betas"])

@@ -10,9 +10,9 @@ from numbatorch.optim.parameterwise import (
     check_betas,
     check_learning_rate,
     check_not_negative,
+    group_rate,
     new_step,
     rate,
-    scalar,
 )
 
 
@@ -56,7 +56,7 @@ class Adamax(ParameterOptimizer):
         }
 
     def formula(self, group):
-        (beta1, beta2), lr = group["betas"], scalar(group["lr"])
+        (beta1, beta2), lr = group["betas"], group_rate(group)
         numbers = {
             "weight_decay": group["weight_decay"],
             "towards": 1 - beta1,

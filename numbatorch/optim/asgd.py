@@ -9,6 +9,7 @@ from numbatorch.optim.parameterwise import (
     advance,
     check_learning_rate,
     check_not_negative,
+    count_steps,
     new_number,
     new_step,
     on_device,
@@ -60,6 +61,9 @@ class ASGD(ParameterOptimizer):
         }
 
     def formula(self, group):
+        if group["capturable"]:  # whether it averages is a number of the device
+            return None
+
         def numbers(eta, mu):
             return {
                 "weight_decay": group["weight_decay"],
@@ -71,9 +75,10 @@ class ASGD(ParameterOptimizer):
 
         return "asgd", {"average": "ax"}, numbers
 
-    def counted(self, state, group):
-        step, now = advance(state), (state["eta"].item(), state["mu"].item())
-        _set_next(state, scalar(group["lr"]), step, max(1, step - group["t0"]), group)
+    def counted(self, states, group):
+        now = [state["eta"].item() for state in states], [state["mu"].item() for state in states]
+        for state, step in zip(states, count_steps(states, group), strict=True):
+            _set_next(state, scalar(group["lr"]), step, max(1, step - group["t0"]), group)
         return now
 
     def update(self, param, grad, state, group):

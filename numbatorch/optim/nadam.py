@@ -10,11 +10,12 @@ from numbatorch.optim.parameterwise import (
     check_betas,
     check_learning_rate,
     check_not_negative,
+    count_steps,
+    group_rate,
     new_number,
     new_step,
     on_device,
     rate,
-    scalar,
 )
 
 
@@ -67,7 +68,7 @@ class NAdam(ParameterOptimizer):
         }
 
     def formula(self, group):
-        (beta1, beta2), lr, decay = group["betas"], scalar(group["lr"]), group["weight_decay"]
+        (beta1, beta2), lr, decay = group["betas"], group_rate(group), group["weight_decay"]
         decoupled = group["decoupled_weight_decay"]
 
         def numbers(step, mu_product):
@@ -86,9 +87,13 @@ class NAdam(ParameterOptimizer):
 
         return "nadam", {"mean": "exp_avg", "square": "exp_avg_sq"}, numbers
 
-    def counted(self, state, group):
-        step = advance(state)
-        return step, state["mu_product"].mul_(_momenta(step, group)[0]).item()
+    def counted(self, states, group):
+        steps, products = count_steps(states, group), [state["mu_product"] for state in states]
+        if group["capturable"]:
+            numbatorch._foreach_mul_(products, list(_momenta(steps, group)[0].unbind()))
+            return steps, numbatorch.stack(products)
+        pairs = zip(products, steps, strict=True)
+        return steps, [product.mul_(_momenta(step, group)[0]).item() for product, step in pairs]
 
     def update(self, param, grad, state, group):
         (beta1, beta2), lr = group["betas"], rate(param, group)

@@ -65,20 +65,20 @@ class ParameterOptimizer(Optimizer):
         """(name in ops/steps.py, {operand: key in the state}, f(*counted): its numbers) of a step on a GPU, or None."""
         return None
 
-    def counted(self, state: dict[str, Any], group: dict[str, Any]) -> tuple:
-        """Count a step in the state of a parameter; what the numbers of this step depend on."""
-        return (advance(state),)
+    def counted(self, states: list, group: dict[str, Any]) -> tuple:
+        """Count a step of each parameter; what its numbers depend on: a list for each thing, a vector if capturable."""
+        return (count_steps(states, group),)
 
     def _by_formula(self, params, grads, states, group):
-        found = self.formula(group)
+        found, there = self.formula(group), bool(group.get("capturable"))
         if found is None:
-            return self.update_together(params, grads, states, group)
+            return not there and self.update_together(params, grads, states, group)
         name, kept, numbers = found
-        counted = [self.counted(state, group) for state in states]
         columns = {"param": params, "grad": grads}
         columns.update({label: [state[key] for state in states] for label, key in kept.items()})
-        numbatorch._fused_step_(name, columns, counted, numbers, maximize=bool(group.get("maximize")))
-        return True
+        return numbatorch._fused_step_(
+            name, columns, lambda: self.counted(states, group), numbers, there, maximize=bool(group.get("maximize"))
+        )
 
     def _is_updated_together(self, group: dict[str, Any]) -> bool:
         """Whether `update_together` has updated a group: on a GPU, unless `foreach=False` asks for one by one."""
@@ -87,15 +87,15 @@ class ParameterOptimizer(Optimizer):
             return False
         if numbatorch.cuda.is_current_stream_capturing():
             self._check_recorded(first, group)
-        if group.get("differentiable") or group.get("capturable") or (
-            group.get("foreach") is False and not group.get("fused")
-        ):
+        if group.get("differentiable") or (group.get("foreach") is False and not group.get("fused")):
             return False
         params = [param for param in group["params"] if param.grad is not None]
         grads = [param.grad for param in params]
         if any(param.is_complex() or grad.is_sparse for param, grad in zip(params, grads, strict=True)):
             return False
         states = [self.state.get(param) or self.initial_state(param, group) for param in params]
+        if group.get("capturable") and any(not state["step"].is_cuda for state in states):  # of a checkpoint
+            return False
         if not self._by_formula(params, grads, states, group):
             return False
         for param, state in zip(params, states, strict=True):
@@ -162,6 +162,20 @@ def advance(state: dict[str, Any], param: Any = None, group: Any = None) -> Any:
     if not state["step"].is_cuda:  # of a checkpoint
         state["step"] = state["step"].to(param.device)
     return state["step"].add_(1)
+
+
+def count_steps(states: list, group: dict[str, Any]) -> Any:
+    """Count one step of each; the numbers of these steps: a list, or a vector of the device if that counts."""
+    if not group.get("capturable"):
+        return [advance(state) for state in states]
+    steps = [state["step"] for state in states]
+    numbatorch._foreach_add_(steps, 1)
+    return numbatorch.stack(steps)
+
+
+def group_rate(group: dict[str, Any]) -> Any:
+    """The learning rate of a formula: a number, or itself where a replay is to find what a tensor holds then."""
+    return group["lr"] if group.get("capturable") else scalar(group["lr"])
 
 
 def rate(param: Any, group: dict[str, Any]) -> Any:

@@ -61,6 +61,8 @@ class RAdam(ParameterOptimizer):
         }
 
     def formula(self, group):
+        if group["capturable"]:  # whether it rectifies is a number of the device
+            return None
         (beta1, beta2), lr, decay = group["betas"], scalar(group["lr"]), group["weight_decay"]
         decoupled = group["decoupled_weight_decay"]
 

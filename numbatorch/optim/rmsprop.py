@@ -10,9 +10,9 @@ from numbatorch.optim.parameterwise import (
     advance,
     check_learning_rate,
     check_not_negative,
+    group_rate,
     new_step,
     rate,
-    scalar,
 )
 
 
@@ -70,7 +70,7 @@ class RMSprop(ParameterOptimizer):
             "alpha": alpha,
             "beside": 1 - alpha,
             "eps": group["eps"],
-            "size": -scalar(group["lr"]),
+            "size": -group_rate(group),
         }
         name, kept = "rmsprop", {"square": "square_avg"}
         if centered:
