@@ -164,7 +164,7 @@ def advance(state: dict[str, Any], param: Any = None, group: Any = None) -> Any:
     return state["step"].add_(1)
 
 
-def count_steps(states: list, group: dict[str, Any]) -> Any:
+def count_steps(states, group):
     """Count one step of each; the numbers of these steps: a list, or a vector of the device if that counts."""
     if not group.get("capturable"):
         return [advance(state) for state in states]
