@@ -38,7 +38,8 @@ def test_rows_are_the_same(sizes, length):
 
     def results(shape):
         own = x.view(shape).requires_grad_()
-        made = [F.softmax(own, -1), F.log_softmax(own, -1), F.layer_norm(own, (length,), weight), F.rms_norm(own, (length,))]
+        made = [F.softmax(own, -1), F.log_softmax(own, -1), F.layer_norm(own, (length,), weight),
+                F.rms_norm(own, (length,))]
         for result in list(made):
             result.backward(grad.view(shape))
             made.append(own.grad)
