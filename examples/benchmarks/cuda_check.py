@@ -23,6 +23,7 @@ WHOLE = 590  # seconds for all
 MARK = "@result "  # before a line of JSON on a section's output
 
 CRITERIA = {  # section: what its results have to show, how long it may take
+    "machine": ("what all this ran on", 20),
     "families": ("kernels of every family give the CPU's results", 90),
     "handles": ("streams, events, graphs, pinned memory, memory running out", 30),
     "philox": ("random words are the published ones, and those of the formula on the host", 20),
@@ -30,7 +31,7 @@ CRITERIA = {  # section: what its results have to show, how long it may take
     "bandwidth": ("memory-bound ops reach 0.85 of the copy's bandwidth", 45),
     "products": ("bf16 product of 8192 at least 0.7 of PyTorch's, 3xTF32 faster than its float32", 60),
     "host": ("an op with its node on the tape takes the host at most 3 us", 20),
-    "spills": ("products keep their values in registers", 40),
+    "spills": ("products keep their values in registers", 60),
     "models": ("training steps at least as fast as PyTorch's, eager or compiled", 120),
     "suite": ("the ops suite at least as fast as PyTorch, geometric mean", 90),
     "ops": ("every op of the table gives the CPU's results", 75),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 
 import cuda_cases
@@ -15,6 +16,7 @@ from cuda_report import say
 from cuda_speed import bandwidth, host, models, products, prototypes, sanitizer, suite
 
 import numbatorch as torch
+from numbatorch.cuda import runtime
 from numbatorch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
@@ -28,8 +30,19 @@ def load(path):
     return module
 
 
+def machine(quick):
+    found, driver = torch.cuda.get_device_properties(), runtime.driver()
+    say("device", note=f"{found.name}, sm_{found.major}{found.minor}, {found.total_memory >> 20} MiB")
+    say("driver", note=str(getattr(driver, "version", type(driver).__name__)))
+    say("numbatorch", note=torch.__version__)
+    for name in ("numba", "llvmlite", "numpy", "torch"):
+        try:
+            say(name, note=metadata.version(name))
+        except metadata.PackageNotFoundError:
+            say(name, note="not installed")
+
+
 def families(quick):
-    print(torch.cuda.get_device_properties())
     sums = {name for name, *_ in cuda_cases.matrices()}
     for name, function, operands in cuda_cases.cases(4_000 if quick else 4_000_000):
         expected, found = function(*operands), function(*(t.cuda() for t in operands))
@@ -197,7 +210,6 @@ def programs(quick):
 
 
 def spills(quick):
-    from numbatorch.cuda import runtime
     for _, function, operands in cuda_cases.matrices():
         function(*(t.cuda() for t in operands))
     if not quick:
@@ -229,8 +241,8 @@ def spills(quick):
                 say(f"ptxas {architecture} {function.kernel.name}", holds=clean, note="" if clean else words[-300:])
 
 
-SECTIONS = {f.__name__: f for f in (families, ops, philox, handles, programs, spills, bandwidth, products, host, suite,
-                                    models, sanitizer, prototypes)}
+SECTIONS = {f.__name__: f for f in (machine, families, ops, philox, handles, programs, spills, bandwidth, products, host,
+                                    suite, models, sanitizer, prototypes)}
 
 
 def main(arguments):
