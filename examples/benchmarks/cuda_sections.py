@@ -241,8 +241,8 @@ def spills(quick):
                 say(f"ptxas {architecture} {function.kernel.name}", holds=clean, note="" if clean else words[-300:])
 
 
-SECTIONS = {f.__name__: f for f in (machine, families, ops, philox, handles, programs, spills, bandwidth, products, host,
-                                    suite, models, sanitizer, prototypes)}
+SECTIONS = {f.__name__: f for f in (machine, families, ops, philox, handles, programs, spills, bandwidth, products,
+                                    host, suite, models, sanitizer, prototypes)}
 
 
 def main(arguments):
