@@ -45,6 +45,7 @@ def describe(facts: dict) -> str:
 
 
 def main(options: argparse.Namespace) -> int:
+    from numbatorch.cpu.compile import versions
     from numbatorch.lowering import cache, packs
 
     if options.action == "warm":
@@ -58,7 +59,8 @@ def main(options: argparse.Namespace) -> int:
     else:
         print(f"kernel cache: {describe(before)}")
         for found in packs.info():
-            print(f"pack: {describe(found)}")
+            other = found["versions"] != versions()
+            print(f"pack: {describe(found)}" + ", made by other versions: not used" * other)
     return 0
 
 
@@ -74,6 +76,7 @@ def named(options: argparse.Namespace) -> list[tuple[str, ...]]:
 
 def pack(options: argparse.Namespace) -> int:
     """Run the programs for each level with a cache of its own, whose entries become the pack."""
+    from numbatorch.cpu.compile import versions
     from numbatorch.lowering import cache, host, packs
 
     from .warming import STEPS
@@ -96,8 +99,9 @@ def pack(options: argparse.Namespace) -> int:
             code = subprocess.run(command, env=environment).returncode
             if code:
                 return code
-            packs.write(folder / f"{level}.zip", cache.entries(Path(own)))
-        print(f"wrote {folder / level}.zip ({(folder / f'{level}.zip').stat().st_size / 1e6:.1f} MB)")
+            path = folder / f"{level}.pack"
+            packs.write(path, cache.entries(Path(own)), versions())
+        print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
     return 0
 
 
