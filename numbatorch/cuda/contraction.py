@@ -146,34 +146,31 @@ def _kernels(request, found, kind, copied):
 def product(request, found):
     """The Launch of a product by tiles; which of its kernels is known when it runs, by addresses and the precision."""
     names, device = list(request.arrays), request.outputs[0].device
-    places = [names.index(x.args[0]) for x in (found.left, found.right)]
-    variants = {}
-    is_single, kind = next(iter(request.arrays.values())).dtype.name == "float32", _kind(request)
-    left, right = (found.contiguous[side] for side in (0, 1))
-    first, second = places
+    first, second = (names.index(x.args[0]) for x in (found.left, found.right))
+    is_single, kind, variants = next(iter(request.arrays.values())).dtype.name == "float32", _kind(request), {}
 
     def run(*given):
-        key = (_kind(request) if is_single else kind, left and not given[first] & 15, right and not given[second] & 15)
+        key = _kind(request) if is_single else kind, not given[first] & 15, not given[second] & 15
         if key not in variants:
             variants[key] = _runner(request, found, key[0], key[1:], device)
         variants[key](*given)
     finish = request.finish
     if finish is not None and any(e.op not in ("add", "load", "arg") for e in order(finish)):
-        key = kind, left, right  # what a GPU has no function for is noticed now, so that the CPU computes it
-        variants[key] = _runner(request, found, kind, (left, right), device)
+        key = kind, True, True  # what a GPU has no function for is noticed now, so that the CPU computes it
+        variants[key] = _runner(request, found, kind, key[1:], device)
     return Launch(run, 0, 1, 1)
 
 
-def _runner(request, found, kind, copied, device):
-    """f(*operands, result, meta, units, grain) of one variant."""
-    from . import runtime
-    properties = runtime.driver().properties(device.index)
-    if (properties.major, properties.minor) == (9, 0):
-        from . import wide_gemm
-        sizes = (prod(request.extents[x] for x in group) for group in (found.m, found.n, found.k, found.batch))
-        if wide_gemm.takes(found, kind, copied, *sizes):
-            return wide_gemm.start_turned(request, found, kind, device)
-    made, joined = _kernels(request, found, kind, copied)
+def _runner(request, found, kind, aligned, device):
+    """f(*operands, result, meta, units, grain) of one variant. aligned: whether operands lie at multiples of 16."""
+    from . import wide_gemm
+    made = wide_gemm.kernels(request, found, kind) if all(aligned) and wide_gemm.here(device) else None
+    copied = tuple(a and b for a, b in zip(found.contiguous, aligned, strict=True))
+    return started(request, *(made or _kernels(request, found, kind, copied)), device)
+
+
+def started(request, made, joined, device):
+    """f(*operands, result, meta, units, grain) of a product's kernel and the one that joins its pieces, or None."""
     start = call(made.name, made.text, made.signature, device, made.numbers.values, made.blocks, made.tile.threads,
                  shared=made.shared)
     if joined is None:

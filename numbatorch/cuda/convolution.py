@@ -1,15 +1,18 @@
 """Convolutions and their gradients as products: nests whose indices are put so that tiles take them (contraction.py).
 
 Groups become a batch of products. Windows of one element over contiguous images are plain products of matrices. One
-channel a group shares nothing within a tile: depthwise.py has these.
+channel a group shares nothing within a tile: depthwise.py has these. Large ones on sm_90a are turned so that channels
+are neighbours, which products by groups of warps want (wide_gemm.py).
 """
 
 from dataclasses import replace
 from math import prod
 
+from ..expr.kinds import Launch
 from ..expr.tree import Expr, arg
 from ..layout import layout
-from . import contraction, depthwise, nest
+from . import backend, contraction, depthwise, nest, wide_gemm
+from .launching import call
 
 
 def plan(request):
@@ -26,7 +29,77 @@ def plan(request):
             return nest.plan(request.options["plain"])
     elif set(windows) | set(stride) == {1} and not any(padding):
         made = pointwise(made, request.function) or made
-    return contraction.plan(made)
+    return wide(made) or contraction.plan(made)
+
+
+def wide(request):
+    """The Launch of a nest by groups of warps, channels made neighbours in its arrays; None where that does not pay."""
+    device = request.outputs[0].device
+    if not wide_gemm.here(device) or _taken(request):
+        return None
+    arrays = {name: _channels_last(x) if x.ndim > 2 else x for name, x in request.arrays.items()}
+    turned = [name for name, x in arrays.items() if x is not request.arrays[name]]
+    made = replace(request, arrays=arrays)
+    if not turned or not _taken(made):
+        return None
+    run, turns, names = contraction.plan(made).kernel, [], list(arrays)
+    for name in turned:
+        x = request.arrays[name]
+        size, (count, rows, *inner) = x.dtype.itemsize, x.shape
+        across = -(-prod(inner) // 32)
+        type_ = f"uint{8 * size}"
+        turns.append((names.index(name), x.numel * size, call(
+            f"turned_{type_}", TURN.replace("uint16", type_), (f"{type_}*", f"{type_}*", *["int64"] * 4), device,
+            (rows, prod(inner), -(-rows // 32), across), count * -(-rows // 32) * across, shared=TURN_BYTES)))
+    runtime = backend.on(device.index)
+
+    def turning(*given):
+        given, kept = list(given), []
+        for place, nbytes, turn in turns:
+            work = runtime.allocate(nbytes)
+            turn(given[place], work.address, *given[-3:])
+            given[place] = work.address
+            kept.append(work)
+        run(*given)
+    return Launch(turning, 0, 1, 1)
+
+
+def _taken(request):
+    found = contraction.roles(request)
+    kind = contraction.kind_of(next(iter(request.arrays.values())))
+    return found is not None and wide_gemm.kernels(request, found, kind) is not None
+
+
+def _channels_last(x):
+    """A contiguous layout (n, channels, ...) with channels as neighbours; others as they are."""
+    if not x.is_contiguous or prod(x.shape[2:]) == 1:
+        return x
+    strides = layout(x.dtype, (x.shape[0], *x.shape[2:], x.shape[1]), None, x.device).strides
+    return layout(x.dtype, x.shape, (strides[0], 1, *strides[1:-1]), x.device)
+
+
+TURN = """
+def turned_uint16(source, target, rows, columns, down, across):
+    thread, base, unit = int32(thread_index()), int32(shared_base()), block_index()
+    start = unit // (down * across) * rows * columns
+    unit = unit % (down * across)
+    first_row, first_column = int64(unit // across * 32), int64(unit % across * 32)
+    lane, line = int32(thread & 31), int32(thread >> 5)
+    row = int32(line)
+    while row < 32:
+        if first_row + row < rows and first_column + lane < columns:
+            value = int32(source[start + (first_row + row) * columns + first_column + lane])
+            shared_write(uint32(base + (row * 33 + lane) * 4), value)
+        row = int32(row + 8)
+    barrier()
+    column = int32(line)
+    while column < 32:
+        if first_row + lane < rows and first_column + column < columns:
+            target[start + (first_column + column) * rows + first_row + lane] = uint16(
+                shared_read_int32(uint32(base + (lane * 33 + column) * 4)))
+        column = int32(column + 8)
+"""
+TURN_BYTES = 32 * 33 * 4
 
 
 def grouped(request, index, groups):

@@ -1,8 +1,9 @@
 """Products of tiles by four warps together (wgmma of sm_90a), as functions of kernels.
 
-Tiles lie in shared memory as rows of 128 bytes along k, in which the 16-byte pieces of row r are exchanged by r & 7:
-the 128-byte swizzle. Totals live in PTX registers that have names, `group_total0` on: as values of the compiler the
-assembler would wait for every product. Section 9.7.15 of the PTX ISA manual.
+Tiles lie in shared memory as rows of 128 bytes, in which the 16-byte pieces of row r are exchanged by r & 7: the
+128-byte swizzle. Layout "k": a row for each row of A or column of B, along k. Layout "x": a row for each k, along 64
+rows of A or columns of B, the next 64 a block further on. Totals live in PTX registers that have names, `group_total0`
+on: as values of the compiler the assembler would wait for every product. Section 9.7.15 of the PTX ISA manual.
 """
 
 import re
@@ -14,8 +15,9 @@ from ..lowering.contexts import intrinsic
 from .matrix_tiles import _statement, assembly, lane, moved, shared_pointer
 
 _I32, _I64, _FLOAT, _VOID = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.VoidType()
-ROW = 128  # bytes of a row of a tile: 64 elements
-_TYPES = {"bfloat16": "bf16", "float16": "f16"}
+ROW = 128  # bytes of a row of a tile
+BLOCK = 64 * ROW  # from a block of 64 columns of layout "x" to the next
+_TYPES = {"bfloat16": "bf16", "float16": "f16", "tf32": "tf32"}
 
 
 def _begin(columns):
@@ -24,19 +26,24 @@ def _begin(columns):
 
 
 def _descriptor(builder, address):
-    """What tells wgmma where a tile lies: its address, 1024 bytes from eight rows to the next, the swizzle."""
+    """What tells wgmma where a tile lies: its address, bytes to the next block and to the next eight rows, swizzle."""
     place = builder.lshr(builder.and_(builder.zext(address, _I64), _I64(0x3FFFF)), _I64(4))
-    return builder.or_(place, _I64(1 << 16 | (1024 >> 4) << 32 | 1 << 62))
+    return builder.or_(place, _I64((BLOCK >> 4) << 16 | (1024 >> 4) << 32 | 1 << 62))
 
 
-def _multiply(dtype, columns):
-    """f(address of A, address of B, again): totals = A (64, 64) @ B (columns, 64).T, plus the totals if `again`."""
+def _multiply(dtype, columns, layouts):
+    """f(address of A, address of B, again): totals = A (64, d) @ B (columns, d).T, plus the totals if `again`.
+
+    d: what 128 bytes hold. layouts: of A and B.
+    """
     registers = ", ".join(f"group_total{i}" for i in range(columns // 2))
-    kind = _TYPES[dtype]
+    kind, depth = _TYPES[dtype], 8 if dtype == "tf32" else 16
+    a, b = (2 if layout == "k" else depth * ROW >> 4 for layout in layouts)  # 16 bytes from one product to the next
+    turned = "" if dtype == "tf32" else "".join(f", {int(layout == 'x')}" for layout in layouts)
     steps = " ".join(
-        f"add.s64 a, $0, {2 * k}; add.s64 b, $1, {2 * k}; "
-        f"wgmma.mma_async.sync.aligned.m64n{columns}k16.f32.{kind}.{kind} "
-        f"{{{registers}}}, a, b, {'first' if k == 0 else 'later'}, 1, 1, 0, 0;" for k in range(4))
+        f"add.s64 a, $0, {a * k}; add.s64 b, $1, {b * k}; "
+        f"wgmma.mma_async.sync.aligned.m64n{columns}k{depth}.f32.{kind}.{kind} "
+        f"{{{registers}}}, a, b, {'first' if k == 0 else 'later'}, 1, 1{turned};" for k in range(4))
     text = ("{ .reg .pred first; .reg .pred later; .reg .b64 a; .reg .b64 b; setp.ne.b32 first, $2, 0; "
             f"setp.eq.b32 later, 0, 0; wgmma.fence.sync.aligned; {steps} wgmma.commit_group.sync.aligned; }}")
 
@@ -79,7 +86,7 @@ def _keep(columns, stride):
 NAMES = {"group_fence": _statement("fence.proxy.async.shared::cta;"),
          **{f"group_wait_{n}": _statement(f"wgmma.wait_group.sync.aligned {n};") for n in (0, 1)}}
 _BEGIN = re.compile(r"\bgroup_begin_(\d+)\b")
-_MULTIPLY = re.compile(r"\bgroup_multiply_([a-z]+\d+)_(\d+)\b")
+_MULTIPLY = re.compile(r"\bgroup_multiply_([a-z]+\d+)_(\d+)_([kx][kx])\b")
 _KEEP = re.compile(r"\bgroup_keep_(\d+)_(\d+)\b")
 _made: dict[str, object] = {}
 

@@ -126,8 +126,13 @@ def _quotient(a, b):
 @instruction("max", "min")
 def extreme(code, item):
     kind, largest = item.parts[-1], item.parts[0] == "max"
+    if not set(item.parts[1:-1]) <= {"NaN", "relu"}:
+        raise PTXError(f"no such extreme here: {item.text}")
     if kind[0] != "f":
-        return code.binary(item, np.maximum if largest else np.minimum)
+        function = np.maximum if largest else np.minimum
+        if "relu" in item.parts:  # numbers below zero become zero
+            return code.binary(item, lambda a, b: np.maximum(function(a, b), a.dtype.type(0)))
+        return code.binary(item, function)
     function = (np.maximum if largest else np.minimum) if "NaN" in item.parts else (np.fmax if largest else np.fmin)
 
     def choose(a, b):

@@ -12,6 +12,7 @@ from .operands import braced, instruction
 from .text import TYPES, PTXError
 
 WARP = 32
+ROW = 128  # bytes of a row of a tile of wgmma
 _LANE = np.arange(WARP)
 _ROW, _PAIR = _LANE >> 2, _LANE & 3
 
@@ -118,16 +119,17 @@ def multiply(code, item):
 
 @instruction("wgmma")
 def multiply_groups(code, item):
-    """Four warps: 64 rows of A times the rows of B, both out of shared memory with the 128-byte swizzle.
+    """Four warps: 64 rows of A times the columns of B, both out of shared memory with the 128-byte swizzle.
 
     Products are done when they are asked for: waiting for them has no effect.
     """
     if item.parts[1] in ("fence", "commit_group", "wait_group"):
         return lambda state, mask: None
-    found = re.fullmatch(r"m64n(\d+)k16\.f32\.(bf16|f16)\.\2", ".".join(item.parts[4:]))
-    if found is None or item.operands[4:] != ["1", "1", "0", "0"]:
+    found = re.fullmatch(r"m64n(\d+)k(?:16\.f32\.(bf16|f16)\.\2|8\.f32\.(tf32)\.tf32)", ".".join(item.parts[4:]))
+    turned = [number == "1" for number in item.operands[6:]] or [False, False]
+    if found is None or item.operands[4:6] != ["1", "1"] or len(item.operands) != (6 if found[3] else 8):
         raise PTXError(f"no such product here: {item.text}")
-    columns, kind = int(found[1]), found[2]
+    columns, kind = int(found[1]), found[2] or found[3]
     names = braced(item.operands[0])
     targets, before = [code.target(name) for name in names], [code.source(name, "f32") for name in names]
     a, b = (code.source(name, "u64") for name in item.operands[1:3])
@@ -138,8 +140,8 @@ def multiply_groups(code, item):
         results = np.zeros((state.lanes // WARP, 16, columns))
         for warp in np.flatnonzero(mask.reshape(-1, WARP).any(1)):
             number, group = warp * WARP, warp % (state.width // WARP) % 4
-            left = _tile(state, number, int(first[number]), kind, range(16 * group, 16 * group + 16))
-            results[warp] = left @ _tile(state, number, int(second[number]), kind, range(columns)).T
+            left = _tile(state, number, int(first[number]), kind, range(16 * group, 16 * group + 16), turned[0])
+            results[warp] = left @ _tile(state, number, int(second[number]), kind, range(columns), turned[1]).T
         kept = again(state)
         for i, (target, old) in enumerate(zip(targets, before, strict=True)):
             found = results[:, _ROW + i // 2 % 2 * 8, i // 4 * 8 + 2 * _PAIR + i % 2].reshape(-1)
@@ -147,15 +149,20 @@ def multiply_groups(code, item):
     return run
 
 
-def _tile(state, thread, descriptor, kind, rows):
-    """(rows, 16) numbers of a tile along k: eight rows of 128 bytes after the other, 16-byte pieces exchanged."""
-    start, step = (descriptor & 0x3FFF) << 4, (descriptor >> 32 & 0x3FFF) << 4
+def _tile(state, thread, descriptor, kind, rows, turned):
+    """Numbers (rows, k) of a tile of rows of 128 bytes with exchanged pieces: one a row, along k; turned: one a k."""
+    start, block, step = ((descriptor >> bit & 0x3FFF) << 4 for bit in (0, 16, 32))
     if descriptor >> 62 != 1:
         raise PTXError("a tile without the 128-byte swizzle")
-    row, column = np.meshgrid(np.asarray(rows), np.arange(16), indexing="ij")
-    at = start + row // 8 * step + row % 8 * 128 + column * 2
+    size, depth = (4, 8) if kind == "tf32" else (2, 16)
+    x, k = np.meshgrid(np.asarray(rows), np.arange(depth), indexing="ij")
+    line, column = (k, x) if turned else (x, k)
+    across = ROW // size
+    at = start + column // across * block + line // 8 * step + line % 8 * ROW + column % across * size
     at = at ^ (at >> 7 & 7) << 4
-    if at.max() + 2 > state.shared_size:
-        raise PTXError(f"shared access outside of {state.shared_size} bytes: a tile up to {int(at.max()) + 2}")
-    words = state.shared.view("u2")[(at + int(state.block[thread]) * state.shared_step) // 2].astype("u4")
+    if at.max() + size > state.shared_size:
+        raise PTXError(f"shared access outside of {state.shared_size} bytes: a tile up to {int(at.max()) + size}")
+    words = state.shared.view(f"u{size}")[(at + int(state.block[thread]) * state.shared_step) // size].astype("u4")
+    if kind == "tf32":
+        return (words & np.uint32(0xFFFFE000)).view("f4").astype("f8")
     return _halves(kind, words)[0].astype("f8")
