@@ -177,16 +177,18 @@ TILE_PARAMETERS = [
     ("k", "i64"),
     ("width", "i64"),
 ]
-# Variants of the tile: PLAIN; TILED, where the rows of a are next to one another; TURNED, where they are neighbours in
-# memory; ADDED, to what no cache near by holds; NEST, a sum over two indices; FLAT and LANES, rows of b or columns of a
-# found through a table of offsets.
+# Variants of the tile: PLAIN; TILED, where the rows of a are next to one another; ADDED, to what no cache near by has;
+# AHEAD, which asks for what is packed next meanwhile; TURNED, the same where the rows of a are neighbours in memory;
+# NEST, a sum over two indices; FLAT and LANES, rows of b or columns of a found through a table of offsets.
 PLAIN, NEST, FLAT, LANES, TILED = "plain", "nest", "flat", "lanes", "tiled"
-TURNED, ADDED = "turned", "added"
+ADDED, AHEAD, TURNED = "added", "ahead", "turned"
+AHEAD_PARAMETERS = [*TILE_PARAMETERS, ("ahead", "ptr"), ("ahead_row", "i64"), ("ahead_shift", "i64"), ("first", "i64")]
 PARAMETERS = {
     PLAIN: TILE_PARAMETERS,
     TILED: TILE_PARAMETERS,
-    TURNED: TILE_PARAMETERS,
     ADDED: TILE_PARAMETERS,
+    AHEAD: AHEAD_PARAMETERS,
+    TURNED: AHEAD_PARAMETERS,
     NEST: [*TILE_PARAMETERS, ("outer", "i64"), ("a_outer", "i64"), ("b_outer", "i64")],
     FLAT: [("offsets", "ptr noalias") if label == "b_step" else (label, kind) for label, kind in TILE_PARAMETERS]
     + [("places", "ptr noalias")],
@@ -212,6 +214,7 @@ def write_tile(
     FLAT: row k of b is at b + offsets[k], and of each vector only two parts are results: `places` holds where they go
     (`PLACE` numbers per vector, then the bytes by which part two lies closer to part one in c than in the vector).
     LANES: column k of a is at a + offsets[k].
+    AHEAD: step k asks for line first + k of 2^ahead_shift rows at `ahead`, counted row by row before line by line.
     """
     f = module.function(name, PARAMETERS[variant])
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
@@ -226,6 +229,9 @@ def write_tile(
             for byte in range(0, vectors * target.vector_bytes + 1, 64):
                 f.prefetch(f.offset(f.offset(first, c_row * i), byte), write=True)
 
+    if variant in (AHEAD, TURNED):
+        ahead, ahead_row, spread, first = f.parameters[11:]
+        last = f.emit("i64", f"shl i64 1, {spread.text}") - 1
     if variant == ADDED:
         for i in range(rows):
             for j in range(vectors):
@@ -254,12 +260,15 @@ def write_tile(
                 following.append(f.offset(row_b, b_step))
             if variant == TILED:  # one stream, which hardware does not read far enough ahead
                 f.prefetch(f.offset(bases[0], a_step * PREFETCH_TILE))
+            if variant in (AHEAD, TURNED) and not target.wide:
+                number, place = first + loop.index, f.offset(ahead, (first + loop.index & last) * ahead_row)
+                f.prefetch(f.offset(place, f.emit("i64", f"lshr i64 {number.text}, {spread.text}") * 64))
             if variant == TURNED:  # the next tile's: hardware does not foresee them (1024x256x2048: 5.9 to 5.35 ms)
                 f.prefetch(f.offset(bases[0], 2 * rows * target.bytes - 1))
             if target.wide:
-                ahead = f.offset(row_b, b_step * PREFETCH_ROWS)
+                further = f.offset(row_b, b_step * PREFETCH_ROWS)
                 for j in range(vectors):
-                    f.prefetch(f.offset(ahead, j * target.vector_bytes))
+                    f.prefetch(f.offset(further, j * target.vector_bytes))
             columns = [
                 load_vector(f, target, f.offset(row_b, j * target.vector_bytes), masks[j]) for j in range(vectors)
             ]
@@ -332,19 +341,21 @@ def write_rows(module: Module, name: str, target: Target, variant: str = PLAIN) 
     """`write_tile` for any number of rows: tiles of `height` rows, the last one lower.
 
     (tiles, the tile's parameters, a_tile, count, height): `tiles` is a table of tiles (tiles.py), of which the row for
-    the number of vectors in `width` is used.
+    the number of vectors in `width` is used. AHEAD: `first` is by how much it grows from tile to tile.
     """
     parameters = PARAMETERS[variant]
     f = module.function(name, [("tiles", "ptr"), *parameters, ("a_tile", "i64"), ("count", "i64"), ("height", "i64")])
     tiles, a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, *rest = f.parameters[: len(parameters) + 1]
     a_tile, count, height = f.parameters[len(parameters) + 1 :]
-    width = rest[1]
+    width, per_tile = rest[1], rest[-1]
     vectors = f.value(target.vectors) if target.wide else (width + (target.lanes - 1)) // target.lanes
     own = f.offset(tiles, (vectors - 1) * (8 * SLOTS))
     with f.loop(0, count, height, carry=[a, c, addend]) as loop:
         here, c_here, addend_here = loop.carried
         here_rows = f.minimum(height, count - loop.index)
         tile = f.load("ptr", f.offset(own, here_rows * 8), 8)
+        if variant == AHEAD:
+            rest[-1] = loop.index // height * per_tile
         f.call_at(tile, [here, a_row, a_step, b, b_step, c_here, c_row, addend_here, addend_row, *rest])
         null = f.is_null(addend)
         following = f.select(null, addend_here, f.offset(addend_here, addend_row * height))
