@@ -48,7 +48,9 @@ def _last(made: ForwardPlan | InputGradientPlan) -> Any:
         return made.launch
     if made.product is not None:
         return made.product
-    if made.compact is not None or made.depthwise is not None or made.fold is not None or made.cleared is not None:
+    if made.compact is not None:
+        return None
+    if made.depthwise is not None or made.fold is not None or made.cleared is not None:
         return made.depthwise
     return made.phases[0][0] if len(made.phases) == 1 else None
 

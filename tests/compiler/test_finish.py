@@ -98,3 +98,11 @@ def test_a_residual_that_is_changed_in_place_gets_no_sums():
         kept += F.conv2d(kept, weight, padding=1)
         return (kept.relu_(),)
     compiled(f, x)
+
+
+def test_gradients_among_zeros_and_a_mask_stand_alone():
+    grad, weight, x = torch.randn(2, 32, 5, 6), torch.randn(32, 16, 1, 1), torch.randn(2, 16, 9, 11)
+
+    def f(grad, x):  # a kernel of one element with a stride: most inputs are met by none
+        return (torch.where(x > 0, F.conv_transpose2d(grad, weight, None, 2), 0.0),)
+    assert len(compiled(f, grad, x)) >= 2
