@@ -46,6 +46,8 @@ class _Geometry:
         self.last = [geometry.stride_class(r[-1]) for r in self.rows]
         first = tensors[0]
         self.lead = first.shape[:2] if first.ndim == rank + 2 else (1, first.shape[0])
+        # Planes at even steps are found without a division, which costs as much as a small plane.
+        self.even = all(r[0] == self.lead[1] * r[1] for r in self.rows)
         # meta: channels, plane sizes, window counts, inside ranges, tensor strides, tables
         self.values = [self.lead[1], *plane, *windows]
         self.at_inside = len(self.values)
@@ -66,7 +68,7 @@ class _Geometry:
         """A name part for everything that is constant in the source."""
         shape = "adaptive" if self.kernel is None else "_".join(
             "x".join(map(str, v)) for v in (self.kernel, self.stride, self.step))
-        return f"{shape}_{'whole' if self.whole else 'edges'}_{''.join(self.last)}"
+        return f"{shape}_{'whole' if self.whole else 'edges'}_{'even_' * self.even}{''.join(self.last)}"
 
 
 def _spans(options, d, size, count):
@@ -143,6 +145,10 @@ class _Kernel:
 
     def planes(self, counter):
         """Lines at depth 2 that give at_<name> for the plane that `counter` names."""
+        if self.g.even:
+            for n, row in zip(self.names, self.g.at_rows, strict=True):
+                self.add(2, f"at_{n} = {counter} * meta[{row + 1}]")
+            return
         self.add(2, f"channel = {counter} % meta[0]", f"sample = {counter} // meta[0]")
         for n, row in zip(self.names, self.g.at_rows, strict=True):
             self.add(2, f"at_{n} = sample * meta[{row}] + channel * meta[{row + 1}]")
@@ -356,15 +362,15 @@ def max_pool(request):
                     k.g.windows[-1] * (2 + math.prod(k.g.kernel or (4,))), True)
 
 
-def _clear(k, depth, stored=False):
-    """Lines that set the plane of `out` to zero, or what no tile covers where all others are `stored`."""
+def _clear(k, stored=False):
+    """Lines that set the planes of a chunk to zero, in one go, or what no tile covers where all others are `stored`."""
     zero = write.store(write.literal(0, k.value), k.value, k.layouts[-1].dtype.name)
-    sizes = " * ".join(f"size{d}" for d in range(k.g.rank))
+    depth, area = 1, " * ".join(f"size{d}" for d in range(k.g.rank))
     if stored:
         test = " or ".join(f"size{d} != count{d} * {k.g.kernel[d]}" for d in range(k.g.rank))
-        k.add(depth, f"if {test}:")
-        depth += 1
-    k.add(depth, f"for i in range({sizes}):", f"    out[at_out + i] = {zero}")
+        k.add(1, f"if {test}:")
+        depth = 2
+    k.add(depth, f"for i in range(start * {area}, stop * {area}):", f"    out[i] = {zero}")
 
 
 def spread_taps(request):
@@ -373,15 +379,15 @@ def spread_taps(request):
     (grad, tap), rank = request.inputs, request.options["rank"]
     (out,) = request.outputs
     k = _Kernel(request, [grad, tap], _shape(out, rank), _shape(grad, rank), ["grad", "tap", "out"])
-    k.add(1, "for unit in range(start, stop):")
-    k.planes("unit")
     count = math.prod(k.g.kernel)
     narrow = k.g.tiles and count <= UNROLLED
     table = not narrow and count <= LOCAL
     if table:  # of how far taps are from the first one
         far = k.flat(k.place("number", ("0",) * rank))
         k.lines[:0] = ["    far = local_int64()", f"    for number in range({count}):", f"        far[number] = {far}"]
-    _clear(k, 2, narrow)
+    _clear(k, narrow)
+    k.add(1, "for unit in range(start, stop):")
+    k.planes("unit")
 
     def body(depth, taps, whole):
         k.add(depth, f"g = {k.read('grad', k.outputs())}", f"chosen = int32({k.element('tap', k.outputs())})")
@@ -426,9 +432,9 @@ def scatter_planes(request):
     (grad, at), rank = request.inputs, request.options["rank"]
     windows = _shape(grad, rank)
     k = _Kernel(request, [grad, at], _shape(request.outputs[0], rank), windows, ["grad", "at", "out"])
+    _clear(k)
     k.add(1, "for unit in range(start, stop):")
     k.planes("unit")
-    _clear(k, 2)
     k.add(2, "area = " + " * ".join(f"size{d}" for d in range(rank)))
     for d in range(rank):
         k.add(2 + d, f"for o{d} in range(count{d}):")
@@ -458,9 +464,9 @@ def avg_pool_backward(request):
     """Launch that spreads each window's gradient over its elements."""
     (grad,), rank = request.inputs, request.options["rank"]
     k = _Kernel(request, [grad], _shape(request.outputs[0], rank), _shape(grad, rank), ["grad", "out"])
+    _clear(k, k.g.tiles)
     k.add(1, "for unit in range(start, stop):")
     k.planes("unit")
-    _clear(k, 2, k.g.tiles)
 
     def body(depth, taps, whole):
         if k.g.kernel is None and k.value != k.dtype:  # narrow floats are rounded dimension by dimension, as in PyTorch
