@@ -91,7 +91,7 @@ def test_scattering_copies_rows_and_checks_its_indices_itself(shape, count, leas
                 x.scatter_add(-1, nt.from_numpy(spoilt), s)
 
 
-@pytest.mark.parametrize("shape", [(1, 8), (7, 9), (8, 300), (4, 19, 33), (67, 513)])
+@pytest.mark.parametrize("shape", [(1, 8), (7, 9), (8, 300), (4, 19, 33), (67, 513), (9, 2500)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_columns(shape, dtype, threads):
     whole = RANDOM.standard_normal(shape).astype(dtype)
