@@ -276,7 +276,7 @@ class Gemm:
         if n == 1 and trans_a and trans_b and ldc == 1 and not bias:  # column = A.T @ b: the row b.T @ A instead
             kind, m, n = "swapped", 1, m
             lda, ldb, ldc, trans_a, trans_b, stride_a, stride_b = ldb, lda, n, False, False, stride_b, stride_a
-        elif trans_b and not trans_a and (m <= 2 * target.dot_rows or n <= target.dot_columns):
+        elif trans_b and not trans_a and (m <= min(2 * target.dot_rows, k // target.lanes) or n <= target.dot_columns):
             kind = "dots"
         elif not trans_b and m <= wide_target(target).rows:
             kind = "wide"
