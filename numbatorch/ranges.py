@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import dtypes
-from .filling import _device, _dtype, _finish, _strided
+from .filling import _device, _dtype, _finish, _strided, ones
 from .from_data import _at, _of_array
 from .tensor import Tensor
 
@@ -34,16 +34,20 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
         if int(step) == 0:
             raise ValueError(f"arange(): step must be nonzero, but {step} is 0 in {d}")
         if d is dtypes.int64:
-            end, integer = int(end), True
-            start, step = int(start), int(step)
+            start, end, step = (v if isinstance(v, int) else int(v) for v in (start, end, step))
+            integer = True
     n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
     place = _device(device)
-    if integer or d.category == dtypes.INTEGER:
-        values = np.arange(n, dtype=np.int64) * int(step) + int(start) if d.category == dtypes.INTEGER else (
-            np.arange(n, dtype=np.float64) * step + start)
+    if type(n) is not int:  # a size that a capture follows: kernels count
+        counted = ones(n, dtype=dtypes.int64).cumsum(0) - 1
+        counted = counted if d.category == dtypes.INTEGER else counted.to(dtypes.float64)
+        made = (counted * step + start).to(d)
+    elif integer or d.category == dtypes.INTEGER:
+        made = _of_array(np.arange(n, dtype=np.int64) * int(step) + int(start) if d.category == dtypes.INTEGER else (
+            np.arange(n, dtype=np.float64) * step + start), d)
     else:
-        values = start + step * np.arange(n, dtype=np.float64)
-    result = _at(_of_array(values, d), place)
+        made = _of_array(start + step * np.arange(n, dtype=np.float64), d)
+    result = _at(made, place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad, pin_memory)
 
 

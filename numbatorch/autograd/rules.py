@@ -227,7 +227,7 @@ class FormulaRule:
             elif op.kind == "reduction" and not all(flags[id(t)] for t in trees):
                 self.kind = "elementwise"
             if any(n is row_length for n in tree.order(*tree.expand(*trees))):
-                self.length = float(plan.length)
+                self.length = 1.0 * plan.length
         # Of an operand that no tree reads the shape may still be that of the results.
         self.names = [*self.grad_names, *self.reads] if not self.sums else self._read(trees)
         self.call = self.internal_op(f"{op.name}_backward", self.kind, op, plan, trees, self.names).call

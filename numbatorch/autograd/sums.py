@@ -21,7 +21,7 @@ class Sum:
         rule.length = None
         made = rule.internal_op(f"{op.name}_backward_sums", "rowwise", op, plan, trees, self.names, True)
         self.call = made.call
-        self.length = float(plan.length) if any(p.name == "length_" for p in made.parameters) else None
+        self.length = 1.0 * plan.length if any(p.name == "length_" for p in made.parameters) else None
         self.specs = [rule.specs[k] for k in which]
         self.layouts: dict = {}  # of a total with the dimensions summed over: the same in the operand's shape
 

@@ -84,7 +84,8 @@ def formula_step(rule, plan):
         scope["Layout"] = Layout
     arguments = [named[n] for n in (rule.together.names if together else rule.names)]
     if rule.length is not None:
-        arguments.append(repr(rule.length))
+        scope["length"] = rule.length
+        arguments.append("length")
     if rule.call is not None and rule.kind == "rowwise":
         scope["dims"], scope["shape"] = rule.dims, rule.shape
         arguments += ["dims", "shape"]
@@ -100,7 +101,8 @@ def formula_step(rule, plan):
                   f"sizes{number}": found.shape}
         arguments = [named[n] for n in found.names]
         if found.length is not None:
-            arguments.append(repr(found.length))
+            scope[f"length{number}"] = found.length
+            arguments.append(f"length{number}")
         arguments += [f"dims{number}", f"sizes{number}"]
         names = "".join(f"w{rule.positions[k]}, " for k in found.which)
         made = f"({''.join(f't{k}, ' for k in found.which)})" if together else f"sums{number}({', '.join(arguments)})"

@@ -12,24 +12,31 @@ from ..attributes import fields
 from ..device import CPU
 from ..generator import default_of
 from ..layout import Layout
-from ..tensor import Tensor, empty_layout
+from ..tensor import Tensor, alias, empty_layout
 from . import contents, watch
 from .backward import Captured, stand_in
+from .binding import Binding, requests_with_sizes
 from .candidate import Candidate, attempt_tensors, used
 from .capture import Capture
+from .family import forget, with_sizes
 from .outside import Lines, Listener
 from .places import Places, Unsupported, without_traced
 from .program import modes
+from .sizes import Scope
 from .structure import build, flatten, others
 from .traced import Traced
+
+
+class Ended(BaseException):
+    """A call that is only rehearsed comes to something that cannot be undone."""
 
 
 class Attempt:
     """One capture of a function with given arguments."""
 
-    def __init__(self, function, name, code, template, tensors, roots=(), loose=False, search=False):
+    def __init__(self, function, name, code, template, tensors, roots=(), loose=False, search=False, followed=None):
         """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call. search:
-        find out which lines draw numbers."""
+        find out which lines draw numbers. followed: {argument: {dimension: number of a size}}, for `rehearsed`."""
         self._search = search
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
         self.places = Places()
@@ -37,6 +44,9 @@ class Attempt:
         self.lines: set = set()  # of the function, where it did what no program can
         self.unseen: list = []  # more roots: functions that ran, and that the walk has not found
         self.capture = Capture(name, code)
+        self.followed, self._sizes = followed, []
+        if followed is not None:
+            self._follow()
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
         self.hidden: list = []  # [(tensor, whose gradient it is; what `_inputs` has)] of inputs after the arguments
         self._memory(loose)
@@ -73,10 +83,19 @@ class Attempt:
                 capture.know("input", given._ptr, nbytes, f"argument {k}", k, given._layout.device)
                 if nbytes:
                     shared.append((start, start + nbytes))
+            dims = None if self.followed is None else self.followed.get(k)
+            if dims:
+                if held or given is not tensor or tensor._needs_grad or type(tensor) is not Tensor:
+                    raise Unsupported(f"argument {k}, of a size that varies, has a history, is held, or shares memory")
+                given = alias(tensor, with_sizes(tensor._layout, dims, self._sizes))
+                if not nbytes:
+                    raise Unsupported(f"argument {k}, of a size that varies, is empty")
+                capture.find(start).nbytes = given._layout.nbytes
             if tensor._node is not None and self.modes[0] and not held:
                 given = stand_in(tensor)
             history = (tensor._node is None, tensor._grad is None) if tensor._needs_grad and not held else None
-            self._inputs.append((tensor._layout, tensor._needs_grad, type(tensor), tensor if held else None, history))
+            own = given._layout if dims else tensor._layout
+            self._inputs.append((own, tensor._needs_grad, type(tensor), tensor if held else None, history))
             self.given.append(given)
             self.gradients.append(tensor._grad)
 
@@ -87,27 +106,10 @@ class Attempt:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
         saved = _Snapshot(capture, self.places, self.tensors)
-        groups, drawn, alone = [], _Draws(self.places.randoms), self._references()
-        for group, key, value, path in self.places.options:
-            groups.append((group, key, value))
-            capture.options.append((group, key, path))
-            group[key] = Traced(value, ("option", len(groups) - 1), capture)
+        drawn, alone = _Draws(self.places.randoms), self._references()
+        lines = Lines(capture._code, drawn.moved) if self._search else contextlib.nullcontext()
         try:
-            try:
-                listener = Listener(capture, self.places)
-                lines = Lines(capture._code, drawn.moved) if self._search else contextlib.nullcontext()
-                with watch.Watch(capture):
-                    inside = build(self.template, self.given)
-                    with listener, lines:
-                        result = self.call(*inside)
-                    del inside
-                    reason = self._go_backward(result)
-            finally:
-                for group, key, value in groups:
-                    now = group.get(key)
-                    if now.__class__ is Traced:  # this one, or what the call has made of it
-                        group[key] = value if now.expression[0] == "option" else now.value
-                self.places.dissolve()
+            result, reason, listener = self._watched(lines)
         except Exception as error:
             if not _from_traced(error):
                 raise
@@ -136,6 +138,69 @@ class Attempt:
                 if not capture.refusals and "value" in reason:
                     self.lines = capture.asked
         return without_traced(result), candidate, reason
+
+    def _watched(self, lines):
+        """(the result, why there is no backward pass or "", what else was called) of the call, while it is watched."""
+        groups, capture = [], self.capture
+        for group, key, value, path in self.places.options:
+            groups.append((group, key, value))
+            capture.options.append((group, key, path))
+            group[key] = Traced(value, ("option", len(groups) - 1), capture)
+        try:
+            listener = Listener(capture, self.places)
+            with watch.Watch(capture):
+                inside = build(self.template, self.given)
+                with listener, lines:
+                    result = self.call(*inside)
+                del inside
+                reason = self._go_backward(result)
+        finally:
+            for group, key, value in groups:
+                now = group.get(key)
+                if now.__class__ is Traced:  # this one, or what the call has made of it
+                    group[key] = value if now.expression[0] == "option" else now.value
+            self.places.dissolve()
+        return result, reason, listener
+
+    def _follow(self):
+        """Sizes in place of those of arguments. An act that cannot be undone ends the call before it happens."""
+        capture = self.capture
+        capture.refusing = Ended
+        capture.sizes = Scope(capture)
+        capture.hints = Binding(capture.sizes, None)
+        hints = {number: self.tensors[k]._layout.shape[d] for k, dims in self.followed.items()
+                 for d, number in dims.items()}
+        self._sizes = [capture.sizes.size(hints[number]) for number in range(len(hints))]
+
+    def rehearsed(self):
+        """(a Candidate that holds for other sizes too, or None, why there is none). The call is undone: memory,
+        gradients, generators and Python's objects are as they were."""
+        capture, versions = self.capture, {}
+        for b in capture.buffers:
+            if b.kind == "state":
+                versions[b.storage] = b.storage.version
+        saved, drawn = _Snapshot(capture, self.places, self.tensors), _Draws(self.places.randoms)
+        candidate, reason = None, ""
+        try:
+            with requests_with_sizes(capture.sizes):
+                result, reason, listener = self._watched(contextlib.nullcontext())
+                reason = reason or drawn.reason() or (
+                    "a function was found only as it ran" if listener.unseen() else "")
+                if not reason:
+                    candidate = Candidate(self, result, versions)
+        except (Ended, Unsupported) as error:
+            reason = str(error)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        finally:
+            result = None
+            saved.restore()
+            drawn.restore()
+            self.places.put_back()
+            for storage, version in versions.items():
+                storage.version = version
+            forget(capture.sizes)
+        return candidate, reason
 
     def _references(self):
         """How often the copies of arguments are referred to: by more than before, where the call has kept one."""
@@ -216,6 +281,15 @@ class _Draws:
         now = [_state(of) for of, *_ in self._before]
         before, self._latest = self._latest, now
         return now != before
+
+    def restore(self):
+        """Put generators back to where they were; files and iterators stay."""
+        for of, _, before in self._before:
+            if isinstance(of, random.Random):
+                of.setstate(before)
+            elif isinstance(of, np.random.RandomState) and _state(of) != before:
+                kind, keys, *rest = before
+                of.set_state((kind, np.frombuffer(keys, np.uint32), *rest))
 
     def reason(self):
         """Why the call cannot be repeated; "" where nothing was drawn."""

@@ -18,6 +18,7 @@ from . import contents
 from .graph import Buffer, Graph, Number, Place
 from .memory import ALIGNMENT, MemoryPlan, room
 from .places import Unsupported
+from .traced import sources
 
 _new = object.__new__
 
@@ -138,7 +139,7 @@ def split(capture, captured, first, second, held):
 
     def backward(v):
         if isinstance(v, Number):
-            if v.expression is not None:
+            if v.expression is not None and sources(v.expression):
                 raise Unsupported("the backward pass uses a number that changes")
             return v
         return Place(*view(v.buffer, v.offset), v.layout, v.reads, v.writes)

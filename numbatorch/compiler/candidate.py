@@ -5,7 +5,7 @@ from types import FunctionType
 from ..autograd.node import RELEASED, Node
 from ..device import CPU
 from ..tensor import Tensor
-from . import on_gpu, passes, recompute, stored
+from . import on_gpu, passes, recompute, stored, traced
 from .backward import Backward, split
 from .capture import unexplained
 from .graph import Graph, Number, Place
@@ -221,6 +221,8 @@ class Candidate:
                     b = v.buffer
                     found.append((of(b), b.kind, v.reads, v.writes, v.layout.dtype,
                                   b.storage if b.kind in ("state", "input") else None))
+                elif v.expression is not None and not traced.sources(v.expression):  # made of sizes (sizes.py)
+                    found.append((type(traced.plain(v.value)), None))
                 else:
                     found.append((type(v.value), form(v.expression)))
         found += [(of(v.buffer), id(v.tensor), v.history) for v in self.views]

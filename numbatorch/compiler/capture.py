@@ -16,6 +16,7 @@ from ..layout import Layout, layout as layout_of
 from . import contents, launches, requests, stored, traced
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
+from .sizes import is_size
 from .traced import Traced, Whole
 from .watch import FILLS, inside_library, place
 
@@ -42,6 +43,9 @@ def _names_read(plan, inplace):
 
 class Capture:
     """What is known of one call while it runs; `graph()` afterwards."""
+
+    refusing = None  # the error that ends the call where it is refused
+    sizes = hints = None  # the Scope of sizes that are followed (sizes.py), and their values (binding.py)
 
     def __init__(self, name, code=None):
         """code: of the function, as far as it has some."""
@@ -73,7 +77,8 @@ class Capture:
     def allocated(self, block, address, nbytes, device):
         buffer = Buffer(len(self.buffers), "temporary", nbytes, "", block, address, device=device)
         self._add(buffer)
-        if nbytes >= LARGE:  # smaller blocks stay until the end, so that the call takes about as much memory as ever
+        # Smaller blocks stay until the end, so that the call takes about as much memory as ever.
+        if self.plain(nbytes) >= LARGE:
             self._large = [b for b in self._large if not self._dropped(b)]
             self._large.append(buffer)
 
@@ -87,11 +92,16 @@ class Capture:
 
     def find(self, address):
         """The buffer that an address is in, or None."""
+        address = self.plain(address)
         at = bisect.bisect_right(self._starts, address) - 1
         if at < 0:
             return None
         buffer = self._ranges[self._starts[at]]
-        return buffer if address < buffer.address + max(1, buffer.nbytes) else None
+        return buffer if address < buffer.address + max(1, self.plain(buffer.nbytes)) else None
+
+    def plain(self, value):
+        """Numbers as they are, for what only passes them on."""
+        return value if self.sizes is None else self.hints.of(value)
 
     def _place(self, address, layout, reads, writes, what):
         buffer = self.find(address)
@@ -114,6 +124,8 @@ class Capture:
 
     def refuse(self, why, depth=3):
         self.refusals.append(f"{why} ({place(depth)})")
+        if self.refusing is not None:
+            raise self.refusing(self.refusals[0])
         self.refused |= self.line()
 
     def line(self):
@@ -129,7 +141,8 @@ class Capture:
             pending, self._pending = self._pending[1], None
         specs = list(plan.specs.values())
         count = len(specs)
-        inplace = len(arguments) - 3 == count + 1 and count > 0 and arguments[count] == arguments[0]
+        inplace = len(arguments) - 3 == count + 1 and count > 0 and (
+            self.plain(arguments[count]) == self.plain(arguments[0]))
         used, names = _names_read(plan, inplace), list(plan.specs)
         values: list = []
         for k, value in enumerate(arguments[:-3]):
@@ -140,6 +153,8 @@ class Capture:
                 reads = used is None or names[k] in used
                 writes = plan.op.name == "_write" and k == 0  # which combines into its first operand
                 values.append(self._place(value, specs[k], reads, writes, plan.op.name))
+            elif is_size(value):
+                values.append(Number(value.hint, ("number", value)))
             else:
                 values.append(Number(value, pending.get(k)))
         if len(arguments) - 3 != count + len(plan.layouts):
@@ -147,10 +162,12 @@ class Capture:
         meta, units, grain = arguments[-3:]
         self.steps.append(Step("launch", plan.op.name, values, kernel, meta, units, grain, plan, where=place(3),
                                keep=plan.keep))
-        if used is not None or id(plan) in _harmless or stored.is_harmless(plan):
+        if used is not None or id(plan) in _harmless:
             return ()
-        operands = [v for v in values[:count] if isinstance(v, Place) and not v.writes and v.layout.nbytes]
         with self.aside():
+            if stored.is_harmless(plan):
+                return ()
+            operands = [v for v in values[:count] if isinstance(v, Place) and not v.writes and v.layout.nbytes]
             return [(v, contents.read(v.layout.device, v.buffer.address + v.offset, v.layout.nbytes))
                     for v in operands if v.buffer.number >= 0]
 
@@ -161,11 +178,11 @@ class Capture:
         with self.aside():
             changed = any(contents.read(v.layout.device, v.buffer.address + v.offset, len(content)) != content
                           for v, content in before)
+            if not changed:
+                _known(_harmless, id(plan), plan)
+                stored.harmless(plan)
         if changed:
             self.refuse(f"{plan.op.name} changes an operand")
-        else:
-            _known(_harmless, id(plan), plan)
-            stored.harmless(plan)
 
     def joined(self, launch, parts, result):
         values = [self._place(t._ptr, t._layout, True, False, "cat") for t in parts]
@@ -254,7 +271,8 @@ class Capture:
         """Memory is looked at for the capture itself, or in ways that it notes."""
         before, self._reading = self._reading, True
         try:
-            yield
+            with self.sizes.aside() if self.sizes is not None else contextlib.nullcontext():
+                yield
         finally:
             self._reading = before
 
@@ -265,6 +283,10 @@ class Capture:
 
     def check(self, expression, outcome):
         """Note that later runs have to find the same outcome of a comparison."""
+        if self.sizes is not None and not traced.sources(expression):
+            if not self.sizes.paused:
+                self.sizes.checks.append((expression, outcome))
+            return outcome
         pinned = expression[0] == "eq" and expression[1][0] == "option"
         if expression[0] == "eq" and any(kind == "read" for kind, _ in traced.sources(expression)):
             self.asked |= self.line()

@@ -13,6 +13,7 @@ from . import MemoryLimitError, costs
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
+from .family import Family, followed_sizes
 from .memory import Arena, MemoryPlan
 from .parts import Parts
 from .places import Unsupported
@@ -21,6 +22,7 @@ from .structure import flatten
 from .watch import current as watching
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
+REHEARSALS = 3  # captures for many sizes that are tried in vain
 SHAPES = 64  # programs that are kept in all, where variants differ in sizes: the one used longest ago goes
 
 
@@ -40,6 +42,10 @@ class Compiled:
                                                            whole=self))
         self._stays: dict = {}  # {line: how often it kept the function from being a program}
         self._arena, self._refusal = Arena(), None
+        self.families: list = []  # captures that hold for many sizes
+        self._patterns: list = []  # of captures for many sizes
+        self._varied: set = set()  # (argument, dimension) whose sizes differ
+        self._rehearsals, self._fixed = 0, ""  # how often one was tried in vain, and why it holds for no other size
         self.name = getattr(function, "__name__", type(function).__name__)
         self.programs: list = []
         self._last: list = []  # captures that wait for one that agrees
@@ -80,7 +86,8 @@ class Compiled:
                         self._first(program)
                     return result
                 stopped = {**(stopped or {}), program: result.step}  # as if a guard had failed
-            return self._call(args, kwargs, stopped or {})
+            result = MISS if not self.families or stopped else self._of_family(args, kwargs)
+            return self._call(args, kwargs, stopped or {}) if result is MISS else result
         finally:
             self._lock.release()
 
@@ -125,6 +132,58 @@ class Compiled:
                 return self._full(why, args, kwargs)
         return self._capture(template, tensors, args, kwargs)
 
+    def _of_family(self, args, kwargs):
+        """A call of sizes that were never seen, by a program that is made of a capture for other sizes; or MISS."""
+        if watched() or self._refusal is not None:
+            return MISS
+        tensors: list = []
+        template = flatten((args, kwargs), tensors, "the arguments")
+        for family in self.families:
+            binding = family.fits(template, tensors)
+            if binding is None or not family.holds():
+                continue
+            program = family.members.get(binding.sizes)
+            try:
+                program = program or family.program(binding, self.memory_limit, self._arena)
+            except MemoryLimitError:
+                return MISS
+            result = program.call(args, kwargs)
+            if result is not MISS and result.__class__ is not Stopped:
+                self._first(program)
+                return result
+        return MISS
+
+    def _rehearsed(self, template, tensors, args, kwargs, others, pattern, variant):
+        """Capture a call for many sizes, undo it and run it as a program of these; MISS where that cannot be.
+
+        others: layouts of a call with other sizes, or None; pattern: of its capture.
+        """
+        followed = followed_sizes(tensors, others, self._varied)
+        if not followed or self._rehearsals >= REHEARSALS or any(t._layout.device is not CPU for t in tensors):
+            return MISS
+        try:
+            attempt = Attempt(self.function, self.name, self.parts.code(), template, tensors, self._roots, self._loose,
+                              followed=followed)
+            candidate, why = attempt.rehearsed()
+            if candidate is not None:
+                family = Family(candidate, attempt.capture.sizes, followed)
+                known = [(pattern, variant), *((f.pattern, f.variant) for f in self.families),
+                         *((p, None) for p in self._patterns)]
+                alike = [number for like, number in known if family.pattern == like]
+                if alike:
+                    family.variant = self._variant() if alike[0] is None else alike[0]
+                else:
+                    why = "the calls differ in more than sizes"
+                    self._patterns = [*self._patterns[1 - PROGRAMS:], family.pattern]  # a second one may agree
+        except Unsupported as reason:
+            why = str(reason)
+        if why:
+            self._rehearsals, self._fixed = self._rehearsals + 1, why
+            return MISS
+        self.families.insert(0, family)
+        del self.families[PROGRAMS:]
+        return self._of_family(args, kwargs)
+
     def _first(self, program):
         """Note that a program was the last to run."""
         if self.programs and self.programs[0] is not program:
@@ -141,9 +200,13 @@ class Compiled:
         except MemoryLimitError as error:
             self._refusal = str(error)
             return
-        program.variant = 1 + max((p.variant for p in self.programs), default=0) if variant is None else variant
+        program.variant = self._variant() if variant is None else variant
         self._failures = 0
         self._first(program)
+
+    def _variant(self):
+        """A number for programs that differ from others in more than sizes."""
+        return 1 + max((p.variant for p in self.programs), default=0)
 
     def _full(self, why, args, kwargs):
         if "recompiled" not in self._reasons:
@@ -165,7 +228,28 @@ class Compiled:
 
     # ------------------------------------------------------------ capturing
 
+    def _varies(self, template, tensors, args, kwargs):
+        """A call with other sizes than one before, by a capture for many sizes; MISS where there is none."""
+        if self.dynamic is False:
+            return MISS
+        for before, pattern, variant in [*((p, p.pattern, p.variant) for p in self.programs),
+                                         *((c, None, None) for c in reversed(self._last))]:
+            inputs = before.inputs if pattern is not None else before.attempt._inputs
+            if len(inputs) - len(getattr(before, "hidden", ())) == len(tensors) and all(
+                    o[0].dtype is t._layout.dtype and o[0].ndim == t._layout.ndim for o, t in zip(
+                        inputs, tensors, strict=False)):
+                layouts = [i[0] for i in inputs[:len(tensors)]]
+                if pattern is None and all(t._layout is own for t, own in zip(tensors, layouts, strict=True)):
+                    if not self.dynamic:
+                        return MISS  # one that is to agree with that one
+                    layouts = None
+                return self._rehearsed(template, tensors, args, kwargs, layouts, pattern or before.pattern(), variant)
+        return MISS
+
     def _capture(self, template, tensors, args, kwargs):
+        result = self._varies(template, tensors, args, kwargs) if self._rehearsals < REHEARSALS else MISS
+        if result is not MISS:
+            return result
         try:
             attempt = Attempt(self.function, self.name, self.parts.code(), template, tensors, self._roots,
                               self._loose, self._search)
@@ -316,6 +400,8 @@ class Compiled:
     def reset(self):
         """Forget all programs and reasons."""
         self.programs.clear()
+        self.families.clear()
+        self._rehearsals, self._fixed = 0, ""
         self._last.clear()
         self._arena, self._refusal = Arena(), None
         self._reasons.clear()

@@ -16,14 +16,18 @@ class Runner:
     python: the names of the steps that need Python.
     """
 
-    def __init__(self, graph, addresses, dynamic, options):
+    def __init__(self, graph, addresses, dynamic, options, slots=None):
+        """slots: where the numbers of options are; by default in places of its own."""
         self._graph, self._addresses = graph, addresses
         self._bases = {b: k for k, b in enumerate(dynamic)}
-        self._option_slots, self.python = [], []
+        self.option_slots, self.python = slots or [], []
         self._builder, self._where, self._keep, self._current = Builder(len(dynamic)), [], [graph], []
         self._lowered, self._head = launches.lower(graph), np.zeros(HEAD, np.int64)
         for k, _ in enumerate(options):
-            self._option_slots.append(self._builder.slot(("option", k), "float64"))
+            if slots:
+                self._builder.slot(("option", k), "float64", slots[k])
+            else:
+                self.option_slots.append(self._builder.slot(("option", k), "float64"))
         self._begin()
         for number, step in enumerate(graph.steps):
             getattr(self, f"_{step.kind}")(step)
@@ -43,7 +47,7 @@ class Runner:
 
     def option_address(self, k):
         """Where option k is put before a run, as a double."""
-        return self._option_slots[k].ctypes.data
+        return self.option_slots[k].ctypes.data
 
     def number(self, k):
         """The value of read `k` in the last run."""

@@ -80,21 +80,27 @@ class Program:
     """
 
     def __init__(self, graph, template, inputs, hidden, places, returns, views, gradients, bumps, present,
-                 backward=None, arena=None, pattern=None):
+                 backward=None, arena=None, pattern=None, like=None):
+        """like: another program of the same places, whose guard is this one's, too."""
         self.graph, self.template, self.places = graph, template, places
         self.inputs = [*inputs, *(own for _, own in hidden)]
         self.hidden = [(len(inputs) + k, tensor) for k, (tensor, _) in enumerate(hidden)]  # their gradients are inputs
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
         self.modes, self.runs, self.backward = modes(), 0, backward
         self.arena, self.pattern = (arena or Arena()).on(graph.device), pattern
-        self._memory()
+        self._memory(like)
         self.guard = self.quiet = None
-        self.counter = Counter([(s, "version", n) for s, n in bumps])
+        self.slow: list = []  # places that Python looks at
+        self.unguarded: list = []
         self._bound: list = [None] * len(gradients)
-        self.look_again()
+        if like is None:
+            self.counter = Counter([(s, "version", n) for s, n in bumps])
+            self.look_again()
+        else:
+            self.counter, self.guard, self.slow, self.unguarded = like.counter, like.guard, like.slow, like.unguarded
         self.call = calling.write(self)
 
-    def _memory(self):
+    def _memory(self, like=None):
         graph = self.graph
         self.plan = MemoryPlan(graph, True)
         if "plan" in os.environ.get("NUMBATORCH_DEBUG", ""):
@@ -130,7 +136,8 @@ class Program:
             len(kinds) - kinds[::-1].index("check"))
         self.shared_matters = any(b.kind in ("state", "input") for b in written)
         self._reads: dict = {}
-        self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options], self._reads)
+        self.runner, run = _runner(graph, self.addresses, self.dynamic, [o[:2] for o in graph.options], self._reads,
+                                   like and like.runner and like.runner.option_slots)
         self.at_risk = self._written_before_python()
         self._places, self._settled = [*(o.storage.ptr for o in self._kept), self.arena.start], {}
         if self.runner is None or self.runner.python:
@@ -207,7 +214,8 @@ class Program:
 
     def look_again(self):
         """Make the guard from what is in the places now: after a look found other objects that mean the same."""
-        guard, dicts, lists, slow, sized = Guard(), {}, {}, [], set()
+        guard, dicts, lists, slow, sized = Guard(), {}, {}, self.slow, set()
+        slow.clear()
         for entry in self.places.entries:
             kind, container, key, value, _ = entry
             if kind == "dict":
@@ -235,7 +243,6 @@ class Program:
                     guard.item(container, key, container.get(key), key not in container)
             if isinstance(container, OrderedDict) and len(container) > 1 and not guard.order(container):
                 slow.append(("size", container, None, tuple(container), ""))
-        self.slow = slow
         for container in lists.values():
             guard.list(container, container)
         for k, (group, key, _, _) in enumerate(self.places.options):
@@ -245,7 +252,7 @@ class Program:
             own = fields(tensor)
             if id(tensor) not in bound and (not has or storage is not None):
                 guard.item(own, "_grad", own.get("_grad"), "_grad" not in own)
-        self.unguarded = [p for p in self.present if id(p[0]) in bound or p[1] and p[2] is None]
+        self.unguarded[:] = [p for p in self.present if id(p[0]) in bound or p[1] and p[2] is None]
         finished = guard.finish()
         if self.guard is None:
             self.guard = finished
@@ -285,6 +292,10 @@ class Program:
                 return f"argument {k} is a leaf, or has a gradient, other than before"
             if known is not None and tensor is not known:
                 return f"argument {k} was a tensor that the function holds"
+        return self.misplaced() or ("an argument shares memory with what is written" if self.overlap(tensors) else "")
+
+    def misplaced(self):
+        """Why what the function can see of Python is not this program's; "" where it is."""
         for entry in self.places.entries:
             now = look(entry)
             if now is not entry[3] and not same(now, entry[3]):
@@ -302,7 +313,7 @@ class Program:
                 return f"{path}.grad is {'there' if grad is not None else 'None'}"
             if storage is not None and grad._storage is not storage:
                 return f"{path}.grad is in other memory"
-        return "an argument shares memory with what is written" if self.overlap(tensors) else ""
+        return ""
 
     def _with_hidden(self, tensors):
         """The arguments' tensors and the gradients that are inputs, too."""
@@ -441,13 +452,14 @@ _OWN = 0
 _OWN = (lambda held: _references(held[0]) - 1)([object()])
 
 
-def _runner(graph, addresses, dynamic, options, reads=None):
+def _runner(graph, addresses, dynamic, options, reads=None, slots=None):
     """(the native Runner, its run), or (None, a function in Python) where an expression is beyond native code.
 
-    reads: what a function in Python puts the numbers into that it reads.
+    reads: what a function in Python puts the numbers into that it reads. slots: where another program has its options.
     """
     try:
-        runner = (native if graph.device is CPU else on_gpu).Runner(graph, addresses, dynamic, options)
+        runner = native.Runner(graph, addresses, dynamic, options, slots) if graph.device is CPU else (
+            on_gpu.Runner(graph, addresses, dynamic, options))
         return runner, runner.run
     except native.NotNative:
         return None, replay.write(graph, addresses, dynamic, options, reads=reads)

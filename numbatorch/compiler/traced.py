@@ -113,8 +113,8 @@ def expression(value):
 
 
 def plain(value):
-    """The value of a number, traced or not."""
-    return value.value if value.__class__ is Traced else value
+    """The value of a number, traced or not; of a size that is followed (sizes.py) the one that it has."""
+    return value.value if value.__class__ is Traced else getattr(value, "hint", value)
 
 
 for _name, _function in _ARITHMETIC.items():

@@ -49,6 +49,11 @@ def from_library(depth=2):
 
 def all_plans():
     """Every plan of every written call, those of backward ops included."""
+    return [plan for plans in all_call_plans() for plan in plans.values()]
+
+
+def all_call_plans():
+    """The plans of each written call."""
     found, seen = [], set()
     stack = [f._plans for op in dict.fromkeys(OPS.values()) for f in (op.call, op.call_inplace) if hasattr(f, "_plans")]
     while stack:
@@ -56,8 +61,8 @@ def all_plans():
         if id(plans) in seen:
             continue
         seen.add(id(plans))
+        found.append(plans)
         for plan in list(plans.values()):
-            found.append(plan)
             for rule in list(plan.rules.values()):
                 for own in (rule, *getattr(rule, "sums", ()), getattr(rule, "together", None)) if rule else ():
                     call = getattr(own, "call", None)
@@ -78,7 +83,7 @@ class Watch:
     joined(launch, tensors, result), when they are; allocated(block, address, nbytes, device);
     drawn(name, function, arguments); number(tensor) for a value that becomes a Python number (what it returns is
     returned); truth(tensor); seen(what) when memory is looked at in ways that cannot be followed;
-    numbered(op, inplace, values), for calls with traced numbers.
+    numbered(op, inplace, values), for calls with traced numbers; plain(value), for values as they go to kernels.
     """
 
     def __init__(self, observer):
@@ -128,7 +133,7 @@ class Watch:
                     sys.setprofile(None)
                     try:
                         before = observer.launched(plan, kernel, arguments)
-                        kernel(*arguments)
+                        kernel(*observer.plain(arguments))
                         observer.looked(plan, before)
                     finally:
                         sys.setprofile(listening)
@@ -205,7 +210,7 @@ def _allocator(own, place, observer, mine):
     allocate_there = own.allocate
 
     def allocate(nbytes):
-        block = allocate_there(nbytes)
+        block = allocate_there(observer.plain(nbytes))
         if mine():
             observer.allocated(block, own.address(block), nbytes, place)
         return block
@@ -270,6 +275,7 @@ class _Fills:
             def call(*arguments):
                 if self._mine():
                     self._observer.drawn(name, function, arguments)
+                    return function(*self._observer.plain(arguments))
                 return function(*arguments)
             return call
         if name in ("dirichlet_slope", "gamma_slope"):

@@ -296,10 +296,10 @@ class Builder:
         self._slot_arrays = {}
         self.wide = False
 
-    def slot(self, name, kind):
-        """A place for a number, "float64" or "int64", under a name."""
+    def slot(self, name, kind, place=None):
+        """A place for a number, "float64" or "int64", under a name: a new one, or `place`, an array of one."""
         self.slots[name] = kind
-        self._slot_arrays[name] = np.zeros(1, kind)
+        self._slot_arrays[name] = np.zeros(1, kind) if place is None else place
         return self._slot_arrays[name]
 
     def kernel(self, function, values, meta, units, grain):

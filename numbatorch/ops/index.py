@@ -205,10 +205,10 @@ def basic(input, index: object):
             axis += 1
         elif len(i) == 3:
             n, step = input.shape[axis], input.strides[axis]
-            picked = range(n)[slice(*i)]
-            shape.append(len(picked))
-            strides.append(step * picked.step)
-            offset += min(picked.start, n) * step
+            first, count, every = _picked(n, *i)
+            shape.append(count)
+            strides.append(step * every)
+            offset += first * step
             axis += 1
         elif i[1] is None:
             shape.append(1)
@@ -219,6 +219,14 @@ def basic(input, index: object):
             strides += input.strides[axis:axis + skip]
             axis += skip
     return (*shape, *input.shape[axis:]), (*strides, *input.strides[axis:]), offset
+
+
+def _picked(n, start, stop, step):
+    """(the first, how many, their distance) of n positions that a slice picks, as `range(n)[start:stop:step]` does."""
+    step = 1 if step is None else step
+    start, stop = (default if v is None else max(v + n, 0) if v < 0 else min(v, n)
+                   for v, default in ((start, 0), (stop, n)))
+    return start, -(-(stop - start) // step) if stop > start else 0, step
 
 
 @elementwise(name="_address", method=False, inplace=False, out=False)

@@ -387,7 +387,7 @@ def test_many_shapes_in_turn():
     for _turn in range(3):
         for n in range(1, 7):
             assert f(torch.ones(n)).item() == 2 * n
-    assert len(f.programs) == 6 and sum(p.runs for p in f.programs) == 6, f.explain()
+    assert len(f.programs) == 6 and sum(p.runs for p in f.programs) > 12, f.explain()
     import gc
     import weakref
     big = torch.ones(9)

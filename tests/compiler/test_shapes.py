@@ -41,7 +41,7 @@ def both(dynamic, sizes, build=None):
 def test_another_shape_has_its_program_after_one_call(dynamic):
     run = both(dynamic, [8, 8, 8, 8, 5, 5, 12, 12, 8, 5, 12, 1, 1, 1])
     runs = {p.inputs[0][0].shape[0]: p.runs for p in run.programs}
-    assert runs[5] == 2 and runs[12] == 2 and runs[8] >= 2
+    assert runs[5] == 3 and runs[12] == 3 and runs[8] >= 2  # no call of theirs was eager
     assert len({p.variant for p in run.programs if p.inputs[0][0].shape[0] > 1}) == 1
 
 

@@ -4,6 +4,7 @@ import ctypes
 
 import numpy as np
 
+from ..binding import Asked
 from ..graph import Buffer, Graph, Place
 from ..launches import is_native
 from .order import elsewhere, makes_temporaries, writers_of
@@ -27,7 +28,8 @@ def run(graph):
 
 def _is_known(step):
     """Whether all that a small step uses is known while compiling."""
-    return is_native(step.kernel) and all(b.kind == "constant" for b in step.reads()) and all(
+    return is_native(step.kernel) and type(step.keep) is not Asked and all(
+        b.kind == "constant" for b in step.reads()) and all(
         isinstance(v, Place) or v.expression is None for v in step.values) and all(
         b.nbytes <= SMALL for b in step.writes())
 
