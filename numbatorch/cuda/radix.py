@@ -23,7 +23,7 @@ _COUNTED = """    thread = int32(thread_index())
     start = row * length
     first = tile * {tile} + warp * {part}
     last = min(first + {part}, length)
-    below = uint32((int64(1) << lane) - 1)
+    below = uint32((int64(1) << lane) - 1){prefix}
     k = int32(0)
     while k < 8:
         shared_write(uint32(base + (k * 256 + thread) * {size}), {place}(0))
@@ -32,7 +32,7 @@ _COUNTED = """    thread = int32(thread_index())
     at = first
     while at < last:
         digit = int32(256)
-        if at + lane < last:
+        if at + lane < last{only}:
             digit = int32(int64(keys[start + at + lane] >> shift) & 255)
         group = match_any(digit)
         if digit < 256 and (group & below) == 0:
@@ -208,7 +208,8 @@ class Sorter:
         size = 4 if count == "int32" else 8
         self.nbytes = (geometry.rounded(rows * tiles * 256 * size) + rows * 256 * size)
         keys, places, counts = f"{key}*", f"{place}*", f"{count}*"
-        filled = {"tile": TILE, "part": TILE // 8, "size": size, "place": count, "key": key, "sums": 2048 * size}
+        filled = {"tile": TILE, "part": TILE // 8, "size": size, "place": count, "key": key, "sums": 2048 * size,
+                  "prefix": "", "only": ""}
 
         def made(label, text, signature, values, blocks):
             name = f"radix_{label}"

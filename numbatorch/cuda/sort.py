@@ -1,6 +1,7 @@
 """Template of sorting along one dimension: stable, values with their positions, NaN after everything.
 
-A value becomes an unsigned integer with the same order, of as many bits; radix.py sorts these with their places.
+A value becomes an unsigned integer with the same order, of as many bits; radix.py sorts these with their places. Few of
+long rows are selected before they are sorted (selection.py).
 """
 
 import math
@@ -9,7 +10,7 @@ from .. import dtypes
 from ..expr import write
 from ..expr.kinds import Launch
 from ..layout import coalesce
-from . import backend, geometry, radix
+from . import backend, geometry, radix, selection
 from .launching import call
 
 BLOCK = 256
@@ -43,25 +44,35 @@ def _launch(request, count, descending, rule):
     bits = 8 * x.dtype.itemsize
     key, place = "uint64" if bits == 64 else "uint32", "int32" if n < 2**31 else "int64"
     step = {name: r[dim] for name, r in rows.items()}
-    first = _load(x.dtype.name, key, place, descending, outer, strides, step, n, row_count)
+    chosen = rule is None and row_count > 0 and selection.pays(count, n)
+    length = count if chosen else n  # of the rows that are sorted
+    first = _load(x.dtype.name, key, place, descending, outer, strides, step, n, row_count, not chosen)
     if rule is None:
-        last, results = _store(x.dtype.name, place, outer, strides, step, n, count, row_count), row_count * count
+        last, results = _store(x.dtype.name, place, outer, strides, step, length, count, row_count), row_count * count
     else:
         last, results = _choose(x.dtype.name, key, place, rule, outer, strides, step, n, count, row_count), row_count
     begin = call(*first[:3], device, first[3], -(-total // BLOCK))
-    sort = radix.Sorter(key, bits, place, n, row_count, device)
+    sort = radix.Sorter(key, bits, place, length, row_count, device)
+    select = selection.Selector(key, bits, place, n, count, row_count, device) if chosen else None
     end = call(*last[:3], device, last[3], -(-results // BLOCK))
-    key_bytes, place_bytes = (geometry.rounded(total * (8 if t.endswith("64") else 4)) for t in (key, place))
+    key_bytes, place_bytes = (geometry.rounded(row_count * length * (8 if t.endswith("64") else 4))
+                              for t in (key, place))
+    all_bytes = geometry.rounded(total * (8 if bits == 64 else 4)) if chosen else 0
+    more_bytes = geometry.rounded(max(sort.nbytes, select.nbytes if select else 0))
     runtime = backend.on(device.index)
 
     def run(source, values, indices, *rest):
         if not total:
             return
-        work = runtime.allocate(2 * (key_bytes + place_bytes) + sort.nbytes)
+        work = runtime.allocate(2 * (key_bytes + place_bytes) + more_bytes + all_bytes)
         keys, order = work.address, work.address + 2 * key_bytes
-        begin(source, keys, order, *rest)
-        keys, order = sort(keys, order, keys + key_bytes, order + place_bytes,
-                           work.address + 2 * (key_bytes + place_bytes), rest)
+        more = work.address + 2 * (key_bytes + place_bytes)
+        if select is None:
+            begin(source, keys, order, *rest)
+        else:
+            begin(source, more + more_bytes, *rest)
+            select(more + more_bytes, keys, order, more, rest)
+        keys, order = sort(keys, order, keys + key_bytes, order + place_bytes, more, rest)
         if rule is None:
             end(source, order, values, indices, *rest)
         else:
@@ -97,10 +108,10 @@ def _largest(dtype):
     return (1 << 8 * dtypes.by_name(dtype).itemsize) - 1
 
 
-def _load(dtype, key, place, descending, outer, strides, step, n, row_count):
+def _load(dtype, key, place, descending, outer, strides, step, n, row_count, with_places):
     """(name, text, signature, values) of the kernel that makes keys, one thread an element."""
     numbers, pad, total = geometry.Parameters(), " " * 8, row_count * n
-    name = f"sort_keys_{dtype}_{'down' if descending else 'up'}_{len(outer)}"
+    name = f"sort_keys{'' if with_places else '_only'}_{dtype}_{'down' if descending else 'up'}_{len(outer)}"
     lines = [f"{pad}row = i // length", f"{pad}at = i % length"]
     lines += geometry.decode(pad, outer or (1,), {"at_x": strides["x"] if outer else (0,)}, numbers, "row", "int64")
     numbers.add("length", n)
@@ -108,10 +119,11 @@ def _load(dtype, key, place, descending, outer, strides, step, n, row_count):
     numbers.add("units", total)
     lines.append(f"{pad}v = x[at_x + at * step_x]")
     lines += [pad + line for line in _key(dtype, descending)]
-    lines += [f"{pad}keys[i] = {key}(k)", f"{pad}order[i] = {place}(at)"]
-    head = [f"def {name}({', '.join(['x', 'keys', 'order', *numbers.names])}):", "    i = grid()", "    if i < units:"]
-    return name, "\n".join([*head, *lines]) + "\n", (f"{write.storage(dtype)}*", f"{key}*", f"{place}*",
-                                                    *numbers.types), numbers.values
+    lines += [f"{pad}keys[i] = {key}(k)", *([f"{pad}order[i] = {place}(at)"] if with_places else [])]
+    arrays = {"x": write.storage(dtype), "keys": key, **({"order": place} if with_places else {})}
+    head = [f"def {name}({', '.join([*arrays, *numbers.names])}):", "    i = grid()", "    if i < units:"]
+    signature = *(f"{kind}*" for kind in arrays.values()), *numbers.types
+    return name, "\n".join([*head, *lines]) + "\n", signature, numbers.values
 
 
 def _store(dtype, place, outer, strides, step, n, count, row_count):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import numbatorch as torch
-from numbatorch.cuda import radix
+from numbatorch.cuda import radix, selection
 
 pytestmark = pytest.mark.usefixtures("gpu")
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "bfloat16",
@@ -69,6 +69,26 @@ def test_long_rows_are_picked_from(dtype):
     whole = torch.tensor(np.random.default_rng(1).integers(0, 900, 2501))
     same(whole.cuda().unique(return_inverse=True, return_counts=True), whole.unique(
         return_inverse=True, return_counts=True))
+
+
+@pytest.mark.parametrize("dtype", [d for d in DTYPES if d != "bool"])
+def test_few_of_long_rows_are_selected(dtype, monkeypatch):
+    made, start = [], selection.Selector.__init__
+    monkeypatch.setattr(selection.Selector, "__init__", lambda self, *given: made.append(given) or start(self, *given))
+    x = values(dtype, 2, 1101)
+    for k, largest in ((7, True), (130, False)):
+        same(x.cuda().topk(k, largest=largest), x.topk(k, largest=largest))
+    assert len(made) == 2
+
+
+def test_ties_and_rows_of_several_blocks_are_selected_from():
+    x = torch.tensor(np.random.default_rng(3).integers(0, 4, (2, 9001)).astype("i2"))
+    same(x.cuda().topk(2100), x.topk(2100))  # more than a block sorts, most of them equal
+    same(x.t().contiguous().cuda().topk(3, dim=0, largest=False), x.t().topk(3, dim=0, largest=False))
+    y = torch.full((2, 1500), float("nan"))
+    y[0, 1400] = 1.0
+    same(y.cuda().topk(1, largest=False), y.topk(1, largest=False))
+    same(y.cuda().topk(9), y.topk(9))
 
 
 def test_the_same_launches_sort_keys_of_other_shapes():
