@@ -10,7 +10,8 @@ import os
 import sys
 import threading
 
-from .. import calls, from_data, interception, plan as planning
+from .. import calls, from_data, interception, plan as planning, recording
+from ..autograd import written
 from ..cpu import backend
 from ..device import CPU, device as device_of
 from ..generator import Generator
@@ -157,6 +158,9 @@ class Watch:
             watch(plan)
             return plan
         self._set(planning, "make", make_watched)
+        for module, name in ((recording, "make_rule"), (calls, "_source"), (calls, "_composite_source"),
+                             (written, "_compile")):
+            self._set(module, name, _unheard(getattr(module, name)))
         self._set(interception.state, "traced", lambda *given: observer.numbered(*given) if mine() else NotImplemented)
         together = join._together
 
@@ -214,7 +218,20 @@ def _allocator(own, place, observer, mine):
         if mine():
             observer.allocated(block, own.address(block), nbytes, place)
         return block
-    return allocate
+    return _unheard(allocate)
+
+
+def _unheard(function):
+    """The function, which runs no code of users, so that whoever listens to calls (outside.py) need not hear its own:
+    that costs more than most of them."""
+    def call(*arguments):
+        listening = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            return function(*arguments)
+        finally:
+            sys.setprofile(listening)
+    return call
 
 
 def _users_of(function):
