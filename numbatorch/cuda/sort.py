@@ -1,7 +1,7 @@
 """Template of sorting along one dimension: stable, values with their positions, NaN after everything.
 
 A value becomes an unsigned integer with the same order, of as many bits; radix.py sorts these with their places. Few of
-long rows are selected before they are sorted (selection.py).
+long rows are selected before they are sorted, and so is one of them (selection.py).
 """
 
 import math
@@ -44,16 +44,20 @@ def _launch(request, count, descending, rule):
     bits = 8 * x.dtype.itemsize
     key, place = "uint64" if bits == 64 else "uint32", "int32" if n < 2**31 else "int64"
     step = {name: r[dim] for name, r in rows.items()}
-    chosen = rule is None and row_count > 0 and selection.pays(count, n)
-    length = count if chosen else n  # of the rows that are sorted
+    kept = count if rule is None else 1
+    chosen = rule != "mode" and row_count > 0 and selection.pays(kept, n)
+    length = kept if chosen else n  # of the rows that are sorted
     first = _load(x.dtype.name, key, place, descending, outer, strides, step, n, row_count, not chosen)
-    if rule is None:
-        last, results = _store(x.dtype.name, place, outer, strides, step, length, count, row_count), row_count * count
+    if chosen or rule is None:
+        last, results = _store(x.dtype.name, place, outer, strides, step, length, kept, row_count), row_count * kept
     else:
         last, results = _choose(x.dtype.name, key, place, rule, outer, strides, step, n, count, row_count), row_count
     begin = call(*first[:3], device, first[3], -(-total // BLOCK))
     sort = radix.Sorter(key, bits, place, length, row_count, device)
-    select = selection.Selector(key, bits, place, n, count, row_count, device) if chosen else None
+    select = None
+    if chosen:
+        select = selection.Selector(key, bits, place, n, kept, row_count, device) if rule is None else (
+            selection.Selector(key, bits, place, n, 1, row_count, device, *_rank(x.dtype.name, rule, count, n)))
     end = call(*last[:3], device, last[3], -(-results // BLOCK))
     key_bytes, place_bytes = (geometry.rounded(row_count * length * (8 if t.endswith("64") else 4))
                               for t in (key, place))
@@ -73,7 +77,7 @@ def _launch(request, count, descending, rule):
             begin(source, more + more_bytes, *rest)
             select(more + more_bytes, keys, order, more, rest)
         keys, order = sort(keys, order, keys + key_bytes, order + place_bytes, more, rest)
-        if rule is None:
+        if chosen or rule is None:
             end(source, order, values, indices, *rest)
         else:
             end(source, keys, order, values, indices, *rest)
@@ -106,6 +110,13 @@ def _key(dtype, descending):
 
 def _largest(dtype):
     return (1 << 8 * dtypes.by_name(dtype).itemsize) - 1
+
+
+def _rank(dtype, rule, wanted, n):
+    """(place of the sorted row, rule, key of what is not a number or None) that choose an element."""
+    if dtype not in ("float16", "bfloat16", "float32", "float64"):
+        return (n - 1) // 2 if rule == "numbers" else wanted, "place", None
+    return wanted, rule, -1 if dtype == "float64" else _largest(dtype)
 
 
 def _load(dtype, key, place, descending, outer, strides, step, n, row_count, with_places):

@@ -89,6 +89,18 @@ def test_ties_and_rows_of_several_blocks_are_selected_from():
     y[0, 1400] = 1.0
     same(y.cuda().topk(1, largest=False), y.topk(1, largest=False))
     same(y.cuda().topk(9), y.topk(9))
+    for function in (lambda x: x.median(1), lambda x: x.nanmedian(1), lambda x: x.kthvalue(2, keepdim=True)):
+        same(function(y.cuda()), function(y))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8"])
+def test_one_of_a_long_row_is_found_without_sorting(dtype, monkeypatch):
+    monkeypatch.setattr(radix.Sorter, "_digits", None)
+    x = values(dtype, 3, 1301)
+    x[0] = x[0].nan_to_num(1.0) if x.dtype.is_floating_point else x[0]
+    for function in (lambda x: x.kthvalue(1000), lambda x: x.median(1), lambda x: x.nanmedian(1),
+                     lambda x: x.kthvalue(1, 0)):
+        same(function(x.cuda()), function(x))
 
 
 def test_the_same_launches_sort_keys_of_other_shapes():

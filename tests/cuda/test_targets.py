@@ -19,6 +19,7 @@ TEMPLATES = {
     "split": lambda x, i: x.repeat(2, 1200).sum(1), "nest": lambda x, i: torch.einsum("ij,kj->ik", x, x),
     "scan": lambda x, i: (x.cumsum(1), x.repeat(1, 20).cumprod(1)), "gather": lambda x, i: (x[i], x.nonzero()),
     "scatter": lambda x, i: x.index_add(0, i, x), "sort": lambda x, i: x.sort(1),
+    "selection": lambda x, i: (x.repeat(1, 60).topk(3), x.repeat(1, 60).median(1)),
     "join": lambda x, i: torch.cat([x, x]),
     "search": lambda x, i: torch.searchsorted(x[0].sort()[0], x[1]),
     "window": lambda x, i: (F.max_pool1d(x, 3), F.avg_pool1d(x.clone(), 3)),
