@@ -1,15 +1,71 @@
 """einsum: parse the equation, take diagonals, then contract operand by operand as batched matrix products.
 
 The order is left to right, or opt_einsum's where that package is installed (Smith & Gray 2018, JOSS 3(26), 753).
+All of this depends on the equation and on shapes only: it is done once for them, on stand-ins that note which tensor
+operations it takes.
 """
 
 import math
+from functools import lru_cache
 
 from .ops.declare import OPS
 
 
 def contract(equation, operands):
     """The value of an einsum equation. RuntimeError for what does not parse or fit."""
+    steps, result = _program(equation, tuple(tuple(x.shape) for x in operands))
+    values = list(operands)
+    for call, places, arguments in steps:
+        values.append(call(*(values[k] for k in places), *arguments))
+    value = values[result]
+    return value.view(value.shape) if result < len(operands) else value
+
+
+class _Noted:
+    """A tensor of which only the shape is known; its methods note calls of ops in `steps`, the result at `place`."""
+
+    def __init__(self, steps, place, shape):
+        self.steps, self.place, self.shape, self.ndim = steps, place, tuple(shape), len(shape)
+
+    def _note(self, name, shape, *arguments, other=None):
+        steps, count = self.steps
+        steps.append((OPS[name].call, (self.place,) if other is None else (self.place, other.place), arguments))
+        return _Noted(self.steps, count + len(steps) - 1, shape)
+
+    def permute(self, *dims):
+        return self if list(dims) == sorted(dims) else self._note("permute", [self.shape[d] for d in dims], dims)
+
+    def reshape(self, *shape):
+        shape = tuple(shape[0] if shape and isinstance(shape[0], list) else shape)
+        return self if shape == self.shape else self._note("reshape", shape, shape)
+
+    def expand(self, *shape):
+        return self if shape == self.shape else self._note("Tensor.expand", shape, shape)
+
+    def sum(self, dims):
+        return self._note("sum", [n for d, n in enumerate(self.shape) if d not in dims], dims)
+
+    def diagonal(self, offset, first, second):
+        kept = [n for d, n in enumerate(self.shape) if d not in (first, second)]
+        return self._note("diagonal", [*kept, self.shape[first]], offset, first, second)
+
+    def __mul__(self, other):
+        pairs = zip(self.shape, other.shape, strict=True)
+        return self._note("mul", [b if a == 1 else a for a, b in pairs], other=other)
+
+    def matmul(self, other):
+        return self._note("matmul", [*self.shape[:-1], other.shape[-1]], other=other)
+
+
+@lru_cache(1024)
+def _program(equation, shapes):
+    """(steps, place of the result): each calls an op on values, operands first, and appends what it gives."""
+    steps = []
+    result = _contract(equation, [_Noted((steps, len(shapes)), k, shape) for k, shape in enumerate(shapes)])
+    return tuple(steps), result.place
+
+
+def _contract(equation, operands):
     inputs, output, operands = _parse(equation.replace(" ", ""), list(operands))
     sizes: dict[str, int] = {}
     for k, (labels, x) in enumerate(zip(inputs, operands, strict=True)):
@@ -132,9 +188,10 @@ def _pair(left, a, right, b, kept, sizes):
     shape_of = ([sizes[x] for x in batch], [a.shape[left.index(x)] for x in only_a],
                 [b.shape[right.index(x)] for x in only_b])
     size["m"], size["n"] = math.prod(shape_of[1]), math.prod(shape_of[2])
-    first = a.permute(*[left.index(x) for x in batch + only_a + summed]).reshape(size["b"], size["m"], size["k"])
-    second = b.permute(*[right.index(x) for x in batch + summed + only_b]).reshape(size["b"], size["k"], size["n"])
-    product = OPS["matmul"].call(first, second)
+    count = [size["b"]] if batch else []
+    first = a.permute(*[left.index(x) for x in batch + only_a + summed]).reshape([*count, size["m"], size["k"]])
+    second = b.permute(*[right.index(x) for x in batch + summed + only_b]).reshape([*count, size["k"], size["n"]])
+    product = first.matmul(second)
     return result, product.reshape([*shape_of[0], *shape_of[1], *shape_of[2]])
 
 
