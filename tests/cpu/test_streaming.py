@@ -1,5 +1,7 @@
 """Results written past the caches: the same bits as others, at any place in memory."""
 
+import math
+
 import pytest
 
 import numbatorch
@@ -29,6 +31,24 @@ def test_a_flat_result_is_the_same_wherever_it_begins(sizes):
         assert (out == expected[0]).all()
         assert not room[:first].any() and not room[first + 5003 :].any()
         room.zero_()
+
+
+def test_choices_are_the_same_by_any_byte_of_a_condition(sizes):
+    numbatorch.manual_seed(0)
+    bytes_ = numbatorch.randint(0, 3, (3000,), dtype=numbatorch.uint8) * 127  # 0, 127, 254
+    condition = bytes_.view(numbatorch.bool)
+    for k, dtype in enumerate((numbatorch.float32, numbatorch.float64, numbatorch.bfloat16, numbatorch.int32)):
+        x, y = (numbatorch.randn(3000) * 9).to(dtype), (numbatorch.randn(3000) * 9).to(dtype)
+        if dtype.is_floating_point:
+            x[::7], y[::5], x[::11] = math.nan, math.inf, -0.0
+        want = [a if c else b for c, a, b in zip(bytes_.tolist(), x.tolist(), y.tolist(), strict=True)]
+        filled = [type(a)(3) if c else a for c, a in zip(bytes_.tolist(), x.tolist(), strict=True)]
+        for last_cache in (1 << 62, 0):
+            sizes(last_cache)
+            shape = (3000,) if last_cache else (k + 1, -1, 2)  # plans are kept by shape
+            c, a, b = (t.repeat(k + 1).view(shape) if not last_cache else t for t in (condition, x, y))
+            assert str(numbatorch.where(c, a, b).flatten()[:3000].tolist()) == str(want)
+            assert str(a.masked_fill(c, 3).flatten()[:3000].tolist()) == str(filled)
 
 
 @pytest.mark.parametrize("length", [512, 528, 4096, 8192])
