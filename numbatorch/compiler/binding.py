@@ -1,6 +1,7 @@
 """Sizes and their values: what is made of sizes (sizes.py), as numbers; kernels that are asked for by these."""
 
 import contextlib
+import operator
 import threading
 from dataclasses import dataclass, fields as fields_of, is_dataclass, replace
 
@@ -11,6 +12,7 @@ from . import traced
 from .graph import Number
 from .sizes import Size
 
+_PLAIN = frozenset((int, float, bool, str, type(None)))
 _ONE = threading.RLock()  # one capture with sizes at a time
 
 
@@ -80,13 +82,15 @@ class Binding:
     def of(self, value):
         """A value with numbers for sizes; the value itself where it has none."""
         kind = type(value)
+        if kind in _PLAIN:
+            return value
         if kind is Size:
             return value.hint if self.sizes is None else self.number(value.terms)
         if kind is Layout:
             return self.layout(value)
         if kind is tuple or kind is list:
-            made = [self.of(v) for v in value]
-            return value if all(a is b for a, b in zip(made, value, strict=True)) else kind(made)
+            made = [v if type(v) in _PLAIN else self.of(v) for v in value]
+            return value if all(map(operator.is_, made, value)) else kind(made)
         if kind is dict:
             made = {k: self.of(v) for k, v in value.items()}
             return value if all(made[k] is v for k, v in value.items()) else made
@@ -94,6 +98,9 @@ class Binding:
             return self._formula(value)
         if kind is Number:
             return self.number_of(value)
+        if kind is kinds.Operand:
+            own = self.of(value.layout)
+            return value if own is value.layout else kinds.Operand(value.name, own, value.dtype)
         if is_dataclass(kind) and kind.__module__ == kinds.__name__:
             changed = {f.name: new for f in fields_of(kind) for old in (getattr(value, f.name),)
                        for new in (self.of(old),) if new is not old}
@@ -111,7 +118,10 @@ class Binding:
         return found[1]
 
     def _formula(self, root):
-        if not any(type(a) is Size for n in tree.order(root) for a in n.args):
+        known = self._scope.formulas
+        if root not in known:
+            known[root] = any(type(a) is Size for n in tree.order(root) for a in n.args)
+        if not known[root]:
             return root
         return tree.rebuild((root,), lambda n, args: tree.Expr(n.op, *(self.of(a) for a in args)))[0]
 

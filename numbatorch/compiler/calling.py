@@ -174,11 +174,26 @@ def write(program):
         s.add("let(kept)")
     s.add(f"return {_result(program.returns, s)}")
     source = "def call(args, kwargs):\n" + "\n".join(s.lines) + "\n"
-    filename = f"<call of program {program.graph.name} {id(program):x}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    weakref.finalize(program, linecache.cache.pop, filename, None).atexit = False
-    exec(compile(source, filename, "exec"), s.scope)
+    code = _codes.get(source)  # programs for other sizes have the same, and other values for its names
+    if code is None:
+        filename = f"<call of program {program.graph.name} {id(program):x}>"
+        code = _codes[source] = _Code(compile(source, filename, "exec"))
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        weakref.finalize(code, linecache.cache.pop, filename, None).atexit = False
+    exec(code.code, s.scope)
+    s.scope["its code"] = code
     return s.scope["call"]
+
+
+class _Code:
+    """The code of a written call."""
+
+    def __init__(self, code):
+        self.code = code
+
+
+_codes: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # {source: _Code}, as long as programs have it
+
 
 
 def _view(s, program, k, view):

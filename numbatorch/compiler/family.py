@@ -157,7 +157,8 @@ class Family:
         for name, one in PASSES:
             if name in _LATER:
                 made = one(made)
-        made.check()
+        if self._like is None:
+            made.check()
         return planned(made)
 
 

@@ -28,6 +28,7 @@ class Scope:
         self.capture, self.atoms, self.hints, self.lows = capture, [], [], []
         self.guards, self.checks, self.ties = {}, [], {}
         self._known: dict = {}
+        self.formulas: dict = {}  # {formula: whether it has sizes}
         self.paused = 0
 
     def size(self, hint):

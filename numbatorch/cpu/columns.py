@@ -15,7 +15,7 @@ from ..expr.functions import ROW, row_index, row_length
 from ..expr.tree import arg, order
 from ..layout import Layout
 from . import geometry, threads
-from .compile import compile_kernel
+from .compile import kernel_of
 
 BLOCK = 1024  # columns a unit at most, a page of float32: 256 took 1.2 times as long for 4096x4096
 LEAST, PARTS = 64, 4  # columns a unit otherwise: so many units, or one a thread, that no thread waits long for another
@@ -60,8 +60,8 @@ def _total_type(n, compute):
 
 def plan(request, outer_shape, inner_shape, rows):
     """The Launch of a `Rows` request for which `when` holds."""
-    source, name, signature = text(request, len(outer_shape), _classes(request, outer_shape, rows))
-    kernel = compile_kernel(name, source, signature)
+    form = "columns", len(outer_shape), _classes(request, outer_shape, rows)
+    kernel = kernel_of(request, form, lambda: text(request, *form[1:]))
     columns = outer_shape[-1]
     block = min(BLOCK, -(-columns // (LEAST * max(PARTS, threads.get_num_threads()))) * LEAST)
     units = math.prod(outer_shape[:-1]) * -(-columns // block)

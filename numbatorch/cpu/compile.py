@@ -47,6 +47,27 @@ def compile_kernel(name, source, signature, independent=False):
     return _kernel(parts, name, source, signature, make)
 
 
+def kernel_of(request, form, write, independent=False):
+    """The kernel whose (text, name, signature) `write()` gives, of a request of formulas.
+
+    form: what besides formulas, dtypes and names the text depends on. Requests that differ in sizes alone share it.
+    """
+    key = (form, type(request), request.name, request.compute, request.roots, getattr(request, "is_row", None),
+           getattr(request, "summed", 0), tuple([(o.name, o.dtype, getattr(o.layout, "dtype", o.layout))
+                                                 for o in request.operands]), tuple([o.dtype for o in request.outputs]))
+    found = _written.get(key)
+    if found is None:
+        text, name, signature = write()
+        if len(_written) >= MOST_WRITTEN:
+            _written.clear()
+        found = _written[key] = compile_kernel(name, text, signature, independent)
+    return found
+
+
+MOST_WRITTEN = 4096  # kernels that are found by their requests
+_written: dict[tuple, object] = {}
+
+
 def compile_ir(name, text, signature):
     """The same for LLVM IR text that defines `void @name(<signature>, i64 %start, i64 %stop)`."""
     signature = _checked(signature)

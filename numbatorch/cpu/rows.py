@@ -19,7 +19,7 @@ from ..expr.functions import FUNCTIONS, ROW, row_index, row_length
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
 from . import columns, geometry, phases, positions, split, streaming
-from .compile import compile_kernel
+from .compile import kernel_of
 from .row_functions import JOINED, TOTAL, row_function
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
@@ -46,9 +46,8 @@ def plan(request):
     streamed = _streamed(request, inner_shape, classes)
     ahead = streamed or _is_long(request, inner_shape, classes) and streaming.when(*(
         o.layout for o in request.operands if isinstance(o.layout, Layout)))
-    made = _Kernel(request, classes, len(outer_shape), len(inner_shape), streamed=streamed, ahead=ahead)
-    text, name, signature = made.text()
-    kernel = compile_kernel(name, text, signature, independent=True)
+    form = classes, len(outer_shape), len(inner_shape), False, streamed, ahead
+    kernel = kernel_of(request, form, lambda: _Kernel(request, *form).text(), independent=True)
     return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
                            outer_shape, inner_shape, *rows)
 
