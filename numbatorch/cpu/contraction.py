@@ -45,6 +45,10 @@ class _Product:
         request, (count, m, n, k) = self.request, self.sizes
         complex_ = request.compute in _PARTS
         work = self.work
+        if complex_ and n == 1 < m and not self.bias:  # the row right.T @ left.T, whose left side is rewritten
+            self.loads, self.axes = self.loads[::-1], tuple(axes[::-1] for axes in self.axes[::-1])
+            self.sizes = [count, n, m, k]
+            m, n = n, m
         if complex_ and m <= _THIN and not self.bias:
             thin = self._thin()
             if thin is not None:
@@ -171,13 +175,14 @@ class _Product:
         count, m, n, k = self.sizes
         dtype, own = self.request.compute, self.sizes[0] if left_step else 1
         bytes_ = 4 if self.work == "float32" else 8
-        if (column == 1 or n == 1) and (row >= n or k == 1):
+        along = row == 1 and (column >= k or n == 1)
+        if (column == 1 or n == 1 and not along) and (row >= n or k == 1):
             given = operands.complex_rows("parts", dtype, own, m, k, (left_step, *left)), 2 * own * m * k * bytes_
             product = (2 * m, 2 * n, k, k, 2 * max(row, n), 2 * n, False, False, count, 2 * m * k if left_step else 0)
             result, width = operands.complex_rows("joined", dtype, count, m, n), 2 * n
-        elif row == 1 and column >= k:
+        elif along:
             given = operands.complex_rows("rows", dtype, own, m, k, (left_step, *left), True), 4 * own * m * k * bytes_
-            product = (2 * m, n, 2 * k, 2 * k, 2 * column, n, False, True, count, 4 * m * k if left_step else 0)
+            product = (2 * m, n, 2 * k, 2 * k, 2 * max(column, k), n, False, True, count, 4 * m * k if left_step else 0)
             result, width = operands.complex_rows("laced", dtype, count, m, n), n
         else:
             return None

@@ -173,9 +173,7 @@ def mv(input, vec):
     return mm.call(_plain_strides(input), vec.unsqueeze(1)).squeeze(1)
 
 
-@composite(out=True)
-def dot(input, tensor):
-    """sum(input * tensor) of two vectors of equal length: (N,), (N,) -> (). RuntimeError for other shapes."""
+def _check_dot(input, tensor):
     for label, value in (("input", input), ("tensor", tensor)):
         if not hasattr(value, "_layout"):
             raise TypeError(f"dot(): argument '{label}' must be Tensor, not {type(value).__name__}")
@@ -185,7 +183,15 @@ def dot(input, tensor):
         raise RuntimeError(f"dot: inconsistent tensor size, expected tensor {list(input.shape)} and src "
                            f"{list(tensor.shape)} to have the same number of elements")
     _same_dtype("dot", input=input._layout, tensor=tensor._layout)
-    return mm.call(input.unsqueeze(0), tensor.unsqueeze(1)).squeeze(1).squeeze(0)
+
+
+@composite(out=True)
+def dot(input, tensor):
+    """sum(input * tensor) of two vectors of equal length: (N,), (N,) -> (). RuntimeError for other shapes."""
+    own = getattr(input, "_layout", None)
+    if own is None or own is not getattr(tensor, "_layout", None) or own.ndim != 1 or own.dtype.name == "bool":
+        _check_dot(input, tensor)
+    return mm.call(input.unsqueeze(0), tensor.unsqueeze(1)).squeeze((0, 1))
 
 
 @composite(out=True)

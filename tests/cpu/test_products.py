@@ -115,3 +115,19 @@ def test_bytes_are_multiplied_exactly_into_int32():
     assert nt._int_mm(extreme, extreme.t()).tolist() == [[5000 << 14] * 2] * 2
     with pytest.raises(RuntimeError, match="int8 matrices, got int32"):
         nt._int_mm(nt.ones(2, 2, dtype=nt.int32), extreme[:, :2])
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_columns_of_complex_numbers_leave_the_matrix_where_it_is(dtype, turned):
+    rng = np.random.default_rng(5)
+    a, v = (nt.from_numpy(rng.standard_normal(s) + 1j * rng.standard_normal(s)).to(getattr(nt, dtype))
+            for s in ((70, 70), (70,)))
+    matrix = a.t() if turned else a
+    tolerance = 20 * TOLERANCE[dtype]
+    for given in (matrix, matrix.conj(), matrix[::2], matrix[:, :40]):
+        vector = v[:given.shape[1]]
+        exact = given.to(nt.complex128).numpy() @ vector.to(nt.complex128).numpy()
+        np.testing.assert_allclose((given @ vector).numpy(), exact, rtol=tolerance, atol=tolerance)
+    exact = np.vdot(v.to(nt.complex128).numpy(), matrix[3].to(nt.complex128).numpy())
+    np.testing.assert_allclose(complex(nt.vdot(v, matrix[3])), exact, rtol=tolerance, atol=tolerance)
