@@ -9,7 +9,8 @@ more where the result has one value an element. What walks it, by its form:
     blocks    longer rows: a block each, whose threads take every so manieth element
     columns   rows that lie across memory: 32 neighbouring ones a block, eight threads each
 
-Where elements are neighbours a thread takes 16 bytes of them at a time. Few long rows are cut into pieces (split.py).
+Where elements are neighbours a thread takes 16 bytes of them at a time. Few long rows are cut into pieces: split.py and
+row_levels.py.
 """
 
 import math
@@ -20,7 +21,7 @@ from ..expr.functions import ROW, row_index, row_length
 from ..expr.kinds import Launch
 from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
-from . import geometry, split
+from . import geometry, row_levels, split
 from .elementwise import NUMBER, operand_types
 from .launching import by_alignment, call
 from .totals import Total
@@ -38,6 +39,8 @@ def plan(request):
     made = Kernel(request)
     if split.when(request, made):
         return split.plan(request, made, started)
+    if row_levels.when(request, made):
+        return row_levels.plan(request, made)
     return Launch(started(made, lambda: Kernel(request, 0, False), request.outputs[0].device), 0, made.units, 1)
 
 

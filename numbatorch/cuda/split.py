@@ -24,14 +24,14 @@ FEW = 256  # rows, or groups of 32 neighbours, up to which rows are cut: more ke
 def when(request, made):
     """Whether this template applies: few long rows, results of one value a row, functions that need no other one."""
     functions = [n for n in order(*request.roots) if n.op in ROW]
-    return (0 < made.groups <= FEW and made.form in ("blocks", "columns") and _pieces(made) > 1
+    return (0 < made.groups <= FEW and made.form in ("blocks", "columns") and pieces_of(made) > 1
             and all(request.is_row) and bool(functions)
             and not any(m.op in ROW for n in functions for m in order(n.args[0]))
             and not any(n is row_index for n in order(*request.roots))
             and not made.outside & {o.name for o in made.tensors})
 
 
-def _pieces(made):
+def pieces_of(made):
     """Pieces of a row."""
     least = PIECE if made.form != "columns" else DEEP
     return min(max(1, MOST // made.groups), made.length // least)
@@ -40,7 +40,7 @@ def _pieces(made):
 def plan(request, made, started):
     """The Launch of a `Rows` request for which `when` holds: two kernels, one after the other."""
     functions = [n for n in order(*request.roots) if n.op in ROW]
-    pieces, device = _pieces(made), request.outputs[0].device
+    pieces, device = pieces_of(made), request.outputs[0].device
     sums = replace(request, roots=tuple(functions), outputs=[request.outputs[0]] * len(functions),
                    is_row=(True,) * len(functions))
     partial, blocks = type(made)(sums, pieces), made.units * pieces

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import numbatorch as torch
+from numbatorch.cuda import row_levels, split
 from numbatorch.nn import functional as F
 
 pytestmark = pytest.mark.usefixtures("gpu")
@@ -103,6 +104,22 @@ def test_rows(host_work, function, length):
     lambda x: F.group_norm(x[:, :4], 2), lambda x: F.normalize(x, dim=1)])
 def test_rows_of_several_dimensions(host_work, function):
     check(host_work, function, numbers(2, 5, 7, 9))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x.logsumexp(1), lambda x: x.log_softmax(1), lambda x: torch.var_mean(x, (0, 1)), lambda x: x.var(),
+    lambda x: F.layer_norm(x, (x.shape[-1],)), lambda x: x.double().t().contiguous().softmax(0)])
+def test_functions_of_few_long_rows_go_level_by_level(host_work, function, monkeypatch):
+    made, plan = [], row_levels.plan
+    monkeypatch.setattr(row_levels, "plan", lambda *given: made.append(given) or plan(*given))
+    monkeypatch.setattr(split, "PIECE", 256)
+    monkeypatch.setattr(split, "DEEP", 256)
+    x = numbers(3, 2501)
+    x[1, 5] = float("nan")
+    check(host_work, function, x)
+    x[1] = float("-inf")
+    check(host_work, function, x)
+    assert made
 
 
 @pytest.mark.parametrize("function", [
