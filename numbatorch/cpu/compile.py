@@ -132,11 +132,7 @@ def _object(parts, make, exports, here=None):
 def _emit(text, exports, place):
     """(object code, needed names) of IR text for a machine."""
     try:
-        module = machine.parse(text)
-        for name in exports:
-            if any(function.name == name for function in module.functions):
-                module.get_function(name).add_function_attribute("noinline")  # its entry calls it in two places
-        return machine.emit(module, exports, place=place)
+        return machine.emit(machine.parse(text), exports, place=place)
     except RuntimeError as error:
         raise RuntimeError(f"kernel {exports[0]}: LLVM does not accept its text: {error}") from error
 
@@ -154,7 +150,7 @@ def versions():
     """
     here = Path(__file__).parent
     shared = ("contexts", "frontend", "intrinsics", "narrow")
-    paths = [here / f"{name}.py" for name in ("compile", "entry", "frontend", "machine", "streaming")]
+    paths = [here / f"{name}.py" for name in ("entry", "frontend", "machine", "streaming")]
     paths += [here.parent / "lowering" / f"{name}.py" for name in shared]
     texts = [path.read_text() for path in paths]
     packages = [(package, _release(package)) for package in ("numba", "llvmlite")]

@@ -24,16 +24,16 @@ def has_feature(name):
 
 
 def parse(text):
-    """LLVM module of an IR text."""
+    """LLVM module of an IR text, in a context that goes with it: LLVM frees the types and constants of none before."""
     machines.own()  # sets LLVM up
-    return llvm.parse_assembly(text)
+    return llvm.parse_assembly(text, llvm.create_context())
 
 
-def emit(module, exports, assembly=False, place=None):
+def emit(module, exports, place=None):
     """Object code of a module, O3 with loop and SLP vectorisation; only `exports` stay visible, the rest is dropped.
 
     place: the machine (CPU name, feature string) that is to run it, `host()` unless told.
-    Returns (object bytes, names of functions it needs from outside); with `assembly`, the text instead of the bytes.
+    Returns (object bytes, names of functions it needs from outside).
     """
     with lock:
         name, features = place or host()
@@ -43,22 +43,27 @@ def emit(module, exports, assembly=False, place=None):
         for item in itertools.chain(module.functions, module.global_variables):
             if not item.is_declaration and item.name not in exports:
                 item.linkage = "internal"
+        for function in module.functions:
+            if function.name in exports:
+                function.add_function_attribute("noinline")  # a kernel's entry calls it in two places
         options = llvm.create_pipeline_tuning_options(3)
         options.loop_vectorization = options.slp_vectorization = True
         passes = llvm.create_pass_builder(machine, options)
-        passes.getModulePassManager().run(module, passes)
+        manager = passes.getModulePassManager()
+        manager.run(module, passes)
+        llvm.newpassmanagers.NewPassManager._dispose(manager)  # llvmlite 0.50 does not: 70 KB for each
+        manager.detach()
         module = _in_order(module)
         outside = itertools.chain(module.functions, module.global_variables)
         needs = [item.name for item in outside if item.is_declaration and not item.name.startswith("llvm.")]
-        code = machine.emit_assembly(module) if assembly else machine.emit_object(module)
-        return code, needs
+        return machine.emit_object(module), needs
 
 
 def _in_order(module):
     """The module with the order of its sums as it stands: code generation would still change it, by what else a loop
     does, and a sum would have other bits in a kernel of several formulas than in one of its own."""
     text = str(module)
-    return llvm.parse_assembly(text.replace("fadd reassoc ", "fadd ")) if "fadd reassoc " in text else module
+    return parse(text.replace("fadd reassoc ", "fadd ")) if "fadd reassoc " in text else module
 
 
 @functools.cache

@@ -46,12 +46,7 @@ def _text(name):
     with lock, global_compiler_lock:
         frontend.bind(function, set())
         made = frontend.lower(function, (kind,) * count, kind)
-        made.library.finalize()
-        native = made.fndesc.llvm_func_name
-        for part in made.library._final_module.functions:
-            if not part.is_declaration:
-                part.add_function_attribute("alwaysinline")
-        text = str(made.library._final_module)
+        native, text = made.fndesc.llvm_func_name, made.library.text()
     type_ = _LLVM[kind]
     listed = ", ".join(f"{type_} %a{k}" for k in range(count))
     return text + f"""

@@ -8,7 +8,8 @@ import functools
 import linecache
 import types as python_types
 
-from numba.core import codegen, compiler, types
+import llvmlite.binding as llvm
+from numba.core import cgutils, codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.errors import NumbaError
@@ -28,16 +29,42 @@ from .locking import lock
 
 
 class Library(codegen.CPUCodeLibrary):
-    """A code library that is never optimised nor loaded: `text` takes its IR with all that it links."""
+    """A code library that is never optimised nor loaded: `text` gives its IR with all that it links."""
 
-    def add_llvm_module(self, ll_module):
-        ll_module.data_layout = self._codegen._data_layout
-        self._final_module.link_in(ll_module)
+    def __init__(self, owner, name):
+        codegen.CodeLibrary.__init__(self, owner, name)
+        self._texts, self._linking_libraries = [], []
+
+    def add_ir_module(self, ir_module):
+        self._texts.append(cgutils.normalize_ir_text(str(ir_module)))
 
     def finalize(self):
-        for library in dict.fromkeys(self._linking_libraries):
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         self._finalized = True
+
+    def _all(self):
+        """The texts of this library and of those that it links, each library once. Numba's own are whole already."""
+        found, waiting = {}, [self]
+        while waiting:
+            library = waiting.pop(0)
+            if library not in found:
+                own = isinstance(library, Library)
+                found[library] = library._texts if own else [str(library._get_module_for_linking())]
+                waiting[:0] = library._linking_libraries if own else ()
+        return [text for texts in found.values() for text in texts]
+
+    def text(self):
+        """LLVM's own writing of all of it, each function to be inlined where it is called.
+
+        In a context of its own: LLVM never frees the types and constants of one, and the process has one for ever.
+        """
+        first, *others = (llvm.parse_assembly(text, context) for context in [llvm.create_context()]
+                          for text in self._all())
+        for other in others:
+            first.link_in(other)
+        for part in first.functions:
+            if not part.is_declaration and b"noinline" not in b" ".join(part.attributes):
+                part.add_function_attribute("alwaysinline")
+        return str(first)
 
 
 class Pipeline(compiler.CompilerBase):
@@ -99,12 +126,7 @@ def module_text(name, source, path, signature, more=(), names=None):
         except (NumbaError, SyntaxError, KeyError, NotImplementedError, TypeError, AttributeError) as error:
             detail = " ".join(str(error).split("\n\n")[0].split())
             raise RuntimeError(f"kernel {name}({', '.join(signature)}) does not compile: {detail} ({path})") from error
-        made.library.finalize()
-        native = made.fndesc.llvm_func_name
-        for part in made.library._final_module.functions:
-            if not part.is_declaration and b"noinline" not in b" ".join(part.attributes):
-                part.add_function_attribute("alwaysinline")
-        return str(made.library._final_module), native
+        return made.library.text(), made.fndesc.llvm_func_name
 
 
 # Functions that kernels call: those of expr/mathematics and those defined beside the kernel in its source.

@@ -37,3 +37,40 @@ print("fine")
 def test_code_and_constants_lie_together_however_crowded_memory_is():
     done = subprocess.run([sys.executable, "-c", CROWDED], capture_output=True, text=True)
     assert done.stdout == "fine\n", done.stderr
+
+
+MEMORY = """
+import ctypes, gc, sys
+import numbatorch
+from numbatorch.cpu import entry, frontend, machine
+release = getattr(ctypes.CDLL(None), "malloc_trim", lambda padding: None)
+def resident():
+    gc.collect()
+    release(0)
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4
+source = "def scale(r, a, start, stop):\\n    for i in range(start, stop):\\n        r[i] = a[i] * float32(3.0)\\n"
+signature, kept = ("float32*", "float32*"), []
+def text():
+    return frontend.module_text("scale", source, "<scale>", signature, True) + entry.write("scale", signature)
+def compiled():
+    return machine.emit(machine.parse(text()), ("scale", "entry_scale"))
+def grown(call, before, count):
+    for _ in range(before):
+        call()
+    start = resident()
+    for _ in range(count):
+        call()
+    return (resident() - start) / count
+code, needs = compiled()
+print(grown(compiled, 10, 40), grown(lambda: kept.append(entry.Kernel("scale", signature, "", code, needs)), 10, 200))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_of_a_kernel():
+    """In KB: what compiling one leaves behind, and what one takes that is loaded, for as long as it lives."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    left, loaded = map(float, done.stdout.split())
+    assert left < 40 and loaded < 60
