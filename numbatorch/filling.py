@@ -8,6 +8,7 @@ from .formats import channels_last, channels_last_3d, jagged, layout_type, prese
 from .layout import Layout, format_strides, is_dense, layout, result_strides
 from .ops.declare import OPS
 from .tensor import Tensor, empty_layout
+from .versions import start
 
 
 def _named_size(name, size, named):
@@ -104,7 +105,7 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
         return out.resize_(_shape("zeros", size)).zero_()
     if layout is not None and layout is not strided:
         return _sparse("zeros", _shape("zeros", size), layout, dtype, device, requires_grad)
-    result = _fill(empty_layout(_new_layout("zeros", size, dtype, device)), 0)
+    result = _filled(_new_layout("zeros", size, dtype, device), 0)
     if pin_memory:
         result = result.pin_memory()
     return result.requires_grad_(True) if requires_grad else result
@@ -152,6 +153,22 @@ def _fill(target, value):
     return OPS["fill"].call_inplace(target, value)
 
 
+def _filled(own, value):
+    """A new tensor of a layout with 0 or 1 everywhere. Nobody has seen it, so its plan's kernel runs without a call's
+    checks, and its version is that of new memory."""
+    result = empty_layout(own)
+    fill = OPS["fill"].call_inplace
+    plan = fill.__globals__["find"]((own, int))  # none while a mode watches
+    if plan is None:
+        result = fill(result, value)
+        if result._layout is own:
+            result._storage.version = start.version
+    else:
+        address = result._ptr
+        plan.kernel(address, value, address, plan.meta, plan.units, plan.grain)
+    return result
+
+
 def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
     """A tensor of shape `size` with 1 everywhere."""
     if layout is not None:
@@ -160,7 +177,7 @@ def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=N
         size = _named_size("ones", size, named)
     if out is not None:
         return out.resize_(_shape("ones", size)).fill_(1)
-    return _finish(_fill(empty_layout(_new_layout("ones", size, dtype, device)), 1), requires_grad, pin_memory)
+    return _finish(_filled(_new_layout("ones", size, dtype, device), 1), requires_grad, pin_memory)
 
 
 def _like_layout(input, dtype, device, memory_format=None):
@@ -208,7 +225,7 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     if not plain and input.layout is not strided or layout is not None and layout is not strided:
         return _sparse("zeros_like", input._layout.shape, layout or input.layout, dtype or input._layout.dtype, device,
                        requires_grad, input)
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 0), requires_grad, pin_memory)
+    return _finish(_filled(_like_layout(input, dtype, device, memory_format), 0), requires_grad, pin_memory)
 
 
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
@@ -216,7 +233,7 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
     """`ones` in the shape, dtype and order of dimensions of `input`."""
     if input._layout.__class__ is not Layout and hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), 1), requires_grad, pin_memory)
+    return _finish(_filled(_like_layout(input, dtype, device, memory_format), 1), requires_grad, pin_memory)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,

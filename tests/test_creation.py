@@ -127,6 +127,16 @@ def test_out_of_creation():
     assert torch.zeros(2, out=torch.ones(2)).tolist() == [0, 0]
 
 
+def test_a_new_tensor_has_not_been_changed():
+    for make in (torch.zeros, torch.ones):
+        for _ in range(2):  # the second call finds the plan of the first
+            made = make(3, 5, dtype=torch.int16)
+            assert made._version == 0 and set(made.flatten().tolist()) == {int(make is torch.ones)}
+        assert made.add_(1)._version == 1
+    with torch.inference_mode():
+        assert torch.zeros(3, 5, dtype=torch.int16).is_inference()
+
+
 def test_default_dtype():
     x = torch.tensor([1])
     assert (x / 2).dtype is torch.float32 and (x * 0.5).dtype is torch.float32 and x.log().dtype is torch.float32
