@@ -1,10 +1,11 @@
 """Convolution of NC* tensors in one to three dimensions, float32 and float64: forward and both gradients.
 
 Forward is an implicit product of weights (O, C * taps) with columns (C * taps, positions), by one of six templates:
-convolution_winograd needs fewer products for 3x3 windows of stride 1, convolution_packed packs the columns of a panel
-of positions, convolution_flat reads the input in place, convolution_lanes has outputs in the lanes where the input has
-few channels, convolution_depthwise has channels there, and convolution_planes goes plane by plane where a group has
-few. The input gradient is the same over grad_output, one run per phase of the stride, with the weights turned round;
+convolution_winograd needs fewer products for 3x3 windows of stride 1 (after convolution_phases for dilated ones, too),
+convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place,
+convolution_lanes has outputs in the lanes where the input has few channels, convolution_depthwise has channels there,
+and convolution_planes goes plane by plane where a group has few. convolution_finish lets formulas follow. The input
+gradient is the same over grad_output, one run per phase of the stride, with the weights turned round;
 that of few channels is a product that convolution_fold adds up. convolution_weights sums the weight gradient,
 convolution_winograd_weights that of 3x3 windows. Single taps, and windows of the whole input, are products (gemm). No
 result depends on the number of threads.
@@ -27,6 +28,7 @@ from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, R
 from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
 from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
+from numbatorch.cpu.convolution_phases import PhasesLaunch, phases_launch
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import (
     ImagesPlan,
@@ -44,24 +46,25 @@ from numbatorch.layout import layout
 
 WeightPlan = (WeightGradientPlan | PlanesWeightPlan | DepthwiseWeightPlan | ProductPlan | ImagesPlan
               | SwappedPlan | WinogradWeightPlan)
+AnyLaunch = Launch | WinogradLaunch | PhasesLaunch
 
 FEW_CHANNELS = 16  # of a group, up to which input is copied with its padding before it is packed
 FLAT_OUTPUTS = 64  # more outputs repay packing: 197 against 211 GFLOP/s at 128, 198 against 176 at 64
 
 
-def _forward_launch(task: Correlation) -> Launch | WinogradLaunch:
+def _forward_launch(task: Correlation) -> AnyLaunch:
     """The template for a correlation, by its shape."""
     return _special_launch(task) or packed_launch(task)
 
 
-def _special_launch(task: Correlation) -> Launch | WinogradLaunch | None:
+def _special_launch(task: Correlation) -> AnyLaunch | None:
     """The template for a correlation that needs no packing; None where packing is best."""
     if not task.shifts or 0 in task.grid:
         return None
     if not task.is_flat:
         return lanes_launch(task)
-    launch: Launch | WinogradLaunch | None = planes_launch(task) if few_planes(task) else None
-    launch = launch or winograd_launch(task) or lanes_launch(task)
+    launch: AnyLaunch | None = planes_launch(task) if few_planes(task) else None
+    launch = launch or winograd_launch(task) or phases_launch(task) or lanes_launch(task)
     in_order = task.step == task.result_step == (1, 1, 1)
     if launch is None and in_order and task.outputs <= FLAT_OUTPUTS:
         launch = flat_launch(task)
@@ -119,7 +122,7 @@ class ForwardPlan:
         self.rows = g.is_pointwise and area == 1  # an image is a row: one product for all
         self.pointwise = g.is_pointwise and not bias
         self.padding: Padding | None = None
-        self.launch: Launch | WinogradLaunch
+        self.launch: AnyLaunch
         if self.rows:
             self.launch = _product_launch(g.dtype, g.n, g.o, g.c, g.c, g.c, g.o, trans_b=True, bias=bias)
             self.launch.regions = None
@@ -158,7 +161,7 @@ class InputGradientPlan:
 
     def __init__(self, g: Geometry) -> None:
         self.geometry = g
-        self.phases: list[tuple[Launch | WinogradLaunch, int | None, int]] = []  # kernel, its weights, its first result
+        self.phases: list[tuple[AnyLaunch, int | None, int]] = []  # kernel, its weights, its first result
         self.turns: list[tuple[Launch, int]] = []
         self.tiles: TurnTiles | None = None
         channels, outputs = g.c // g.groups, g.o // g.groups
@@ -223,12 +226,12 @@ class InputGradientPlan:
         self.met_bytes = prod(taken) * host_target(g.dtype).bytes
         self._clear(g)
 
-    def _add(self, forward: Launch | WinogradLaunch, taps: list[int], place: int) -> None:
+    def _add(self, forward: AnyLaunch, taps: list[int], place: int) -> None:
         """A phase, and what turns the weights as its kernel wants them: not at all, by tiles, or into rows."""
         g, begin = self.geometry, self.turned_bytes
         channels, outputs, target = g.c // g.groups, g.o // g.groups, host_target(g.dtype)
         self.phases.append((forward, begin, place))
-        if isinstance(forward, WinogradLaunch):
+        if not isinstance(forward, Launch):  # which turn weights themselves
             self.phases[-1] = forward, None, place
         elif forward.tile:
             if self.tiles is None:

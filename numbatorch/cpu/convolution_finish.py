@@ -37,7 +37,7 @@ def convolution(launch: Any) -> ForwardPlan | InputGradientPlan | None:
         return None
     last = _last(made)
     launches = [multiply for _, multiply in last.parts] if isinstance(last, WinogradLaunch) else [last]
-    fits = all(one is not None and one.regions is not None and one.units <= MOST_REGIONS and isinstance(
+    fits = all(isinstance(one, Launch) and one.regions is not None and one.units <= MOST_REGIONS and isinstance(
         getattr(one.kernel, "__self__", None), entry.Kernel) for one in launches)
     return made if fits and launches else None
 

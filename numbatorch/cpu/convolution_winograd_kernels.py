@@ -220,11 +220,19 @@ def write_products(name: str, target: Target, with_bias: bool) -> str:
                              + blocks.index * size)
                 b = f.offset(u_panel, p["u_frequency"] * frequencies.index + blocks.index * row_bytes)
                 c = f.offset(sums, sums_step * frequencies.index)
-                addend = f.select(blocks.index > 0, c, f.value(0, "ptr"))
-                arguments = [a, p["v_tile"], f.value(size), b, f.value(row_bytes), c, f.value(row_bytes), addend,
-                             f.value(row_bytes), f.minimum(p["k_block"], p["channels"] - blocks.index), width,
-                             p["v_tile"] * p["tile"], group_count, p["tile"]]
-                f.call("rows", [p["tiles"], *arguments])
+                share = p["k_block"] * row_bytes * p["tile"] // group_count
+                with f.loop(0, group_count, p["tile"]) as some:
+                    own, there = f.offset(a, p["v_tile"] * some.index), f.offset(c, some.index * row_bytes)
+                    # Of the weights of the next block: the first tile would wait for all of them.
+                    ahead = f.offset(b, p["k_block"] * row_bytes + some.index // p["tile"] * share)
+                    with f.loop(0, share, 64) as lines:
+                        f.prefetch(f.offset(ahead, lines.index))
+                    addend = f.select(blocks.index > 0, there, f.value(0, "ptr"))
+                    arguments = [own, p["v_tile"], f.value(size), b, f.value(row_bytes), there, f.value(row_bytes),
+                                 addend, f.value(row_bytes), f.minimum(p["k_block"], p["channels"] - blocks.index),
+                                 width, p["v_tile"] * p["tile"], f.minimum(p["tile"], group_count - some.index),
+                                 p["tile"]]
+                    f.call("rows", [p["tiles"], *arguments])
             with f.loop(0, group_count) as tiles:
                 number = groups.index + tiles.index
                 row, column = number // p["tile_columns"], (number % p["tile_columns"]) * 2

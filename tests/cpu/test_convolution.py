@@ -8,6 +8,7 @@ import pytest
 from numbatorch.cpu import convolution
 from numbatorch.cpu.convolution import forward_plan, input_gradient_plan, weight_gradient_plan
 from numbatorch.cpu.convolution_depthwise import DepthwiseWeightPlan
+from numbatorch.cpu.convolution_phases import PhasesLaunch
 from numbatorch.cpu.convolution_winograd import WinogradLaunch
 from numbatorch.cpu.convolution_winograd_weights import WinogradWeightPlan
 
@@ -67,6 +68,8 @@ CASES = {
     "tiles of 2x2, runs of many images": (11, 35, 4, 4, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, long rows": (1, 32, 3, 201, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, several parts": (3, 70, 30, 30, 36, 3, 3, 1, 1, 1, 1),
+    "tiles of 2x2, dilated": (2, 33, 31, 30, 34, 3, 3, 1, (2, 3), (2, 3), 1),
+    "tiles of 2x2, dilated rows": (3, 36, 20, 21, 32, 3, 3, 1, (4, 1), (4, 1), 1),
     "many depthwise, strided": (2, 20, 15, 14, 20, 3, 3, 2, 1, 1, 20),
     "many depthwise, dilated": (3, 37, 9, 9, 37, 5, 5, 3, (2, 1), (1, 2), 37),
     "many depthwise, blocks of rows": (1, 17, 30, 90, 17, 3, 3, 1, 1, 1, 17),
@@ -172,7 +175,7 @@ def test_no_images():
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
      "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images",
-     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, several chunks",
+     "tiles of 2x2, odd sizes", "tiles of 2x2, dilated", "many depthwise, strided", "folded, several chunks",
      "some channels to one panel, strided"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
@@ -190,7 +193,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
 @pytest.mark.parametrize(
     "name",
     ["padded wide", "strided", "depthwise wide", "two channels a group", "few channels, large window", "grouped",
-     "tiles of 2x2, odd sizes", "many depthwise, strided", "folded, inputs without windows"],
+     "tiles of 2x2, odd sizes", "tiles of 2x2, dilated", "many depthwise, strided", "folded, inputs without windows"],
 )
 def test_other_register_files_are_correct_here_too(name, feature, monkeypatch):
     from numbatorch.cpu import (
@@ -228,6 +231,9 @@ def test_templates_are_chosen_by_shape():
     assert isinstance(forward.launch, WinogradLaunch) and isinstance(weights, WinogradWeightPlan)
     assert len(weights.parts) > 1
     assert isinstance(input_gradient_plan("float32", *several).phases[0][0], WinogradLaunch)
+    for name in ("tiles of 2x2, dilated", "tiles of 2x2, dilated rows"):
+        assert isinstance(forward_plan("float32", *sizes(CASES[name])).launch, PhasesLaunch)
+        assert isinstance(input_gradient_plan("float32", *sizes(CASES[name])).phases[0][0], PhasesLaunch)
     many = sizes(CASES["many depthwise, dilated"])
     assert forward_plan("float32", *many).launch.kernel.__self__.name.startswith("convolution_depthwise_")
     assert input_gradient_plan("float32", *many).depthwise is not None
