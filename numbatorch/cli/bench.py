@@ -5,13 +5,14 @@ each operation: the time of a call, the bytes it must move or the operations it 
 the limit this is. Small operands stay in the caches, which are faster than memory: shares above 100 % are theirs.
 
 --against torch measures an installed PyTorch, too, in turns and with as many threads; `x1.50` says that PyTorch takes
-1.5 times as long. Other programs on the machine disturb both: close them, or trust ratios more than times.
+1.5 times as long. Times are the best of five turns, as other programs on the machine disturb both: close them.
 """
 
 import argparse
 import fnmatch
 import importlib
 import json
+import math
 import statistics
 import sys
 import time
@@ -40,9 +41,9 @@ def main(options: argparse.Namespace) -> int:
         print(*(c.name for c in CASES), sep="\n")
         return 0
     if not chosen:
-        print(f"numbatorch bench: no operation is called {options.only}; --list prints the names", file=sys.stderr)
+        print(f"numbatorch bench: no operation is called {options.only!r}; --list prints the names", file=sys.stderr)
         return 2
-    if options.threads is not None and options.threads < 1 or options.seconds <= 0:
+    if options.threads is not None and options.threads < 1 or not 0 < options.seconds < math.inf:
         print("numbatorch bench: --threads must be at least 1, --seconds above 0", file=sys.stderr)
         return 2
     import numbatorch
@@ -58,11 +59,21 @@ def main(options: argparse.Namespace) -> int:
         numbatorch.set_num_threads(options.threads)
     for library in libraries.values():
         library.set_num_threads(numbatorch.get_num_threads())
-    return report(chosen, libraries, options)
+    if not options.json:
+        report(chosen, libraries, options)
+        return 0
+    try:  # before the minutes that measuring takes
+        file = open(options.json, "w", encoding="utf-8")
+    except OSError as error:
+        print(f"numbatorch bench: --json {options.json}: {error.strerror}", file=sys.stderr)
+        return 1
+    with file:
+        json.dump(report(chosen, libraries, options), file, indent=1)
+    return 0
 
 
-def report(chosen, libraries, options) -> int:
-    """Measure and print, a line an operation as it is done."""
+def report(chosen, libraries, options) -> dict:
+    """Measure and print, a line an operation as it is done; what was measured."""
     from numbatorch.profiler.limits import machine_limits
 
     limits = machine_limits()
@@ -81,15 +92,11 @@ def report(chosen, libraries, options) -> int:
         ratios = [row["ratio"] for row in rows]
         print(f"\ngeometric mean x{statistics.geometric_mean(ratios):.2f} of {len(ratios)}; "
               f"{sum(r >= 1 for r in ratios)} at x1.00 or more")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"limits": limits._asdict(), "threads": threads, "size": options.size, "operations": rows}, file,
-                      indent=1)
-    return 0
+    return {"limits": limits._asdict(), "threads": threads, "size": options.size, "operations": rows}
 
 
 def measure(case, libraries, options, limits) -> dict:
-    """One operation by each library, in turns: its time (the median of the turns) and its share of the limit."""
+    """One operation by each library, in turns: its time (the best of the turns) and its share of the limit."""
     calls = {name: case.make(library, SIZES[options.size]) for name, library in libraries.items()}
     for call, _ in calls.values():
         call()  # compiles
@@ -98,7 +105,7 @@ def measure(case, libraries, options, limits) -> dict:
     for _ in range(TURNS):
         for name, (call, _) in calls.items():
             times[name].append(once(call, options.seconds / TURNS / len(calls)))
-    seconds = {name: statistics.median(t) for name, t in times.items()}
+    seconds = {name: min(t) for name, t in times.items()}
     own = seconds["numbatorch"]
     if work.operations:
         speed, share = f"{work.operations / own / 1e9:.1f} GFLOP/s", work.operations / own / 1e9 / limits.compute

@@ -8,7 +8,7 @@ import numbatorch as torch
 
 ELEMENTS = 8 << 20  # 32 MB an operand in float32: beyond the caches
 SIDE = 768          # of a product: 0.9 GFLOP, long enough to time, and short
-REPEATS = 5
+REPEATS = 15        # the best counts: other programs disturb
 
 
 class MachineLimits(NamedTuple):
@@ -29,7 +29,7 @@ def _measured(threads):
 
 
 def machine_limits():
-    """The limits, measured once (some 0.2 s) for each number of threads; triad after McCalpin 1995, STREAM."""
+    """The limits, measured once (some 0.5 s) for each number of threads; triad after McCalpin 1995, STREAM."""
     return _measured(torch.get_num_threads())
 
 

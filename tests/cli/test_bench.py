@@ -32,10 +32,18 @@ def test_table_and_json(tmp_path, capsys):
     assert all(row["seconds"] > 0 and row["share"] > 0 for row in figures["operations"])
 
 
-@pytest.mark.parametrize("wrong", [["--only", "nothing"], ["--threads", "0"], ["--seconds", "-1"]])
+@pytest.mark.parametrize("wrong", [["--only", "nothing"], ["--threads", "0"], ["--seconds", "-1"], ["--seconds", "nan"],
+                                   ["--only", ""]])
 def test_wrong_use(wrong, capsys):
     assert main(["bench", *wrong]) == 2
     assert "numbatorch bench:" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path, capsys):
+    path = tmp_path / "none" / "figures.json"
+    assert main(["bench", "--only", "add", "--json", str(path)]) == 1
+    said = capsys.readouterr()
+    assert f"--json {path}: No such file" in said.err and not said.out
 
 
 def test_against_a_library_that_is_missing(monkeypatch, capsys):
