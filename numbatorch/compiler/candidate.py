@@ -9,6 +9,7 @@ from . import on_gpu, passes, recompute, stored, traced
 from .backward import Backward, split
 from .capture import unexplained
 from .graph import Graph, Number, Place
+from .memory import highest, lifetimes
 from .places import Unsupported, same
 from .program import Program, View
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
@@ -199,7 +200,7 @@ class Candidate:
         graph = passes.run(self.graph)
         before = set(self.graph.buffers)
         graph.buffers = [*self.buffers, *(b for b in graph.buffers if b not in before)]
-        return recompute.planned(graph, limit, self.graph.name)
+        return recompute.planned(graph, limit, self.graph.name, highest(lifetimes(self.graph))[0])
 
     def pattern(self):
         """What captures of one function have in common when only sizes differ; == tells."""

@@ -33,8 +33,12 @@ class Owned:
 
     __slots__ = ("buffer", "storage")
 
-    def __init__(self, buffer):
-        self.buffer, self.storage = buffer, Storage.allocate(buffer.nbytes, buffer.device)
+    def __init__(self, buffer, stays=False):
+        """stays: in a block that is no larger than it, as for a gradient, which is rarely made anew."""
+        self.buffer, self.storage = buffer, Storage.allocate(0 if stays else buffer.nbytes, buffer.device)
+        if stays:
+            self.storage.block, self.storage.ptr = room(buffer.device, buffer.nbytes)
+            self.storage.nbytes = buffer.nbytes
 
     def renewed(self):
         """New memory in place of what something still looks at."""
@@ -117,8 +121,8 @@ class Program:
             elif b.kind == "constant":
                 block, self.addresses[b] = constant(b)
                 self._constants.append(block)
-        self._owner = {b: Owned(b) for b in graph.buffers if b.kind == "result"}
         returned = {v.buffer for v in self.views} | ({self.backward._kept} if self.backward else set())
+        self._owner = {b: Owned(b, b not in returned) for b in graph.buffers if b.kind == "result"}
         self.dynamic_inputs = [b for b in graph.buffers if b.kind == "input"]
         self.results = [o for b, o in self._owner.items() if b in returned]
         self._kept = [o for b, o in self._owner.items() if b not in returned]

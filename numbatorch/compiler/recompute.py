@@ -18,11 +18,17 @@ from .order import updates_early
 
 BYTES, FLOPS = 1e10, 5e10  # a second of one thread: what estimates of cost are made with
 WORTH, SHARE = 32 << 20, 0.05  # temporaries of so many bytes are worth 5 % of time, which is less when measured
+# Bytes a second, by an estimate five times too slow, that are always worth it; fewer only while a run takes more than
+# so much of what eager code takes (the GPT of bench made another product again, 1 of 57 ms, for 3 of 67 MB).
+FLOOR, ENOUGH = 1e9, 0.75
 DEEP = 9  # steps that are run again for one buffer, at most
 
 
-def planned(graph, limit, name):
-    """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again."""
+def planned(graph, limit, name, eager=0):
+    """The graph as it is run: in `limit` bytes; without a limit, one of much memory with cheap steps run again.
+
+    eager: bytes of temporaries that the function itself has at a time.
+    """
     decisions = graph.decisions
     graph = updates_early(graph) if graph.device is CPU else on_gpu.arranged(graph)
     graph.decisions = decisions
@@ -30,7 +36,9 @@ def planned(graph, limit, name):
     if limit is not None:
         graph = fitted(graph, limit, name)
     elif highest(lifetimes(graph))[0] >= WORTH:
-        graph = reduced(graph, 0, SHARE * sum(map(cost, graph.steps)))[0]
+        outlives = sum(b.nbytes for b in dict.fromkeys(p.buffer for s in graph.steps for p in s.places)
+                       if b.kind in ("state", "input", "result"))
+        graph = reduced(graph, ENOUGH * (eager + outlives) - outlives, SHARE * sum(map(cost, graph.steps)), FLOOR)[0]
     graph.decisions = decisions
     return graph
 
@@ -56,10 +64,10 @@ def fitted(graph, limit, name):
     return graph
 
 
-def reduced(graph, target, budget=math.inf):
+def reduced(graph, target, budget=math.inf, floor=math.inf):
     """(a graph with at most `target` bytes alive at a time, if that can be had, the bytes that it has).
 
-    budget: seconds, by estimate, that what is run again may take.
+    budget: seconds, by estimate, that what is run again may take. floor: bytes a second for which there may be less.
     """
     decisions = graph.decisions
     known = graph.known("again")
@@ -75,10 +83,10 @@ def reduced(graph, target, budget=math.inf):
         peak, at = highest(lives)
         if peak < 0.995 * best[1]:
             best = graph, peak, len(found)
-        if peak <= target:
+        if peak <= target and floor == math.inf:
             break
         choice = _choice(graph, lives, at, budget)
-        if choice is None:
+        if choice is None or peak <= target and choice[0] * floor > choice[1].nbytes:
             break
         budget -= choice[0]
         _, buffer, order, before = choice

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import numbatorch as torch
-from numbatorch.compiler import MemoryLimitError, recompute, size_of
+from numbatorch.compiler import MemoryLimitError, recompute, size_of, stored
 from numbatorch.compiler.graph import Buffer, Graph, Place, Step
 from numbatorch.compiler.memory import MemoryPlan, lifetimes, place, taken_over
 from numbatorch.cpu.memory import allocate_exact, memory_stats
@@ -268,3 +268,39 @@ def test_a_step_that_is_run_again_is_made_of_the_same_parts():
                 parts=(Step("launch", "mm"), Step("launch", "relu")))
     other = recompute._with(step, {made: again})
     assert other.parts == step.parts and other.writes() == {again}
+
+
+def test_what_costs_time_is_made_again_only_until_there_is_enough(monkeypatch):
+    monkeypatch.setattr(stored, "_read", lambda key: None)
+    monkeypatch.setattr(recompute, "WORTH", 0)
+    monkeypatch.setattr(recompute, "SHARE", 1)
+    monkeypatch.setattr(recompute, "BYTES", 1e12)  # elementwise steps are cheap, products are not
+
+    def twice(floor, enough):
+        """Names of the steps that run more than four times, once for each layer."""
+        monkeypatch.setattr(recompute, "FLOOR", floor)
+        monkeypatch.setattr(recompute, "ENOUGH", enough)
+        names = [s.name for s in trained(None, 3)[0].graph.steps]
+        return {n for n in names if names.count(n) > names.count("linear_rows")} - {"mul"}, names.count("linear_rows")
+    every, products = twice(1e9, 0)
+    assert products > 4  # made again, as there is never enough
+    cheap, products = twice(1e9, 1)
+    assert products == 4 and cheap  # formulas are, for less memory than enough
+    assert twice(1e15, 1)[0] < cheap  # nothing is worth it
+
+
+def test_gradients_take_no_more_than_their_bytes():
+    weight = nn.Parameter(torch.randn(1100, 1100))  # in the allocator's classes 5.2 or 6.3 MB, and not 4.84
+    x = torch.randn(2, 1100)
+
+    @torch.compile
+    def step():
+        weight.grad = None
+        (x @ weight).sum().backward()
+    gc.collect()
+    before = memory_stats()["allocated"]
+    for _ in range(4):
+        step()
+    gc.collect()
+    plan = step.programs[0].plan
+    assert weight.grad.numel() * 4 <= plan.total <= memory_stats()["allocated"] - before <= plan.total + (1 << 17)
