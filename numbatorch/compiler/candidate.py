@@ -1,14 +1,19 @@
 """A captured call that could become a program: what it returns and changes, and whether that can be repeated."""
 
+import functools
 from types import FunctionType
 
+from .. import dtypes
 from ..autograd.node import RELEASED, Node
 from ..device import CPU
+from ..expr import kinds, tree
+from ..layout import layout
+from ..plan import backend
 from ..tensor import Tensor
-from . import on_gpu, passes, recompute, stored, traced
+from . import contents, on_gpu, passes, recompute, stored, traced
 from .backward import Backward, split
 from .capture import unexplained
-from .graph import Graph, Number, Place
+from .graph import Buffer, Graph, Number, Place, Step
 from .memory import highest, lifetimes
 from .places import Unsupported, same
 from .program import Program, View
@@ -46,6 +51,7 @@ class Candidate:
             if b.kind == "temporary":
                 b.kind = "result"
         first, second = capture.parts(own.boundary if own else None)
+        first = [*_given(capture, held, [*first, *second]), *first]
         self.backward = None
         if own:
             first = self._backward(capture, own, first, second, held)
@@ -269,6 +275,33 @@ class _Pattern:
                     self.values.entries, other.values.entries, strict=True)))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _given(capture, held, steps):
+    """Steps that copy what was made from Python data into results that are nothing else."""
+    written = set().union(*(s.writes() for s in steps))
+    found = []
+    for b in list(capture.buffers):
+        if b.kind == "result" and b in held and b in capture.filled and b.nbytes:
+            if b in written:
+                raise Unsupported("a result is made from Python data and changed afterwards")
+            source = Buffer(len(capture.buffers), "constant", b.nbytes, "made from Python data, a result",
+                            content=contents.read(b.device, b.address, b.nbytes), device=b.device)
+            capture.buffers.append(source)
+            own = layout(dtypes.uint8, (b.nbytes,), None, b.device)
+            request, launch = _copying(own)
+            values = [Place(source, 0, own, True, False), Place(b, 0, own, False, True)]
+            found.append(Step("launch", "clone", values, launch.kernel, launch.meta, launch.units, launch.grain,
+                              keep=launch.keep, request=request))
+    return found
+
+
+@functools.lru_cache(1024)
+def _copying(own):
+    """(request, launch) of a copy; the same for captures that are to agree."""
+    request = kinds.Elementwise("clone", (tree.arg("input"),), [kinds.Operand("input", own, own.dtype.compute)], [own],
+                                own.shape, own.dtype.compute)
+    return request, backend(own.device).plan(request)
 
 
 def _held_by_nodes(results):

@@ -387,6 +387,9 @@ class Compiled:
                          f"{kinds.count('draw')} draws, {kinds.count('check')} checks), {program.plan.nbytes} bytes of "
                          "temporaries")
             lines += [f"    {line}" for line in program.describe()]
+        lines += [f"  {line}" for family in self.families for line in family.describe()]
+        if self._fixed and not self.families:
+            lines.append(f"  each size has its own capture: {self._fixed}")
         lines.append(f"{self._eager} calls ran eagerly" + (":" if self._reasons else ""))
         lines += [f"  {count} x {reason}" for reason, count in self._reasons.items()]
         if self._failures >= ATTEMPTS:

@@ -19,7 +19,7 @@ from .passes import PASSES
 from .passes.compose import planned
 from .passes.order import makes_temporaries, numbers_of, writers_of
 from .program import Program, View, modes
-from .sizes import LEAST, Size
+from .sizes import LEAST, Size, terms_of
 from .structure import Leaf, equal
 
 _LATER = ("bands", "finish")  # passes that look at kernels
@@ -54,6 +54,16 @@ class Family:
             if name == "constants":
                 graph = _of_sizes_first(graph)
         return graph
+
+    def describe(self):
+        """Lines on which sizes are followed, and what is taken for granted of them."""
+        shapes = [f"argument {k} ({', '.join(map(self.scope.text, map(terms_of, self.inputs[k][0].shape)))})"
+                  for k in self.followed]
+        lines = [f"for all sizes of {', '.join(shapes)}, of 2 and more: {self.made} programs made of one capture"]
+        found = self.scope.conditions()
+        return lines + ([f"  where {', '.join(found[:12])}{', ...' if len(found) > 12 else ''}"] if found else []) + [
+            f"  {self.scope.text(terms)} has to be {value}, used as a plain number at {where}"
+            for terms, (value, where) in self.scope.ties.items()]
 
     def fits(self, template, tensors):
         """The Binding of a call whose arguments fit; None for others."""

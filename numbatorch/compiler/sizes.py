@@ -57,6 +57,27 @@ class Scope:
         finally:
             self.paused -= 1
 
+    def text(self, terms):
+        """A polynomial as Python, in terms of n0, n1, ...: the sizes in their order."""
+        parts = []
+        for atoms, times in terms:
+            factors = [str(times)] if not atoms or times != 1 else []
+            for a in atoms:
+                kind, *rest = self.atoms[a]
+                sign = {"floordiv": "//", "mod": "%"}.get(kind)
+                factors.append(f"n{rest[0]}" if sign is None else f" {sign} ".join(f"({self.text(t)})" for t in rest))
+            parts.append(" * ".join(factors))
+        return " + ".join(parts) or "0"
+
+    def conditions(self):
+        """What the capture takes for granted of the sizes, as text."""
+        found = []
+        for (terms, kind), outcome in self.guards.items():
+            left, right = tuple(t for t in terms if t[1] > 0), tuple((a, -n) for a, n in terms if n < 0)
+            sign = {("eq", True): "==", ("eq", False): "!=", ("gt", True): ">", ("gt", False): "<="}[kind, outcome]
+            found.append(f"{self.text(left)} {sign} {self.text(right)}")
+        return found
+
     def guard(self, terms, kind, outcome):
         """Note the outcome of a comparison of a polynomial with 0."""
         if not self.paused:
@@ -167,7 +188,7 @@ def _where():
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _terms(value):
+def terms_of(value):
     return value.terms if type(value) is Size else (((), int(value)),) if value else ()
 
 
@@ -186,16 +207,16 @@ def _minus(terms, number):
 
 
 def _add(a, b, sign=1):
-    found = dict(_terms(a))
-    for atoms, times in _terms(b):
+    found = dict(terms_of(a))
+    for atoms, times in terms_of(b):
         found[atoms] = found.get(atoms, 0) + sign * times
     return _made(found, plain(a) + sign * plain(b), _scope(a, b))
 
 
 def _multiply(a, b):
     found: dict = {}
-    for first, x in _terms(a):
-        for second, y in _terms(b):
+    for first, x in terms_of(a):
+        for second, y in terms_of(b):
             atoms = tuple(sorted(first + second)) if first and second else first or second
             found[atoms] = found.get(atoms, 0) + x * y
     return _made(found, plain(a) * plain(b), _scope(a, b))
@@ -207,12 +228,12 @@ def _scope(a, b):
 
 def _divided(a, b):
     """({atoms: factor} of a part of a that b divides, the terms that are left)."""
-    terms = _terms(b)
+    terms = terms_of(b)
     if len(terms) != 1:
-        return ({(): 1}, ()) if _terms(a) == terms else ({}, _terms(a))
+        return ({(): 1}, ()) if terms_of(a) == terms else ({}, terms_of(a))
     (divisor, by), = terms
     found, left = {}, []
-    for atoms, times in _terms(a):
+    for atoms, times in terms_of(a):
         rest = Counter(atoms)
         rest.subtract(divisor)
         if times % by or any(n < 0 for n in rest.values()):
@@ -233,7 +254,7 @@ def _floordiv(a, b):
         found[()] = found.get((), 0) + left[0][1] // b
         return _made(found, hint, scope)
     rest_hint = sum(times * _product(scope.hints[k] for k in atoms) for atoms, times in left)
-    rest = scope.atom("floordiv", left, _terms(b), rest_hint // plain(b), 0 if _nonnegative(scope, left, b) else None)
+    rest = scope.atom("floordiv", left, terms_of(b), rest_hint // plain(b), 0 if _nonnegative(scope, left, b) else None)
     return _add(_made(found, hint - rest.hint, scope), rest)
 
 
@@ -244,7 +265,7 @@ def _mod(a, b):
     hint = plain(a) % plain(b)
     if not left or type(b) is not Size and len(left) == 1 and not left[0][0]:
         return hint
-    return scope.atom("mod", left, _terms(b), hint, 0 if _nonnegative(scope, (), b) else None)
+    return scope.atom("mod", left, terms_of(b), hint, 0 if _nonnegative(scope, (), b) else None)
 
 
 def _product(numbers):
@@ -256,7 +277,7 @@ def _product(numbers):
 
 def _nonnegative(scope, terms, divisor):
     low, _ = scope.bounds(terms)
-    least, _ = scope.bounds(_terms(divisor))
+    least, _ = scope.bounds(terms_of(divisor))
     return low is not None and low >= 0 and least is not None and least > 0
 
 
@@ -365,4 +386,4 @@ for _name, _function in (("and", operator.and_), ("or", operator.or_), ("xor", o
     setattr(Size, f"__r{_name}__", _backward)
 
 
-__all__ = ["LEAST", "Scope", "Size", "is_size", "plain"]
+__all__ = ["LEAST", "Scope", "Size", "is_size", "plain", "terms_of"]
