@@ -8,11 +8,10 @@ are neighbours, which products by groups of warps want (wide_gemm.py).
 from dataclasses import replace
 from math import prod
 
-from ..expr.kinds import Launch
+from ..expr.kinds import Elementwise, Launch, Operand
 from ..expr.tree import Expr, arg
 from ..layout import layout
-from . import backend, contraction, depthwise, nest, wide_gemm
-from .launching import call
+from . import backend, contraction, depthwise, elementwise, nest, wide_gemm
 
 
 def plan(request):
@@ -44,13 +43,9 @@ def wide(request):
         return None
     run, turns, names = contraction.plan(made).kernel, [], list(arrays)
     for name in turned:
-        x = request.arrays[name]
-        size, (count, rows, *inner) = x.dtype.itemsize, x.shape
-        across = -(-prod(inner) // 32)
-        type_ = f"uint{8 * size}"
-        turns.append((names.index(name), x.numel * size, call(
-            f"turned_{type_}", TURN.replace("uint16", type_), (f"{type_}*", f"{type_}*", *["int64"] * 4), device,
-            (rows, prod(inner), -(-rows // 32), across), count * -(-rows // 32) * across, shared=TURN_BYTES)))
+        x, out = request.arrays[name], arrays[name]
+        copy = Elementwise("turned", (arg("x"),), [Operand("x", x, x.dtype.compute)], [out], x.shape, x.dtype.compute)
+        turns.append((names.index(name), x.nbytes, elementwise.plan(copy).kernel))
     runtime = backend.on(device.index)
 
     def turning(*given):
@@ -76,30 +71,6 @@ def _channels_last(x):
         return x
     strides = layout(x.dtype, (x.shape[0], *x.shape[2:], x.shape[1]), None, x.device).strides
     return layout(x.dtype, x.shape, (strides[0], 1, *strides[1:-1]), x.device)
-
-
-TURN = """
-def turned_uint16(source, target, rows, columns, down, across):
-    thread, base, unit = int32(thread_index()), int32(shared_base()), block_index()
-    start = unit // (down * across) * rows * columns
-    unit = unit % (down * across)
-    first_row, first_column = int64(unit // across * 32), int64(unit % across * 32)
-    lane, line = int32(thread & 31), int32(thread >> 5)
-    row = int32(line)
-    while row < 32:
-        if first_row + row < rows and first_column + lane < columns:
-            value = int32(source[start + (first_row + row) * columns + first_column + lane])
-            shared_write(uint32(base + (row * 33 + lane) * 4), value)
-        row = int32(row + 8)
-    barrier()
-    column = int32(line)
-    while column < 32:
-        if first_row + lane < rows and first_column + column < columns:
-            target[start + (first_column + column) * rows + first_row + lane] = uint16(
-                shared_read_int32(uint32(base + (lane * 33 + column) * 4)))
-        column = int32(column + 8)
-"""
-TURN_BYTES = 32 * 33 * 4
 
 
 def grouped(request, index, groups):

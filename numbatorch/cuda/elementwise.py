@@ -2,7 +2,8 @@
 
 Where every operand is contiguous or one value a thread's number is the place of its element; else the number is taken
 apart into coordinates of the merged dimensions. Large ones whose operands have neighbours, or repeat one value, along
-the last of these are done 16 bytes at a time (`_Wide`), as long as their addresses are multiples of 16.
+the last of these are done 16 bytes at a time (`_wide`), as long as their addresses are multiples of 16.
+Large ones whose operands have them along another dimension go through shared memory (turned.py).
 """
 
 import math
@@ -11,7 +12,7 @@ from ..expr import tree, write
 from ..expr.kinds import Launch
 from ..expr.tree import arg, order
 from ..layout import Layout, broadcast_strides
-from . import geometry
+from . import geometry, turned
 from .launching import by_alignment, call, launch
 
 BLOCK = 256
@@ -24,6 +25,9 @@ def plan(request):
     """The Launch of an `Elementwise` request."""
     text, name, signature, values, units = _write(request)
     device, wide = request.outputs[0].device, _wide(request, units)
+    across = turned.plan(request, *_lie(request)) if wide is None and units >= LARGE else None
+    if across is not None:
+        return across
     if wide is None:
         return launch(name, text, signature, device, values, units, BLOCK)
     wide = call(*wide[:3], device, wide[3], -(-wide[4] // BLOCK), BLOCK, True)

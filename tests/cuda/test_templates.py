@@ -68,6 +68,16 @@ def test_what_is_repeated_is_done_by_neighbours_too(host_work, gpu, dtype):
     assert not any("div.u" in text or "rem.u" in text for text in texts)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.bool, torch.uint8, torch.int64,
+                                   torch.complex64], ids=str)
+def test_operands_that_lie_across_are_turned(host_work, gpu, dtype):
+    x, y = (numbers(70, 61) * 9).to(dtype), (numbers(2, 33, 5, 16, seed=1) * 9).to(dtype)
+    gpu.launched.clear()
+    check(host_work, lambda x, y: (x.t().contiguous(), y.permute(0, 2, 3, 1).contiguous(), x.t() * x.reshape(61, 70),
+                                   torch.where(x.t() == 1, x.reshape(61, 70), x.t()[:, :1])), x, y)
+    assert sum("_turned" in kernel.name for kernel in gpu.launched) >= 3
+
+
 DTYPES = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
           torch.float64, torch.complex64, torch.complex128]
 
