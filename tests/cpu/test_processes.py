@@ -69,6 +69,46 @@ def test_eight_threads_at_once(expected):
     assert [found.get(seed) for seed in range(8)] == expected
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_number_of_threads_changes_no_bit(count, expected, set_threads):
+    set_threads(count)
+    assert losses(5) == expected[5]
+
+
+ALONE = """
+import os, sys
+from numbatorch.cpu import thread_pool
+sys.path.insert(0, sys.argv[1])
+thread_pool._PARALLEL_ON = sys.argv[2] == "with"
+import numbatorch as torch
+from test_processes import losses
+def threads():
+    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+before = threads()
+found = losses(2)
+torch.manual_seed(0)
+lstm, x = torch.nn.LSTM(32, 64, 2), torch.randn(12, 8, 32)
+run = torch.compile(lambda x: lstm(x)[0].relu().double().sum())
+with torch.no_grad():
+    found += [float(run(x)) for _ in range(4)]
+print(found, run.programs[0].runs, threads() - before)
+"""
+
+
+def test_without_futexes_the_caller_runs_all_chunks(expected):
+    """Where a thread cannot sleep on a number: the same results, of programs and of kernels with barriers too."""
+    environment = {**os.environ, "NUMBATORCH_NUM_THREADS": "4", "OMP_NUM_THREADS": "1"}
+    told = [subprocess.run([sys.executable, "-W", "error", "-c", ALONE, os.path.dirname(__file__), pool],
+                           env=environment, capture_output=True, text=True, timeout=LIMIT)
+            for pool in ("with", "without")]
+    assert not told[0].stderr and not told[1].stderr
+    pooled, alone = (text.stdout.rsplit(" ", 2) for text in told)
+    assert alone[0] == pooled[0] and alone[0].startswith(str(expected[2])[:-1])
+    assert alone[1] == pooled[1] != "0" and alone[2] == "0\n"
+    if sys.platform.startswith("linux") and os.uname().machine in ("x86_64", "aarch64", "riscv64"):
+        assert pooled[2] == "3\n"
+
+
 COMPILE = """
 import numbatorch as torch
 x = torch.arange(12.0).reshape(3, 4)

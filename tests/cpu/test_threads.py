@@ -110,6 +110,19 @@ def test_the_environment_sets_the_number():
     assert "expected a positive integer, got 'x'" in ask(NUMBATORCH_NUM_THREADS="x").stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_the_affinity_limits_the_number():
+    program = """if True:
+        import os
+        from numbatorch.cpu.threads import get_num_threads
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        print(get_num_threads())
+    """
+    clean = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "NUMBATORCH_NUM_THREADS")}
+    told = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True)
+    assert told.stdout == "1\n", told.stderr
+
+
 def test_the_control_group_limits_the_number(tmp_path):
     own = tmp_path / "cgroup"
     own.write_text("0::/\n")
