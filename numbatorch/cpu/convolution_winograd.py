@@ -20,12 +20,14 @@ from numbatorch.cpu.convolution_winograd_kernels import (
     INPUTS_META,
     PRODUCTS_META,
     ROWS_BYTES,
+    RUN_BYTES,
     STAGE_BYTES,
     TAPS,
     WEIGHTS_META,
     write_gradients,
     write_inputs,
     write_products,
+    write_runs,
     write_sums,
     write_weights,
 )
@@ -37,6 +39,7 @@ PART_BYTES = 3 << 20  # of transformed inputs at once: 1.66 times the sum over t
 K_BLOCK = 256  # channels summed in registers: a panel of weights stays in the first-level cache
 LEAST = 32  # channels, and outputs: 1.4 times the sum over taps at 26x26, 64 images
 LEAST_TILES = 32
+MANY_RUNS = 24  # enough to share without cutting them by panels, too
 TILE_WEIGHTS = 90 << 10  # bytes of transformed weights that a tile must repay: 256 channels from 49 tiles, 512 from 196
 
 
@@ -55,14 +58,15 @@ def kernel(kind: str, dtype: str) -> Callable[..., None]:
         return compile_ir(name, simple[kind](), (pointer, pointer, "int64*"))
     if kind == "sums":
         return compile_ir(name, write_sums(name, target), (pointer,) * 3 + ("int64*",))
-    with_bias = kind == "products_bias"
-    return compile_ir(name, write_products(name, target, with_bias), (pointer,) * (4 if with_bias else 3) + ("int64*",))
+    with_bias, write = kind.endswith("_bias"), write_runs if kind.startswith("runs") else write_products
+    return compile_ir(name, write(name, target, with_bias), (pointer,) * (4 if with_bias else 3) + ("int64*",))
 
 
 class WinogradLaunch:
-    """run(x, weight, [bias,] y): the weights once, then inputs and products part by part."""
+    """run(x, weight, [bias,] y): the weights once, then inputs and products part by part, or both in one launch."""
 
-    def __init__(self, weights: Launch, parts: list[tuple[Launch, Launch]], weight_bytes: int, part_bytes: int) -> None:
+    def __init__(self, weights: Launch, parts: list[tuple[Launch | None, Launch]], weight_bytes: int,
+                 part_bytes: int) -> None:
         self.weights, self.parts, self.weight_bytes, self.part_bytes = weights, parts, weight_bytes, part_bytes
 
     def run(self, x_ptr: int, w_ptr: int, *rest: int) -> None:
@@ -73,8 +77,21 @@ class WinogradLaunch:
         inputs = turned + self.weight_bytes
         self.weights.run(w_ptr, turned)
         for transform, multiply in self.parts:
-            transform.run(x_ptr, inputs)
-            multiply.run(inputs, turned, *rest)
+            if transform is not None:
+                transform.run(x_ptr, inputs)
+            multiply.run(x_ptr if transform is None else inputs, turned, *rest)
+
+
+def _in_runs(task: Correlation, part: tuple, v_run: int, runs: int, panels: int, units_per_run: int) -> Launch:
+    """Both launches of a part as one, of a run at a time: what is transformed stays in a cache, and nobody waits."""
+    transform, multiply = part
+    addresses = [a for one in part for a in (one.kernel.__self__.address, one.address)]
+
+    def regions(run: int) -> list[Region]:
+        return [region for panel in range(panels) for region in multiply.regions(panel * runs + run)]
+    made = kernel("runs_bias" if task.bias else "runs", task.geometry.dtype)
+    return Launch(made, [*addresses, v_run, runs, panels, units_per_run], runs, ceil(multiply.grain / panels),
+                  regions=regions, keep=part)
 
 
 def _window(task: Correlation) -> list[int] | None:
@@ -175,8 +192,9 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
         tiles=tiles.address(target, lengths, tile, tiles.panels(outputs, target.panel)),
     )
     multiplying = kernel("products_bias" if task.bias else "products", g.dtype)
-    per_part = balanced(runs, max(1, max(PART_BYTES, panels * u_panel // 2) // v_run))
-    parts = []
+    together = runs >= MANY_RUNS and v_run <= RUN_BYTES
+    per_part = runs if together else balanced(runs, max(1, max(PART_BYTES, panels * u_panel // 2) // v_run))
+    parts: list[tuple[Launch | None, Launch]] = []
     for first in range(0, runs, per_part):
         count = min(per_part, runs - first)
         own = dict(first_run=first, runs=count)
@@ -197,4 +215,7 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
             return found
         parts.append((transform, Launch(multiplying, [(products | own)[n] for n in PRODUCTS_META], units,
                                         grain(units, flops), regions=regions)))
+    if together:
+        return WinogradLaunch(weights, [(None, _in_runs(task, parts[0], v_run, runs, panels, units_per_run))],
+                              panels * u_panel, 0)
     return WinogradLaunch(weights, parts, panels * u_panel, per_part * v_run)

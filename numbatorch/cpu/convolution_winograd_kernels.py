@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from numbatorch.cpu.convolution_lanes_kernels import write_store
-from numbatorch.cpu.convolution_packed_kernels import arranging_kernel, fields
+from numbatorch.cpu.convolution_packed_kernels import arranging_kernel, fields, forward_kernel
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import Target, add_vectors, write_rows, zero
 
@@ -21,6 +21,7 @@ CHANNELS_AT_ONCE = 16  # of weights
 ROWS_BYTES = 96 << 10  # of the rows that a run of tiles reads, for the channels of a vector
 STAGE_BYTES = 72 << 10  # of the results of a run for a panel of outputs
 GROUP = 56  # tiles whose products are kept at once
+RUN_BYTES = 448 << 10  # of the transformed inputs of a run that stay in the second-level cache
 
 WEIGHTS_META = "channels outputs w_output w_channel u_panel u_frequency chunks transpose".split()
 INPUTS_META = (
@@ -32,6 +33,7 @@ SUMS_META = (
     "u_panel u_frequency tile tiles"
 ).split()
 GRADIENTS_META = "channels outputs to_output u_panel u_frequency chunks".split()
+RUNS_META = "transform transform_meta multiply multiply_meta v_run runs panels units_per_run".split()
 PRODUCTS_META = (
     "channels outputs first_run runs rows rows_per_run tile_rows tile_columns height width y_image y_channel v_run "
     "v_frequency v_tile u_panel u_frequency k_block group tile tiles"
@@ -255,6 +257,28 @@ def write_products(name: str, target: Target, with_bias: bool) -> str:
             there = f.offset(y, p["y_image"] * image + p["y_channel"] * output + begin * 2 * p["width"] * size)
             positions = (f.minimum(end * 2, p["height"]) - begin * 2) * p["width"]
             f.call("store", [source, there, p["y_channel"], positions, width])
+    return module.text()
+
+
+def write_runs(name: str, target: Target, with_bias: bool) -> str:
+    """(x, u, [bias,] y, meta, start, stop): a unit is a run, from its inputs to the results of all panels.
+
+    Both kernels are called by their addresses; the run's transformed inputs lie on the stack.
+    """
+    module = Module()
+    f, x, u, bias, y, meta, start, stop = forward_kernel(module, name, with_bias, "ptr noalias")
+    p = fields(f, RUNS_META, meta)
+    kernels = {n: f.emit("ptr", f"inttoptr i64 {p[n].text} to ptr") for n in RUNS_META[:4]}
+    inputs = f.stack(RUN_BYTES)
+    with f.loop(start, stop) as runs:
+        run = runs.index
+        own = f.offset(inputs, f.value(0) - p["v_run"] * run)  # both kernels add the run's place
+        begin = run * p["units_per_run"]
+        f.call_at(kernels["transform"], [x, own, kernels["transform_meta"], begin, begin + p["units_per_run"]])
+        with f.loop(0, p["panels"]) as panels:
+            unit = panels.index * p["runs"] + run
+            given = [own, u, *([] if bias is None else [bias]), y]
+            f.call_at(kernels["multiply"], [*given, kernels["multiply_meta"], unit, unit + 1])
     return module.text()
 
 

@@ -9,6 +9,7 @@ nn, F = torch.nn, torch.nn.functional
 # What stands for a template: input, outputs, kernel, stride, padding, groups.
 SHAPES = [
     ((2, 40, 13, 11), 37, 3, 1, 1, 1),  # Winograd, in two images and odd sizes
+    ((9, 33, 30, 29), 34, 3, 1, 1, 1),  # Winograd, many runs in one launch
     ((1, 3, 30, 31), 64, 7, 2, 3, 1),  # outputs in the lanes
     ((2, 24, 12, 15), 20, 5, 1, 2, 1),  # in place
     ((3, 40, 9, 10), 70, 3, 2, 1, 1),  # packed

@@ -68,6 +68,7 @@ CASES = {
     "tiles of 2x2, runs of many images": (11, 35, 4, 4, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, long rows": (1, 32, 3, 201, 32, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, several parts": (3, 70, 30, 30, 36, 3, 3, 1, 1, 1, 1),
+    "tiles of 2x2, many runs": (9, 33, 30, 29, 70, 3, 3, 1, 1, 1, 1),
     "tiles of 2x2, dilated": (2, 33, 31, 30, 34, 3, 3, 1, (2, 3), (2, 3), 1),
     "tiles of 2x2, dilated rows": (3, 36, 20, 21, 32, 3, 3, 1, (4, 1), (4, 1), 1),
     "many depthwise, strided": (2, 20, 15, 14, 20, 3, 3, 2, 1, 1, 20),
@@ -175,7 +176,8 @@ def test_no_images():
     "name",
     ["digits second layer", "all at once", "padded wide", "stem", "depthwise wide", "many channels",
      "depthwise, blocks of rows and columns", "few channels, large window", "small maps of several images",
-     "tiles of 2x2, odd sizes", "tiles of 2x2, dilated", "many depthwise, strided", "folded, several chunks",
+     "tiles of 2x2, odd sizes", "tiles of 2x2, many runs", "tiles of 2x2, dilated", "many depthwise, strided",
+     "folded, several chunks",
      "some channels to one panel, strided"],
 )
 def test_bits_do_not_depend_on_the_number_of_threads(name, set_threads):
@@ -231,6 +233,8 @@ def test_templates_are_chosen_by_shape():
     assert isinstance(forward.launch, WinogradLaunch) and isinstance(weights, WinogradWeightPlan)
     assert len(weights.parts) > 1
     assert isinstance(input_gradient_plan("float32", *several).phases[0][0], WinogradLaunch)
+    (transform, _), = forward_plan("float32", *sizes(CASES["tiles of 2x2, many runs"])).launch.parts
+    assert transform is None
     for name in ("tiles of 2x2, dilated", "tiles of 2x2, dilated rows"):
         assert isinstance(forward_plan("float32", *sizes(CASES[name])).launch, PhasesLaunch)
         assert isinstance(input_gradient_plan("float32", *sizes(CASES[name])).phases[0][0], PhasesLaunch)
