@@ -8,9 +8,6 @@ import linecache
 import sys
 import weakref
 
-from .. import dtypes, interception
-from ..autograd import modes as recording
-from ..autograd.node import saved_hooks, watching
 from ..tensor import Tensor
 from . import interrupts
 from .places import same
@@ -93,13 +90,10 @@ def _result(template, s):
 def write(program):
     """call(args, kwargs) of a program."""
     s = _Source()
-    s.scope.update(MISS=MISS, Stopped=Stopped, same=same, Tensor=Tensor, mode=recording.mode, dtypes=dtypes,
-                   saved_hooks=saved_hooks, watching=watching, local=interception._local, program=program,
+    s.scope.update(MISS=MISS, Stopped=Stopped, same=same, Tensor=Tensor,
+                   modes=program.modes, here=program.modes.guard, program=program,
                    new=object.__new__, references=sys.getrefcount, guard=program.guard, number=program.number)
-    enabled, inference, default = program.modes[:3]
-    default_name = s.name(default, "default")
-    s.add(f"if (mode.enabled is not {enabled} or mode.inference is not {inference} or local.modes or watching.on "
-          f"or saved_hooks.pairs or dtypes._default is not {default_name}): return MISS")
+    s.add("if here.look() >= 0 and modes.others(program.runs): return MISS")
     for part, value in zip(program.template[1], ("args", "kwargs"), strict=True):
         _arguments(s, part, value, True)
     for k, tensor in program.hidden:
@@ -193,7 +187,6 @@ class _Code:
 
 
 _codes: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # {source: _Code}, as long as programs have it
-
 
 
 def _view(s, program, k, view):

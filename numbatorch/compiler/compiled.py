@@ -4,10 +4,8 @@ import copy
 import functools
 import os
 import sys
-import threading
 import warnings
 
-from ..autograd.engine import running
 from ..device import CPU
 from . import MemoryLimitError, costs
 from .attempt import Attempt
@@ -15,11 +13,10 @@ from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
 from .family import Family, followed_sizes
 from .memory import Arena, MemoryPlan
+from .modes import eagerly, stance, watched
 from .parts import Parts
 from .places import Unsupported
-from .program import watched
 from .structure import flatten
-from .watch import current as watching
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
 REHEARSALS = 3  # captures for many sizes that are tried in vain
@@ -53,7 +50,7 @@ class Compiled:
         self._split: dict = {}  # why the function is in parts: {reason: lines}
         self._roots: list = []  # functions that earlier captures found only as they ran
         self._failures = self._eager = self._recaptures = 0
-        self._lock = threading.RLock()
+        self._turns = [None]  # taken by the call that is running
         functools.update_wrapper(self, function, updated=())
 
     def __get__(self, instance, owner=None):
@@ -67,14 +64,17 @@ class Compiled:
         return Compiled, (self.function, self.fullgraph, self.dynamic, self.memory_limit)
 
     def __call__(self, *args, **kwargs):
-        if watching or running.tasks or stance.name == "force_eager":
-            return self.function(*args, **kwargs)
         if self.parts.run is not None:
+            if eagerly():
+                return self.function(*args, **kwargs)
             if self.parts.fit():
                 return self.parts.run(*args, **kwargs)
             self.reset()
-        if not self._lock.acquire(False):  # another thread runs it
-            return self._plainly("another thread was running it", args, kwargs)
+        try:
+            turn = self._turns.pop()
+        except IndexError:  # another call of it is running: in another thread, or one that calls itself
+            return self.function(*args, **kwargs) if eagerly() else self._plainly(
+                "another call of it was running", args, kwargs)
         try:
             stopped = None
             for program in self.programs:
@@ -86,10 +86,12 @@ class Compiled:
                         self._first(program)
                     return result
                 stopped = {**(stopped or {}), program: result.step}  # as if a guard had failed
+            if eagerly():
+                return self.function(*args, **kwargs)
             result = MISS if not self.families or stopped else self._of_family(args, kwargs)
             return self._call(args, kwargs, stopped or {}) if result is MISS else result
         finally:
-            self._lock.release()
+            self._turns.append(turn)
 
     def _call(self, args, kwargs, stopped):
         """A call that no program takes: one that needs another look, a capture, or a run as it is."""
@@ -413,12 +415,3 @@ class Compiled:
         self._stays.clear()
         self.parts.forget()
         self._failures = self._eager = self._recaptures = 0
-
-
-class Stance:
-    """How compiled functions act: the word of `set_stance` that is in force."""
-
-    name = "default"
-
-
-stance = Stance()

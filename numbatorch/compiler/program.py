@@ -7,10 +7,8 @@ from types import FunctionType
 
 import numpy as np
 
-from .. import dtypes, interception
 from ..attributes import fields
-from ..autograd.modes import mode
-from ..autograd.node import FunctionRule, new_node, saved_hooks, watching
+from ..autograd.node import FunctionRule, new_node
 from ..cpu.guard import Counter, Guard, counts_references
 from ..cpu.program import Base
 from ..device import CPU
@@ -21,6 +19,7 @@ from ..tensor import Tensor
 from . import calling, contents, costs, native, on_gpu, replay, traced
 from .graph import Buffer
 from .memory import Arena, MemoryPlan, room
+from .modes import Modes, modes
 from .places import ABSENT, look, same
 from .structure import equal
 from .values import class_dict
@@ -64,17 +63,6 @@ class View:
         self.buffer, self.offset, self.layout, self.tensor, self.history = buffer, offset, layout, tensor, history
 
 
-def modes():
-    """What besides its arguments and places decides what a call does."""
-    return (mode.enabled, mode.inference, dtypes.get_default_dtype(), len(saved_hooks.pairs), watching.on,
-            tuple(id(m) for m in interception._local.modes))
-
-
-def watched():
-    """Whether a mode watches every operation, as none in a program can be."""
-    return bool(saved_hooks.pairs or watching.on or interception._local.modes)
-
-
 class Program:
     """One captured call: `call((args, kwargs))` runs it (calling.py).
 
@@ -90,7 +78,7 @@ class Program:
         self.inputs = [*inputs, *(own for _, own in hidden)]
         self.hidden = [(len(inputs) + k, tensor) for k, (tensor, _) in enumerate(hidden)]  # their gradients are inputs
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
-        self.modes, self.runs, self.backward = modes(), 0, backward
+        self.modes, self.runs, self.backward = Modes(), 0, backward
         self.arena, self.pattern = (arena or Arena()).on(graph.device), pattern
         self._memory(like)
         self.guard = self.quiet = None
@@ -280,7 +268,7 @@ class Program:
 
     def mismatch(self, template, tensors):
         """Why a call is not this program's; "" where it is."""
-        if modes() != self.modes:
+        if modes() != self.modes.wanted:
             return "a mode is another (gradients, autocast, default dtype, hooks)"
         tensors = self._with_hidden(tensors)
         if len(tensors) != len(self.inputs) or not equal(template, self.template):

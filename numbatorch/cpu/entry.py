@@ -59,6 +59,20 @@ def llvm_type(text):
     return TYPES[text]
 
 
+def words(block, *fields):
+    """IR text that reads the words of a block of memory in order: each "type name", or None for one to leave out."""
+    return "".join(f" %{block}.{k} = getelementptr i64, ptr %{block}, i64 {k}\n"
+                   f" %{field.split()[1]} = load {field.split()[0]}, ptr %{block}.{k}\n"
+                   for k, field in enumerate(fields) if field)
+
+
+def owned(*fields):
+    """The same for the memory whose address is a built-in function's `__self__`, an int: what such a function does
+    first."""
+    return (" %address = call i64 @PyLong_AsLongLong(ptr %self)\n %head = inttoptr i64 %address to ptr\n"
+            + words("head", *fields))
+
+
 def write(name, signature):
     """IR text of `entry_<name>` for the function `void @<name>(<signature>, i64 start, i64 stop)`.
 

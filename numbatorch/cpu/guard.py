@@ -15,7 +15,7 @@ import numpy as np
 
 from . import compile, entry, machine
 
-WHOLE, ITEM, LIST, CELL, FLOAT, COUNT, WORD = range(7)
+WHOLE, ITEM, LIST, CELL, FLOAT, COUNT, WORD, THREAD = range(8)
 
 _TEXT = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -29,6 +29,8 @@ declare ptr @PyCell_Get(ptr)
 declare void @Py_DecRef(ptr)
 declare ptr @PyObject_Type(ptr)
 declare double @PyFloat_AsDouble(ptr)
+declare ptr @PyThreadState_Get()
+declare i64 @PyThreadState_GetID(ptr)
 @PyFloat_Type = external global i8
 
 ; self: an int, the address of { rows, table of { kind, object, what, value }, whether dicts have version tags, how many
@@ -39,18 +41,8 @@ entry:
  %position = alloca i64
  %keyplace = alloca ptr
  %valueplace = alloca ptr
- %address = call i64 @PyLong_AsLongLong(ptr %self)
- %head = inttoptr i64 %address to ptr
- %count = load i64, ptr %head
- %p1 = getelementptr i64, ptr %head, i64 1
- %rows = load ptr, ptr %p1
- %p2 = getelementptr i64, ptr %head, i64 2
- %tags = load i64, ptr %p2
+""" + entry.owned("i64 count", "ptr rows", "i64 tags", "i64 told", "ptr words") + """
  %tagged = icmp ne i64 %tags, 0
- %p3 = getelementptr i64, ptr %head, i64 3
- %told = load i64, ptr %p3
- %p4 = getelementptr i64, ptr %head, i64 4
- %words = load ptr, ptr %p4
  br label %glance
 glance:
  %g = phi i64 [0, %entry], [%g1, %compare_word]
@@ -80,7 +72,7 @@ fetch:
  %value = load i64, ptr %r3
  %expected = inttoptr i64 %value to ptr
  switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
-                                    i64 3, label %cell i64 4, label %float i64 6, label %word ]
+                                    i64 3, label %cell i64 4, label %float i64 6, label %word i64 7, label %thread ]
 whole:
  br i1 %tagged, label %tag, label %all
 tag:
@@ -177,12 +169,18 @@ word:
  %content_now = load i64, ptr %object
  %kept_word = icmp eq i64 %content_now, %value
  br i1 %kept_word, label %good, label %finish
+thread:
+ %state = call ptr @PyThreadState_Get()
+ %id = call i64 @PyThreadState_GetID(ptr %state)
+ %this = icmp eq i64 %id, %value
+ br i1 %this, label %good, label %finish
 good:
  %i1 = add i64 %i, 1
  br label %row
 finish:
  %result = phi i64 [-1, %row], [%i, %all], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
-                   [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted], [%i, %word]
+                   [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted], [%i, %word],
+                   [%i, %thread]
  %boxed = call ptr @PyLong_FromLongLong(i64 %result)
  ret ptr %boxed
 }
@@ -190,11 +188,7 @@ finish:
 ; self: an int, the address of { rows, table of { place of an int, how much to add } }.
 define ptr @numbatorch_count(ptr %self, ptr %unused) nounwind {
 entry:
- %address = call i64 @PyLong_AsLongLong(ptr %self)
- %head = inttoptr i64 %address to ptr
- %count = load i64, ptr %head
- %p1 = getelementptr i64, ptr %head, i64 1
- %rows = load ptr, ptr %p1
+""" + entry.owned("i64 count", "ptr rows") + """
  br label %row
 row:
  %i = phi i64 [0, %entry], [%i1, %add]
@@ -299,6 +293,10 @@ class Guard:
         """At most so many references to an object, that of its own `__dict__` or list included; not kept alive."""
         self._rows.append((COUNT, id(holder), 0, most))
 
+    def thread(self, number):
+        """The thread that looks, by Python's number."""
+        self._row(THREAD, None, 0, number)
+
     def _row(self, kind, holder, what, value, *keep):
         self._rows.append((kind, id(holder), what, value))
         self._keep += [holder, *keep]
@@ -332,6 +330,15 @@ class Counter:
 def _words(value):
     """The memory of an object, in words of 8 bytes."""
     return list((ctypes.c_int64 * (type(value).__basicsize__ // 8)).from_address(id(value)))
+
+
+def this_thread():
+    """Python's number of this thread, which no other will have."""
+    return _thread_number(_thread_state())
+
+
+_thread_state = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThreadState_Get", ctypes.pythonapi))
+_thread_number = ctypes.PYFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)(("PyThreadState_GetID", ctypes.pythonapi))
 
 
 @cache
@@ -370,4 +377,4 @@ def _offset(kind, name):
     return 8 * list(words).index(id(mark))
 
 
-__all__ = ["Counter", "Guard", "counts_references"]
+__all__ = ["Counter", "Guard", "counts_references", "this_thread"]

@@ -36,19 +36,7 @@ declare void @numbatorch_close()
 ; self: an int, the address of { stages, stage table, _, last bases, first patches, patches, lets others run }.
 define ptr @numbatorch_run(ptr %self, ptr %arguments, i64 %n) nounwind {
 entry:
- %address = call i64 @PyLong_AsLongLong(ptr %self)
- %program = inttoptr i64 %address to ptr
- %count = load i64, ptr %program
- %p1 = getelementptr i64, ptr %program, i64 1
- %stages = load ptr, ptr %p1
- %p3 = getelementptr i64, ptr %program, i64 3
- %last = load ptr, ptr %p3
- %p4 = getelementptr i64, ptr %program, i64 4
- %firsts = load ptr, ptr %p4
- %p5 = getelementptr i64, ptr %program, i64 5
- %patches = load ptr, ptr %p5
- %p6 = getelementptr i64, ptr %program, i64 6
- %lets = load i64, ptr %p6
+""" + entry.owned("i64 count", "ptr stages", None, "ptr last", "ptr firsts", "ptr patches", "i64 lets") + """
  %free = icmp ne i64 %lets, 0
  br label %base
 base:

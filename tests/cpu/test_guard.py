@@ -1,5 +1,6 @@
 """Guards that look at Python's objects from machine code."""
 
+import threading
 from collections import OrderedDict
 
 import numpy as np
@@ -57,3 +58,14 @@ def test_a_guard_without_words_and_one_without_rows():
     assert guard.finish().look() < 0 and place[0] == 0.25
     held["lr"] = 1
     assert guard.look() >= 0
+
+
+def test_a_guard_for_a_thread_holds_in_that_thread():
+    guard = Guard()
+    guard.thread(guards.this_thread())
+    own, found = guard.finish(), []
+    for _ in range(2):  # the second has the first one's memory, perhaps, but another number
+        thread = threading.Thread(target=lambda: found.append(own.look()))
+        thread.start()
+        thread.join()
+    assert own.look() < 0 and found == [0, 0]

@@ -1,0 +1,67 @@
+"""What besides its arguments and places decides what a call does: modes of this thread, and whether programs may run.
+
+Each object of a thread is some ten cache lines away, and a program that reads much has pushed all of them out of the
+second cache. So a program looks at the version tags of their dicts, as its guard does at other dicts, in one call.
+"""
+
+from .. import dtypes, interception
+from ..autograd.engine import running
+from ..autograd.modes import mode
+from ..autograd.node import saved_hooks, watching
+from ..cpu.guard import Guard, this_thread
+from .watch import current
+
+AGAIN = 1000  # runs until a look is made anew for another thread, or after modes were changed and put back
+
+
+class Stance:
+    """How compiled functions act: the word of `set_stance` that is in force."""
+
+    name = "default"
+
+
+stance = Stance()
+
+
+def modes():
+    """The modes that are on."""
+    return (mode.enabled, mode.inference, dtypes.get_default_dtype(), len(saved_hooks.pairs), watching.on,
+            tuple(id(m) for m in interception._local.modes))
+
+
+def watched():
+    """Whether a mode watches every operation, as none in a program can be."""
+    return bool(saved_hooks.pairs or watching.on or interception._local.modes)
+
+
+def eagerly():
+    """Whether compiled functions run as they are: while one is captured, in a backward pass, by the stance."""
+    return bool(current or running.tasks or stance.name == "force_eager")
+
+
+class Modes:
+    """Whether a program's modes are on: `guard.look() < 0` where they are, or else `not others(runs)`."""
+
+    def __init__(self):
+        self.wanted, self._next, self.guard = modes(), 0, Guard()
+        self.guard.thread(0)
+        self.guard.finish()
+
+    def others(self, runs):
+        """Whether other modes are on, or no program may run. runs: how often the program has run."""
+        if eagerly() or modes() != self.wanted:
+            return True
+        if runs >= self._next:
+            self._next = runs + AGAIN
+            self._look_anew()
+        return False
+
+    def _look_anew(self):
+        guard = Guard()
+        guard.thread(this_thread())
+        for holder in (mode, saved_hooks, interception._local, running, watching, stance):
+            guard.whole(vars(holder), list(vars(holder).items()), ())
+        for held in (saved_hooks.pairs, interception._local.modes, running.tasks, current):
+            guard.list(held, held)
+        guard.item(vars(dtypes), "_default", dtypes._default, False)
+        self.guard.__dict__.update(guard.finish().__dict__)  # the written call knows the one that is there
