@@ -23,8 +23,10 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=Non
     `mode`, a word of PyTorch's, and `options` are accepted: there is one way to compile. On a GPU programs are CUDA
     graphs, in each mode.
 
-    dynamic: each shape has a program of its own, made of the same kernels. None and True: once there is one, another
-    shape that is captured alike has its program after a single call, and of many shapes those used last are kept.
+    dynamic: sizes of arguments are parameters. None: once a size is another than before, the call is captured for all
+    values of the sizes that differ; True: from the second call on, for all sizes. A size that was never seen then runs
+    as a program at once, without a run of the function; each has parameters of its own, and of many those used last
+    are kept. What is assumed about a size is a guard; a size used as a plain number (a range, a key) is a constant.
     False: other shapes are like other calls, captured twice and kept to a small number.
 
     memory_limit: bytes, or text such as "64MB" (10^6) or "1GiB" (2^30), that temporaries, results and gradients may

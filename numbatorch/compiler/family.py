@@ -6,6 +6,7 @@ not run for that, nothing is captured. Guards say which sizes the capture holds 
 """
 
 import weakref
+from bisect import insort
 from dataclasses import replace
 
 from ..cpu import backend
@@ -15,6 +16,9 @@ from ..plan import Plan
 from . import recompute, traced
 from .binding import Asked, Binding, is_symbolic, requests_with_sizes
 from .graph import Buffer, Graph, Place
+from .launches import lower
+from .memory import gap, highest, lifetimes, rounded
+from .order import updates_early
 from .passes import PASSES
 from .passes.compose import planned
 from .passes.order import makes_temporaries, numbers_of, writers_of
@@ -34,11 +38,12 @@ class Family:
     def __init__(self, candidate, scope, followed):
         self.scope, self.followed, self.variant, self.made = scope, followed, 0, 0
         self.members: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # {sizes: the program for them}
+        self._lent = _Lent()
         self._like = None  # the program whose guard all have
         self.candidate, own = candidate, candidate.attempt
         self.template, self.modes, self.inputs = own.template, own.modes, own._inputs
         with requests_with_sizes(scope):
-            self.graph = self._optimized(candidate.graph)
+            self.graph = updates_early(self._optimized(candidate.graph))
             before = set(candidate.graph.buffers)
             self.graph.buffers = [*candidate.buffers, *(b for b in self.graph.buffers if b not in before)]
             self.second = None
@@ -114,7 +119,11 @@ class Family:
         own, candidate = self.candidate.attempt, self.candidate
         buffers: dict = {}
         graph = self._bound(self.graph, binding, buffers)
-        graph = recompute.planned(graph, limit, graph.name)
+        lower(graph)
+        if limit is not None or highest(lifetimes(graph))[0] >= recompute.WORTH:
+            graph = recompute.planned(graph, limit, graph.name)
+        else:
+            graph.decisions = self._lent
         backward = None
         if self.second is not None:
             from .backward import Backward
@@ -184,6 +193,47 @@ def _of_sizes_first(graph):
             known |= step.writes()
     chosen = {id(s) for s in first}
     return Graph(graph.name, graph.buffers, [*first, *(s for s in graph.steps if id(s) not in chosen)], graph.options)
+
+
+class _Lent:
+    """Decisions (stored.py) of which one is kept for other sizes: which temporaries lie in the memory of which results.
+
+    Steps decide that, and sizes only whether there is room.
+    """
+
+    stored = None
+
+    def __init__(self):
+        self._name, self._given, self._pairs = "", [], None  # [(temporary, result, when both live)]
+
+    def known(self, name, given):
+        """The pairs of the first program that fit these sizes, [(temporary, result, offset)]; None for all else."""
+        self._name, self._given = name, given
+        if name != "borrowed" or self._pairs is None:
+            return None
+        lives, hosts = self._parts()
+        inside: dict = {}
+        found = []
+        for temporary, host, when in self._pairs:
+            if temporary >= len(lives) or host >= len(hosts) or when != (*lives[temporary][1:], hosts[host][1]):
+                continue
+            nbytes, first, last = lives[temporary]
+            placed = inside.setdefault(host, [])
+            offset = gap(placed, first, last, nbytes)
+            if offset + nbytes <= hosts[host][0]:
+                insort(placed, (offset, offset + rounded(nbytes), first, last))
+                found.append((temporary, host, offset))
+        return found
+
+    def note(self, numbers):
+        """Keep what the first program has found."""
+        if self._name == "borrowed" and self._pairs is None:
+            lives, hosts = self._parts()
+            self._pairs = [(t, h, (*lives[t][1:], hosts[h][1])) for t, h, _ in numbers]
+
+    def _parts(self):
+        """The (bytes, first, last step) of temporaries and (bytes, first step) of results that are asked about."""
+        return [g for g in self._given if len(g) == 3], [g for g in self._given if len(g) == 2]
 
 
 def _step(step, binding, buffers):

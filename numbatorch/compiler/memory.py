@@ -200,7 +200,7 @@ def borrowed(graph, blocks):
         for b in sorted((b for b, (first, last) in left.items() if earliest <= first <= at <= last),
                         key=lambda b: -b.nbytes):
             first, last = left[b]
-            spots = ((h, _gap(inside[h], first, last, b.nbytes)) for h in hosts if begins[h] > last)
+            spots = ((h, gap(inside[h], first, last, b.nbytes)) for h in hosts if begins[h] > last)
             spot = next(((h, o) for h, o in spots if o + b.nbytes <= h.nbytes), None)
             if spot is not None:
                 break
@@ -212,7 +212,7 @@ def borrowed(graph, blocks):
     return lent
 
 
-def _gap(placed, first, last, nbytes):
+def gap(placed, first, last, nbytes):
     """The first offset where a buffer meets none that is alive with it."""
     offset = 0
     for start, end, born, died in placed:

@@ -12,7 +12,7 @@ from ..expr.functions import ROW, row_index, row_length, row_sum
 from ..expr.tree import arg, order
 from ..layout import Layout, layout
 from . import geometry, memory
-from .compile import compile_kernel
+from .compile import compile_kernel, kernel_of
 
 LEAST, MOST = 64, 256  # rows whose elements are summed in the dtype computed in; blocks' totals in float64
 FEW = 8  # rows up to which one is cut; more keep the threads busy by themselves
@@ -86,9 +86,8 @@ def summed(request, outer_shape, inner_shape, rows, classes, streamed):
 
     if not together(request, outer_shape, inner_shape, rows, classes):
         return _apart(request)
-    kernel = template._Kernel(request, classes, len(outer_shape), 1, streamed=streamed, ahead=streamed)
-    text, name, signature = kernel.text()
-    first = compile_kernel(name, text, signature, independent=True)
+    form = classes, len(outer_shape), 1, False, streamed, streamed
+    first = kernel_of(request, form, lambda: template._Kernel(request, *form).text(), independent=True)
     count, length = math.prod(outer_shape), inner_shape[0]
     height = min(max(geometry.GRAIN // max(1, length), LEAST), MOST)
     blocks, grain = -(-count // height), geometry.GRAIN // max(1, height * length)
