@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ..cpu.program import Base, Builder, Later, NotNative
+from ..cpu import stages
+from ..cpu.program import NUMBER, Base, Builder, Later, NotNative
 from ..cpu.stages import HEAD
 from ..device import CPU
 from ..generator import default_generator
-from . import launches, traced
+from . import contents, launches, traced
 from .graph import Place
 
 
@@ -28,16 +29,49 @@ class Runner:
                 self._builder.slot(("option", k), "float64", slots[k])
             else:
                 self.option_slots.append(self._builder.slot(("option", k), "float64"))
+        self._saved: list = []  # [(buffer, a copy of it)] for `restore`
+        self._looks = 0  # stages until the last number is read
+        self._save()
         self._begin()
         for number, step in enumerate(graph.steps):
             getattr(self, f"_{step.kind}")(step)
             self._where += [number] * (len(self._builder.stages) - len(self._where))
         self._end()
+        self._numbers_first()
         self._native = self._builder.finish()
         # With the first bases only, no step being in Python; the others are as before. What `step_of` understands.
         self.run_few = self._native.run
         if any(step.kind == "draw" and step.device is CPU for step in graph.steps):
             self.run_few = self._drawing
+
+    def _save(self):
+        """Copy what outlives the call and changes before the last number is read, where Python might raise for one:
+        counts of steps, mostly."""
+        steps = self._graph.steps
+        if not any(may_raise(e) for step in steps for v in step.values for e in [getattr(v, "expression", None)]):
+            return
+        last = max((k for k, s in enumerate(steps) if s.kind == "read"), default=-1)
+        for b in dict.fromkeys(p.buffer for s in steps[:last + 1] for p in s.places if p.writes):
+            if b.kind in ("state", "input") and b.device is CPU and b.nbytes:
+                self._saved.append((b, np.zeros(b.nbytes, np.uint8)))
+                own = Base(self._bases[b]) if b in self._bases else self._addresses[b]
+                self._builder.kernel(stages.copy(), [self._saved[-1][1].ctypes.data], own, b.nbytes, stages.BYTES)
+
+    def restore(self):
+        """Put back what `_save` has copied: an error has ended a run, and nothing else had changed."""
+        for b, copy in self._saved:
+            own = int(self._native.base(self._bases[b])) if b in self._bases else self._addresses[b]
+            contents.write(CPU, own, copy.tobytes())
+
+    def _numbers_first(self):
+        """Compute all numbers as soon as the last is read: what Python would raise for ends a run before the others
+        have changed anything."""
+        every, where, at = self._builder.stages, self._where, self._looks
+        early = [k for k in range(at, len(every)) if every[k][0] == NUMBER]
+        moved = set(early)
+        order = [*range(at), *early, *(k for k in range(at, len(every)) if k not in moved)]
+        where += [len(self._graph.steps) - 1] * (len(every) - len(where))
+        self._builder.stages, self._where = [every[k] for k in order], [where[k] for k in order]
 
     def _begin(self):
         """Add stages before those of the steps."""
@@ -69,6 +103,7 @@ class Runner:
         stage, why = divmod(code, 4)
         if why == 1:
             return self._where[stage]
+        self.restore()
         raise ZeroDivisionError(f"{self._graph.steps[self._where[stage]].name}: a number computed for it divides by "
                                 "zero, or is no real number")
 
@@ -89,9 +124,11 @@ class Runner:
     def _read(self, step):
         own = step.values[0]
         self._builder.read(own.layout.dtype.name, self._address(own), ("read", step.read))
+        self._looks = len(self._builder.stages)
 
     def _check(self, step):
         self._builder.check(step.check, step.expected)
+        self._looks = len(self._builder.stages)
 
     def _launch(self, step):
         calls = self._lowered[step].calls
@@ -149,4 +186,9 @@ class Runner:
         self.python.append(step.name)
 
 
-__all__ = ["NotNative", "Runner"]
+def may_raise(expression):
+    """Whether Python may raise for an expression: a division, or a power."""
+    return isinstance(expression, tuple) and (expression[0] in ("div", "pow") or any(map(may_raise, expression[1:])))
+
+
+__all__ = ["NotNative", "Runner", "may_raise"]

@@ -115,6 +115,24 @@ class Runner(native.Runner):
         self._goes = [b in written or b.kind == "result" and k in borrowed for k, b in enumerate(dynamic)]
         super().__init__(graph, addresses, dynamic, options)
 
+    def run(self, bases):
+        """Run; what has changed on the CPU is put back where that fails."""
+        try:
+            return super().run(bases)
+        except BaseException:
+            self.restore()
+            raise
+
+    def _numbers_first(self):
+        """See native.Runner; of several launches with numbers that change each would compute its own."""
+        super()._numbers_first()
+        own = [v for s in self._graph.steps if s.device is not CPU for v in s.values
+               if native.may_raise(getattr(v, "expression", None))]
+        if own and self._changing > 1:
+            self._stage_of(self.numbers(own), "numbers")
+            self._builder.stages.insert(self._looks, self._builder.stages.pop())
+            self._where.insert(self._looks, self._where[-1])
+
     # ------------------------------------------------------------ memory
 
     def _begin(self):

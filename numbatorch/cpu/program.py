@@ -409,6 +409,10 @@ class Native:
         self._slots = patches
         self.run = entry.builtin("program", _driver(), int(self._head.ctypes.data))
 
+    def base(self, number):
+        """The address of a base in the last run."""
+        return self._last[number]
+
     def move(self, base, address):
         """Another address for a base, for runs that are not given it."""
         self._last[base] = address

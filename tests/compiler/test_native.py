@@ -6,6 +6,7 @@ import pytest
 import numbatorch as torch
 from numbatorch.compiler import launches
 from numbatorch.layout import layout
+from tests.failed_number import check_that_a_failed_number_changes_nothing
 
 nn, F = torch.nn, torch.nn.functional
 
@@ -145,3 +146,9 @@ def test_kernels_that_are_called_in_a_way_of_their_own_are_refused():
         launches.found(lambda *given: None, (0, 0, 1, 1))
     assert launches.stand_in(3) == launches.FIRST + 3 * launches.STEP
     assert layout(torch.float32, (4, 4)) is x._layout
+
+
+def test_a_number_that_cannot_be_computed_leaves_everything_as_it_was():
+    check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.Adam([*a, *b], lr=0.1))
+    check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.AdamW(
+        [{"params": a}, {"params": b, "amsgrad": True}], lr=0.1))

@@ -7,6 +7,7 @@ from numbatorch import nn
 from numbatorch.compiler import on_gpu
 from numbatorch.cuda import CudaError, recording
 from numbatorch.nn import functional as F
+from tests.failed_number import check_that_a_failed_number_changes_nothing
 
 pytestmark = pytest.mark.usefixtures("gpu")
 
@@ -203,3 +204,9 @@ def test_profile_tells_each_step():
     for _ in range(3):
         run(x)
     assert "softmax" in run.profile(x, runs=1)
+
+
+def test_a_number_that_cannot_be_computed_leaves_everything_as_it_was():
+    check_that_a_failed_number_changes_nothing("cuda", lambda a, b: torch.optim.Adam([*a, *b], lr=0.1))
+    check_that_a_failed_number_changes_nothing("cuda", lambda a, b: torch.optim.Adam(  # two launches
+        [{"params": a}, {"params": b, "amsgrad": True}], lr=0.1))
