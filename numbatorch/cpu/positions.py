@@ -43,7 +43,7 @@ def searched(kernel, node, ahead):
     pad = "    " * 2
     kernel.lines += [f"{pad}{first} = length", f"{pad}for piece_ in range((n0 + {SEARCHED - 1}) // {SEARCHED}):",
                      f"{pad}    first_ = piece_ * {SEARCHED}",
-                     *(f"{pad}    {line}" for line in kernel.fetches(SEARCHED) * ahead),
+                     *(f"{pad}    {line}" for line in kernel.fetches(SEARCHED, kernel.ahead) * ahead),
                      f"{pad}    if {first} == length:", f"{pad}        any_ = uint8(n0 <= {SEARCHED})"]
     deeper = f"{pad}    "
     for op, total, when in (("row_any", "any_", "any_ == 0"), ("row_first", first, "any_ != 0")):

@@ -44,8 +44,9 @@ def plan(request):
     if split.when(request, outer_shape, inner_shape, classes):
         return split.plan(request, outer_shape, inner_shape, rows, classes)
     streamed = _streamed(request, inner_shape, classes)
-    ahead = streamed or _is_long(request, inner_shape, classes) and streaming.when(*(
+    from_memory = streamed or _is_long(request, inner_shape, classes) and streaming.when(*(
         o.layout for o in request.operands if isinstance(o.layout, Layout)))
+    ahead = own_rows(request, rows, classes, len(outer_shape)) if from_memory else ()
     form = classes, len(outer_shape), len(inner_shape), False, streamed, ahead
     kernel = kernel_of(request, form, lambda: _Kernel(request, *form).text(), independent=True)
     return geometry.launch(kernel, math.prod(outer_shape), geometry.GRAIN // max(1, math.prod(inner_shape)),
@@ -84,6 +85,12 @@ def _walk(request):
     return outer_shape, inner_shape, [(*a, *b) for a, b in zip(outer_rows, inner_rows, strict=True)], classes
 
 
+def own_rows(request, rows, classes, outer):
+    """Names of the contiguous operands of which each row has a part of its own."""
+    tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
+    return tuple(o.name for o, r, c in zip(tensors, rows, classes, strict=False) if c == "1" and any(r[:outer]))
+
+
 def _is_long(request, inner_shape, classes):
     """Whether rows are long and contiguous."""
     return request.compute in LANES and {*classes} <= {*"01r"} and inner_shape[-1] >= 2 * streaming.PIECE
@@ -101,16 +108,17 @@ def _streamed(request, inner_shape, classes):
 
 class _Kernel:
     """One kernel's text in the making. `parts`: units are pieces of rows, and outputs one value for each of them.
-    `streamed`: results with a value an element are written past the caches. `ahead`: rows come from memory, and the
-    last walk that looks for row functions begins to read those of the next block. Units of requests with sums over the
-    rows are blocks of rows, and these outputs one such row of sums for each of them."""
+    `streamed`: results with a value an element are written past the caches. `ahead`: operands whose rows come from
+    memory. The last walk that looks for row functions begins to read those of the next block; where results are written
+    in pieces, that walk does so for every other operand: few lines are to be asked for at once. Units of requests with
+    sums over the rows are blocks of rows, and these outputs one such row of sums for each of them."""
 
-    def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False, ahead=False):
+    def __init__(self, request, classes, outer_rank, inner_rank, parts=False, streamed=False, ahead=()):
         self.parts, self.streamed = parts, streamed
         self.part_types: list[tuple[str, str]] = []  # of each row function: as kept for a piece, as a value
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
         walks = len(self._levels()) + (not all(request.is_row))  # of one alone the CPU knows what comes next
-        self.ahead = ahead and inner_rank == 1 and walks > 1
+        self.ahead = ahead if inner_rank == 1 and walks > 1 else ()
         self.piece = PIECE if walks == 1 else PIECE_OF_SEVERAL
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.flushed = 0
@@ -126,7 +134,7 @@ class _Kernel:
     def text(self):
         request, lines = self.request, self.lines
         form = ("parts" if self.parts else
-                f"rows{'_streamed' * self.streamed}{'_ahead' * self.ahead}{'_sums' * bool(self.sums)}")
+                f"rows{'_streamed' * self.streamed}{'_ahead' * bool(self.ahead)}{'_sums' * bool(self.sums)}")
         form += "_" * (form != "rows" and not self.parts)
         name = f"{request.name}_{request.compute}_{form}{self.outer}{self.inner}_" + "".join(self.classes.values())
         parameters = [o.name for o in request.operands] + self.outputs
@@ -309,7 +317,7 @@ class _Kernel:
         below = positions.elements_below(used, self.found)
         needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
         body = [line for name, line in loads.items() if name in needed] + writer.lines + tail
-        fetches = self.fetches(self.piece) if ahead else []
+        fetches = self.fetches(self.piece, self.ahead[::2] if self.streamed else self.ahead) if ahead else []
         if walk:
             self.lines += walk(outside, body)
         elif streams:
@@ -317,10 +325,10 @@ class _Kernel:
         else:
             self.lines += self._walks(outside, f"n{last}", body, begin, end, in_pieces, fetches)
 
-    def fetches(self, count):
-        """Lines that begin to read as many elements of the next block's rows, from `first_` on."""
-        return [f"fetch({o.name}, at_{o.name} + first_ + many * meta[{self.stride_at[o.name] + self.outer - 1}], "
-                f"{count})" for o in self.tensors if self.classes[o.name] == "1"]
+    def fetches(self, count, names):
+        """Lines that begin to read as many elements of the next block's rows of operands, from `first_` on."""
+        row = {n: f"at_{n} + first_ + many * meta[{self.stride_at[n] + self.outer - 1}]" for n in names}
+        return [f"fetch({n}, {place}, {count})" for n, place in row.items()]
 
     def _place_kept(self, out, position):
         return "kept[turn * length + i]" if self.streamed else f"{out}[{position[out]}]"
@@ -330,6 +338,7 @@ class _Kernel:
         size = streaming.PIECE
         return [f"{pad}for piece_ in range(({length} + {size - 1}) // {size}):", f"{pad}    first_ = piece_ * {size}",
                 f"{pad}    count_ = min({size}, {length} - first_)",
+                *(f"{pad}    {line}" for line in self.fetches(size, self.ahead[1::2])),
                 f"{pad}    for i in range(first_, first_ + count_):",
                 *(f"    {line}" for line in body),
                 *(f"{pad}    stream({out}, {at} + first_, room_{out}, 0, count_)" for out, at in outputs.items())]
@@ -369,7 +378,7 @@ class _Kernel:
         """One walk over the row that computes every row function of a level; the last one begins to read further rows
         where memory is what the kernel waits for."""
         self._row_parts([n.args[0] for n in level])
-        ahead = self.ahead and last
+        ahead = bool(self.ahead) and last
         level = [n for n in level if not positions.picked(self, n) and not positions.searched(self, n, ahead)]
         if not level:
             return

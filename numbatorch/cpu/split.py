@@ -86,7 +86,8 @@ def summed(request, outer_shape, inner_shape, rows, classes, streamed):
 
     if not together(request, outer_shape, inner_shape, rows, classes):
         return _apart(request)
-    form = classes, len(outer_shape), 1, False, streamed, streamed
+    ahead = template.own_rows(request, rows, classes, len(outer_shape)) if streamed else ()
+    form = classes, len(outer_shape), 1, False, streamed, ahead
     first = kernel_of(request, form, lambda: template._Kernel(request, *form).text(), independent=True)
     count, length = math.prod(outer_shape), inner_shape[0]
     height = min(max(geometry.GRAIN // max(1, length), LEAST), MOST)
