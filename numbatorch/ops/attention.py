@@ -38,11 +38,17 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     if fits:
         result = attention(query, key, value, attn_mask, bool(is_causal), float(scale))
     else:
-        if enable_gqa:
+        shape, folded = query.shape, False
+        if enable_gqa and attn_mask is None and not is_causal and key.shape[-3] == value.shape[-3] and 0 not in shape:
+            folded = True
+            query = query.unflatten(-3, (key.shape[-3], -1)).flatten(-3, -2)  # queries of one head (..., K, H/K * L, E)
+        elif enable_gqa:
             key, value = _more_heads(key, query), _more_heads(value, query)
         if is_causal:
             attn_mask = causal_mask(query, query.shape[-2], key.shape[-2])
         result = by_products(query, key, value, attn_mask, dropout_p, scale)[0]
+        if folded:
+            result = result.unflatten(-2, (-1, shape[-2])).flatten(-4, -3)
     return result if own is None else result.to(own)
 
 

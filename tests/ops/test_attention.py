@@ -77,3 +77,13 @@ def test_distance_of_a_row_to_itself_has_no_gradient():
     x = nt.ones(2, 3, requires_grad=True)
     nt.cdist(x, x).sum().backward()
     assert x.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_heads_that_share_keys_meet_them_where_they_are(length):
+    generator = nt.Generator().manual_seed(3)
+    q, k, v = (nt.randn(2, heads, rows, 4, dtype=nt.float64, generator=generator)
+               for heads, rows in ((6, length), (2, 7), (2, 7)))
+    repeated = F.scaled_dot_product_attention(q, k.repeat_interleave(3, 1), v.repeat_interleave(3, 1))
+    shared = F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+    assert shared.shape == (2, 6, length, 4) and nt.allclose(shared, repeated, rtol=1e-12, atol=1e-12)
