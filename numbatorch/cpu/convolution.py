@@ -13,7 +13,7 @@ result depends on the number of threads.
 
 from __future__ import annotations
 
-from ctypes import addressof, c_char, memset
+from ctypes import addressof, c_char
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
@@ -28,6 +28,7 @@ from numbatorch.cpu.convolution_geometry import Correlation, Geometry, Launch, R
 from numbatorch.cpu.convolution_lanes import lanes_launch
 from numbatorch.cpu.convolution_packed import TurnTiles, packed_launch, turn_launch
 from numbatorch.cpu.convolution_packed_kernels import MOST_TAPS
+from numbatorch.cpu.convolution_padding import Padding
 from numbatorch.cpu.convolution_phases import PhasesLaunch, phases_launch
 from numbatorch.cpu.convolution_planes import PlanesWeightPlan, few_planes, planes_launch, planes_weight_plan
 from numbatorch.cpu.convolution_weights import (
@@ -74,31 +75,6 @@ def _special_launch(task: Correlation) -> AnyLaunch | None:
 def _forward_task(g: Geometry, bias: bool) -> Correlation:
     return Correlation(g, bias, g.c // g.groups, g.o // g.groups, g.size, g.result, g.stride, tuple(g.shifts), g.result,
                        (1, 1, 1))
-
-
-class Padding:
-    """A copy of the input with its padding, for a convolution that has none."""
-
-    def __init__(self, g: Geometry) -> None:
-        size = tuple(n + 2 * p for n, p in zip(g.size, g.padding, strict=True))
-        self.padded = replace(g, size=size, padding=(0, 0, 0))
-        planes, item = g.n * g.c, host_target(g.dtype).bytes
-        self.nbytes = planes * prod(size) * item
-        strides = (size[1] * size[2], size[2], 1)
-        self.place = sum(p * s for p, s in zip(g.padding, strides, strict=True)) * item
-        dtype = by_name(g.dtype)
-        self.launch = operands.converted(layout(dtype, (planes, *g.size)),
-                                         layout(dtype, (planes, *g.size), (prod(size), *strides)))
-
-    def copy(self, x_ptr: int) -> tuple[object, int]:
-        """(the block to keep while it is used, its address)."""
-        from numbatorch.cpu.memory import address, allocate
-
-        workspace = allocate(self.nbytes)
-        base = address(workspace)
-        memset(base, 0, self.nbytes)
-        self.launch.kernel(x_ptr, base + self.place, self.launch.meta, self.launch.units, self.launch.grain)
-        return workspace, base
 
 
 def _product_launch(dtype: str, *sizes: Any, **more: Any) -> Launch:

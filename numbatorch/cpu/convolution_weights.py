@@ -13,6 +13,7 @@ from typing import Any
 
 from numbatorch.cpu import operands, tiles
 from numbatorch.cpu.convolution_geometry import Geometry, Launch, grain, inside
+from numbatorch.cpu.convolution_padding import Padding
 from numbatorch.cpu.convolution_weight_kernels import (
     CALL,
     POSITION_BLOCK,
@@ -28,6 +29,7 @@ from numbatorch.layout import layout
 WASTE = 1.5  # of lanes, from which the outputs of a pointwise convolution are rows and its channels in the lanes
 MOST_IMAGES = 64  # that are launches of their own
 PARTIAL_BYTES = 64 << 20  # of all partial weight gradients together
+WIDE = 3  # taps of a window row, more than channels, from which a padded copy of the input pays
 WEIGHT_UNITS = 32  # wanted units of the weight gradient
 
 
@@ -56,6 +58,10 @@ class WeightGradientPlan:
             self.met = operands.converted(layout(dtype, taken, strides), layout(dtype, taken))
             self.met_bytes = prod(taken) * target.bytes
             g = replace(g, size=g.result, stride=(1, 1, 1))
+        self.padding: Padding | None = None
+        if any(g.padding) and g.n and g.c // g.groups < g.kernel[2] >= WIDE:
+            self.padding = Padding(g)  # no window row is cut then, and its taps are the rows of a tile
+            g = self.padding.padded
         size, row_bytes = target.bytes, target.panel * target.bytes
         channels, outputs, taps = g.c // g.groups, g.o // g.groups, g.taps
         (depth, height, width), (depths, rows, columns), kw = g.size, g.result, g.kernel[2]
@@ -127,6 +133,8 @@ class WeightGradientPlan:
             copy = base + self.partial_bytes
             self.met.kernel(x_ptr, copy, self.met.meta, self.met.units, self.met.grain)
             x_ptr = copy
+        if self.padding is not None:
+            padded, x_ptr = self.padding.copy(x_ptr)
         self.launch.run(x_ptr, gy_ptr, base)
         self.sum.run(base, gw_ptr)
 

@@ -40,7 +40,7 @@ K_BLOCK = 256  # channels summed in registers: a panel of weights stays in the f
 LEAST = 32  # channels, and outputs: 1.4 times the sum over taps at 26x26, 64 images
 LEAST_TILES = 32
 MANY_RUNS = 24  # enough to share without cutting them by panels, too
-TILE_WEIGHTS = 90 << 10  # bytes of transformed weights that a tile must repay: 256 channels from 49 tiles, 512 from 196
+TILE_WEIGHTS = 170 << 10  # bytes of transformed weights that a tile must repay: 512 channels from 98 tiles, 1.04 times
 
 
 @cache
@@ -121,7 +121,8 @@ def winograd_launch(task: Correlation) -> WinogradLaunch | None:
     down, across = ceil(rows / 2), ceil(columns / 2)
     u_frequency = (channels + 1) * row_bytes
     u_panel, panels = FREQUENCIES * u_frequency, ceil(outputs / target.panel)
-    if g.n * rows * columns < 4 * max(LEAST_TILES, panels * u_panel // TILE_WEIGHTS):
+    repaid = TILE_WEIGHTS * (2 if task.turned else 1)  # turning them costs others as much
+    if g.n * rows * columns < 4 * max(LEAST_TILES, panels * u_panel // repaid):
         return None
     rows_per_run = balanced(g.n * down, max(1, RUN_TILES // across))
     pitch, run_tiles = 2 * across + 2, rows_per_run * across
