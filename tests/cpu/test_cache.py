@@ -163,3 +163,36 @@ def test_processes_that_compile_the_same_kernel_agree(folder):
     before = compile.statistics()["compiled"]
     assert fill(13) == [13, 13, 13]
     assert compile.statistics()["compiled"] == before
+
+
+CROWD = """
+import random, sys
+from numbatorch.lowering import cache
+cache._CHECK_EVERY_BYTES = 2000
+rng, found = random.Random(int(sys.argv[1])), 0
+def content(k):
+    return bytes([k]) * (200 + 40 * k)
+for _ in range(400):
+    k = rng.randrange(20)
+    if rng.random() < 0.5:
+        cache.write(cache.key(k), content(k))
+    else:
+        read = cache.read(cache.key(k))
+        assert read is None or read == content(k), k
+        found += read is not None
+print(found)
+"""
+
+
+def test_writers_readers_and_trimmers_share_a_folder(folder):
+    """Each entry reads whole or not at all, while others write it, replace it and trim it away."""
+    import os
+    import subprocess
+    import sys
+
+    environment = {**os.environ, "NUMBATORCH_CACHE_BYTES": "6000"}
+    running = [subprocess.Popen([sys.executable, "-W", "error", "-c", CROWD, str(seed)], stdout=subprocess.PIPE,
+                                env=environment, text=True) for seed in range(4)]  # fmt: skip
+    found = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 4 and sum(map(int, found)) > 0
+    assert not list(folder.rglob("*.part")) and cache.info()["bytes"] < 20000
