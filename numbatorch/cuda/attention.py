@@ -2,12 +2,12 @@
 
 A block takes some rows of the query and walks over the keys: scores of a tile, the largest so far, weights by it, and
 their product with the values, to which the totals are rescaled. After Dao 2023, arXiv:2307.08691, algorithm 1, with
-scores in shared memory. Gradients in attention_backward.py.
+scores in shared memory. Gradients in attention_backward.py; half precision on sm_90a in wide_attention.py.
 """
 
 from ..expr import write
 from ..expr.kinds import Launch
-from . import contraction
+from . import contraction, wide_attention, wide_gemm
 from .attention_text import THREADS, AttentionText
 from .launching import call
 
@@ -44,11 +44,13 @@ def launch(request, make):
 
 
 def _calls(request, kind, aligned):
-    text = Forward(request, kind, aligned)
     query = request.inputs[0]
+    is_wide = aligned and kind in ("bfloat16", "float16") and wide_gemm.here(query.device)
+    text = wide_attention.WideForward(request, kind) if is_wide else Forward(request, kind, aligned)
     blocks = -(-query.shape[2] // text.rows)
     made = text.kernel(blocks)
-    return call(*made[:3], query.device, made[3], query.shape[0] * query.shape[1] * blocks, THREADS, shared=text.shared)
+    return call(*made[:3], query.device, made[3], query.shape[0] * query.shape[1] * blocks,
+                wide_attention.THREADS if is_wide else THREADS, shared=text.shared)
 
 
 class Forward(AttentionText):

@@ -20,6 +20,7 @@ class AttentionText:
     """
 
     arrangements: tuple
+    multiple = 32  # of which rows of a tile have so many elements
 
     def __init__(self, request, kind, aligned):
         self.request, self.kind_name, self.kind, self.aligned = request, kind, matrix_tiles.KINDS[kind], aligned
@@ -27,7 +28,7 @@ class AttentionText:
         self.dtype, self.size = query.dtype.name, query.dtype.itemsize
         self.storage = write.storage(self.dtype)
         self.sizes = query.shape[3], value.shape[3]
-        self.padded = [-(-n // 32) * 32 for n in self.sizes]
+        self.padded = [-(-n // self.multiple) * self.multiple for n in self.sizes]
         self.strides = [n * self.size + PAD for n in self.padded]
         self.numbers = geometry.Parameters()
         self.is_half = self.size == 2

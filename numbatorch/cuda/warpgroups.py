@@ -83,17 +83,121 @@ def _keep(columns, stride):
     return keep
 
 
+def _scores_begin(columns):
+    """f(): the registers of 64 x columns scores of four warps, and of weights, two halves each."""
+    return _statement(f".reg .f32 group_score<{columns // 2}>; .reg .b32 group_weight<{columns // 4}>;")
+
+
+def _scores(dtype, columns, depth, rows):
+    """f(address of A, address of B): scores = A (64 of `rows` rows, depth) @ B (columns, depth).T, both along k.
+
+    128 bytes of every row lie together, for all rows, then the next 128.
+    """
+    registers, kind = ", ".join(f"group_score{i}" for i in range(columns // 2)), _TYPES[dtype]
+    steps = " ".join(
+        f"add.s64 a, $0, {k // 4 * rows * ROW // 16 + k % 4 * 2}; "
+        f"add.s64 b, $1, {k // 4 * columns * ROW // 16 + k % 4 * 2}; "
+        f"wgmma.mma_async.sync.aligned.m64n{columns}k16.f32.{kind}.{kind} {{{registers}}}, a, b, "
+        f"{'later' if k else 'first'}, 1, 1, 0, 0;" for k in range(depth // 16))
+    text = ("{ .reg .pred first; .reg .pred later; .reg .b64 a; .reg .b64 b; setp.ne.b32 first, 0, 0; "
+            f"setp.eq.b32 later, 0, 0; wgmma.fence.sync.aligned; {steps} wgmma.commit_group.sync.aligned; }}")
+
+    @intrinsic
+    def scores(context, a, b):
+        def generate(context, builder, signature, arguments):
+            assembly(builder, _VOID, text, "l,l,~{memory}", [_descriptor(builder, x) for x in arguments])
+            return context.get_dummy_value()
+
+        return types.none(types.uint32, types.uint32), generate
+
+    return scores
+
+
+def _score(number):
+    """f() -> one score of a thread."""
+
+    @intrinsic
+    def score(context):
+        def generate(context, builder, signature, arguments):
+            return assembly(builder, _FLOAT, f"mov.f32 $0, group_score{number};", "=f,~{memory}")
+
+        return types.float32(), generate
+
+    return score
+
+
+def _weight(number):
+    """f(uint32): two weights of a thread."""
+
+    @intrinsic
+    def weight(context, value):
+        def generate(context, builder, signature, arguments):
+            assembly(builder, _VOID, f"mov.b32 group_weight{number}, $0;", "r,~{memory}", arguments)
+            return context.get_dummy_value()
+
+        return types.none(types.uint32), generate
+
+    return weight
+
+
+def _scale(columns):
+    """f(a, b): the totals of a thread's first row times a, those of its second times b; all zero for a zero."""
+    text = "{ .reg .pred some0; .reg .pred some1; " + " ".join(
+        f"setp.ne.f32 some{r}, ${r}, 0f00000000;" for r in (0, 1)) + " " + " ".join(
+        f"mul.f32 group_total{i}, group_total{i}, ${i // 2 % 2}; "
+        f"selp.f32 group_total{i}, group_total{i}, 0f00000000, some{i // 2 % 2};" for i in range(columns // 2)) + " }"
+
+    @intrinsic
+    def scale(context, a, b):
+        def generate(context, builder, signature, arguments):
+            assembly(builder, _VOID, text, "f,f,~{memory}", arguments)
+            return context.get_dummy_value()
+
+        return types.none(types.float32, types.float32), generate
+
+    return scale
+
+
+def _weigh(dtype, columns, depth):
+    """f(address of B): totals += weights (64, depth) @ B, of layout "x"."""
+    registers, kind = ", ".join(f"group_total{i}" for i in range(columns // 2)), _TYPES[dtype]
+    steps = " ".join(
+        f"add.s64 b, $0, {k * 16 * ROW // 16}; wgmma.mma_async.sync.aligned.m64n{columns}k16.f32.{kind}.{kind} "
+        f"{{{registers}}}, {{{', '.join(f'group_weight{4 * k + i}' for i in range(4))}}}, b, later, 1, 1, 1;"
+        for k in range(depth // 16))
+    text = ("{ .reg .pred later; .reg .b64 b; setp.eq.b32 later, 0, 0; wgmma.fence.sync.aligned; "
+            f"{steps} wgmma.commit_group.sync.aligned; }}")
+
+    @intrinsic
+    def weigh(context, b):
+        def generate(context, builder, signature, arguments):
+            assembly(builder, _VOID, text, "l,~{memory}", [_descriptor(builder, arguments[0])])
+            return context.get_dummy_value()
+
+        return types.none(types.uint32), generate
+
+    return weigh
+
+
 NAMES = {"group_fence": _statement("fence.proxy.async.shared::cta;"),
          **{f"group_wait_{n}": _statement(f"wgmma.wait_group.sync.aligned {n};") for n in (0, 1)}}
 _BEGIN = re.compile(r"\bgroup_begin_(\d+)\b")
 _MULTIPLY = re.compile(r"\bgroup_multiply_([a-z]+\d+)_(\d+)_([kx][kx])\b")
 _KEEP = re.compile(r"\bgroup_keep_(\d+)_(\d+)\b")
+_SCORES_BEGIN = re.compile(r"\bgroup_scores_begin_(\d+)\b")
+_SCORES = re.compile(r"\bgroup_scores_([a-z]+\d+)_(\d+)_(\d+)_(\d+)\b")
+_SCORE = re.compile(r"\bgroup_score_(\d+)\b")
+_WEIGHT = re.compile(r"\bgroup_weight_(\d+)\b")
+_SCALE = re.compile(r"\bgroup_scale_(\d+)\b")
+_WEIGH = re.compile(r"\bgroup_weigh_([a-z]+\d+)_(\d+)_(\d+)\b")
+_PATTERNS = {_BEGIN: _begin, _MULTIPLY: _multiply, _KEEP: _keep, _SCORES_BEGIN: _scores_begin, _SCORES: _scores,
+             _SCORE: _score, _WEIGHT: _weight, _SCALE: _scale, _WEIGH: _weigh}
 _made: dict[str, object] = {}
 
 
 def named(source):
     """The functions of this module that a kernel source names."""
-    for pattern, make in ((_BEGIN, _begin), (_MULTIPLY, _multiply), (_KEEP, _keep)):
+    for pattern, make in _PATTERNS.items():
         for match in pattern.finditer(source):
             if match[0] not in _made:
                 _made[match[0]] = make(*(int(x) if x.isdigit() else x for x in match.groups()))

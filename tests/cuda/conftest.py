@@ -13,6 +13,17 @@ def gpu(emulator):
 
 
 @pytest.fixture
+def sm_90a(gpu, monkeypatch):
+    """Makes the emulator a device that has wgmma."""
+    from numbatorch.cuda.emulator import device
+    monkeypatch.setattr(device, "ARCHITECTURE", "sm_90a")
+    properties = gpu.properties(0)
+    properties.major = 9
+    monkeypatch.setattr(gpu, "properties", lambda index: properties)
+    return gpu
+
+
+@pytest.fixture
 def host_work(monkeypatch):
     """The requests that are left to the CPU while a test runs."""
     from numbatorch.cuda import backend

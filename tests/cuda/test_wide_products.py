@@ -53,18 +53,13 @@ def test_groups_of_warps_multiply_out_of_shared_memory(dtype, shape):
 
 
 @pytest.fixture
-def hopper(gpu, monkeypatch):
+def hopper(sm_90a, monkeypatch):
     """An emulated device that has wgmma, in which a few small tiles are enough; the products that it takes."""
-    from numbatorch.cuda.emulator import device
-    monkeypatch.setattr(device, "ARCHITECTURE", "sm_90a")
     monkeypatch.setattr(wide_gemm, "LEAST", 1)
     monkeypatch.setattr(wide_gemm, "TILES", wide_gemm.TILES[2:])
     monkeypatch.setattr(contraction, "WORK", 1)
     taken, write = [], wide_gemm.WideProduct._write
     monkeypatch.setattr(wide_gemm.WideProduct, "_write", lambda made: [taken.append(made), write(made)])
-    properties = gpu.properties(0)
-    properties.major = 9
-    monkeypatch.setattr(gpu, "properties", lambda index: properties)
     return taken
 
 

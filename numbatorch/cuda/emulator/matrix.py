@@ -77,6 +77,15 @@ def _halves(kind, words):
     return low.astype("u2").view("f2"), high.astype("u2").view("f2")
 
 
+def _rows(kind, registers):
+    """(warps, 16, 16) numbers of half precision out of the four registers of a left operand."""
+    found = np.zeros((len(registers[0]), 16, 16))
+    for i, words in enumerate(registers):
+        for half, part in enumerate(_halves(kind, words)):
+            found[:, _ROW + i % 2 * 8, 2 * _PAIR + i // 2 * 8 + half] = part
+    return found
+
+
 @instruction("mma")
 def multiply(code, item):
     """D = A @ B + C of every warp: row-major A, column-major B."""
@@ -99,9 +108,7 @@ def multiply(code, item):
             return [np.broadcast_to(s(state), state.lanes).reshape(warps, WARP) for s in sources]
         left, right = np.zeros((warps, m, depth)), np.zeros((warps, depth, 8))
         if kind in ("bf16", "f16"):
-            for i, words in enumerate(values(a)):
-                for half, part in enumerate(_halves(kind, words)):
-                    left[:, _ROW + i % 2 * 8, 2 * _PAIR + i // 2 * 8 + half] = part
+            left = _rows(kind, values(a))
             for i, words in enumerate(values(b)):
                 for half, part in enumerate(_halves(kind, words)):
                     right[:, 2 * _PAIR + i * 8 + half, _ROW] = part
@@ -119,28 +126,34 @@ def multiply(code, item):
 
 @instruction("wgmma")
 def multiply_groups(code, item):
-    """Four warps: 64 rows of A times the columns of B, both out of shared memory with the 128-byte swizzle.
+    """Four warps: 64 rows of A, in shared memory or registers, times the columns of B, in shared memory; swizzled.
 
     Products are done when they are asked for: waiting for them has no effect.
     """
     if item.parts[1] in ("fence", "commit_group", "wait_group"):
         return lambda state, mask: None
     found = re.fullmatch(r"m64n(\d+)k(?:16\.f32\.(bf16|f16)\.\2|8\.f32\.(tf32)\.tf32)", ".".join(item.parts[4:]))
-    turned = [number == "1" for number in item.operands[6:]] or [False, False]
-    if found is None or item.operands[4:6] != ["1", "1"] or len(item.operands) != (6 if found[3] else 8):
+    held = item.operands[1].startswith("{")
+    turned = [number == "1" for number in item.operands[6:]]
+    if found is None or item.operands[4:6] != ["1", "1"] or len(turned) != (0 if found[3] else 2 - held):
         raise PTXError(f"no such product here: {item.text}")
     columns, kind = int(found[1]), found[2] or found[3]
+    turned = [False] * (2 - len(turned)) + turned
     names = braced(item.operands[0])
     targets, before = [code.target(name) for name in names], [code.source(name, "f32") for name in names]
-    a, b = (code.source(name, "u64") for name in item.operands[1:3])
+    a = [code.source(name, "b32" if held else "u64") for name in braced(item.operands[1])]
+    b = code.source(item.operands[2], "u64")
     again = code.source(item.operands[3], "pred")
 
     def run(state, mask):
-        first, second = (np.broadcast_to(x(state), state.lanes) for x in (a, b))
+        first = None if held else np.broadcast_to(a[0](state), state.lanes)
+        second = np.broadcast_to(b(state), state.lanes)
+        rows = _rows(kind, [np.broadcast_to(x(state), state.lanes).reshape(-1, WARP) for x in a]) if held else None
         results = np.zeros((state.lanes // WARP, 16, columns))
         for warp in np.flatnonzero(mask.reshape(-1, WARP).any(1)):
             number, group = warp * WARP, warp % (state.width // WARP) % 4
-            left = _tile(state, number, int(first[number]), kind, range(16 * group, 16 * group + 16), turned[0])
+            left = rows[warp] if held else _tile(state, number, int(first[number]), kind, range(
+                16 * group, 16 * group + 16), turned[0])
             results[warp] = left @ _tile(state, number, int(second[number]), kind, range(columns), turned[1]).T
         kept = again(state)
         for i, (target, old) in enumerate(zip(targets, before, strict=True)):
