@@ -314,10 +314,20 @@ describe:
  store i64 %grain, ptr getelementptr (%region, ptr @region, i32 0, i32 4)
  store atomic i64 %width, ptr getelementptr (%region, ptr @region, i32 0, i32 5) monotonic, align 8
  store atomic i64 %turned, ptr getelementptr (%region, ptr @region, i32 0, i32 6) monotonic, align 8
+ ; The caller's first chunk is claimed from the start: it runs while the others hear of the region.
+ %back = icmp ne i64 %turned, 0
+ %home = udiv i64 %chunks, %width
+ %home_last = sub i64 %home, 1
+ %chosen = select i1 %back, i64 %home_last, i64 0
+ %begin = select i1 %back, i64 0, i64 1
+ %finish = select i1 %back, i64 %home_last, i64 %home
+ %finish_high = shl i64 %finish, 32
+ %own = or i64 %finish_high, %begin
+ store atomic i64 %own, ptr @runs release, align 8
  br label %share
 share:
- %k = phi i64 [0, %describe], [%k1, %share]
- %first = phi i64 [0, %describe], [%end, %share]
+ %k = phi i64 [1, %describe], [%k1, %share]
+ %first = phi i64 [%home, %describe], [%end, %share]
  %k1 = add i64 %k, 1
  %upto = mul i64 %chunks, %k1
  %end = udiv i64 %upto, %width
@@ -352,8 +362,9 @@ wake:
  %ignored = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @region, i32 129, i32 %woken, ptr null)
  br label %take
 take:
+ call void @run_chunk(ptr %body, ptr %block, i64 %units, i64 %grain, i64 %chosen)
  %count = call i64 @work(i64 0, i64 0, i64 MOST_RUNS)
- %remain = sub i64 %chunks, %count
+ %remain = sub i64 %others, %count
  br label %watch
 watch:
  %round = phi i64 [0, %take], [%next, %pause]
