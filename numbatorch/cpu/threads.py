@@ -2,7 +2,8 @@
 
 A region is a function, its arguments and a count of chunks, in as many runs of neighbouring chunks as there are
 threads. Each thread claims the chunks of its own run one by one from the front, then those that others have left from
-the back; each run of a program turns that around, as the caches hold what the run before walked last.
+the back; each run of a program turns that around, as the caches hold what the run before walked last. The caller has
+its first chunk from the start. All that workers have to know is in the cache line of the number that they watch.
 A kernel that is called again thus finds in a core's own cache what that core wrote before, each core reads memory in
 order, and still the caller finishes alone when workers come late, and a slow thread holds up nobody but its own chunk.
 Who has claimed a chunk may read the region's description, because the caller returns only when every claimed chunk is
