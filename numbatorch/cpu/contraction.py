@@ -57,6 +57,8 @@ class _Product:
             return self._quads()
         if self.dtype == "bfloat16" and has_pairs():
             first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", (k + 1) // 2
+            if request.outputs[0].dtype.name == "bfloat16" and gemm(work).narrows(m, n, k, first[0], second[0]):
+                work = "narrow"
         else:
             first = self._matrix(0, complex_)
             second = self._real_rows() if complex_ else self._matrix(1, False)
@@ -71,7 +73,7 @@ class _Product:
             if row.dtype.name != self._storage():
                 self._copy(2, row, operands.dense(row, self._storage()))
         out = request.outputs[0]
-        if out.dtype.name != self._storage():
+        if work != "narrow" and out.dtype.name != self._storage():
             kept = operands.dense(out, self._storage())
             after[len(request.arrays)] = operands.converted(kept, out), kept.nbytes
         run = _ordered(kernel, self.loads[0].args[0] != next(iter(request.arrays)), self.bias, len(request.arrays))

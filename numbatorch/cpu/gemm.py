@@ -136,7 +136,7 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
                                 f.call_at(p["transpose"], [source, p["b_row"], there, panel_bytes, depth, left])
                 direct = p["b_packing"].equals(DIRECT)
                 b_here, b_step = f.select(direct, b_rows, panel), f.select(direct, p["b_row"], panel_bytes)
-                c_here = f.offset(c_unit, here * size)
+                c_here = f.offset(c_unit, here * target.result_bytes)
                 addend, addend_row = _addend(f, target, p, bias, c_here, k0, here)
                 arguments = [a_k, p["a_row"], p["a_step"], b_here, b_step, c_here, p["c_row"], addend, addend_row]
                 ahead = _ahead(f, target, p, b_unit, k0, depth, here, column, columns)
@@ -176,7 +176,7 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
     target = wide_target(host_target(dtype)) if kind == "wide" else host_target(dtype)
     write = write_gemm_dot if kind == "dots" else write_gemm
     name = f"gemm_{kind}_{'bias_' if with_bias else ''}{dtype}"
-    pointer = {"bfloat16": "float32*", "int8": "int32*"}.get(dtype, f"{dtype}*")
+    pointer = {"bfloat16": "float32*", "narrow": "float32*", "int8": "int32*"}.get(dtype, f"{dtype}*")
     signature = (pointer, pointer, *([pointer] if with_bias else []), pointer, "int64*")
     return compile_ir(name, write(name, target, with_bias), signature)
 
@@ -201,8 +201,8 @@ class Gemm:
     """Plans and runs products of one dtype: float32, float64, int32, int64, or "bfloat16".
 
     "bfloat16" is for machines with `microkernel.has_pairs`: an element of the operands is a pair of them along k, an
-    element of the result a float32. "int8" is the same for fours, where the machine `has_quads`, and an int32: see
-    quads.py.
+    element of the result a float32, or for "narrow" a bfloat16, where one block of sums is enough (`narrows`). "int8"
+    is the same for fours, where the machine `has_quads`, and an int32: see quads.py.
     """
 
     def __init__(self, dtype: str) -> None:
@@ -265,21 +265,31 @@ class Gemm:
         else:
             p.kernel(a_ptr, b_ptr, c_ptr, p.address, p.units, p.grain)
 
+    def kind(self, m: int, n: int, k: int, trans_a: bool, trans_b: bool) -> str:
+        """Which kernel multiplies: "dots" over few rows or columns that are contiguous along k, "wide" for few rows of
+        C, else "tiles"."""
+        if trans_b and not trans_a and (
+                m <= min(2 * self.target.dot_rows, k // self.target.lanes) or n <= self.target.dot_columns):
+            return "dots"
+        return "wide" if not trans_b and m <= wide_target(self.target).rows else "tiles"
+
+    def narrows(self, m: int, n: int, k: int, trans_a: bool, trans_b: bool) -> bool:
+        """Whether results of pairs can be rounded as they are stored."""
+        return k <= PAIRS_K_BLOCK and n > 1 and self.kind(m, n, k, trans_a, trans_b) == "tiles"
+
     def _make_plan(
         self, m, n, k, lda, ldb, ldc, trans_a, trans_b, batch, stride_a, stride_b, stride_c, bias, accumulate
     ) -> GemmPlan:
         if bias and accumulate:
             raise ValueError("gemm: a product is added either to a bias or to C (bias_ptr with accumulate=True)")
-        target, kind = self.target, "tiles"
+        target = self.target
         if n == 1 and not trans_b and ldb == 1:  # a column without gaps is also a row
             trans_b, ldb = True, k
         if n == 1 and trans_a and trans_b and ldc == 1 and not bias:  # column = A.T @ b: the row b.T @ A instead
             kind, m, n = "swapped", 1, m
             lda, ldb, ldc, trans_a, trans_b, stride_a, stride_b = ldb, lda, n, False, False, stride_b, stride_a
-        elif trans_b and not trans_a and (m <= min(2 * target.dot_rows, k // target.lanes) or n <= target.dot_columns):
-            kind = "dots"
-        elif not trans_b and m <= wide_target(target).rows:
-            kind = "wide"
+        else:
+            kind = self.kind(m, n, k, trans_a, trans_b)
         if kind in ("wide", "swapped"):
             target = wide_target(target)
         size, flops = target.bytes, 2.0 * m * n * k
@@ -307,10 +317,10 @@ class Gemm:
             a_row=size if trans_a else lda * size,
             a_step=lda * size if trans_a else size,
             b_row=ldb * size,
-            c_row=ldc * size,
+            c_row=ldc * target.result_bytes,
             a_batch=stride_a * size,
             b_batch=stride_b * size,
-            c_batch=stride_c * size,
+            c_batch=stride_c * target.result_bytes,
             unit_rows=unit_rows,
             unit_columns=unit_columns,
             units_across=across,

@@ -312,4 +312,4 @@ class Module:
 def short_name(type: str) -> str:
     """The suffix of an intrinsic's name: `<16 x float>` -> `v16f32`."""
     lanes, element = type.strip("<>").split(" x ")
-    return f"v{lanes}" + {"float": "f32", "double": "f64", "i32": "i32", "i64": "i64"}[element]
+    return f"v{lanes}" + {"float": "f32", "double": "f64", "i16": "i16", "i32": "i32", "i64": "i64"}[element]

@@ -28,6 +28,7 @@ class Target:
     dot_columns: int
     pairs: bool = False  # elements are pairs of bfloat16 that are multiplied and summed into a float32
     quads: bool = False  # elements are fours of bytes, unsigned times signed ones, summed into an int32
+    narrow: bool = False  # results are rounded to bfloat16 as they are stored
     wide: bool = False  # few rows: every vector has a mask, so that one width serves all, and B is fetched ahead
 
     @property
@@ -38,12 +39,14 @@ class Target:
     def label(self) -> str:
         """Of a vector, in names of functions: f32x16."""
         if self.pairs or self.quads:
-            return f"{'pairs' if self.pairs else 'quads'}x{self.lanes}"
+            return f"{'narrow_' * self.narrow}{'pairs' if self.pairs else 'quads'}x{self.lanes}"
         return f"{'i' if self.is_integer else 'f'}{self.bytes * 8}x{self.lanes}"
 
     @property
     def is_integer(self) -> bool:
         return self.element.startswith("i")
+
+    result_bytes = property(lambda self: 2 if self.narrow else self.bytes)
 
     @property
     def vector_bytes(self) -> int:
@@ -68,7 +71,8 @@ REGISTER_FILES = {"avx512f": (64, 32), "avx2": (32, 16), "neon": (16, 32), "": (
 def host_target(dtype: str, feature: str | None = None) -> Target:
     """The target for float32, float64, int32 or int64 on this machine, or for a named feature of `REGISTER_FILES`.
 
-    "bfloat16" stands for pairs of them, where the machine `has_pairs`, "int8" for fours where it `has_quads`.
+    "bfloat16" stands for pairs of them, where the machine `has_pairs`, "narrow" for pairs with results of bfloat16, and
+    "int8" for fours where it `has_quads`.
     """
     if feature is None:
         from numbatorch.cpu.machine import has_feature
@@ -82,8 +86,8 @@ def host_target(dtype: str, feature: str | None = None) -> Target:
     }.get(dtype, ("float", 4))
     heights = (14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1) if registers == 32 else (6, 5, 4, 3, 2, 1)
     dot_rows, dot_columns = (6, 4) if registers == 32 else (3, 3)
-    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns, dtype == "bfloat16",
-                  dtype == "int8")
+    return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns,
+                  dtype in ("bfloat16", "narrow"), dtype == "int8", dtype == "narrow")
 
 
 def has_pairs() -> bool:
@@ -119,10 +123,13 @@ def load_vector(f: Function, target: Target, pointer: Value, mask: Value | None,
 
 
 def store_vector(f: Function, target: Target, value: Value, pointer: Value, mask: Value | None) -> None:
+    if target.narrow:
+        value = f.emit(f"<{target.lanes} x bfloat>", f"fptrunc {value.type} {value.text} to <{target.lanes} x bfloat>")
+        value = f.emit(f"<{target.lanes} x i16>", f"bitcast {value.type} {value.text} to <{target.lanes} x i16>")
     if mask is None:
-        f.store(value, pointer, target.bytes)
+        f.store(value, pointer, target.result_bytes)
     else:
-        f.masked_store(value, pointer, target.bytes, mask)
+        f.masked_store(value, pointer, target.result_bytes, mask)
 
 
 def multiply_add(f: Function, target: Target, a: Value, b: Value, total: Value) -> Value:
@@ -323,7 +330,8 @@ def write_tile(
                     results[j] = add_vectors(f, present, results[j])
             for result, pieces in zip(results, parts, strict=True):
                 for offset, mask in pieces:
-                    store_vector(f, target, result, f.offset(row, offset), mask)
+                    there = f.offset(row, offset * target.result_bytes // target.bytes)
+                    store_vector(f, target, result, there, mask)
 
     choice = f.select(f.is_null(addend), NOTHING, VECTORS)
     if row_numbers:
@@ -477,10 +485,8 @@ def write_dots(module: Module, name: str, target: Target) -> None:
             null = f.is_null(addend)
             there = f.select(null, addend, f.offset(addend, addend_row * down.index + shift))
             arguments = [
-                f.offset(a, a_row * down.index),
-                a_row,
-                f.offset(b, b_row * across.index),
-                b_row,
+                f.offset(a, a_row * down.index), a_row,
+                f.offset(b, b_row * across.index), b_row,
                 f.offset(c, c_row * down.index + shift),
                 c_row,
                 there,

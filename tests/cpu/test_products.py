@@ -131,3 +131,21 @@ def test_columns_of_complex_numbers_leave_the_matrix_where_it_is(dtype, turned):
         np.testing.assert_allclose((given @ vector).numpy(), exact, rtol=tolerance, atol=tolerance)
     exact = np.vdot(v.to(nt.complex128).numpy(), matrix[3].to(nt.complex128).numpy())
     np.testing.assert_allclose(complex(nt.vdot(v, matrix[3])), exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(37, 45, 19), (64, 70, 256), (20, 33, 1024), (30, 40, 1030), (3, 64, 32)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_results_of_bfloat16_are_the_rounded_sums(shape, turned):
+    m, n, k = shape
+    rng = np.random.default_rng(7)  # small whole numbers: sums are exact in float32, and many lie between two bfloat16
+    a, b = (nt.from_numpy(rng.integers(-9, 10, s).astype(np.float32)) for s in ((m, k), (n, k) if turned else (k, n)))
+    bias = nt.from_numpy(rng.integers(-99, 100, n).astype(np.float32))
+    right = b.t() if turned else b
+    narrow = [x.to(nt.bfloat16) for x in (a, b, bias)]
+    found = narrow[0] @ (narrow[1].t() if turned else narrow[1])
+    assert found.dtype is nt.bfloat16 and found.equal((a @ right).to(nt.bfloat16))
+    if turned:
+        linear = nt.nn.functional.linear
+        assert linear(*narrow).equal(linear(a, b, bias).to(nt.bfloat16))
+    a[0, 0] = float("nan")
+    assert (a.to(nt.bfloat16) @ right.to(nt.bfloat16))[0].isnan().all()
