@@ -179,6 +179,7 @@ class Attempt:
         for b in capture.buffers:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
+        given = [(t._storage, t._storage.version) for t in self.tensors]
         saved, drawn = _Snapshot(capture, self.places, self.tensors), _Draws(self.places.randoms)
         candidate, reason = None, ""
         try:
@@ -197,7 +198,7 @@ class Attempt:
             saved.restore()
             drawn.restore()
             self.places.put_back()
-            for storage, version in versions.items():
+            for storage, version in [*versions.items(), *given]:
                 storage.version = version
             forget(capture.sizes)
         return candidate, reason

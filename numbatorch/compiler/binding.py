@@ -71,10 +71,10 @@ class Binding:
         """The value of a polynomial. ZeroDivisionError where one divides by zero."""
         found = self._known.get(terms)
         if found is None:
-            found = 0
+            found, first = 0, self._scope.first
             for atoms, times in terms:
                 for a in atoms:
-                    times *= self._atoms[a]
+                    times *= self._atoms[a - first]
                 found += times
             self._known[terms] = found
         return found

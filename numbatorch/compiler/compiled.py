@@ -182,6 +182,8 @@ class Compiled:
         if why:
             self._rehearsals, self._fixed = self._rehearsals + 1, why
             return MISS
+        if family.scope.ties:  # it holds for few sizes: not to be tried for ever
+            self._rehearsals, self._fixed = self._rehearsals + 1, "; ".join(family.ties())
         self.families.insert(0, family)
         del self.families[PROGRAMS:]
         return self._of_family(args, kwargs)
@@ -407,6 +409,8 @@ class Compiled:
         self.programs.clear()
         self.families.clear()
         self._rehearsals, self._fixed = 0, ""
+        self._patterns.clear()
+        self._varied.clear()
         self._last.clear()
         self._arena, self._refusal = Arena(), None
         self._reasons.clear()

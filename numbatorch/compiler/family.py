@@ -9,7 +9,7 @@ import weakref
 from bisect import insort
 from dataclasses import replace
 
-from ..cpu import backend
+from ..cpu import backend, bands
 from ..expr import kinds
 from ..layout import Layout, _interned, layout
 from ..plan import Plan
@@ -66,9 +66,13 @@ class Family:
                   for k in self.followed]
         lines = [f"for all sizes of {', '.join(shapes)}, of 2 and more: {self.made} programs made of one capture"]
         found = self.scope.conditions()
-        return lines + ([f"  where {', '.join(found[:12])}{', ...' if len(found) > 12 else ''}"] if found else []) + [
-            f"  {self.scope.text(terms)} has to be {value}, used as a plain number at {where}"
-            for terms, (value, where) in self.scope.ties.items()]
+        lines += [f"  where {', '.join(found[:12])}{', ...' if len(found) > 12 else ''}"] if found else []
+        return lines + [f"  {line}" for line in self.ties()]
+
+    def ties(self):
+        """Lines on sizes that are used as plain numbers."""
+        return [f"{self.scope.text(terms)} has to be {value}, used as a plain number at {where}"
+                for terms, (value, where) in self.scope.ties.items()]
 
     def fits(self, template, tensors):
         """The Binding of a call whose arguments fit; None for others."""
@@ -173,8 +177,9 @@ class Family:
                                     b.device)
         steps = [_step(s, binding, buffers) for s in graph.steps]
         made = Graph(graph.name, [buffers.get(b, b) for b in graph.buffers], steps, graph.options)
+        large = any(v.writes and v.layout.nbytes >= bands.LARGE for s in steps for v in s.places)
         for name, one in PASSES:
-            if name in _LATER:
+            if name in _LATER and (large or name != "bands"):
                 made = one(made)
         if self._like is None:
             made.check()

@@ -7,6 +7,7 @@ their class they say int.
 """
 
 import contextlib
+import itertools
 import operator
 import sys
 from collections import Counter
@@ -15,6 +16,9 @@ from . import traced
 from .watch import inside_library
 
 LEAST = 2  # of a size that is followed: 0 and 1 have programs of their own, as they mean something else to broadcasting
+
+
+_scopes = itertools.count()
 
 
 class Scope:
@@ -27,6 +31,8 @@ class Scope:
     def __init__(self, capture):
         self.capture, self.atoms, self.hints, self.lows = capture, [], [], []
         self.guards, self.checks, self.ties = {}, [], {}
+        # Number of the first atom: none is one of another capture's, whose results caches of functions may hold.
+        self.first = next(_scopes) << 20
         self._known: dict = {}
         self.formulas: dict = {}  # {formula: whether it has sizes}
         self.paused = 0
@@ -36,13 +42,13 @@ class Scope:
         self.atoms.append(("size", sum(kind == "size" for kind, *_ in self.atoms)))
         self.hints.append(hint)
         self.lows.append(LEAST)
-        return Size(((((len(self.atoms) - 1,), 1)),), hint, self)
+        return Size((((self.first + len(self.atoms) - 1,), 1),), hint, self)
 
     def atom(self, kind, a, b, hint, low):
         """What a division of two polynomials gives, as a part of others."""
         key = kind, a, b
         if key not in self._known:
-            self._known[key] = len(self.atoms)
+            self._known[key] = self.first + len(self.atoms)
             self.atoms.append(key)
             self.hints.append(hint)
             self.lows.append(low)
@@ -63,7 +69,7 @@ class Scope:
         for atoms, times in terms:
             factors = [str(times)] if not atoms or times != 1 else []
             for a in atoms:
-                kind, *rest = self.atoms[a]
+                kind, *rest = self.atoms[a - self.first]
                 sign = {"floordiv": "//", "mod": "%"}.get(kind)
                 factors.append(f"n{rest[0]}" if sign is None else f" {sign} ".join(f"({self.text(t)})" for t in rest))
             parts.append(" * ".join(factors))
@@ -90,7 +96,8 @@ class Scope:
         for atoms, times in terms:
             least = times
             for a in atoms:
-                least = None if least is None or self.lows[a] is None else least * self.lows[a]
+                one = self.lows[a - self.first]
+                least = None if least is None or one is None else least * one
             if not atoms:
                 low, high = low and low + times if low is None else low + times, None if high is None else high + times
             elif times > 0:
@@ -248,12 +255,14 @@ def _floordiv(a, b):
         raise ZeroDivisionError("integer division or modulo by zero")
     scope, (found, left) = _scope(a, b), _divided(a, b)
     hint = plain(a) // plain(b)
+    if _is_less(scope, a, b):
+        return 0
     if not left:
         return _made(found, hint, scope)
     if type(b) is not Size and len(left) == 1 and not left[0][0]:  # (8 n + 5) // 8
         found[()] = found.get((), 0) + left[0][1] // b
         return _made(found, hint, scope)
-    rest_hint = sum(times * _product(scope.hints[k] for k in atoms) for atoms, times in left)
+    rest_hint = sum(times * _product(scope.hints[k - scope.first] for k in atoms) for atoms, times in left)
     rest = scope.atom("floordiv", left, terms_of(b), rest_hint // plain(b), 0 if _nonnegative(scope, left, b) else None)
     return _add(_made(found, hint - rest.hint, scope), rest)
 
@@ -263,9 +272,17 @@ def _mod(a, b):
         raise ZeroDivisionError("integer division or modulo by zero")
     scope, (_, left) = _scope(a, b), _divided(a, b)
     hint = plain(a) % plain(b)
+    if _is_less(scope, a, b):
+        return a
     if not left or type(b) is not Size and len(left) == 1 and not left[0][0]:
         return hint
     return scope.atom("mod", left, terms_of(b), hint, 0 if _nonnegative(scope, (), b) else None)
+
+
+def _is_less(scope, a, b):
+    """Whether a number is at least 0 and less than any value of a polynomial."""
+    least, _ = scope.bounds(terms_of(b))
+    return type(a) is not Size and least is not None and 0 <= a < least
 
 
 def _product(numbers):

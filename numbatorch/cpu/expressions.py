@@ -108,6 +108,20 @@ class _Writer:
 def expression_text(expression, slots, target):
     """(IR of a number stage, names of the slots in its block). target: the type in a signature, "check" or
     "check not". NotNative where only Python computes it."""
+    key = repr(expression), target, tuple(slots.items())  # text tells 1 from 1.0
+    found = _texts.get(key)
+    if found is None:
+        if len(_texts) >= MOST_TEXTS:
+            _texts.clear()
+        found = _texts[key] = _text(expression, slots, target)
+    return found
+
+
+MOST_TEXTS = 4096
+_texts: dict[tuple, tuple] = {}  # programs for other sizes compute the same numbers
+
+
+def _text(expression, slots, target):
     w = _Writer(slots)
     own, value = w.value(expression)
     head = ("declare double @numbatorch_pow(double, double)\ndeclare double @llvm.fabs.f64(double)\n"

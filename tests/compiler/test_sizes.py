@@ -226,6 +226,52 @@ def test_another_value_in_python_is_seen_at_sizes_that_were_never_seen():
         assert torch.equal(run(x), x * scale)
 
 
+OPERATIONS = {
+    "embedding": lambda x, index: F.embedding(index, torch.ones(11, 4)),
+    "one_hot": lambda x, index: F.one_hot(index, 11),
+    "pad": lambda x, _: F.pad(x, (1, 2)),
+    "repeat": lambda x, _: x.repeat(2, 1),
+    "cat": lambda x, _: torch.cat([x, x[:1]]),
+    "expand": lambda x, _: x.unsqueeze(0).expand(3, -1, -1).contiguous(),
+    "flip": lambda x, _: x.flip(0),
+    "zeros": lambda x, _: torch.zeros(x.shape[0], 2),
+    "chunk": lambda x, _: x.chunk(2)[0],
+    "sort": lambda x, _: x.sort(0)[0],
+    "einsum": lambda x, _: torch.einsum("ij,kj->ik", x, x),
+    "triu": lambda x, _: (x @ x.t()).triu(),
+    "eye": lambda x, _: torch.eye(x.shape[0]),
+    "roll": lambda x, _: x.roll(1, 0),
+    "norm": lambda x, _: (x - x.mean(0)).norm(),
+    "cumsum": lambda x, _: x.cumsum(0),
+    "max": lambda x, _: x.max(0)[1],
+    "permute": lambda x, _: x.t().reshape(-1),
+    "rand": lambda x, _: x + torch.rand(x.shape[0], 1),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_at_sizes_that_were_never_seen(name):
+    function = OPERATIONS[name]
+    run = torch.compile(lambda x, index: function(x, index), dynamic=True)
+    for n in (8, 8, 8, 9, 12, 33, 7, 2, 1):
+        given = torch.randn(n, 5), torch.randint(0, 11, (n,))
+        state = torch.get_rng_state()
+        expected = function(*given)
+        torch.set_rng_state(state)
+        assert torch.equal(run(*given), expected), (n, run.explain())
+
+
+def test_captures_do_not_take_sizes_of_others():
+    """Where a function remembers what it has found for shapes (einsum), as it does for plain numbers."""
+    for shift in (0, 3):
+        run = torch.compile(lambda x, y: torch.einsum("ij,kj->ik", x, y) * x.shape[0], dynamic=True)
+        for n, m in ((4, 6), (4, 6), (5, 7), (6, 9), (7, 5)):
+            x, y = torch.randn(n + shift, 5), torch.randn(m + shift, 5)
+            assert torch.equal(run(x, y), torch.einsum("ij,kj->ik", x, y) * x.shape[0])
+    first, second = Scope(None), Scope(None)
+    assert first.size(4).terms != second.size(4).terms
+
+
 def test_arithmetic_of_sizes():
     scope = Scope(None)
     n, m = scope.size(6), scope.size(10)
