@@ -28,7 +28,7 @@ def cases(size):
         ("sum of columns", lambda x: x.double().sum(0), (x,)), ("maximum", lambda x: x.max(1), (x,)),
         ("argmax", lambda x: x.argmax(), (x,)), ("softmax", lambda x: torch.softmax(x, 1), (x,)),
         ("layer norm", lambda x: F.layer_norm(x, (1003,)), (x,)),
-        *matrices(), ("scan", lambda x: x.double().cumsum(1), (x,)),
+        *matrices(size), ("scan", lambda x: x.double().cumsum(1), (x,)),
         ("convolution", lambda x, w: F.conv2d(x, w, stride=2, padding=1), (image, weight)),
         ("pooling", lambda x: F.max_pool2d(x, 3, 2, 1), (image,)),
         ("gather", lambda x, i: x.gather(0, i), (x, index)), ("select", lambda x: x[x > 1], (x,)),
@@ -36,7 +36,9 @@ def cases(size):
         ("long scan", lambda x: x.flatten().double().cumsum(0), (x,)),
         ("long maximum", lambda x: x.flatten().cummax(0), (x,)),
         ("lists", lambda x, y: torch._foreach_add([x, y], 1.5), (x, y)),
-        ("sort", lambda x: x.sort(1), (x,)), ("join", lambda x, y: torch.cat([x, y[:, :5]], 1), (x, y)),
+        ("sort", lambda x: x.sort(1), (x,)), ("largest", lambda x: x.flatten().topk(99), (x,)),
+        ("median", lambda x: x.flatten().median(0), (x,)), ("long row", lambda x: x.flatten().logsumexp(0), (x,)),
+        ("join", lambda x, y: torch.cat([x, y[:, :5]], 1), (x, y)),
     ]
 
 
@@ -50,7 +52,26 @@ def gradients(function):
     return taken
 
 
-def matrices():
+def wide_matrices():
+    """(name, function, operands) of what only large problems in half precision bring: groups of warps on sm_90a."""
+    half, attend = torch.float16, F.scaled_dot_product_attention
+    x, image, weight = random(1536, 528, seed=4), random(64, 64, 28, 28), random(96, 64, 3, 3, seed=1) / 24
+    heads = [random(2, 4, 300, 128, seed=k) for k in range(3)]
+    found = [(f"wide product {dtype.name}", lambda x, dtype=dtype: (x.to(dtype) @ x.to(dtype).t()).float()[::97], (x,))
+             for dtype in (torch.bfloat16, half)]
+    return [
+        *found, ("wide product float16, turned", lambda x: (x.t().to(half).t() @ x.to(half).t().contiguous()).float()[
+            ::97], (x,)),
+        ("wide product float16, both across", lambda x: (x.t().contiguous().t().to(half) @ x.to(half).t().contiguous(
+            )).float()[::97], (x,)),
+        ("wide conv float16", lambda x, w: F.conv2d(x.to(half), w.to(half), padding=1).float(), (image, weight)),
+        ("wide conv float16 gradients", gradients(lambda x, w: F.conv2d(x.to(half), w.to(half), padding=1)), (
+            image / 8, weight)),
+        ("wide attention float16", lambda *given: attend(*(t.to(half) for t in given), is_causal=True).float(), heads),
+        ("wide attention bfloat16", lambda *given: attend(*(t.to(torch.bfloat16) for t in given)).float(), heads)]
+
+
+def matrices(size=0):
     """(name, function, operands) of what tensor cores do: aligned and odd sizes, large tiles, sums cut into pieces."""
     a, b, odd = random(192, 320), random(320, 256, seed=1), random(131, 319, seed=2)
     long, image, weight = random(3000, 24, seed=3), random(4, 32, 27, 26), random(64, 32, 3, 3, seed=1)
@@ -69,7 +90,8 @@ def matrices():
         ("conv gradients", gradients(lambda x, w: F.conv2d(x, w, stride=2, padding=1)), (image, weight)),
         ("conv groups", gradients(lambda x, w: F.conv2d(x, w[:, :8], groups=4)), (image, weight)),
         ("attention", gradients(attend), heads),
-        ("causal attention", gradients(lambda q, k, v: attend(q, k, v, is_causal=True)), heads)]
+        ("causal attention", gradients(lambda q, k, v: attend(q, k, v, is_causal=True)), heads),
+        *(wide_matrices() if size > 10**6 else [])]
 
 
 def distance(a, b, is_sum=False):

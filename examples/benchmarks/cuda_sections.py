@@ -43,8 +43,9 @@ def machine(quick):
 
 
 def families(quick):
-    sums = {name for name, *_ in cuda_cases.matrices()}
-    for name, function, operands in cuda_cases.cases(4_000 if quick else 4_000_000):
+    size = 4_000 if quick else 4_000_000
+    sums = {name for name, *_ in cuda_cases.matrices(size)}
+    for name, function, operands in cuda_cases.cases(size):
         expected, found = function(*operands), function(*(t.cuda() for t in operands))
         pairs = [(expected, found)] if isinstance(expected, torch.Tensor) else zip(expected, found, strict=True)
         error = max(cuda_cases.distance(a, b.cpu(), name in sums) for a, b in pairs)
