@@ -74,15 +74,15 @@ def gpt() -> None:
     from numbatorch import nn
 
     functional = nn.functional
-    embedding, head = nn.Embedding(65, 64), nn.Linear(64, 65)
+    embedding, places, head = nn.Embedding(65, 64), nn.Embedding(64, 64), nn.Linear(64, 65)
     block = nn.TransformerEncoderLayer(64, 4, 256, 0.1, functional.gelu, batch_first=True, norm_first=True)
-    places = nn.Parameter(numbatorch.zeros(32, 64))
-    parameters = [*embedding.parameters(), *block.parameters(), *head.parameters(), places]
+    parameters = [*embedding.parameters(), *places.parameters(), *block.parameters(), *head.parameters()]
     optimizer = numbatorch.optim.AdamW(parameters, 1e-3)
-    tokens = numbatorch.randint(0, 65, (4, 33))
-    mask = nn.Transformer.generate_square_subsequent_mask(32)
-    hidden = block(embedding(tokens[:, :-1]) + places, src_mask=mask, is_causal=True)
-    functional.cross_entropy(head(hidden).flatten(0, 1), tokens[:, 1:].flatten()).backward()
+    tokens, positions = numbatorch.randint(0, 65, (16, 65)), numbatorch.arange(64)
+    mask = nn.Transformer.generate_square_subsequent_mask(64)
+    for inputs in (tokens[:, :-1], tokens[:, :-1].contiguous()):
+        hidden = block(embedding(inputs) + places(positions), src_mask=mask, is_causal=True)
+        functional.cross_entropy(head(hidden).flatten(0, 1), tokens[:, 1:].flatten()).backward()
     nn.utils.clip_grad_norm_(parameters, 1.0)
     optimizer.step()
 
