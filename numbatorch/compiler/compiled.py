@@ -146,7 +146,9 @@ class Compiled:
                 continue
             program = family.members.get(binding.sizes)
             try:
-                program = program or family.program(binding, self.memory_limit, self._arena)
+                if program is None:
+                    program = family.program(binding, self.memory_limit, self._arena)
+                    _tell(f"{self.name} has a program for the sizes {binding.sizes}")
             except MemoryLimitError:
                 return MISS
             result = program.call(args, kwargs)
@@ -184,6 +186,7 @@ class Compiled:
             return MISS
         if family.scope.ties:  # it holds for few sizes: not to be tried for ever
             self._rehearsals, self._fixed = self._rehearsals + 1, "; ".join(family.ties())
+        _tell(f"{self.name} was captured for all sizes")
         self.families.insert(0, family)
         del self.families[PROGRAMS:]
         return self._of_family(args, kwargs)
@@ -227,8 +230,7 @@ class Compiled:
     def _note(self, reason):
         self._eager += 1
         self._reasons[reason] = self._reasons.get(reason, 0) + 1
-        if "capture" in os.environ.get("NUMBATORCH_DEBUG", ""):
-            print(f"# {self.name} ran eagerly: {reason}", file=sys.stderr)
+        _tell(f"{self.name} ran eagerly: {reason}")
 
     # ------------------------------------------------------------ capturing
 
@@ -419,3 +421,8 @@ class Compiled:
         self._stays.clear()
         self.parts.forget()
         self._failures = self._eager = self._recaptures = 0
+
+
+def _tell(text):
+    if "capture" in os.environ.get("NUMBATORCH_DEBUG", ""):
+        print(f"# {text}", file=sys.stderr)

@@ -163,12 +163,16 @@ def test_functions_of_arrays_and_substitutes():
 
 def test_what_a_program_is_doing_is_printed(monkeypatch, capsys):
     monkeypatch.setenv("NUMBATORCH_DEBUG", "capture,fuse,plan")
-    run = torch.compile(lambda x: (x * 2 + 1).sum())
+    run = torch.compile(lambda x: (x * 2 + 1).sum(), dynamic=False)
     run(torch.ones(3), )
     for _ in range(3):
         run(torch.ones(4))
+    followed = torch.compile(lambda x: (x * 3 + 1).sum())
+    for n in (3, 3, 4, 5):
+        followed(torch.ones(n))
     text = capsys.readouterr().err
     assert "steps became" in text and "bytes in one arena" in text and "ran eagerly: two calls differ" in text
+    assert "was captured for all sizes" in text and "a program for the sizes (5,)" in text
 
 
 def test_other_profilers_wait_for_captures():
