@@ -82,6 +82,21 @@ def int_mm(input, mat2):
                       [layout(by_name("int32"), (n, p), None, input.device)], "int32")
 
 
+@contraction(name="_wide_bmm", method=False, differentiable=False)
+def wide_bmm(input, mat2):
+    """Batched product of bfloat16 matrices (B, N, M) @ (B, M, P) in float32, (B, N, P)."""
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
+        raise RuntimeError(f"_wide_bmm: expected batches of matrices (B, N, M) and (B, M, P), got {tuple(input.shape)} "
+                           f"and {tuple(mat2.shape)}")
+    if {input.dtype.name, mat2.dtype.name} != {"bfloat16"}:
+        raise RuntimeError(f"_wide_bmm: expected bfloat16 matrices, got {input.dtype.name} and {mat2.dtype.name}; "
+                           "bmm() multiplies others")
+    (b, n, m), p = input.shape, mat2.shape[2]
+    return kinds.Nest("_wide_bmm", load("input", "b", "i", "k") * load("mat2", "b", "k", "j"), ("b", "i", "j"), ("k",),
+                      {"b": b, "i": n, "j": p, "k": m}, {"input": input, "mat2": mat2},
+                      [layout(by_name("float32"), (b, n, p), None, input.device)], "float32")
+
+
 @contraction(name="linear_rows", method=False,
              input=lambda grad, weight: mm.call(grad, weight.conj() if weight.is_complex() else weight),
              weight=lambda grad, input: mm.call(grad.transpose(0, 1), input.conj() if input.is_complex() else input),
@@ -260,7 +275,12 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
     """
     own, wide = a.dtype, a.dtype.wide
     _same_dtype(name, batch1=a, batch2=b)
-    product = (mm if name == "addmm" else bmm).call(a.to(wide), b.to(wide))
+    fits = a.ndim == b.ndim == (2 if name == "addmm" else 3) and a.shape[-1] == b.shape[-2]
+    if own.name == "bfloat16" and not a.is_cuda and fits and a.shape[:-2] == b.shape[:-2]:
+        product = wide_bmm.call(*((a, b) if a.ndim == 3 else (a.unsqueeze(0), b.unsqueeze(0))))
+        product = product.squeeze(0) if a.ndim == 2 else product
+    else:
+        product = (mm if name == "addmm" else bmm).call(a.to(wide), b.to(wide))
     beta, alpha = _factors(product, beta, alpha)
     if name == "addbmm":
         product = product.sum(0)

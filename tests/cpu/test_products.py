@@ -149,3 +149,16 @@ def test_results_of_bfloat16_are_the_rounded_sums(shape, turned):
         assert linear(*narrow).equal(linear(a, b, bias).to(nt.bfloat16))
     a[0, 0] = float("nan")
     assert (a.to(nt.bfloat16) @ right.to(nt.bfloat16))[0].isnan().all()
+
+
+@pytest.mark.parametrize("name", ["addmm", "baddbmm"])
+def test_sums_with_products_of_bfloat16_are_rounded_once(name):
+    rng = np.random.default_rng(11)
+    batch = () if name == "addmm" else (3,)
+    shapes = ((20, 33), (20, 301), (301, 33))
+    exact = [nt.from_numpy(rng.integers(-9, 10, (*batch, *s)).astype(np.float32)) for s in shapes]
+    narrow = [x.to(nt.bfloat16) for x in exact]
+    found = getattr(nt, name)(*narrow, beta=3, alpha=0.5)
+    assert found.equal(getattr(nt, name)(*exact, beta=3, alpha=0.5).to(nt.bfloat16))
+    with pytest.raises(RuntimeError, match="cannot be multiplied|Expected size"):
+        getattr(nt, name)(narrow[0], narrow[1], narrow[1])
