@@ -28,7 +28,10 @@ def of(plan, inplace=False):
 def names_read(plan, inplace):
     """Names of the operands whose elements a formula op's kernel uses; None for other ops, which use all."""
     request = of(plan, inplace)
-    return None if request is None else set(tree.names(*request.roots))
+    if request is None:
+        return None
+    read = set(tree.names(*request.roots))
+    return {name for name in plan.specs if name in read or f"{name}_given" in read}  # `min` is no name in a formula
 
 
 __all__ = ["kinds", "names_read", "of"]
