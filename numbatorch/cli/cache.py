@@ -7,7 +7,8 @@ single ops go by their name. All of them unless told.
 `pack` does the same for every machine of a level (x86-64-v3, x86-64-v4, aarch64), into one file that such machines
 take their kernels from before they compile. It needs none of them: kernels are compiled for the level and, where this
 machine is not of that level, once more to run here. Files in the package's own folder, which this writes unless told,
-are part of wheels built afterwards; others are found by NUMBATORCH_PACKS, which names their folder.
+are part of wheels built afterwards; others are found by NUMBATORCH_PACKS, which names their folder. What a pack that is
+there already holds is not compiled again, and goes if nothing asks for it any more.
 """
 
 import argparse
@@ -90,7 +91,10 @@ def pack(options: argparse.Namespace) -> int:
     folder = Path(options.to).expanduser() if options.to else packs.directory()
     folder.mkdir(parents=True, exist_ok=True)
     for level in chosen:
+        path = folder / f"{level}.pack"
         with tempfile.TemporaryDirectory() as own:
+            if path.exists():
+                unpack(path, Path(own))
             # Processes of their own, as the level is read once, and with no pack to take from.
             environment = {**os.environ, "NUMBATORCH_CPU": level, "NUMBATORCH_CACHE_DIR": own, "NUMBATORCH_PACKS": own}
             command = [sys.executable, "-m", "numbatorch", "cache", "warm", *options.what]
@@ -99,10 +103,28 @@ def pack(options: argparse.Namespace) -> int:
             code = subprocess.run(command, env=environment).returncode
             if code:
                 return code
-            path = folder / f"{level}.pack"
-            packs.write(path, cache.entries(Path(own)), versions())
+            used = [entry for entry in cache.entries(Path(own)) if entry.stat().st_mtime > UNUSED]
+            packs.write(path, used, versions())
         print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
     return 0
+
+
+UNUSED = 0.0  # when an entry was last used that came from an older pack; using one dates it
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Put the entries of an older pack into the cache in a folder: most kernels are as they were."""
+    from numbatorch.lowering import packs
+
+    try:
+        entries = packs.load(path)["entries"]
+    except (OSError, ValueError):
+        return  # damaged: it is written anew, whole
+    for name, data in entries.items():
+        place = folder / "objects" / name[:2] / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        os.utime(place, (UNUSED, UNUSED))
 
 
 def warm(options: argparse.Namespace) -> int:

@@ -58,6 +58,14 @@ def test_the_command_makes_packs_for_the_levels_it_is_told(level, tmp_path):
     assert len(made["entries"]) >= 1 and made["versions"] == compile.versions()
     said = started("-m", "numbatorch", "cache", "info", NUMBATORCH_PACKS=str(tmp_path)).stdout
     assert str(path) in said and "not used" not in said
+    stale = tmp_path / cache.key("a kernel of old")
+    stale.write_bytes(b"its code")
+    for name, data in made["entries"].items():
+        (tmp_path / name).write_bytes(data)
+    packs.write(path, [stale, *(tmp_path / name for name in made["entries"])], compile.versions())
+    said = started("-m", "numbatorch", "cache", "pack", "neg", "--level", level, "--jobs", "1", "--to", str(tmp_path))
+    assert "compiled 0 kernels" in said.stdout  # all were there, and what nothing asks for is not kept
+    assert packs.load(path) == made
     packs.write(path, [], cache.key("another version"))
     assert "not used" in started("-m", "numbatorch", "cache", "info", NUMBATORCH_PACKS=str(tmp_path)).stdout
 
