@@ -29,9 +29,10 @@ _CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - 
 LANES = {"float32": 16, "float64": 8}  # of a vector of 512 bits
 WHOLE = 6  # rows are walked in 2^6 elements, four vectors of float32, then what is left vector by vector
 HELD = 8192  # elements: the longest row of values that are kept beside a result that is written past the caches
-# Elements whose float32 sum is made in float32, eight or four to each lane of four vectors: where there are further
-# walks, few lines of the next block are to be asked for at once (log_softmax of 64 MB: 512 take 1.3 times as long).
-PIECE, PIECE_OF_SEVERAL = 512, 256
+# Elements whose float32 sum is made in float32, four to each lane of four vectors: few lines of the next block are
+# asked for at once (log_softmax of 64 MB: 512 take 1.3 times as long). One number for all kernels: sums have the same
+# bits in whatever else is computed beside them.
+PIECE = 256
 
 
 def plan(request):
@@ -119,7 +120,6 @@ class _Kernel:
         self.request, self.outer, self.inner = request, outer_rank, inner_rank
         walks = len(self._levels()) + (not all(request.is_row))  # of one alone the CPU knows what comes next
         self.ahead = ahead if inner_rank == 1 and walks > 1 else ()
-        self.piece = PIECE if walks == 1 else PIECE_OF_SEVERAL
         self.tensors = tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.flushed = 0
         self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
@@ -317,7 +317,7 @@ class _Kernel:
         below = positions.elements_below(used, self.found)
         needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
         body = [line for name, line in loads.items() if name in needed] + writer.lines + tail
-        fetches = self.fetches(self.piece, self.ahead[::2] if self.streamed else self.ahead) if ahead else []
+        fetches = self.fetches(PIECE, self.ahead[::2] if self.streamed else self.ahead) if ahead else []
         if walk:
             self.lines += walk(outside, body)
         elif streams:
@@ -356,11 +356,10 @@ class _Kernel:
         if self.lanes and any("add_reassoc" in line for line in body):
             whole.insert(0, f"{pad}    in_vectors({self.lanes}, 4)")
         if in_pieces:
-            size = self.piece
-            lines += [f"{pad}for piece_ in range(({stop} + {size - 1}) // {size}):",
-                      f"{pad}    first_ = piece_ * {size}", *(f"{pad}    {line}" for line in fetches),
+            lines += [f"{pad}for piece_ in range(({stop} + {PIECE - 1}) // {PIECE}):",
+                      f"{pad}    first_ = piece_ * {PIECE}", *(f"{pad}    {line}" for line in fetches),
                       *(f"    {line}" for line in begin),
-                      f"{pad}    for i in range(first_, min(first_ + {size}, {stop})):",
+                      f"{pad}    for i in range(first_, min(first_ + {PIECE}, {stop})):",
                       *(f"    {line}" for line in whole), *(f"    {line}" for line in end)]
         else:
             lines += [*begin, f"{pad}for i in range({stop}):", *whole, *end]
