@@ -181,8 +181,7 @@ def _walk(request):
 
 
 def _form(request):
-    """How the CPU walks a request: the template, whether vectors of a row are adjacent, the pieces that long rows are
-    summed in."""
+    """How the CPU walks a request: the template, and whether vectors of a row are adjacent."""
     outer, inner, strides, classes = rows._walk(request)
     if request.summed:
         return "rows" if split.together(request, outer, inner, strides, classes) else "strided"
@@ -190,11 +189,7 @@ def _form(request):
         return "columns"
     if split.when(request, outer, inner, classes):
         return "split"
-    if "n" in classes:
-        return "strided"
-    if _length(request) <= min(rows.PIECE, rows.PIECE_OF_SEVERAL):
-        return "rows"
-    return "rows", rows._Kernel(request, classes, len(outer), len(inner)).piece
+    return "strided" if "n" in classes else "rows"
 
 
 def _fits(composed, group, cost):
