@@ -107,3 +107,13 @@ def test_gradients_among_zeros_and_a_mask_stand_alone():
     def f(grad, x):  # a kernel of one element with a stride: most inputs are met by none
         return (torch.where(x > 0, F.conv_transpose2d(grad, weight, None, 2), 0.0),)
     assert len(compiled(f, grad, x)) >= 2
+
+
+@pytest.mark.parametrize("read", [
+    lambda made: made + made.transpose(0, 1) * 2,  # of other images and channels, which have no sums yet
+    lambda made: made[:, :1].expand(8, 8, 14, 14) * 2,
+    lambda made: made[:1].expand(8, 8, 14, 14) * 2,
+])
+def test_what_reads_other_parts_of_the_result_stands_alone(read):
+    x, weight = torch.randn(8, 4, 14, 14), torch.randn(8, 4, 3, 3)
+    assert len(compiled(lambda x: (read(F.conv2d(x, weight, padding=1)),), x)) == 2

@@ -58,8 +58,10 @@ def _joined(steps, number, k, readers, turned, plan):
     step, request = pair
     values, count = list(step.values), len(request.operands)
     mine = [n for n, v in enumerate(values[:count]) if isinstance(v, Place) and v.buffer is total.buffer]
+    # Element for element: with images and channels swapped, or one read for all, a part would need what is not there.
     if not mine or any(values[n].offset != total.offset or values[n].layout.dtype is not total.layout.dtype
-                       or values[n].layout.numel != total.layout.numel for n in mine):
+                       or values[n].layout.numel != total.layout.numel or not values[n].layout.is_contiguous
+                       for n in mine):
         return None
     results = values[count:]
     if any(meet(r, v) for r in results for v in product.places):
