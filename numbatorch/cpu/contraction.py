@@ -166,7 +166,8 @@ class _Product:
 
         def run(left, right, *rest):
             staged(left, right, right, *rest)  # which the sums of its columns are made of, too
-        run = _ordered(run, self.loads[0].args[0] != next(iter(self.request.arrays)), False, 2)
+        arrays = self.request.arrays
+        run = _ordered(run, self.loads[0].args[0] != next(iter(arrays)), False, len(arrays))
         return Launch(run, meta.ctypes.data, units, grain, (meta, before, after))
 
     def _thin(self):
@@ -210,10 +211,11 @@ class _Product:
 
 
 def _ordered(kernel, swapped, bias, arrays):
-    """The kernel with its pointers in the order of the request's arrays: right before left, or an unused bias."""
+    """The kernel with its pointers in the order of the request's arrays: right before left, and an unused bias."""
+    unused = arrays == 3 and not bias
     if swapped:
-        return lambda b_ptr, a_ptr, *rest: kernel(a_ptr, b_ptr, *rest)
-    if arrays == 3 and not bias:
+        return lambda b_ptr, a_ptr, *rest: kernel(a_ptr, b_ptr, *rest[unused:])
+    if unused:
         return lambda a_ptr, b_ptr, _, *rest: kernel(a_ptr, b_ptr, *rest)
     return kernel
 

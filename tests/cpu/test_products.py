@@ -162,3 +162,14 @@ def test_sums_with_products_of_bfloat16_are_rounded_once(name):
     assert found.equal(getattr(nt, name)(*exact, beta=3, alpha=0.5).to(nt.bfloat16))
     with pytest.raises(RuntimeError, match="cannot be multiplied|Expected size"):
         getattr(nt, name)(narrow[0], narrow[1], narrow[1])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "bfloat16", "complex64"])
+@pytest.mark.parametrize("shape", [(5, 1, 24), (9, 7, 24), (1, 7, 3)])
+def test_linear_without_bias(dtype, shape):
+    rows, columns, depth = shape
+    rng = np.random.default_rng(12)
+    x, weight = (nt.from_numpy(rng.integers(-2, 3, (n, depth))).to(getattr(nt, dtype)) for n in (rows, columns))
+    exact = [(t.to(nt.complex128) if t.is_complex() else t.to(nt.float64)).numpy() for t in (x, weight)]
+    found = nt.nn.functional.linear(x, weight)
+    assert found.to(nt.complex128).numpy().tolist() == (exact[0] @ exact[1].T + 0j).tolist()
