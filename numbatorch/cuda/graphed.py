@@ -101,6 +101,9 @@ class _Graphed:
             @staticmethod
             @numbatorch.autograd.function.once_differentiable
             def backward(context, *grads):
+                if own.backward is None:
+                    raise RuntimeError("a graphed callable was recorded with arguments none of which requires grad, so "
+                                       "it has no backward pass")
                 _copy(own.given, grads)
                 own.backward.replay()
                 return tuple(None if g is None else g.detach() for g in own.gradients)
@@ -116,7 +119,7 @@ class _Graphed:
         module, eager, training = self.function, self.function.forward, self.function.training
 
         def forward(*arguments, **keywords):
-            return replay(*arguments) if module.training == training else eager(*arguments, **keywords)
+            return (replay if module.training == training else eager)(*arguments, **keywords)
         module.forward = forward
         return module
 

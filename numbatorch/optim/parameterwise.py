@@ -175,12 +175,17 @@ def count_steps(states, group):
 
 def group_rate(group: dict[str, Any]) -> Any:
     """The learning rate of a formula: a number, or itself where a replay is to find what a tensor holds then."""
-    return group["lr"] if group.get("capturable") else scalar(group["lr"])
+    return _without_dimensions(group["lr"]) if group.get("capturable") else scalar(group["lr"])
 
 
 def rate(param: Any, group: dict[str, Any]) -> Any:
     """The learning rate: a number, or itself where `on_device`: a replay finds what a tensor holds then."""
-    return group["lr"] if on_device(param, group) else scalar(group["lr"])
+    return _without_dimensions(group["lr"]) if on_device(param, group) else scalar(group["lr"])
+
+
+def _without_dimensions(lr: Any) -> Any:
+    """A learning rate that goes with any other number: as a tensor of one element it may have dimensions."""
+    return lr.reshape(()) if isinstance(lr, numbatorch.Tensor) and lr.dim() else lr
 
 
 def add_scaled(param: Any, change: Any, size: Any) -> None:

@@ -60,6 +60,8 @@ def test_functions_in_a_row_with_gradients_of_their_inputs(gpu):
 def test_what_has_no_gradient(gpu):
     double = torch.cuda.make_graphed_callables(lambda x: x * 2, (torch.zeros(3, device="cuda"),))
     assert double(torch.ones(3, device="cuda")).tolist() == [2, 2, 2]
+    with pytest.raises(RuntimeError, match="no backward pass"):
+        double(torch.ones(3, device="cuda", requires_grad=True)).sum().backward()
     x, unused = (torch.zeros(2, device="cuda", requires_grad=True) for _ in range(2))
     with pytest.raises(RuntimeError, match="allow_unused"):
         torch.cuda.make_graphed_callables(lambda x, y: x * 2, (x, unused))
@@ -87,3 +89,5 @@ def test_errors_name_what_is_wrong(gpu):
         sine(torch.zeros(4, 1, device="cuda"))
     with pytest.raises(TypeError, match="arguments of the form"):
         sine(x, x)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'scale'"):
+        graphed(network(), (x,))(x, scale=2)

@@ -124,6 +124,15 @@ def test_steps_that_the_device_counts_are_one_launch(launches, make):
     assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("make", [OPTIMIZERS[k] for k in (2, 13, 14, 11, 16, 20)])
+def test_a_learning_rate_may_be_one_element_with_dimensions(gpu, make, device):
+    expected, _ = steps(make, "cuda", capturable=True, lr=torch.tensor(0.05, device=device))
+    for options in ({}, {"foreach": False, "fused": None}):
+        found, _ = steps(make, "cuda", capturable=True, lr=torch.tensor([0.05], device=device), **options)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
 def test_half_precision_and_gradients_that_move(launches):
     params = [t.to(torch.bfloat16).cuda().requires_grad_() for t in several()]
     optimizer = Adam(params, 0.01)
