@@ -84,7 +84,7 @@ def _result(template, s):
     if kind is list:
         return f"[{', '.join(made)}]"
     text = f"({', '.join(made)}{',' * (len(made) == 1)})"
-    return text if kind is tuple else f"{s.name(kind, 'kind')}(*{text})"
+    return text if kind is tuple else f"tuple.__new__({s.name(kind, 'kind')}, {text})"  # see structure.build
 
 
 def write(program):

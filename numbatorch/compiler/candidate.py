@@ -92,6 +92,8 @@ class Candidate:
                 view = View(None, 0, tensor._layout, tensor)
                 for j, own in enumerate(self.tensors):
                     if own is tensor and self.attempt._inputs[j][3] is None:
+                        if not tensor._layout.nbytes:
+                            raise Unsupported(f"result {k} is argument {j}, which is empty")
                         view = View(capture.find(self.attempt.given[j]._ptr), 0, tensor._layout, None, "same")
             elif type(tensor) is not Tensor:
                 raise Unsupported(f"result {k} is a {type(tensor).__name__}")

@@ -71,7 +71,8 @@ class Scope:
             for a in atoms:
                 kind, *rest = self.atoms[a - self.first]
                 sign = {"floordiv": "//", "mod": "%"}.get(kind)
-                factors.append(f"n{rest[0]}" if sign is None else f" {sign} ".join(f"({self.text(t)})" for t in rest))
+                left, right = (f"({self.text(t)})" for t in rest) if sign else ("", "")
+                factors.append(f"({left} {sign} {right})" if sign else f"n{rest[0]}")
             parts.append(" * ".join(factors))
         return " + ".join(parts) or "0"
 

@@ -67,7 +67,7 @@ def build(template, tensors):
     if kind is dict:
         return {k: build(v, tensors) for k, v in parts}
     made = [build(v, tensors) for v in parts]
-    return made if kind is list else tuple(made) if kind is tuple else kind(*made)
+    return made if kind is list else tuple.__new__(kind, made)  # those of operations take one argument, others several
 
 
 def with_numbers(template, known):

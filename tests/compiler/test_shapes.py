@@ -85,3 +85,23 @@ def test_programs_that_rest_hold_no_results():
         kept.append((found[0], x))
     assert all(torch.equal(a, x * 2) for a, x in kept)  # what a caller holds is never written again
     assert [o.storage for o in run.programs[1].results] == [None, None]
+
+
+def test_named_results_of_operations_are_results_and_arguments():
+    x = torch.arange(6.0).reshape(3, 2).flip(0)
+    step = torch.compile(lambda x: (x.sort(0), x.max(1)))
+    back = torch.compile(lambda found: found.values + found.indices)
+    for _ in range(4):
+        ordered, largest = step(x)
+        assert type(ordered) is type(x.sort(0)) and type(largest) is type(x.max(1))
+        assert ordered.indices.tolist() == [[2, 2], [1, 1], [0, 0]] and largest.values.tolist() == [5, 3, 1]
+        assert back(ordered).tolist() == (ordered[0] + ordered[1]).tolist()
+    assert len(step.programs) == len(back.programs) == 1
+
+
+def test_empty_arguments_are_results():
+    step = torch.compile(lambda x, y: (x * 2, y, x))
+    for _ in range(4):
+        x, y = torch.ones(0, 3), torch.ones(0, 3)
+        made, second, first = step(x, y)
+        assert made.shape == (0, 3) and second is y and first is x

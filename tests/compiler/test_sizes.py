@@ -332,3 +332,8 @@ def test_random_functions_at_three_batch_sizes(seed):
     for n in (12, 12, 12, 17, 40, 5, 1, 23, 12):
         x = torch.randn(n, 8)
         assert torch.equal(run(x), f(x)), (n, steps, run.explain())
+
+
+def test_quotients_of_sizes_stand_in_brackets():
+    scope = Scope(None)
+    assert scope.text((64 * ((-12 * scope.size(20)) // 64)).terms) == "64 * ((-12 * n0) // (64))"
