@@ -21,7 +21,7 @@ from ..storage import UntypedStorage, window
 from ..tensor import Tensor
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_ONE = threading.Lock()
+_ONE = threading.RLock()
 current: list = []  # the Watch that is on
 
 # Which arguments of the random fills are addresses: of what they write, then of what they read.
@@ -97,22 +97,32 @@ class Watch:
         return before
 
     def __enter__(self):
-        _ONE.acquire()
-        try:
+        try:  # from before the lock: Ctrl-C may come between any two steps, and who held it would hold it for ever
+            _ONE.acquire()
+            for left in [*current]:  # Ctrl-C came before its end could begin; it was this thread's, who has the lock
+                left._remove()
             self._install()
+            current.append(self)
         except BaseException:
             self.__exit__()
             raise
-        current.append(self)
         return self
 
     def __exit__(self, *_):
+        try:
+            self._remove()
+        finally:
+            self._remove()  # what Ctrl-C has left
+            while _ONE._is_owned():
+                _ONE.release()
+
+    def _remove(self):
         if self in current:
             current.remove(self)
         while self._undo:
-            holder, name, value = self._undo.pop()
+            holder, name, value = self._undo[-1]
             setattr(holder, name, value)
-        _ONE.release()
+            self._undo.pop()
 
     def _mine(self):
         return threading.get_ident() == self.thread

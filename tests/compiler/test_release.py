@@ -2,9 +2,13 @@
 
 import gc
 import linecache
+import threading
 import weakref
 
+import pytest
+
 import numbatorch as torch
+from numbatorch.compiler import watch
 from numbatorch.cpu import program as native
 
 nn = torch.nn
@@ -56,3 +60,26 @@ def test_reset_gives_back_the_memory():
     torch.compiler.reset()
     gc.collect()
     assert alive() is None
+
+
+def test_an_interrupted_end_of_a_capture_holds_up_no_other(monkeypatch):
+    class Interrupted(list):
+        def remove(self, own):
+            if not struck:
+                struck.append(own)
+                raise KeyboardInterrupt
+            super().remove(own)
+    struck, free = [], []
+    monkeypatch.setattr(watch, "current", Interrupted())
+    x = torch.randn(3)
+    with pytest.raises(KeyboardInterrupt):
+        torch.compile(lambda x: x * 2 + 1)(x)
+
+    def look():
+        free.append(watch._ONE.acquire(blocking=False))
+        if free[0]:
+            watch._ONE.release()
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert struck and free == [True] and not watch.current and not struck[0]._undo
