@@ -45,7 +45,7 @@ class Parameters:
 
 def taken_apart(indent, rest, at, size, label, numbers, kind):
     """Lines that divide the number `rest` of type `kind` by a size: `at` becomes the remainder, `rest` the quotient."""
-    if size == 1:
+    if size <= 1:  # of nothing, nothing is asked for
         return [f"{indent}{at} = {kind}(0)"]
     divisor = numbers.add(f"size{label}", size, kind)
     if kind == "uint32":

@@ -98,3 +98,12 @@ def test_half_precision_is_not_widened(host_work, dtype, size):
     x = tensors[0].to("cuda")
     assert torch.equal(F.scaled_dot_product_attention(x, x, x), F.scaled_dot_product_attention(x, x, x))
     assert not host_work, host_work
+
+
+@pytest.mark.parametrize("length, sources", [(0, 5), (3, 0)])
+def test_no_queries_or_no_keys(gpu, length, sources):
+    query, key, value = (torch.ones(1, 2, n, 8, device="cuda", requires_grad=True) for n in (length, sources, sources))
+    result = F.scaled_dot_product_attention(query, key, value)
+    assert result.shape == (1, 2, length, 8) and not result.any()
+    result.sum().backward()
+    assert all(x.grad.shape == x.shape and not x.grad.any() for x in (query, key, value))
