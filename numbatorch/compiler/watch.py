@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 import threading
+from collections import deque
 
 from .. import calls, from_data, interception, plan as planning, recording
 from ..autograd import written
@@ -23,6 +24,7 @@ from ..tensor import Tensor
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _ONE = threading.RLock()
 current: list = []  # the Watch that is on
+_streams: deque = deque(maxlen=32)  # `print` of another thread holds no reference to the one that it writes to
 
 # Which arguments of the random fills are addresses: of what they write, then of what they read.
 FILLS = {"fill": (2, ()), "fill_bernoulli_tensor": (1, (4,)), "fill_randperm": (1, ()), "fill_multinomial": (1, (2,)),
@@ -89,6 +91,7 @@ class Watch:
 
     def __init__(self, observer):
         self.observer, self.thread, self._undo = observer, threading.get_ident(), []
+        self._lock, self._over = threading.RLock(), False  # other threads make plans, to be undone too
 
     def _set(self, holder, name, value):
         before = getattr(holder, name) if not isinstance(holder, type) else holder.__dict__[name]
@@ -119,13 +122,18 @@ class Watch:
     def _remove(self):
         if self in current:
             current.remove(self)
-        while self._undo:
-            holder, name, value = self._undo[-1]
-            setattr(holder, name, value)
-            self._undo.pop()
+        with self._lock:
+            self._over = True
+            while self._undo:
+                holder, name, value = self._undo[-1]
+                own = holder.__dict__.get(name) if holder is sys else None
+                setattr(holder, name, value)
+                self._undo.pop()
+                if type(own) is _Stream:
+                    own.end()
 
     def _mine(self):
-        return threading.get_ident() == self.thread
+        return threading.get_ident() == self.thread and not self._over
 
     def _install(self):
         observer, mine = self.observer, self._mine
@@ -165,7 +173,9 @@ class Watch:
             for own, instead in watched.values():
                 if plan.kernel is not None and plan.allocate is instead:
                     plan.allocate = own
-            watch(plan)
+            with self._lock:
+                if not self._over:
+                    watch(plan)
             return plan
         self._set(planning, "make", make_watched)
         for module, name in ((recording, "make_rule"), (calls, "_source"), (calls, "_composite_source"),
@@ -184,7 +194,9 @@ class Watch:
             self._set(own, "random", _Fills(own.random, observer, mine))
         self._looks()
         for name in ("stdout", "stderr"):  # not `print` itself: what is imported meanwhile would keep that
-            self._set(sys, name, _Stream(getattr(sys, name), observer, mine))
+            stream = _Stream(getattr(sys, name), observer, mine)
+            _streams.append(stream)
+            self._set(sys, name, stream)
 
     def _looks(self):
         observer, mine = self.observer, self._mine
@@ -256,8 +268,13 @@ class _Stream:
     def __init__(self, stream, observer, mine):
         self._stream, self._observer, self._mine = stream, observer, mine
 
+    def end(self):
+        """Hold no capture any more."""
+        self._observer = self._mine = None
+
     def write(self, text):
-        if self._mine():
+        mine = self._mine
+        if mine is not None and mine():
             self._observer.refuse("the function prints")
         return self._stream.write(text)
 

@@ -2,6 +2,8 @@
 
 import gc
 import linecache
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -83,3 +85,16 @@ def test_an_interrupted_end_of_a_capture_holds_up_no_other(monkeypatch):
     thread.start()
     thread.join()
     assert struck and free == [True] and not watch.current and not struck[0]._undo
+
+
+def test_threads_print_while_others_are_captured():
+    code = ("import threading, numbatorch as torch\n"
+            "def work():\n"
+            "    for n in range(2, 40):\n"
+            "        run = torch.compile(lambda x: x * 2)\n"
+            "        for _ in range(2):\n"
+            "            print(run(torch.ones(n)).shape, threading.get_ident(), sep=' ' * 50)\n"
+            "threads = [threading.Thread(target=work) for _ in range(4)]\n"
+            "[t.start() for t in threads]\n"
+            "[t.join() for t in threads]\n")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
