@@ -12,7 +12,9 @@ from .versions import start
 
 
 def _named_size(name, size, named):
-    """The sizes of a call that says `size=`; TypeError for other names."""
+    """The sizes of a call that says `size=`; TypeError for other names, and for none."""
+    if not size and not named:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"; () makes a scalar')
     if size or set(named) != {"size"}:
         wrong = next((n for n in named if n != "size"), "size")
         raise TypeError(f"{name}() got an unexpected keyword argument '{wrong}'")
@@ -43,9 +45,8 @@ def _dtype(dtype, default=None):
     if dtype is None:
         return default or dtypes.get_default_dtype()
     if not isinstance(dtype, dtypes.dtype):
-        known = {float: dtypes.get_default_dtype(), int: dtypes.int64, bool: dtypes.bool,
-                 complex: dtypes.get_default_dtype().to_complex()}
-        if dtype not in known:
+        known = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool, complex: dtypes.complex128}
+        if not isinstance(dtype, type) or dtype not in known:
             raise TypeError(f"dtype must be a torch dtype, not {type(dtype).__name__}")
         return known[dtype]
     return dtype
@@ -60,7 +61,7 @@ def _finish(t, requires_grad, pin_memory=False):
 def empty(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False,
           memory_format=None, **named):
     """A tensor of shape `size` with whatever the memory holds."""
-    if named:
+    if named or not size:
         size = _named_size("empty", size, named)
     if out is not None:
         return out.resize_(_shape("empty", size))
@@ -99,7 +100,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
 
 def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
     """A tensor of shape `size` with 0 everywhere."""
-    if named:
+    if named or not size:
         size = _named_size("zeros", size, named)
     if out is not None:
         return out.resize_(_shape("zeros", size)).zero_()
@@ -123,8 +124,7 @@ def _new_layout(name, size, dtype, device):
     if own is not None:
         return own
     own = layout(_dtype(dtype), _shape(name, size), None, _device(device))
-    plain = dtype is None or isinstance(dtype, dtypes.dtype)  # what `float` stands for may change
-    if plain and own.device is CPU and not any(isinstance(n, (list, bool)) for n in size):  # the current GPU, too
+    if own.device is CPU and not any(isinstance(n, (list, bool)) for n in size):  # the current GPU, too
         if len(_layouts) > 10_000:
             _layouts.clear()
         _layouts[size, dtype or dtypes._default, device or current.default] = own
@@ -173,7 +173,7 @@ def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=N
     """A tensor of shape `size` with 1 everywhere."""
     if layout is not None:
         _strided("ones", layout)
-    if named:
+    if named or not size:
         size = _named_size("ones", size, named)
     if out is not None:
         return out.resize_(_shape("ones", size)).fill_(1)

@@ -206,3 +206,19 @@ def test_flat_lists_refuse_what_does_not_fit():
         torch.tensor([1, 300], dtype=torch.int8)
     with pytest.raises(ValueError, match="Overflow"):
         torch.tensor([1, 2**63])
+
+
+def test_types_of_python_are_dtypes_and_sizes_are_needed():
+    assert [torch.zeros(2, dtype=kind).dtype for kind in (float, int, bool, complex)] == [
+        torch.float64, torch.int64, torch.bool, torch.complex128]
+    assert torch.zeros(()).shape == torch.ones(size=()).shape == torch.empty([]).shape == ()
+    for make in (torch.zeros, torch.ones, torch.empty):
+        with pytest.raises(TypeError, match='missing 1 required positional arguments: "size"'):
+            make()
+
+
+def test_products_that_are_added_have_one_dtype():
+    x, y = torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bfloat16)
+    for call in (lambda: torch.addmm(x, y, y), lambda: torch.addmm(y, x, x), lambda: torch.baddbmm(x, y[None], y[None])):
+        with pytest.raises(RuntimeError, match="operands of the same dtype"):
+            call()

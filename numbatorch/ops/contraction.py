@@ -274,7 +274,7 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
     float16 and bfloat16 are widened to float32 and rounded once.
     """
     own, wide = a.dtype, a.dtype.wide
-    _same_dtype(name, batch1=a, batch2=b)
+    _same_dtype(name, input=input, batch1=a, batch2=b)
     fits = a.ndim == b.ndim == (2 if name == "addmm" else 3) and a.shape[-1] == b.shape[-2]
     if own.name == "bfloat16" and not a.is_cuda and fits and a.shape[:-2] == b.shape[:-2]:
         product = wide_bmm.call(*((a, b) if a.ndim == 3 else (a.unsqueeze(0), b.unsqueeze(0))))
@@ -284,8 +284,7 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
     beta, alpha = _factors(product, beta, alpha)
     if name == "addbmm":
         product = product.sum(0)
-    return _scaled(input.to(input.dtype.wide), beta, product, alpha, name).to(
-        own if input.dtype.category <= own.category else input.dtype)
+    return _scaled(input.to(wide), beta, product, alpha, name).to(own)
 
 
 @composite(out=True, inplace=True)
