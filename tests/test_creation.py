@@ -219,6 +219,7 @@ def test_types_of_python_are_dtypes_and_sizes_are_needed():
 
 def test_products_that_are_added_have_one_dtype():
     x, y = torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bfloat16)
-    for call in (lambda: torch.addmm(x, y, y), lambda: torch.addmm(y, x, x), lambda: torch.baddbmm(x, y[None], y[None])):
+    for call in (lambda: torch.addmm(x, y, y), lambda: torch.addmm(y, x, x),
+                 lambda: torch.baddbmm(x, y[None], y[None])):
         with pytest.raises(RuntimeError, match="operands of the same dtype"):
             call()
