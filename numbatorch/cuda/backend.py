@@ -26,6 +26,11 @@ class Device:
         self.allocate = self.pool.allocate
 
     @functools.cached_property
+    def has_tensor_cores(self):
+        """Whether there are kernels that need them."""
+        return runtime.has_tensor_cores(self.index)
+
+    @functools.cached_property
     def random(self):
         """The fill functions of random numbers."""
         from .philox import Fills

@@ -36,12 +36,15 @@ def architecture(capability):
     """The architecture to compile for on a device of a compute capability: (8, 6) -> "sm_86", (9, 0) -> "sm_90a".
 
     From 9.0 on the suffix gives the instructions of that generation alone (wgmma, TMA). What llvmlite's LLVM does not
-    know yet gets code for 8.0, which the driver translates.
+    know yet gets code for 8.0, which the driver translates. NotImplementedError below 7.0, whose threads of a warp
+    cannot wait for each other.
     """
     major, minor = capability
+    if major < 7:
+        raise NotImplementedError(f"the GPU has compute capability {major}.{minor}; kernels need 7.0 or newer")
     if (major, minor) == (9, 0):
         return "sm_90a"
-    return f"sm_{major}{minor}" if (8, 0) <= (major, minor) < (9, 0) else "sm_80"
+    return f"sm_{major}{minor}" if (7, 0) <= (major, minor) < (9, 0) else "sm_80"
 
 
 class Kernel:

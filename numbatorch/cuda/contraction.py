@@ -5,12 +5,13 @@ from math import prod
 
 from ..expr.kinds import Launch
 from ..expr.tree import Expr, order
-from . import nest
+from . import nest, runtime
 from .launching import call
 
 KINDS = {"bfloat16": "bfloat16", "float16": "float16", "float32": "float32", "float64": "float64", "int8": "int32",
          "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64", "complex64": "complex64",
          "complex128": "complex128"}  # of a dtype's products
+PLAIN = {"bfloat16": "plain32", "float16": "plain32", "float32": "plain32", "float64": "plain64"}  # no tensor cores
 WORK = 1 << 16  # multiplications from which tiles pay: below, a thread for each result is done as soon
 SHORTEST = 8  # terms of a sum, likewise
 ROW = 128  # size of an index from which tiles within it are no waste
@@ -126,6 +127,8 @@ def _kind(request):
 def kind_of(layout):
     """The kind of products of a layout's elements: float32 as `set_float32_matmul_precision` says."""
     dtype = layout.dtype.name
+    if dtype in PLAIN and not runtime.has_tensor_cores(layout.device.index):
+        return PLAIN[dtype]
     if dtype == "float32":
         from ..runtime import get_float32_matmul_precision
         if get_float32_matmul_precision() != "highest":
@@ -165,7 +168,8 @@ def _runner(request, found, kind, aligned, device):
     """f(*operands, result, meta, units, grain) of one variant. aligned: whether operands lie at multiples of 16."""
     from . import wide_gemm
     made = wide_gemm.kernels(request, found, kind) if all(aligned) and wide_gemm.here(device) else None
-    copied = tuple(a and b for a, b in zip(found.contiguous, aligned, strict=True))
+    early = runtime.has_tensor_cores(device.index)
+    copied = tuple(early and a and b for a, b in zip(found.contiguous, aligned, strict=True))
     return started(request, *(made or _kernels(request, found, kind, copied)), device)
 
 

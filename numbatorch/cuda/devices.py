@@ -66,8 +66,8 @@ def synchronize(device=None):
 
 
 def get_arch_list():
-    """The architectures that kernels are compiled for: any from sm_80 on, as they are needed."""
-    return ["sm_80", "sm_86", "sm_89", "sm_90a"]
+    """The architectures that kernels are compiled for: any from sm_70 on, as they are needed."""
+    return ["sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90a"]
 
 
 def get_gencode_flags():

@@ -6,7 +6,8 @@ B with its elements along k; or "x", a row for each k. `multiply` adds the produ
 `multiply_bfloat16_4x4x32_k80_x272`: 4 x 4 units of the kind, 32 along k, layouts with their strides of A and B.
 
 Kinds: bfloat16, float16 and tf32 on tensor cores with float32 totals; float32 by three products of TF32 parts; float64
-by those for float64; others by multiply-add. Fragments as in sections 9.7.14.5 and 9.7.14.6 of the PTX ISA manual.
+by those for float64; others, and all where a GPU has none ("plain"), by multiply-add. Fragments as in sections
+9.7.14.5 and 9.7.14.6 of the PTX ISA manual.
 Three products after Markidis et al. 2018, arXiv:1803.04014, and Ootomo & Yokota 2022, arXiv:2203.03341.
 """
 
@@ -47,6 +48,7 @@ KINDS = {
     "float32": Kind((16, 8), 8, 4, types.float32, 4, 1, _MMA.format(8, "tf32", "tf32")),
     "float64": Kind((8, 8), 4, 8, types.float64, 2, 1,
                     "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {$0,$1}, {$2}, {$3}, {$4,$5};"),
+    "plain32": Kind((4, 8), 1, 4, types.float32, 1), "plain64": Kind((4, 8), 1, 8, types.float64, 1),
     "int32": Kind((4, 8), 1, 4, types.int32, 1), "int64": Kind((4, 8), 1, 8, types.int64, 1),
     "complex64": Kind((4, 8), 1, 8, types.float32, 1, 2), "complex128": Kind((4, 8), 1, 16, types.float64, 1, 2),
 }
@@ -170,6 +172,8 @@ def multiply_add(builder, kind, totals, a, b):
     if isinstance(totals[0].type, ir.IntType):
         return [builder.add(totals[0], builder.mul(a[0], b[0]))]
     real = _fused(builder, a[0], b[0], totals[0])
+    if kind.parts == 1:
+        return [real]
     real = _fused(builder, builder.fneg(a[1]), b[1], real)
     return [real, _fused(builder, a[1], b[0], _fused(builder, a[0], b[1], totals[1]))]
 

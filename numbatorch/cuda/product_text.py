@@ -71,7 +71,8 @@ class ProductText:
         """The name of a function that loads an element by the indices of a group and the number of another."""
         node, pad = (self.left, self.right)[side], " " * 4
         array = node.args[0]
-        storage = write.storage(self.request.arrays[array].dtype.name)
+        dtype = self.request.arrays[array].dtype.name
+        storage = "float32" if self.kind_name == "plain32" else write.storage(dtype)
         name = f"{'left' if side == 0 else 'right'}_{fixed}"
         if name in self.helpers:
             return self.helpers[name]
@@ -85,11 +86,13 @@ class ProductText:
         given = [array, *self.groups["b"], *self.groups[fixed], "number", "inside", *used]
         made = [f"def {name}({', '.join(given)}):", *body, f"{pad}value = {zero}", f"{pad}if inside:",
                          *("    " + line for line in lines)]
-        deep = pad * 2
+        deep, element = pad * 2, f"{array}[{offset}]"
+        if storage != write.storage(dtype):
+            element = write.load(element, dtype, storage)
         if guards:
             made.append(f"{deep}if {' and '.join(guards)}:")
             deep += pad
-        made += [f"{deep}value = {taken}({array}[{offset}])", f"{pad}return value", "", ""]
+        made += [f"{deep}value = {taken}({element})", f"{pad}return value", "", ""]
         self.definitions += made
 
         def call(number, inside):

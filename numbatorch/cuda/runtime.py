@@ -109,6 +109,12 @@ def place(index):
     return chosen
 
 
+def has_tensor_cores(index):
+    """Whether products on a device run on tensor cores and copies need not wait: from compute capability 8.0 on."""
+    chosen = found()
+    return chosen is None or chosen.properties(index).major >= 8  # without a device: to show what kernels look like
+
+
 def stream(index):
     """The handle of this thread's current stream on a device."""
     return thread.streams.get(index, 0)

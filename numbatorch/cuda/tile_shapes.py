@@ -30,7 +30,7 @@ _SINGLE = (Tile(128, 128, 16, (2, 4), 4), Tile(64, 64, 16, (2, 2), 4), Tile(32, 
 _DOUBLE = (Tile(64, 64, 16, (2, 2), 3), Tile(32, 32, 16, (2, 2), 3))
 _PLAIN = (Tile(64, 64, 16, (4, 2), 3), Tile(32, 32, 16, (2, 1), 3))
 TILES = {"bfloat16": _HALF, "float16": _HALF, "tf32": _SINGLE, "float32": _SINGLE, "float64": _DOUBLE, "int32": _PLAIN,
-         "int64": _PLAIN, "complex64": (_PLAIN[0], Tile(32, 32, 8, (2, 1), 3)),
+         "int64": _PLAIN, "plain32": _PLAIN, "plain64": _PLAIN, "complex64": (_PLAIN[0], Tile(32, 32, 8, (2, 1), 3)),
          "complex128": (Tile(64, 64, 8, (4, 2), 2), Tile(32, 32, 8, (2, 1), 2))}
 ENOUGH = 128  # blocks that keep a large GPU busy (H100, H200: 132 multiprocessors)
 LEAST = 8  # steps along k that a piece of a sum has at least: fewer are not worth another kernel

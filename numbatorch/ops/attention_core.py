@@ -64,6 +64,10 @@ def _fit(query, key, value, mask):
     device = query.device.type
     if query.dtype.name not in _TAKEN.get(device, ()):
         return False
+    if device == "cuda":
+        from ..plan import backend
+        if not backend(query.device).has_tensor_cores:
+            return False
     (*lead, length, depth), sources, columns = query.shape, key.shape[-2], value.shape[-1]
     if key.shape[-1] != depth or tuple(value.shape) != (*key.shape[:-1], columns):
         return False
