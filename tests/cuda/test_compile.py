@@ -85,5 +85,7 @@ def test_mistakes_are_named():
 
 
 def test_architectures_of_devices():
-    named = [architecture(c) for c in ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0))]
-    assert named == ["sm_80", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_80"]
+    named = [architecture(c) for c in ((7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0))]
+    assert named == ["sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_80"]
+    with pytest.raises(NotImplementedError, match=r"compute capability 6\.1; kernels need 7\.0"):
+        architecture((6, 1))

@@ -5,10 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from numbatorch.cuda.compile import architecture
-
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -50,10 +46,3 @@ def test_every_family_runs_without_what_newer_ones_have():
                           env={**os.environ, "NUMBATORCH_CUDA": "emulate", "PYTHONPATH": os.pathsep.join(sys.path)})
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
     assert "kernels" in done.stdout
-
-
-def test_architectures():
-    assert [architecture(c) for c in ((7, 0), (7, 5), (8, 0), (8, 9), (9, 0), (12, 0))] == [
-        "sm_70", "sm_75", "sm_80", "sm_89", "sm_90a", "sm_80"]
-    with pytest.raises(NotImplementedError, match=r"compute capability 6\.1; kernels need 7\.0"):
-        architecture((6, 1))
