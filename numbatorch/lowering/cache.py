@@ -22,6 +22,7 @@ LIMIT_BYTES = 512 * 2**20
 _MAGIC = b"numbatorch object 1\n"
 _CHECK_EVERY_BYTES = 2**24  # how much a process writes before it looks at the size of the folder again
 _TOUCH_AFTER_SECONDS = 3600  # finer times of use would cost a write for every read
+_ABANDONED_AFTER_SECONDS = 600  # from then on an unfinished file is of a process that was killed
 
 # Processes that write little look as often, taken together.
 _state = {"warned": False, "written": random.randrange(_CHECK_EVERY_BYTES)}
@@ -148,9 +149,12 @@ def _files():
 def _trim(limit):
     files = sorted(_files(), key=lambda file: file[2])
     excess = sum(size for _, size, _ in files) - limit
-    for path, size, _ in files:
+    fresh = time.time() - _ABANDONED_AFTER_SECONDS
+    for path, size, used in files:
         if excess <= 0:
             break
+        if path.name.startswith(".") and used > fresh:  # another process is writing it
+            continue
         with contextlib.suppress(OSError):
             path.unlink()
             excess -= size
