@@ -29,10 +29,10 @@ _CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - 
 LANES = {"float32": 16, "float64": 8}  # of a vector of 512 bits
 WHOLE = 6  # rows are walked in 2^6 elements, four vectors of float32, then what is left vector by vector
 HELD = 8192  # elements: the longest row of values that are kept beside a result that is written past the caches
-# Elements whose float32 sum is made in float32, four to each lane of four vectors: few lines of the next block are
-# asked for at once (log_softmax of 64 MB: 512 take 1.3 times as long). One number for all kernels: sums have the same
-# bits in whatever else is computed beside them.
-PIECE = 256
+# Elements whose float32 sum is made in float32, eight to each lane of four vectors; one number for all kernels, as sums
+# have the same bits in whatever else is computed beside them. Of the next block few lines are asked for at a time
+# (log_softmax of 64 MB: 1.3 times as long with those of 512 elements at once).
+PIECE, ASKED = 512, 256
 
 
 def plan(request):
@@ -317,7 +317,8 @@ class _Kernel:
         below = positions.elements_below(used, self.found)
         needed = {n.args[0] for n in below if n.op == "arg"} | {self.found[id(n)] for n in below if id(n) in self.found}
         body = [line for name, line in loads.items() if name in needed] + writer.lines + tail
-        fetches = self.fetches(PIECE, self.ahead[::2] if self.streamed else self.ahead) if ahead else []
+        asked = self.ahead[::2] if self.streamed else self.ahead
+        fetches = [self.fetches(ASKED, asked, more) for more in range(0, PIECE, ASKED)] if ahead else [[], []]
         if walk:
             self.lines += walk(outside, body)
         elif streams:
@@ -325,9 +326,10 @@ class _Kernel:
         else:
             self.lines += self._walks(outside, f"n{last}", body, begin, end, in_pieces, fetches)
 
-    def fetches(self, count, names):
-        """Lines that begin to read as many elements of the next block's rows of operands, from `first_` on."""
-        row = {n: f"at_{n} + first_ + many * meta[{self.stride_at[n] + self.outer - 1}]" for n in names}
+    def fetches(self, count, names, more=0):
+        """Lines that begin to read as many elements of the next block's rows of operands, from `first_` + `more` on."""
+        start = f"first_ + {more}" if more else "first_"
+        row = {n: f"at_{n} + {start} + many * meta[{self.stride_at[n] + self.outer - 1}]" for n in names}
         return [f"fetch({n}, {place}, {count})" for n, place in row.items()]
 
     def _place_kept(self, out, position):
@@ -346,9 +348,10 @@ class _Kernel:
     def _walks(self, pad, length, body, begin, end, in_pieces, fetches):
         """The innermost loop: whole vectors, then what is left of the row, each between `begin` and `end`.
 
-        in_pieces: that there is a float32 sum, of a limited number of elements each time.
+        in_pieces: that there is a float32 sum, of a limited number of elements each time; fetches: lines before and
+        after each.
         """
-        lines, stop = [], length
+        lines, stop, (before, after) = [], length, fetches
         if self.lanes:
             lines, stop = [f"{pad}main = {length} >> {WHOLE} << {WHOLE}"], "main"
         begin, end = [f"{pad}{line}" for line in begin], [f"{pad}{line}" for line in end]
@@ -357,10 +360,11 @@ class _Kernel:
             whole.insert(0, f"{pad}    in_vectors({self.lanes}, 4)")
         if in_pieces:
             lines += [f"{pad}for piece_ in range(({stop} + {PIECE - 1}) // {PIECE}):",
-                      f"{pad}    first_ = piece_ * {PIECE}", *(f"{pad}    {line}" for line in fetches),
+                      f"{pad}    first_ = piece_ * {PIECE}", *(f"{pad}    {line}" for line in before),
                       *(f"    {line}" for line in begin),
                       f"{pad}    for i in range(first_, min(first_ + {PIECE}, {stop})):",
-                      *(f"    {line}" for line in whole), *(f"    {line}" for line in end)]
+                      *(f"    {line}" for line in whole), *(f"    {line}" for line in end),
+                      *(f"{pad}    {line}" for line in after)]
         else:
             lines += [*begin, f"{pad}for i in range({stop}):", *whole, *end]
         if self.lanes:
