@@ -155,17 +155,19 @@ def test_convolutions_of_halves_and_transposed_ones(tiles):
         "float32", 4, 3, 3, 3, seed=1))
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90a"])
-@pytest.mark.parametrize("kind", matrix_tiles.KINDS)
+@pytest.mark.parametrize("kind, architecture", [(kind, each) for kind in matrix_tiles.KINDS for each in (
+    ("sm_75",) if kind.startswith("plain") else ("sm_80", "sm_90a"))])
 def test_kernels_assemble_without_spills(kind, architecture, tmp_path, monkeypatch):
     """The largest tiles, whose registers are the most. ptxas where it is found; its message C75xx: serialised."""
-    dtype = "float32" if kind == "tf32" else kind
+    dtype = {"tf32": "float32", "plain32": "float32", "plain64": "float64"}.get(kind, kind)
     request = mm.body(layout(getattr(torch, dtype), (4096, 4096)), layout(getattr(torch, dtype), (4096, 4096)))
     found = contraction.roles(request)
-    made, _ = contraction._kernels(request, found, kind, found.contiguous)
+    copied = (False, False) if architecture == "sm_75" else found.contiguous
+    made, _ = contraction._kernels(request, found, kind, copied)
     assert made.tile is tile_shapes.TILES[kind][0] and found.contiguous == (True, True)
     text = compile_kernel(made.name, made.text, made.signature, made.tile.threads, shared=made.shared).ptx(architecture)
-    assert ("mma.sync" in text) == bool(matrix_tiles.KINDS[kind].instruction) and "cp.async" in text
+    assert ("mma.sync" in text) == bool(matrix_tiles.KINDS[kind].instruction)
+    assert ("cp.async" in text) == (architecture != "sm_75")
     assert ".local" not in text
     assembler = shutil.which("ptxas")
     if assembler is None:
