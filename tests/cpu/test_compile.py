@@ -17,6 +17,8 @@ def {name}(a, b, r, start, stop):
         r[i] = {formula}
 """
 
+CIRCULAR = "sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh exp log sqrt".split()
+
 
 def run(formula, a, b, result, name="formula", **options):
     """The formula over all elements, as a kernel."""
@@ -117,6 +119,15 @@ def test_complex_functions(dtype):
     for formula, expected in ((f"exp_{dtype}(a[i] * b[i])", np.exp(a * b)), (f"pow_{dtype}(a[i], b[i])", a**b),
                               (f"log1p_{dtype}(a[i]) / b[i]", np.log1p(a) / b)):  # fmt: skip
         assert np.allclose(run(formula, a, b, np.zeros_like(a)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("name", CIRCULAR)
+def test_complex_functions_of_one_number(name, dtype):
+    """Numba's circular functions call the hyperbolic ones, which are kernel code: its libraries link ours."""
+    a = np.random.default_rng(3).standard_normal((50, 2)).astype(f"f{np.dtype(dtype).itemsize // 2}").view(dtype)[:, 0]
+    ours = f"{name.replace('arc', 'a')}_{dtype}(a[i])"
+    assert np.allclose(run(ours, a, a, np.zeros_like(a)), getattr(np, name)(a), rtol=1e-5)
 
 
 def test_scalar_arguments_of_every_type():
