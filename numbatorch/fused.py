@@ -80,6 +80,18 @@ def _alike(counted: list) -> list:
     return list(found.items())
 
 
+def moment_numbers(lr: Any, beta1: Any, beta2: Any, weight_decay: Any, decoupled: bool) -> dict:
+    """Numbers of each step with running means of grad and grad^2: weight decay, of either kind, and shares."""
+    return {"decay": 1 - lr * weight_decay if decoupled else 1.0, "weight_decay": 0.0 if decoupled else weight_decay,
+            "towards": 1 - beta1, "beta2": beta2, "beside": 1 - beta2}
+
+
+def adam_numbers(step: Any, lr: Any, beta1: Any, beta2: Any, weight_decay: Any, decoupled: bool, eps: Any) -> dict:
+    """The numbers of a step of Adam; step and lr are numbers or tensors."""
+    return {**moment_numbers(lr, beta1, beta2, weight_decay, decoupled), "root": (1 - beta2 ** step) ** 0.5, "eps": eps,
+            "size": -(lr / (1 - beta1 ** step))}
+
+
 def _adam(decoupled: bool, self: list, grads: list, exp_avgs: list, exp_avg_sqs: list, max_exp_avg_sqs: list,
           state_steps: list, lr: Any, beta1: float, beta2: float, weight_decay: float, eps: float, amsgrad: bool,
           maximize: bool, grad_scale: Any, found_inf: Any) -> None:
@@ -90,10 +102,7 @@ def _adam(decoupled: bool, self: list, grads: list, exp_avgs: list, exp_avg_sqs:
     if amsgrad:
         lists["largest"] = max_exp_avg_sqs
     for (step,), places in _alike([(step,) for step in state_steps]):
-        numbers = {
-            "decay": 1 - lr * weight_decay if decoupled else 1.0, "weight_decay": 0.0 if decoupled else weight_decay,
-            "towards": 1 - beta1, "beta2": beta2, "beside": 1 - beta2, "root": (1 - beta2 ** step) ** 0.5, "eps": eps,
-            "size": -(lr / (1 - beta1 ** step))}
+        numbers = adam_numbers(step, lr, beta1, beta2, weight_decay, decoupled, eps)
         columns = {label: [tensors[k] for k in places] for label, tensors in lists.items()}
         _run("_amsgrad_step" if amsgrad else "_adam_step", columns, {k: _number(v) for k, v in numbers.items()},
              tuple(label for label in lists if label != "grad"), maximize=bool(maximize))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbatorch
+from numbatorch.fused import adam_numbers
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
     add_ratio,
@@ -83,22 +84,12 @@ class Adam(ParameterOptimizer):
 
     def formula(self, group):
         (beta1, beta2), lr, decay = map(scalar, group["betas"]), group_rate(group), group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
         name, kept = "adam", {"mean": "exp_avg", "square": "exp_avg_sq"}
         if group["amsgrad"]:
             name, kept = "amsgrad", {**kept, "largest": "max_exp_avg_sq"}
 
         def numbers(step):
-            return {
-                "decay": 1 - lr * decay if decoupled else 1.0,
-                "weight_decay": 0.0 if decoupled else decay,
-                "towards": 1 - beta1,
-                "beta2": beta2,
-                "beside": 1 - beta2,
-                "root": (1 - beta2**step) ** 0.5,
-                "eps": group["eps"],
-                "size": -(lr / (1 - beta1**step)),
-            }
+            return adam_numbers(step, lr, beta1, beta2, decay, group["decoupled_weight_decay"], group["eps"])
 
         return name, kept, numbers
 

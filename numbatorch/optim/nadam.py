@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbatorch
+from numbatorch.fused import moment_numbers
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
     add_ratio,
@@ -69,16 +70,12 @@ class NAdam(ParameterOptimizer):
 
     def formula(self, group):
         (beta1, beta2), lr, decay = group["betas"], group_rate(group), group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
+        fixed = moment_numbers(lr, beta1, beta2, decay, group["decoupled_weight_decay"])
 
         def numbers(step, mu_product):
             mu, mu_next = _momenta(step, group)
             return {
-                "decay": 1 - lr * decay if decoupled else 1.0,
-                "weight_decay": 0.0 if decoupled else decay,
-                "towards": 1 - beta1,
-                "beta2": beta2,
-                "beside": 1 - beta2,
+                **fixed,
                 "correction": 1 - beta2**step,
                 "eps": group["eps"],
                 "size": -lr * (1 - mu) / (1 - mu_product),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbatorch
+from numbatorch.fused import moment_numbers
 from numbatorch.optim.parameterwise import (
     ParameterOptimizer,
     advance,
@@ -64,18 +65,14 @@ class RAdam(ParameterOptimizer):
         if group["capturable"]:  # whether it rectifies is a number of the device
             return None
         (beta1, beta2), lr, decay = group["betas"], scalar(group["lr"]), group["weight_decay"]
-        decoupled = group["decoupled_weight_decay"]
+        fixed = moment_numbers(lr, beta1, beta2, decay, group["decoupled_weight_decay"])
 
         def numbers(step):
             correction2 = 1 - beta2**step
             length, rectified = _rectified(beta2, step, correction2)
             rectifies = length > 5.0
             return {
-                "decay": 1 - lr * decay if decoupled else 1.0,
-                "weight_decay": 0.0 if decoupled else decay,
-                "towards": 1 - beta1,
-                "beta2": beta2,
-                "beside": 1 - beta2,
+                **fixed,
                 "correction": 1 - beta1**step,
                 "rate": lr,
                 "root": correction2**0.5,

@@ -1,8 +1,5 @@
 """Attention by wgmma: code for sm_90a, in the emulator, against float64."""
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -12,6 +9,7 @@ from numbatorch.cuda.compile import compile_kernel
 from numbatorch.expr import kinds
 from numbatorch.layout import layout
 from numbatorch.nn import functional as F
+from tests.cuda.assembling import assemble
 
 
 def numbers(*shape, seed=0):
@@ -63,10 +61,4 @@ def test_kernels_assemble_without_waits_between_products(size, tmp_path):
     name, source, signature, _ = made.kernel(4)
     text = compile_kernel(name, source, signature, wide_attention.THREADS, shared=made.shared).ptx("sm_90a")
     assert text.count("wgmma.mma_async") == size // 16 + 4 and ".local" not in text and made.shared <= 227 << 10
-    assembler = shutil.which("ptxas")
-    if assembler is None:
-        pytest.skip("PTX was made; no ptxas to assemble it is on the path (nvidia-cuda-nvcc-cu12 has one)")
-    (tmp_path / "kernel.ptx").write_text(text)
-    done = subprocess.run([assembler, "-v", "-arch=sm_90a", tmp_path / "kernel.ptx", "-o", tmp_path / "x"],
-                          capture_output=True, text=True)
-    assert done.returncode == 0 and "0 bytes spill stores" in done.stderr and "C75" not in done.stderr, done.stderr
+    assemble(text, "sm_90a", tmp_path)
