@@ -85,14 +85,16 @@ class Attempt:
                     shared.append((start, start + nbytes))
             dims = None if self.followed is None else self.followed.get(k)
             if dims:
-                if held or given is not tensor or tensor._needs_grad or type(tensor) is not Tensor:
-                    raise Unsupported(f"argument {k}, of a size that varies, has a history, is held, or shares memory")
+                if held or given is not tensor or type(tensor) is not Tensor:
+                    raise Unsupported(f"argument {k}, of a size that varies, is held by the function, shares memory "
+                                      "with another, or is of a class of its own")
                 given = alias(tensor, with_sizes(tensor._layout, dims, self._sizes))
+                given._needs_grad = tensor._needs_grad
                 if not nbytes:
                     raise Unsupported(f"argument {k}, of a size that varies, is empty")
                 capture.find(start).nbytes = given._layout.nbytes
-            if tensor._node is not None and self.modes[0] and not held:
-                given = stand_in(tensor)
+            if tensor._node is not None and (self.modes[0] or dims) and not held:
+                given = stand_in(tensor, given)
             history = (tensor._node is None, tensor._grad is None) if tensor._needs_grad and not held else None
             own = given._layout if dims else tensor._layout
             self._inputs.append((own, tensor._needs_grad, type(tensor), tensor if held else None, history))

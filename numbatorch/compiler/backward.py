@@ -23,11 +23,14 @@ from .traced import sources
 _new = object.__new__
 
 
-def stand_in(tensor):
-    """An argument with a history, as it is given to the function: an identity marks where the function begins."""
-    made = tensor.detach()
+def stand_in(tensor, given):
+    """An argument with a history, as it is given to the function: an identity marks where the function begins.
+
+    given: the argument, or the same memory with sizes that are followed.
+    """
+    made = given.detach()
     rule = FunctionRule("AliasBackward0", lambda _, grads: [grads[0]])
-    attach(made, new_node(rule, Layouts((tensor._layout,)), (edge(tensor),), ()), 0)
+    attach(made, new_node(rule, Layouts((made._layout,)), (edge(tensor),), ()), 0)
     return made
 
 
@@ -56,11 +59,12 @@ class Captured:
                 k = begin[id(target)]
                 self.targets.append([k, arguments[k], None])
             else:
-                k = next((k for k, a in enumerate(arguments) if a is target), None)
+                k = next((k for k, own in enumerate(zip(arguments, given, strict=True)) if any(
+                    one is target for one in own)), None)
                 if k is None and id(target) not in known:
                     raise Unsupported("not yet: a tensor that requires grad is made in the call" if capture.find(
                         target._ptr) is not None else "a parameter is used that the function cannot be seen to hold")
-                self.targets.append([k, target, None])
+                self.targets.append([k, target if k is None else arguments[k], None])
             places[id(target), 0] = len(self.targets) - 1
         roots = [(r._node, r._output_index, g) for (_, r), (_, g) in zip(results, self.roots, strict=True)]
         found = engine.run(roots, keep=True, create=False, capture=places, accumulate=False)

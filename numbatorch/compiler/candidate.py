@@ -17,6 +17,7 @@ from .graph import Buffer, Graph, Number, Place, Step
 from .memory import highest, lifetimes
 from .places import Unsupported, same
 from .program import Program, View
+from .sizes import Size
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
 
 ARGUMENTS = "the arguments"  # what two captures differ in that may both become programs
@@ -311,7 +312,7 @@ def _held_by_nodes(results):
     found, seen, stack = set(), set(), [r.grad_fn for r in results]
     while stack:
         value = stack.pop()
-        if id(value) in seen:
+        if id(value) in seen or type(value) in (Size, traced.Traced):  # which a question would tie to their values
             continue
         seen.add(id(value))
         if isinstance(value, Node):

@@ -3,32 +3,41 @@
 import pytest
 
 import numbatorch as torch
+from numbatorch.compiler import compiled
 from numbatorch.compiler.binding import Binding
 from numbatorch.compiler.sizes import Scope
 
 nn, F = torch.nn, torch.nn.functional
 
 
+@pytest.fixture(autouse=True)
+def captures(monkeypatch):
+    """Whatever was captured."""
+    found, build = [], compiled.Attempt.__init__
+
+    def noted(self, *args, **kwargs):
+        found.append(self)
+        build(self, *args, **kwargs)
+    monkeypatch.setattr(compiled.Attempt, "__init__", noted)
+    agree.captures = found
+
+
 def twins(build):
-    """(step, how often it has run, parameters) as it is, and compiled."""
+    """(step, parameters) as it is, and compiled."""
     made = []
-    for compiled in (False, True):
+    for is_compiled in (False, True):
         torch.manual_seed(0)
         model, step = build()
-        calls = [0]
-
-        def counted(*args, step=step, calls=calls):
-            return step(calls, *args)
-        made.append((counted, torch.compile(counted, dynamic=True) if compiled else counted, calls, model))
+        made.append((torch.compile(step, dynamic=True) if is_compiled else step, model))
     return made
 
 
 def agree(build, batches, free=0):
     """Run both over batches [arguments]; the last `free` of them must not run the compiled function."""
-    (_, eager, _, first), (_, run, calls, second) = twins(build)
+    (eager, first), (run, second) = twins(build)
     for k, arguments in enumerate(batches):
         if k == len(batches) - free:
-            before = calls[0]
+            before, ran = len(agree.captures), run._eager
         state = torch.get_rng_state()
         expected = eager(*arguments)
         torch.set_rng_state(state)
@@ -36,7 +45,7 @@ def agree(build, batches, free=0):
         assert torch.equal(expected, found), (k, run.explain())
         for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
             assert torch.equal(a, b), (k, run.explain())
-    assert not free or calls[0] == before, run.explain()
+    assert not free or (len(agree.captures), run._eager) == (before, ran), run.explain()
     return run
 
 
@@ -45,7 +54,7 @@ def training(make, loss):
         model = make()
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
-        def step(_, *args):
+        def step(*args):
             optimizer.zero_grad()
             value = loss(model, *args)
             value.backward()
@@ -112,7 +121,7 @@ def test_inference_of_images_at_batches_that_were_never_seen():
         model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
                               nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 64, 5)).eval()
 
-        def step(_, x):
+        def step(x):
             with torch.no_grad():
                 return model(x)
         return model, step
@@ -131,6 +140,31 @@ def test_results_that_are_differentiated_outside():
             function(x).square().mean().backward()
             grads.append([p.grad.clone() for p in model.parameters()])
         assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+@pytest.mark.parametrize("of", ["a leaf", "a history"])
+def test_arguments_that_require_grad_at_sizes_that_were_never_seen(of):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3))
+
+    def f(x, y):
+        return (model(x) * y).square().mean(0)
+    run = torch.compile(f, dynamic=True)
+    for n in (8, 8, 9, 10, 13, 9):
+        before = len(agree.captures)
+        own, y, grads = torch.randn(n, 6, requires_grad=True), torch.randn(n, 3), []
+        for function in (f, run):
+            own.grad = None
+            model.zero_grad()
+            for _ in range(2):  # and is accumulated
+                function(own if of == "a leaf" else own * 2, y).sum().backward()
+            grads.append([own.grad, *[p.grad.clone() for p in model.parameters()]])
+        assert own.grad.shape == (n, 6) and all(torch.equal(a, b) for a, b in zip(*grads, strict=True)), n
+        assert n < 10 or before == len(agree.captures), run.explain()
+    with torch.no_grad():
+        for n in (8, 9, 14):
+            x, y = torch.randn(n, 6, requires_grad=True), torch.randn(n, 3)
+            assert torch.equal(run(x, y), f(x, y)) and not run(x, y).requires_grad
 
 
 def test_positions_and_numbers_made_of_sizes():
