@@ -62,14 +62,15 @@ def _seeds(tensors, grads, name):
         if target is None:
             raise RuntimeError(f"element {k} of tensors does not require grad and does not have a grad_fn")
         if g is None:
-            if t.numel() != 1:
+            own = t._layout
+            if own.numel != 1:
                 raise RuntimeError(f"grad can be implicitly created only for scalar outputs, this one has shape "
                                    f"{tuple(t.shape)}: give its gradient, or reduce it first, e.g. with .sum()")
-            if t.is_complex():
+            if own.dtype.is_complex:
                 raise RuntimeError("grad can be implicitly created only for real scalar outputs but got "
                                    f"{t.dtype}")
             g = ones_like(t)
-        else:
+        elif g._layout is not t._layout:
             if g.shape != t.shape:
                 raise RuntimeError(f"Mismatch in shape: grad_output[{k}] has a shape of {g.shape} and output[{k}] has "
                                    f"a shape of {t.shape}.")

@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from ..interception import state
-from ..layout import Layout
+from ..layout import Layout, is_dense
 from .modes import mode
 from .node import RELEASED, Node, anomaly
 
@@ -240,10 +240,9 @@ def _accumulate(leaf, gradient, create):
         elif _is_sparse(gradient._layout):
             leaf._grad = gradient.detach().clone()
         else:
-            copy = empty_layout(leaf._layout if not _is_sparse(leaf._layout) and _is_dense(leaf._layout)
-                                else leaf._layout.with_(shape=leaf._layout.shape))
-            copy.copy_(gradient.detach())
-            leaf._grad = copy
+            own = leaf._layout
+            leaf._grad = empty_layout(own if own.is_contiguous and own.__class__ is Layout else _without_gaps(own))
+            leaf._grad.copy_(gradient)
     elif create or _is_sparse(present._layout):
         strided_first = not _is_sparse(present._layout) or _is_sparse(gradient._layout)
         leaf._grad = present + gradient if strided_first else gradient + present
@@ -270,9 +269,9 @@ def _is_sparse(layout_):
     return layout_.__class__ is not Layout and hasattr(layout_, "pattern")
 
 
-def _is_dense(layout_):
-    from ..layout import is_dense
-    return layout_.is_contiguous or is_dense(layout_.shape, layout_.strides)
+def _without_gaps(own):
+    """The layout of a leaf's gradient: the leaf's, if that has no gaps."""
+    return own if not _is_sparse(own) and is_dense(own.shape, own.strides) else own.with_(shape=own.shape)
 
 
 def _look_for_nan(node, results):

@@ -40,9 +40,7 @@ def make_rule(plan, wanted):
         return None
     rule.record = written.recorder(rule, plan, wanted)
     if isinstance(rule, TensorRule):
-        step = written.tensor_step(rule, plan.op, rule.statics)
-        if step is not None:
-            rule.run = step
+        rule.run = written.tensor_step(rule, plan.op, rule.statics)
     return rule
 
 

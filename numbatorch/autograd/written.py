@@ -127,30 +127,37 @@ def formula_step(rule, plan):
 
 
 def tensor_step(rule, op, statics):
-    """run(node, grads) of a TensorRule whose op has one result; None for others."""
-    if len(op.outputs) != 1:
-        return None
+    """run(node, grads) of a TensorRule; gradients of results that nobody used are left to its general form."""
     from .rules import linked
     scope = {"mode": mode, "general": rule.general_run, "linked": linked, "NotOnHostError": NotOnHostError,
              "NoValuesError": NoValuesError}
     lines = ["def written(node, grads):", "    saved = node.saved",
              "    if saved.__class__ is not tuple: return general(node, grads)"]
-    text = {"grad": "grads[0]", "grads": "grads", f"grad_{op.outputs[0]}": "grads[0]"}
-    for k, (name, (source, _)) in enumerate(zip(rule.reads, rule.keep, strict=True)):
+    text = {"grads": "grads"}
+    read = {n for *_, reads in rule.rules for n in reads}
+    for k, result in enumerate(op.outputs):
+        names = {f"grad_{result}", "grad"} if k == 0 else {f"grad_{result}"}
+        if names & read:
+            text |= dict.fromkeys(names, f"g{k}")
+            lines += [f"    g{k} = grads[{k}]", f"    if g{k} is None: return general(node, grads)"]
+    for k, (name, (source, index)) in enumerate(zip(rule.reads, rule.keep, strict=True)):
         lines.append(f"    if node.versions[{k}] is not None and saved[{k}]._storage.version != node.versions[{k}]: "
                      "return general(node, grads)")
         text[name] = f"saved[{k}]"
         if source == "result":
-            lines.append(f"    v{k} = linked(saved[{k}], node, 0) if mode.enabled else saved[{k}]")
+            lines.append(f"    v{k} = linked(saved[{k}], node, {index}) if mode.enabled else saved[{k}]")
             text[name] = f"v{k}"
-    out = ["None"] * rule.count
+    lengths = getattr(rule, "lengths", (None,) * rule.count)  # of operands that are lists: so many gradients
+    unknown = ["None" if n is None else f"*{(None,) * n}" for n in lengths]
+    out = list(unknown)
     for position, _, function, reads in rule.rules:
         scope[f"gradient{position}"] = function
         for n in reads:
             if n not in text:
                 scope[f"static_{n}"] = statics[n]
                 text[n] = f"static_{n}"
-        out[position] = f"gradient{position}({', '.join(f'{n}={text[n]}' for n in reads)})"
+        made = f"gradient{position}({', '.join(f'{n}={text[n]}' for n in reads)})"
+        out[position] = made if lengths[position] is None else f"*({made} or {unknown[position][1:]})"
     lines += ["    try:", f"        return ({', '.join(out)},)",
               "    except (NotOnHostError, NoValuesError): return general(node, grads)"]
     return _compile(f"backward of {op.name}", lines, scope)

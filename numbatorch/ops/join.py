@@ -93,10 +93,11 @@ def _planned(layouts, dim):
 
 @functools.lru_cache(4096)
 def _writer(layouts, dim):
-    """(how it is recorded, who answers calls, f(tensors) that joins them by one kernel); None where `_planned` is."""
+    """(modes, who answers calls, what records, f(tensors) that joins them by one kernel); None where `_planned` is."""
     found = _planned(layouts, dim)
     if found is None:
         return None
+    from ..autograd.eager import record_eager
     from ..autograd.modes import mode
     from ..interception import state
     from ..plan import backend, storage_class
@@ -124,7 +125,7 @@ def _writer(layouts, dim):
         exec(_few(len(layouts)), space)
         write = space["write"]
     write.launch = used  # which keeps what `meta` points to
-    return mode, state, write
+    return mode, state, record_eager, write
 
 
 @functools.cache
@@ -159,8 +160,8 @@ def _stacker(layouts, dim):
         layouts), dim)
 
 
-def _at_once(find, tensors, dim):
-    """The tensors written by what `find` gives, where nothing is recorded and nobody else answers; else None."""
+def _at_once(op, find, tensors, dim):
+    """What `op` makes of tensors, written by what `find` gives, where nobody else answers; else None."""
     if tensors.__class__ is not list and tensors.__class__ is not tuple:
         return None
     try:
@@ -169,16 +170,20 @@ def _at_once(find, tensors, dim):
         return None
     if found is None:
         return None
-    mode, state, write = found
+    mode, state, record, write = found
     if state.active or state.traced is not None:
         return None
-    return write(tensors, mode.enabled)
+    result = write(tensors, mode.enabled)
+    if result is None:
+        result = write(tensors)
+        record(op, {"tensors": tensors, "dim": dim if dim >= 0 else dim + result._layout.ndim}, (tensors,), result)
+    return result
 
 
 def _together(tensors, dim):
     """The tensors joined by one kernel, unrecorded; None where `_planned` says so."""
     found = _writer(tuple([t._layout for t in tensors]), dim)
-    return None if found is None else found[2](tensors)
+    return None if found is None else found[-1](tensors)
 
 
 @foreign(name="_cat", method=False, eager=True, grad=_parts_of)
@@ -216,7 +221,7 @@ def cat(tensors, dim=0, *, axis=None):
 
     Tensors of shape (0,) are left out whatever the others' shapes.
     """
-    result = _at_once(_writer, tensors, dim) if axis is None else None
+    result = _at_once(joined, _writer, tensors, dim) if axis is None else None
     if result is not None:
         return result
     given = _sequence("cat", tensors)
@@ -254,7 +259,7 @@ def stack(tensors, dim=0):
 
     RuntimeError where shapes differ or there is no tensor.
     """
-    result = _at_once(_stacker, tensors, dim)
+    result = _at_once(stacked, _stacker, tensors, dim)
     if result is not None:
         return result
     given = _sequence("stack", tensors)
