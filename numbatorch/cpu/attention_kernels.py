@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 
+from numbatorch.cpu.dots import write_dots
 from numbatorch.cpu.irwriter import Function, Module, Value
-from numbatorch.cpu.microkernel import Target, multiply_add, sum_lanes, write_dots, write_rows, zero
+from numbatorch.cpu.microkernel import Target, multiply_add, sum_lanes, write_rows, zero
 
 KEYS = 256  # of a block: as deep as a block of GEMM's sums, hence as accurate
 DEPTH = 256  # largest size of a head

@@ -15,6 +15,7 @@ from math import ceil
 import numpy as np
 
 from numbatorch.cpu import tiles
+from numbatorch.cpu.dots import write_dots
 from numbatorch.cpu.irwriter import Function, Module, Value
 from numbatorch.cpu.microkernel import (
     AHEAD,
@@ -22,7 +23,6 @@ from numbatorch.cpu.microkernel import (
     Target,
     host_target,
     wide_target,
-    write_dots,
     write_pack_rows,
     write_rows,
 )

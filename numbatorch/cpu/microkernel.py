@@ -1,4 +1,4 @@
-"""Micro-kernels for dense contractions, as LLVM IR: the tile, the dot, and the two ways of packing a panel.
+"""Micro-kernels for dense contractions, as LLVM IR: the tile, and the two ways of packing a panel.
 
 Every function writes one internal kernel into a module. All strides are in bytes. Masks cover the last vector of a
 row only, so that no size needs a second variant; a masked lane is neither read nor written.
@@ -428,72 +428,3 @@ def write_pack_rows(module: Module, name: str, target: Target) -> None:
             value = f.masked_load(target.vector, f.offset(here, shift), target.bytes, masks[j])
             f.store(value, f.offset(there, shift), target.bytes)
         loop.carry([f.offset(here, source_row), f.offset(there, row_bytes)])
-
-
-def write_dot(module: Module, name: str, target: Target, rows: int, columns: int) -> None:
-    """c[i, j] = addend[i, j] + sum over k of a[i, k] * b[j, k], both contiguous along k: lanes along k, summed last."""
-    f = module.function(
-        name,
-        [("a", "ptr noalias"), ("a_row", "i64"), ("b", "ptr noalias"), ("b_row", "i64"), ("c", "ptr"), ("c_row", "i64")]
-        + [("addend", "ptr"), ("addend_row", "i64"), ("k", "i64")],
-    )
-    a, a_row, b, b_row, c, c_row, addend, addend_row, k = f.parameters
-    whole = k - k % target.lanes
-    rest = k - whole
-    mask = f.lanes_between(target.lanes, None, rest)
-
-    def accumulate(shift: Value, mask: Value | None, totals: list[Value]) -> list[Value]:
-        lefts = [load_vector(f, target, f.offset(f.offset(a, shift), a_row * i), mask) for i in range(rows)]
-        sums = list(totals)
-        for j in range(columns):
-            right = load_vector(f, target, f.offset(f.offset(b, shift), b_row * j), mask)
-            for i in range(rows):
-                sums[i * columns + j] = multiply_add(f, target, lefts[i], right, totals[i * columns + j])
-        return sums
-
-    with f.loop(0, whole, target.lanes, carry=[zero(f, target.vector)] * (rows * columns)) as loop:
-        loop.carry(accumulate(loop.index * target.bytes, None, loop.carried))
-    totals = accumulate(whole * target.bytes, mask, loop.carried)
-    null = f.is_null(addend)
-    sums = [sum_lanes(f, target, total) for total in totals]
-    # c stands in for a null addend: its old value is read but not used.
-    base, stride = f.select(null, c, addend), f.select(null, c_row, addend_row)
-    for i in range(rows):
-        row, other = f.offset(c, c_row * i), f.offset(base, stride * i)
-        for j in range(columns):
-            present = f.load(target.element, f.offset(other, j * target.bytes), target.bytes)
-            present = f.select(null, zero(f, target.element), present)
-            f.store(add_vectors(f, present, sums[i * columns + j]), f.offset(row, j * target.bytes), target.bytes)
-
-
-def write_dots(module: Module, name: str, target: Target) -> None:
-    """`write_dot` for a block of `count` rows x `width` columns."""
-    choices = [(i, j) for i in range(1, target.dot_rows + 1) for j in range(1, target.dot_columns + 1)]
-    for i, j in choices:
-        write_dot(module, f"{name}_{i}_{j}", target, i, j)
-    f = module.function(
-        name,
-        [("a", "ptr noalias"), ("a_row", "i64"), ("b", "ptr noalias"), ("b_row", "i64"), ("c", "ptr"), ("c_row", "i64")]
-        + [("addend", "ptr"), ("addend_row", "i64"), ("k", "i64"), ("count", "i64"), ("width", "i64")],
-    )
-    a, a_row, b, b_row, c, c_row, addend, addend_row, k, count, width = f.parameters
-    with f.loop(0, width, target.dot_columns) as across:
-        columns = f.minimum(target.dot_columns, width - across.index)
-        shift = across.index * target.bytes
-        with f.loop(0, count, target.dot_rows) as down:
-            rows = f.minimum(target.dot_rows, count - down.index)
-            null = f.is_null(addend)
-            there = f.select(null, addend, f.offset(addend, addend_row * down.index + shift))
-            arguments = [
-                f.offset(a, a_row * down.index), a_row,
-                f.offset(b, b_row * across.index), b_row,
-                f.offset(c, c_row * down.index + shift),
-                c_row,
-                there,
-                addend_row,
-                k,
-            ]
-            with f.cases(rows * 16 + columns, [i * 16 + j for i, j in choices]) as case:
-                for i, j in choices:
-                    with case(i * 16 + j):
-                        f.call(f"{name}_{i}_{j}", arguments)
