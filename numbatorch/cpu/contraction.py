@@ -3,7 +3,8 @@
 from ..expr.kinds import Launch
 from ..expr.tree import arg
 from ..layout import Layout
-from . import operands
+from ..lowering.dots import as_rows
+from . import operands, rows
 
 _FAST = ("float32", "float64")
 _INTEGERS = {"int8": "int32", "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64"}
@@ -18,6 +19,9 @@ def plan(request):
     among its arrays and without gaps, and sums start from it. Other formulas run after each unit of the product, on
     what it has just written (bands.py).
     """
+    dots = as_rows(request)
+    if dots is not None:
+        return rows.plan(dots)
     roles = _product(request)
     if roles is None:
         return None

@@ -53,3 +53,12 @@ def row_function(op, total, text, type_, pad, index):
     else:
         step = [f"{pad}{total} = {text} if {text} {'>' if largest else '<'} {total} else {total}"]
     return [f"{total} = {start}"], step, [], (total, type_)
+
+
+def complex_sum(total, text, pad):
+    """(statements before a loop, inside it, after it) of a sum of complex numbers: its parts, which are vector code."""
+    parts = ("real", "imag")
+    step = [f"{pad}{total}v = {text}"]
+    step += [f"{pad}{total}{p} = add_reassoc({total}{p}, float64({total}v.{p}))" for p in parts]
+    joined = f"{total} = {total} + complex(" + ", ".join(f"{total}{p}" for p in parts) + ")"
+    return [f"{total}{p} = float64(0)" for p in parts], step, joined

@@ -20,7 +20,7 @@ from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
 from . import columns, geometry, phases, positions, split, streaming
 from .compile import kernel_of
-from .row_functions import JOINED, TOTAL, row_function
+from .row_functions import JOINED, TOTAL, complex_sum, row_function
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 _CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {
@@ -407,6 +407,10 @@ class _Kernel:
                         begin.append(head[0].replace(total, f"{total}p"))
                         step = [line.replace(total, f"{total}p") for line in step]
                     after.append(JOINED[n.op].format(t=total, wide=TOTAL.get(type_, type_)))
+                elif n.op == "row_sum" and type_.startswith("complex"):
+                    before, step, joined = complex_sum(total, text, pad)
+                    begin += before
+                    after.append(joined)
                 self.lines[start:start] = [f"        {line}" for line in head]
                 if self.parts:
                     value_type = result[1]

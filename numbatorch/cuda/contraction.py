@@ -5,7 +5,8 @@ from math import prod
 
 from ..expr.kinds import Launch
 from ..expr.tree import Expr, order
-from . import nest, runtime
+from ..lowering.dots import as_rows
+from . import nest, rows, runtime
 from .launching import call
 
 KINDS = {"bfloat16": "bfloat16", "float16": "float16", "float32": "float32", "float64": "float64", "int8": "int32",
@@ -37,6 +38,9 @@ class Roles:
 
 def plan(request):
     """The Launch of a nest: by tiles where it is a product that is worth it."""
+    dots = as_rows(request)
+    if dots is not None:
+        return rows.plan(dots)
     found = roles(request)
     if found is None or not pays(request, found):
         return nest.plan(request)

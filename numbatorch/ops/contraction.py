@@ -6,7 +6,7 @@ Everything rests on three products in index notation (mm, bmm, linear). Convolut
 import math
 
 from ..dtypes import by_name
-from ..expr import kinds
+from ..expr import functions as f, kinds
 from ..expr.tree import Expr, arg
 from ..layout import layout
 from .declare import composite, contraction
@@ -188,31 +188,29 @@ def mv(input, vec):
     return mm.call(_plain_strides(input), vec.unsqueeze(1)).squeeze(1)
 
 
-def _check_dot(input, tensor):
-    for label, value in (("input", input), ("tensor", tensor)):
-        if not hasattr(value, "_layout"):
-            raise TypeError(f"dot(): argument '{label}' must be Tensor, not {type(value).__name__}")
+def _dot_request(name, labels, input, tensor, element):
+    """The request of a sum of products over two vectors of equal length."""
     if input.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+        raise RuntimeError(f"{name}: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.shape != tensor.shape:
-        raise RuntimeError(f"dot: inconsistent tensor size, expected tensor {list(input.shape)} and src "
+        raise RuntimeError(f"{name}: inconsistent tensor size, expected tensor {list(input.shape)} and src "
                            f"{list(tensor.shape)} to have the same number of elements")
-    _same_dtype("dot", input=input._layout, tensor=tensor._layout)
+    _same_dtype(name, **dict(zip(labels, (input, tensor), strict=True)))
+    return kinds.Nest(name, element, (), ("k",), {"k": input.shape[0]},
+                      dict(zip(labels, (input, tensor), strict=True)), [layout(input.dtype, (), None, input.device)],
+                      input.dtype.compute)
 
 
-@composite(out=True)
+@contraction(out=True, input=lambda grad, tensor: grad * tensor.conj(), tensor=lambda grad, input: grad * input.conj())
 def dot(input, tensor):
     """sum(input * tensor) of two vectors of equal length: (N,), (N,) -> (). RuntimeError for other shapes."""
-    own = getattr(input, "_layout", None)
-    if own is None or own is not getattr(tensor, "_layout", None) or own.ndim != 1 or own.dtype.name == "bool":
-        _check_dot(input, tensor)
-    return mm.call(input.unsqueeze(0), tensor.unsqueeze(1)).squeeze((0, 1))
+    return _dot_request("dot", ("input", "tensor"), input, tensor, load("input", "k") * load("tensor", "k"))
 
 
-@composite(out=True)
+@contraction(out=True, input=lambda grad, other: grad.conj() * other, other=lambda grad, input: grad * input)
 def vdot(input, other):
     """sum(conj(input) * other) of two vectors of equal length: (N,), (N,) -> ()."""
-    return dot.call(input.conj() if input.is_complex() else input, other)
+    return _dot_request("vdot", ("input", "other"), input, other, f.conj(load("input", "k")) * load("other", "k"))
 
 
 @composite(out=True, aliases=("ger",))

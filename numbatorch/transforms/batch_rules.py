@@ -201,6 +201,14 @@ def _product(level, op, values):
     return OPS["matmul"].call(a, b)
 
 
+@rule("dot", "vdot")
+def _dot(level, op, values):
+    a, b = (t._value if is_batched(t, level) else t for t in values)
+    if op.name == "vdot" and a.is_complex():
+        a = a.conj()
+    return OPS["matmul"].call(a.unsqueeze(-2), b.unsqueeze(-1)).squeeze((-2, -1))
+
+
 @rule("linear_rows")
 def _linear(level, op, values):
     input, weight, bias = values

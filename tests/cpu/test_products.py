@@ -173,3 +173,41 @@ def test_linear_without_bias(dtype, shape):
     exact = [(t.to(nt.complex128) if t.is_complex() else t.to(nt.float64)).numpy() for t in (x, weight)]
     found = nt.nn.functional.linear(x, weight)
     assert found.to(nt.complex128).numpy().tolist() == (exact[0] @ exact[1].T + 0j).tolist()
+
+
+@pytest.mark.parametrize("dtype", [*TOLERANCE, "int32"])
+def test_dot_products_are_sums_of_rows(dtype):
+    rng = np.random.default_rng(13)
+    for n in (0, 1, 70, 40000):
+        parts = [rng.integers(-9, 10, (2, n)) * (1 + (1j if "complex" in dtype else 0)) for _ in range(2)]
+        (x, u), (y, v) = ([nt.from_numpy(row).to(getattr(nt, dtype)) for row in part] for part in parts)
+        strided = nt.stack([x, u], 1)[:, 0]
+        expected = sum(parts[0][0] * parts[1][0])
+        for found in (nt.dot(x, y), nt.dot(strided, y), x @ y, nt.bmm(x.view(1, 1, n), y.view(1, n, 1)).squeeze()):
+            assert found.shape == () and found.dtype is x.dtype
+            if dtype in ("float64", "float32", "complex64", "complex128", "int32"):
+                assert found.item() == expected  # exact: these sums are whole numbers below 2^24
+            else:
+                assert abs(found.item() - expected) <= TOLERANCE[dtype] * abs(expected)
+        assert nt.vdot(x, y).to(nt.complex128).item() == pytest.approx(np.vdot(parts[0][0], parts[1][0]), rel=8e-3)
+
+
+def test_dot_products_have_the_same_bits_for_any_number_of_threads():
+    before = nt.get_num_threads()
+    found = []
+    for threads in (1, 2, 4):
+        nt.set_num_threads(threads)
+        nt.manual_seed(0)
+        x, y = nt.randn(2, 100003, dtype=nt.complex64)
+        found.append((nt.dot(x, y).item(), nt.vdot(x, y).item(), nt.dot(x.real, y.imag).item()))
+    nt.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_gradients_of_dot_products():
+    a, b = (nt.randn(5, dtype=nt.complex128, requires_grad=True) for _ in range(2))
+    assert nt.autograd.gradcheck(nt.dot, (a, b)) and nt.autograd.gradcheck(nt.vdot, (a, b))
+    assert nt.autograd.gradgradcheck(nt.vdot, (a, b))
+    batch = nt.randn(3, 5, dtype=nt.complex128)
+    rows = [nt.vdot(row, b) for row in batch]
+    assert nt.allclose(nt.func.vmap(nt.vdot, (0, None))(batch, b), nt.stack(rows))
