@@ -28,6 +28,7 @@ from .arguments import (
 )
 from .autograd.eager import record_eager
 from .autograd.modes import check_changeable, mode
+from .eager_calls import eager_call
 from .errors import NotOnHostError, NoValuesError
 from .interception import answer, call as call_with, elsewhere, state
 from .layout import Layout
@@ -53,7 +54,7 @@ def write_call(op: Op):
         if op.kind == "elementwise" and op.inplace:
             op.call_inplace = _written(op, True)
     else:
-        op.call = _eager(op)
+        op.call = eager_call(op)
     op.call.__doc__, op.call.__name__, op.call.__qualname__ = op.doc, op.name, op.name
     op.call.__signature__ = _signature(op)
     if op.inplace and op.call_inplace is None:
@@ -198,6 +199,8 @@ def _source(op, inplace):
                   *_recording(["g0"], ["g0"], [first], ["r_"]), "    return r_"]
     else:
         results = [f"r{k}" for k in range(len(op.outputs))]
+        if op.out and needs and len(results) == 1 and op.kind in (*_FORMULAS, "contraction"):
+            lines += _into_out(op, keys, passed, needs, given, operands)
         for k, r in enumerate(results):
             spec = "plan.layout" if len(results) == 1 else f"plan.layouts[{k}]"
             size = "plan.nbytes" if len(results) == 1 else f"{spec}.nbytes"
@@ -218,6 +221,27 @@ def _source(op, inplace):
             lines.append(f"    return {value}")
     env["tuple_of"] = result_type(op)
     return f"{op.name}{'_' if inplace else ''}", "\n".join(lines) + "\n", env
+
+
+def _into_out(op, keys, passed, needs, given, operands):
+    """Lines that run the kernel on the memory of `out` where it is as the result would be, and nothing is recorded.
+
+    A formula may read an element right before it is written; other kernels need memory that no operand has. Kernels
+    know new memory, which is aligned to a cache line; those of formulas of elements any.
+    """
+    apart = []
+    for key, p in zip(keys, op.parameters, strict=True):
+        if p.role == "operand":
+            there = f" or {key} is plan.layout and {p.name}._ptr == out._ptr"
+            apart.append(f"({key}.__class__ is not Layout or {p.name}._storage.block is not out._storage.block"
+                         f"{there if op.kind == 'elementwise' and not op.separate else ''})")
+    return ["    if (out is not None and out.__class__ is Tensor and out._layout is plan.layout and not out._needs_grad",
+            f"            and not (mode.enabled and ({' or '.join(needs)})) and out._storage.version >= 0",
+            "            and (out._base is None or not out._base._needs_grad)" + (
+                "" if op.kind == "elementwise" else " and not out._ptr & 63"),
+            f"            and {' and '.join(apart)}):",
+            *(f"    {line}" for line in _running(op, False, [*passed, "out._ptr"], given, operands)),
+            "        out._storage.version += 1", "        return out"]
 
 
 def _running(op, inplace, passed, given, operands):
@@ -415,62 +439,6 @@ def _composite_source(op):
              "            if result is missing: raise",
              "    return result" + f" if out is None else deliver(op, result, out, {given})" * op.out]
     return op.name, "\n".join(lines) + "\n", scope
-
-
-def _eager(op):
-    """An op whose body runs on tensors, unrecorded; its declared gradients make the node."""
-    body, parameters = op.body, op.parameters
-    signature = inspect.Signature([inspect.Parameter(p.name, p.kind, default=p.default) for p in parameters])
-    operands = [p.name for p in op.operands]
-    ordered = [p.name for p in parameters]
-    names = frozenset(ordered)
-
-    def call(*args, out=None, **kwargs):
-        if not names.issuperset(kwargs):
-            others = {n: kwargs.pop(n) for n in [n for n in kwargs if n not in names]}
-            kwargs = proper_names(op, {**dict(zip(ordered, args, strict=False)), **kwargs}, others)
-            args = ()
-        if len(args) == len(ordered) and not kwargs:
-            values = dict(zip(ordered, args, strict=True))
-        else:
-            try:
-                bound = signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise TypeError(f"{op.name}(): {error}") from None
-            bound.apply_defaults()
-            values = bound.arguments
-        for p in parameters:
-            v = values[p.name]
-            if p.role == "operand" and not isinstance(v, (Tensor, list, tuple)) and not (v is None and p.optional):
-                found = stand_in(op, False, tuple(values.values()))
-                if found is not NotImplemented:
-                    return found
-                raise TypeError(f"{op.name}(): argument '{p.name}' must be Tensor, not {type(v).__name__}")
-        if state.active:
-            result = answer(op, False, tuple(values.values()))
-            if result is not NotImplemented:
-                return result if out is None else deliver(op, result, out, values.values())
-        before, mode.enabled = mode.enabled, False
-        try:
-            result = body(**values)
-        except (NotOnHostError, NoValuesError) as error:
-            result = elsewhere(op, tuple(values.values()), error)
-        except (TypeError, AttributeError):
-            result = stand_in(op, False, tuple(values.values()))
-            if result is NotImplemented:
-                raise
-            return result
-        finally:
-            mode.enabled = before
-        if before and op.differentiable and op.grads:
-            given = [values[n] for n in operands]
-            flat = [t for v in given for t in (v if isinstance(v, (list, tuple)) else (v,))]
-            if any(isinstance(t, Tensor) and t._needs_grad for t in flat):
-                record_eager(op, values, given, result)
-        if op.outputs[0] != "result" and type(result) is tuple:
-            result = result_type(op)(*result)
-        return result if out is None else deliver(op, result, out, values.values())
-    return call
 
 
 def replayed(op, values, results):

@@ -95,7 +95,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
     if out is not None:
         return out.resize_(_shape("full", size)).fill_(fill_value)
     own = _new_layout("full", size, dtypes.of_number(fill_value) if dtype is None else dtype, device)
-    return _finish(_fill(empty_layout(own), fill_value), requires_grad, pin_memory)
+    return _finish(_filled(own, fill_value), requires_grad, pin_memory)
 
 
 def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=None, pin_memory=False, **named):
@@ -112,6 +112,8 @@ def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, layout=
     return result.requires_grad_(True) if requires_grad else result
 
 
+_new = object.__new__
+_FILL = OPS["fill"]
 _layouts: dict = {}  # by what a call says of a new tensor
 
 
@@ -149,23 +151,27 @@ def _sparse(name, shape, format, dtype, device, requires_grad, like=None):
     return zeros_of_layout(name, shape, format, dtype, device, requires_grad, like)
 
 
-def _fill(target, value):
-    return OPS["fill"].call_inplace(target, value)
-
-
 def _filled(own, value):
-    """A new tensor of a layout with 0 or 1 everywhere. Nobody has seen it, so its plan's kernel runs without a call's
-    checks, and its version is that of new memory."""
-    result = empty_layout(own)
-    fill = OPS["fill"].call_inplace
-    plan = fill.__globals__["find"]((own, int))  # none while a mode watches
-    if plan is None:
-        result = fill(result, value)
-        if result._layout is own:
-            result._storage.version = start.version
-    else:
-        address = result._ptr
-        plan.kernel(address, value, address, plan.meta, plan.units, plan.grain)
+    """A new tensor of a layout with a number everywhere. Nobody has seen it, so its plan's kernel runs without a call's
+    checks, but for what the dtype holds, and its version is that of new memory."""
+    fill = _FILL.call_inplace
+    plan = fill.__globals__["find"]((own, value.__class__))  # none while a mode watches
+    if plan is not None and plan.low <= value <= plan.high:
+        result = _new(Tensor)
+        result._layout = own
+        result._storage = storage = _new(plan.storage)
+        storage.nbytes = nbytes = own.nbytes
+        storage.block = block = plan.allocate(nbytes)
+        storage.ptr = result._ptr = address = plan.address(block)
+        storage.version = start.version
+        try:
+            plan.kernel(address, value, address, plan.meta, plan.units, plan.grain)
+            return result
+        except OverflowError:  # an int beyond int64
+            pass
+    result = fill(empty_layout(own), value)
+    if result._layout is own:
+        result._storage.version = start.version
     return result
 
 
@@ -243,5 +249,4 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
         return input._layout.like(input, lambda t: full_like(t, fill_value, dtype=dtype, memory_format=memory_format))
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    return _finish(_fill(empty_layout(_like_layout(input, dtype, device, memory_format)), fill_value),
-                   requires_grad, pin_memory)
+    return _finish(_filled(_like_layout(input, dtype, device, memory_format), fill_value), requires_grad, pin_memory)

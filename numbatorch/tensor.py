@@ -14,6 +14,7 @@ from . import (
     arguments,
     asking,
     calls,
+    eager_calls,
     dtypes,
     interception,
     missing,
@@ -396,6 +397,7 @@ def tensor(value, device=CPU):
 
 
 asking.Tensor = calls.Tensor = arguments.Tensor = results.Tensor = recording.Tensor = interception.Tensor = Tensor
+eager_calls.Tensor = Tensor
 for _user in (engine, rules):
     _user.alias, _user.empty_layout = alias, empty_layout
 for _part in (tensor_gradients, tensor_moves, tensor_values):

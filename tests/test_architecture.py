@@ -15,8 +15,8 @@ LAYERS = [
     {"ops", "cpu", "cuda", "meta"},
     {"plan", "fuse"},
     {"autograd", "tensor", "tensor_gradients", "tensor_moves", "tensor_values", "methods", "legacy", "storage",
-     "attributes", "sharing", "calls", "arguments", "results", "interception", "sparse", "subclassing", "asking",
-     "recording", "operators", "size", "creation",
+     "attributes", "sharing", "calls", "eager_calls", "arguments", "results", "interception", "sparse", "subclassing",
+     "asking", "recording", "operators", "size", "creation",
      "ranges", "from_data", "formats", "filling", "indexing", "einstein", "printing", "library", "compiler",
      "generator", "randomness", "runtime", "queries", "transforms", "transfer", "windows"},
 ]

@@ -161,3 +161,27 @@ def test_view_takes_a_dtype_by_name():
     assert torch.ones(2).view(dtype=torch.int32).tolist() == [0x3F800000] * 2
     with pytest.raises(TypeError, match="unexpected keyword argument 'shape'"):
         torch.ones(2).view(shape=2)
+
+
+def test_out_is_written_where_it_lies():
+    a, b, out = torch.arange(6.0), torch.ones(6), torch.empty(6)
+    for version in (1, 2):
+        assert torch.add(a, b, out=out) is out and out._version == version and out.tolist() == [1, 2, 3, 4, 5, 6]
+    room = torch.zeros(8)
+    for part in (room[1:7], room[1:7]):  # neither a cache line nor an end of the memory
+        torch.mul(a, 2, out=part)
+    assert room.tolist() == [0, 0, 2, 4, 6, 8, 10, 0]
+    torch.add(a, b, out=a)
+    assert a.tolist() == [1, 2, 3, 4, 5, 6]
+    for total in ([5, 7, 9], [9, 12, 15]):  # a sum would read what it has overwritten
+        assert torch.sum(a.view(2, 3), 0, out=a[:3]).tolist() == total and a[3:].tolist() == [4, 5, 6]
+
+
+def test_out_is_not_written_where_a_gradient_is_wanted():
+    weight, out = torch.ones(3, requires_grad=True), torch.zeros(3)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="automatic differentiation"):
+            torch.add(weight, 1, out=out)
+        with torch.no_grad():
+            torch.add(weight, 1, out=out)
+    assert out.tolist() == [2, 2, 2] and not out.requires_grad

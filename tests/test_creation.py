@@ -223,3 +223,10 @@ def test_products_that_are_added_have_one_dtype():
                  lambda: torch.baddbmm(x, y[None], y[None])):
         with pytest.raises(RuntimeError, match="operands of the same dtype"):
             call()
+
+
+def test_filled_tensors_have_not_been_changed():
+    for made in (torch.zeros(3), torch.full((3,), 2.5), torch.full((3,), 2.5), torch.full_like(torch.ones(3), 7)):
+        assert made._version == 0
+    with pytest.raises(RuntimeError):
+        torch.full((2,), 300, dtype=torch.int8)

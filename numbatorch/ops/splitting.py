@@ -1,13 +1,43 @@
 """Several views of one tensor: unbind, split and its forms; and broadcast views of several tensors."""
 
+import functools
+import itertools
 from typing import Any
 
-from ..layout import broadcast_shapes, wrap_dim
+from ..layout import Layout, broadcast_shapes, wrap_dim
 from .declare import OPS, composite, foreign
 from .parts import narrow_, select
 
 
+@functools.cache
+def _memory():
+    """(whether calls are recorded, how memory for a layout is had): of layers that import this one."""
+    from ..autograd.modes import mode
+    from ..tensor import empty_layout
+    return mode, empty_layout
+
+
+def _written(grads, input_layout, parts):
+    """The gradient of a tensor from those of its parts, each put in its place; None where that is to be recorded.
+
+    parts(whole, k): part k of a tensor.
+    """
+    mode, empty_layout = _memory()
+    if mode.enabled or any([g is not None and g._layout.__class__ is not Layout for g in grads]):
+        return None
+    whole = empty_layout(input_layout.with_(shape=input_layout.shape))
+    if any([g is None for g in grads]):
+        whole.zero_()
+    for k, g in enumerate(grads):
+        if g is not None:
+            parts(whole, k).copy_(g)
+    return whole
+
+
 def _unbind_gradient(grads, input_layout, dim):
+    whole = _written(grads, input_layout, lambda whole, k: select.call(whole, dim, k))
+    if whole is not None:
+        return whole
     known = next(g for g in grads if g is not None)
     return OPS["stack"].call([known.new_zeros(known.shape) if g is None else g for g in grads], dim)
 
@@ -31,6 +61,10 @@ def unbind(input, dim=0) -> tuple:
 
 
 def _split_gradient(grads, input_layout, lengths, dim):
+    starts = [0, *itertools.accumulate(lengths)]
+    whole = _written(grads, input_layout, lambda whole, k: narrow_.call(whole, dim, starts[k], lengths[k]))
+    if whole is not None:
+        return whole
     known = next(g for g in grads if g is not None)
     shape = input_layout.shape
     return OPS["cat"].call([known.new_zeros((*shape[:dim], n, *shape[dim + 1:])) if g is None else g
