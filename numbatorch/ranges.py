@@ -39,7 +39,7 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
     n = -(-(end - start) // step) if integer else math.ceil((end - start) / step)
     place = _device(device)
     if type(n) is not int:  # a size that a capture follows: kernels count
-        counted = ones(n, dtype=dtypes.int64).cumsum(0) - 1
+        counted = ones(n, dtype=dtypes.int64, device=place).cumsum(0) - 1
         counted = counted if d.category == dtypes.INTEGER else counted.to(dtypes.float64)
         made = (counted * step + start).to(d)
     elif integer or d.category == dtypes.INTEGER:
@@ -105,7 +105,10 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, la
     if n < 0 or m < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else
                            f"m must be greater or equal to 0, got {m}")
-    result = _at(_of_array(np.eye(n, m), _dtype(dtype)), place)
+    if type(n) is int and type(m) is int:
+        result = _at(_of_array(np.eye(n, m), _dtype(dtype)), place)
+    else:  # sizes that a capture follows
+        result = (arange(n, device=place).unsqueeze(1) == arange(m, device=place)).to(_dtype(dtype))
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
