@@ -5,12 +5,12 @@ import operator
 import threading
 from dataclasses import dataclass, fields as fields_of, is_dataclass, replace
 
-from ..cpu import backend
 from ..expr import kinds, tree
 from ..layout import Layout, layout
 from . import traced
 from .graph import Number
 from .sizes import Size
+from .watch import all_backends
 
 _PLAIN = frozenset((int, float, bool, str, type(None)))
 _ONE = threading.RLock()  # one capture with sizes at a time
@@ -31,22 +31,27 @@ def is_symbolic(own):
 
 @contextlib.contextmanager
 def requests_with_sizes(scope):
-    """The CPU is asked for kernels by requests with sizes: it gets their values, and what it answers tells of both."""
+    """Devices are asked for kernels by requests with sizes: they get the values, and what is answered tells of both."""
     hints = Binding(scope, None)
 
-    def plan(request):
-        bound = hints.of(request)
-        with scope.aside():
-            launch = before(bound)
-        if launch is None or bound is request:
-            return launch
-        return replace(launch, keep=Asked(request, launch.keep))
+    def asked(before):
+        def plan(request):
+            bound = hints.of(request)
+            with scope.aside():
+                launch = before(bound)
+            if launch is None or bound is request:
+                return launch
+            return replace(launch, keep=Asked(request, launch.keep))
+        return plan
     with _ONE:
-        before, backend.plan = backend.plan, plan
+        found = [(own, own.plan) for _, own in all_backends()]
         try:
+            for own, before in found:
+                own.plan = asked(before)
             yield
         finally:
-            backend.plan = before
+            for own, before in found:
+                own.plan = before
 
 
 class Binding:

@@ -21,6 +21,7 @@ from .structure import flatten
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
 REHEARSALS = 3  # captures for many sizes that are tried in vain
 SHAPES = 64  # programs that are kept in all, where variants differ in sizes: the one used longest ago goes
+GRAPHS = 32  # of those on a GPU, whose driver keeps memory for each of their graphs
 
 
 class Compiled:
@@ -163,8 +164,9 @@ class Compiled:
         others: layouts of a call with other sizes, or None; pattern: of its capture.
         """
         followed = followed_sizes(tensors, others, self._varied)
-        if not followed or self._rehearsals >= REHEARSALS or any(t._layout.device is not CPU for t in tensors):
+        if not followed or self._rehearsals >= REHEARSALS:
             return MISS
+        family = None
         try:
             attempt = Attempt(self.function, self.name, self.parts.code(), template, tensors, self._roots, self._loose,
                               followed=followed)
@@ -181,11 +183,14 @@ class Compiled:
                     self._patterns = [*self._patterns[1 - PROGRAMS:], family.pattern]  # a second one may agree
         except Unsupported as reason:
             why = str(reason)
+        ties = "; ".join(family.ties()) if family is not None else ""
+        if ties or why:  # it holds for few sizes, or none: not to be tried for ever
+            self._rehearsals, self._fixed = self._rehearsals + 1, ties or why
+            if self._rehearsals == REHEARSALS and ties:
+                warnings.warn(f"compile: {self.name} is captured anew for each size of its arguments from now on: "
+                              f"{ties}", stacklevel=6)
         if why:
-            self._rehearsals, self._fixed = self._rehearsals + 1, why
             return MISS
-        if family.scope.ties:  # it holds for few sizes: not to be tried for ever
-            self._rehearsals, self._fixed = self._rehearsals + 1, "; ".join(family.ties())
         _tell(f"{self.name} was captured for all sizes")
         self.families.insert(0, family)
         del self.families[PROGRAMS:]
@@ -198,7 +203,10 @@ class Compiled:
         if program in self.programs:
             self.programs.remove(program)
         self.programs.insert(0, program)
-        del self.programs[SHAPES:]
+        most = SHAPES if program.graph.device is CPU else GRAPHS
+        for last in self.programs[most:]:
+            last.drop()
+        del self.programs[most:]
 
     def _made(self, candidate, variant=None):
         """Keep the program of a candidate. variant: the number of one that differs in sizes only."""
@@ -291,6 +299,8 @@ class Compiled:
             self._made(candidate)
         elif alike is not None:
             self._made(candidate, alike.variant)
+        elif self.families and any(not t._layout.numel for t in tensors):
+            self._made(candidate)  # of nothing it does no more than what captures at other sizes agreed about
         else:
             if self._last:
                 why = ARGUMENTS

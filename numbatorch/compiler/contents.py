@@ -1,6 +1,7 @@
 """Bytes of the memory of any device, as a capture looks at them and puts them back."""
 
 import ctypes
+import operator
 
 from ..device import CPU
 from ..plan import backend
@@ -10,6 +11,7 @@ def read(device, address, nbytes):
     """A copy of so many bytes."""
     if device is CPU:
         return ctypes.string_at(address, nbytes)
+    nbytes = operator.index(nbytes)  # of a size that is followed, the one that it has
     block = ctypes.create_string_buffer(max(nbytes, 1))
     backend(device).download(ctypes.addressof(block), address, nbytes)
     return block.raw[:nbytes]
@@ -29,4 +31,4 @@ def clear(device, address, nbytes):
     if device is CPU:
         ctypes.memset(address, 0, nbytes)
     else:
-        backend(device).fill(address, 0, nbytes)
+        backend(device).fill(address, 0, operator.index(nbytes))

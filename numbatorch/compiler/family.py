@@ -9,17 +9,18 @@ import weakref
 from bisect import insort
 from dataclasses import replace
 
-from ..cpu import backend, bands
+from ..cpu import bands
+from ..device import CPU
 from ..expr import kinds
 from ..layout import Layout, _interned, layout
-from ..plan import Plan
-from . import recompute, traced
+from ..plan import Plan, backend
+from . import on_gpu, recompute, traced
 from .binding import Asked, Binding, is_symbolic, requests_with_sizes
 from .graph import Buffer, Graph, Place
 from .launches import lower
 from .memory import gap, highest, lifetimes, rounded
 from .order import updates_early
-from .passes import PASSES
+from .passes import ON_CPU, PASSES
 from .passes.compose import planned
 from .passes.order import makes_temporaries, numbers_of, writers_of
 from .program import Program, View, modes
@@ -43,7 +44,9 @@ class Family:
         self.candidate, own = candidate, candidate.attempt
         self.template, self.modes, self.inputs = own.template, own.modes, own._inputs
         with requests_with_sizes(scope):
-            self.graph = updates_early(self._optimized(candidate.graph))
+            self.graph = self._optimized(candidate.graph)
+            if self.graph.device is CPU:
+                self.graph = updates_early(self.graph)
             before = set(candidate.graph.buffers)
             self.graph.buffers = [*candidate.buffers, *(b for b in self.graph.buffers if b not in before)]
             self.second = None
@@ -54,7 +57,7 @@ class Family:
     @staticmethod
     def _optimized(graph):
         for name, one in PASSES:
-            if name not in _LATER:
+            if name not in _LATER and (graph.device is CPU or name not in ON_CPU):
                 graph = one(graph)
             if name == "constants":
                 graph = _of_sizes_first(graph)
@@ -177,6 +180,8 @@ class Family:
                                     b.device)
         steps = [_step(s, binding, buffers) for s in graph.steps]
         made = Graph(graph.name, [buffers.get(b, b) for b in graph.buffers], steps, graph.options)
+        if graph.device is not CPU:
+            return on_gpu.arranged(planned(made))
         large = any(v.writes and v.layout.nbytes >= bands.LARGE for s in steps for v in s.places)
         for name, one in PASSES:
             if name in _LATER and (large or name != "bands"):
@@ -263,7 +268,7 @@ def _step(step, binding, buffers):
             changed["request"] = request
     elif type(step.keep) is Asked:
         request = binding.of(step.keep.request)
-        launch = backend.plan(request)
+        launch = backend(step.device).plan(request)
         changed |= {"kernel": launch.kernel, "meta": launch.meta, "units": launch.units, "grain": launch.grain,
                     "keep": launch.keep}
         if isinstance(request, (kinds.Elementwise, kinds.Rows)):

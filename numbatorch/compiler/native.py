@@ -79,6 +79,9 @@ class Runner:
     def _end(self):
         """Add stages after those of the steps."""
 
+    def drop(self):
+        """Give up what is made again when it runs."""
+
     def option_address(self, k):
         """Where option k is put before a run, as a double."""
         return self.option_slots[k].ctypes.data

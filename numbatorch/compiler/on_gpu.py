@@ -98,7 +98,7 @@ def _waits(steps):
 class Runner(native.Runner):
     """run(bases) of a program with steps on a GPU: `graphs` of its parts, and why some are not (`refusals`)."""
 
-    def __init__(self, graph, addresses, dynamic, options):
+    def __init__(self, graph, addresses, dynamic, options, slots=None):
         from ..cuda import CudaError, runtime  # there, as the graph has steps of a GPU
         self.device, self.there, self.runtime, self.refused = graph.device, backend(graph.device), runtime, CudaError
         self._dynamic, self._own, self._moves = dynamic, {}, [0] * len(dynamic)
@@ -113,7 +113,7 @@ class Runner(native.Runner):
         borrowed = {b.number for b in addresses.values() if hasattr(b, "number")}
         self._comes = [b.kind == "input" and (b in read or b in written) for b in dynamic]
         self._goes = [b in written or b.kind == "result" and k in borrowed for k, b in enumerate(dynamic)]
-        super().__init__(graph, addresses, dynamic, options)
+        super().__init__(graph, addresses, dynamic, options, slots)
 
     def run(self, bases):
         """Run; what has changed on the CPU is put back where that fails."""
@@ -122,6 +122,13 @@ class Runner(native.Runner):
         except BaseException:
             self.restore()
             raise
+
+    def drop(self):
+        """Give up the graphs, and the places of operands that come in other memory."""
+        self._own.clear()
+        self._moves, self._resolved = [0] * len(self._dynamic), [None] * len(self._dynamic)
+        for part in [*self.graphs, *self.updates]:
+            part.forget()
 
     def _numbers_first(self):
         """See native.Runner; of several launches with numbers that change each would compute its own."""

@@ -194,6 +194,12 @@ class Program:
             for o in self._kept:
                 o.storage = None
 
+    def drop(self):
+        """It is not among the programs that are kept, though something may hold it: a GPU keeps nothing for it."""
+        for runner in (self.runner, self.backward and self.backward.runner):
+            if runner is not None:
+                runner.drop()
+
     def number(self, k):
         """The value of read `k` in the last run."""
         return self.runner.number(k) if self.runner is not None else self._reads[k]
@@ -451,7 +457,7 @@ def _runner(graph, addresses, dynamic, options, reads=None, slots=None):
     """
     try:
         runner = native.Runner(graph, addresses, dynamic, options, slots) if graph.device is CPU else (
-            on_gpu.Runner(graph, addresses, dynamic, options))
+            on_gpu.Runner(graph, addresses, dynamic, options, slots))
         return runner, runner.run
     except native.NotNative:
         return None, replay.write(graph, addresses, dynamic, options, reads=reads)

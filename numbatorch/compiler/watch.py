@@ -138,7 +138,7 @@ class Watch:
     def _install(self):
         observer, mine = self.observer, self._mine
         watched: dict = {}  # id of an allocator: (it, the one in its place)
-        for place, own in _backends():
+        for place, own in all_backends():
             watched[id(own.allocate)] = own.allocate, _allocator(own, place, observer, mine)
             self._set(own, "allocate", watched[id(own.allocate)][1])
 
@@ -190,7 +190,7 @@ class Watch:
                 observer.joined(join._planned(tuple([t._layout for t in parts]), dim)[1], parts, result)
             return result
         self._set(join, "_together", joined)
-        for _, own in _backends():
+        for _, own in all_backends():
             self._set(own, "random", _Fills(own.random, observer, mine))
         self._looks()
         for name in ("stdout", "stderr"):  # not `print` itself: what is imported meanwhile would keep that
@@ -217,7 +217,7 @@ class Watch:
         for holder, name, what in ((Tensor, "__dlpack__", "hands memory to another library"),
                                    (UntypedStorage, "data_ptr", "asks for an address"),
                                    *((m, "window", "looks at values as an array or list") for m in _users_of(window)),
-                                   *((own, n, "copies bytes") for _, own in _backends() for n in _MOVES
+                                   *((own, n, "copies bytes") for _, own in all_backends() for n in _MOVES
                                      if hasattr(own, n))):
             self._set(holder, name, _noted(
                 holder.__dict__[name] if isinstance(holder, type) else getattr(holder, name), what, observer, mine))
@@ -226,7 +226,7 @@ class Watch:
 _MOVES = ("move", "upload", "download", "fill")
 
 
-def _backends():
+def all_backends():
     """[(device, what allocates, draws and copies there)] of the CPU and of the GPUs that are in use."""
     gpus = sys.modules.get(f"{__package__.rpartition('.')[0]}.cuda.backend")
     return [(CPU, backend), *((device_of("cuda", own.index), own) for own in (gpus.used() if gpus is not None else ()))]

@@ -195,10 +195,46 @@ def test_a_size_that_is_used_as_a_plain_number_ties_the_program_to_it():
             total = total + x[k]
         return total
     run = torch.compile(f, dynamic=True)
-    for n in (3, 3, 3, 4, 4, 5, 6, 7, 4, 3):
-        x = torch.randn(n, 2)
-        assert torch.equal(run(x), f(x))
-    assert "used as a plain number at" in run.explain() or "own capture" in run.explain()
+    with pytest.warns(UserWarning, match="f is captured anew for each size .* used as a plain number at") as warned:
+        for n in (3, 3, 3, 4, 4, 5, 6, 7, 4, 3, 8, 9, 10):
+            x = torch.randn(n, 2)
+            assert torch.equal(run(x), f(x))
+    assert len(warned) == 1 and "used as a plain number at" in run.explain()
+
+
+@pytest.mark.parametrize("parts", [lambda x: x.unbind(0), lambda x: x.split(2), lambda x: x.chunk(3), list])
+def test_results_whose_number_depends_on_a_size(parts):
+    def f(x):
+        return [part.sum(0) * 2 for part in parts(x)]
+    run = torch.compile(f, dynamic=True)
+    with pytest.warns(UserWarning, match="captured anew for each size") as warned:
+        for n in (4, 4, 4, 5, 6, 8, 9, 10, 4, 9, 4, 9, 4):
+            x = torch.randn(n, 3)
+            assert all(torch.equal(a, b) for a, b in zip(run(x), f(x), strict=True)), n
+    before = len(agree.captures), run._eager
+    for n in (9, 4, 9):
+        run(torch.randn(n, 3))
+    assert len(warned) == 1 and before == (len(agree.captures), run._eager)  # each size has its program
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_sizes_of_0_and_1_cost_one_capture_each(size):
+    def build():
+        model = perceptron()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = model(x).square().sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+        return model, step
+    run = agree(build, [(torch.randn(n, 6),) for n in (20, 20, 20, 30, size, size, 25, size, 31)], 4)
+    before = len(agree.captures)
+    agree(build, [(torch.randn(n, 6),) for n in (20, 20, 20, 30)])
+    others = len(agree.captures) - before
+    assert before == others + 1, run.explain()
 
 
 def test_sizes_as_keys_and_text_are_plain_numbers():
@@ -269,7 +305,6 @@ OPERATIONS = {
     "expand": lambda x, _: x.unsqueeze(0).expand(3, -1, -1).contiguous(),
     "flip": lambda x, _: x.flip(0),
     "zeros": lambda x, _: torch.zeros(x.shape[0], 2),
-    "chunk": lambda x, _: x.chunk(2)[0],
     "sort": lambda x, _: x.sort(0)[0],
     "einsum": lambda x, _: torch.einsum("ij,kj->ik", x, x),
     "triu": lambda x, _: (x @ x.t()).triu(),
