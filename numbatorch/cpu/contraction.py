@@ -155,18 +155,23 @@ class _Product:
         from .gemm import gemm
         _, m, n, k = self.sizes
         ((_, down, along), _), ((_, row, column), _) = self._strides(0), self._strides(1)
-        turned = row == 1 and column >= k and column % 4 == 0 and k % 4 == 0
-        before = {0: quads.rows(1, m, k, (0, along, down)), 2: quads.sums(k, n, (0, row, column))}
-        if not turned:
-            before[1] = quads.columns(1, k, n, (0, row, column))
+        first, turned = down == 1 and along != 1 and m >= 32, row == 1 and column >= k and column % 4 == 0 and k % 4 == 0
         fours = (k + 3) // 4
-        kernel, meta, units, grain = gemm("int8").plan(m, n, fours, fours, column // 4 if turned else n, n,
-                                                       False, turned, bias=True)
+        before = {0: (quads.turned if first else quads.rows)(1, m, k, (0, along, down))}
+        kernel, meta, units, grain = gemm("int8").plan(m, n, fours, m if first else fours, column // 4 if turned else n,
+                                                       n, first, turned, bias=True)
+        if turned:
+            before[2], inner = quads.sums(k, n, (0, row, column)), kernel
+        else:
+            before[1], behind = quads.columns(k, n, (0, row, column)), 4 * fours * n
+
+            def inner(left, right, _, *rest):
+                kernel(left, right, right + behind, *rest)
         out, after = self.request.outputs[0], {}
         if out.dtype.name != "int32":
             kept = operands.dense(out, "int32")
             after[3] = operands.converted(kept, out), kept.nbytes
-        staged = operands.Staged(kernel, before, after).__call__
+        staged = operands.Staged(inner, before, after).__call__
 
         def run(left, right, *rest):
             staged(left, right, right, *rest)  # which the sums of its columns are made of, too

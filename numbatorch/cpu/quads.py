@@ -39,8 +39,8 @@ def _kernel(kind: str, along: str, down: str):
         for k in range(depth, 4 * quads):
             out[to + k] = uint8(128)
 """),
-        # four rows side by side: (batch, quads, count, 4)
-        "quad_columns": ("uint32", f"""    for unit in range(start, stop):
+        # four rows side by side, unsigned: (batch, quads, count, 4)
+        "quad_turned": ("uint32", f"""    for unit in range(start, stop):
         at = unit // quads * step
         first = unit % quads * 4
         to = unit * count
@@ -48,9 +48,32 @@ def _kernel(kind: str, along: str, down: str):
             word = uint32(0)
             for t in range(4):
                 k = min(first + t, depth - 1)
-                byte = uint32(uint8(x[at + {place}]))
-                word = word | (where(first + t < depth, byte, uint32(0)) << uint32(8 * t))
-            out[to + j] = word
+                word = word | (uint32(uint8(x[at + {place}])) << uint32(8 * t))
+            out[to + j] = word ^ uint32(0x80808080)
+"""),
+        # the same of signed ones, filled up with zeros, and behind them what sums of columns begin with: (quads, count,
+        # 4), (count). A block of columns is read twice while it is near.
+        "quad_columns": ("uint32", f"""    for unit in range(start, stop):
+        at = int64(0)
+        begin = unit * {BLOCK}
+        end = min(count, begin + {BLOCK})
+        sums = quads * count
+        for j in range(begin, end):
+            out[sums + j] = uint32(0)
+        for quad in range(quads):
+            first = quad * 4
+            to = quad * count
+            for j in range(begin, end):
+                word = uint32(0)
+                for t in range(4):
+                    k = min(first + t, depth - 1)
+                    byte = uint32(uint8(x[at + {place}]))
+                    word = word | (where(first + t < depth, byte, uint32(0)) << uint32(8 * t))
+                out[to + j] = word
+            for j in range(begin, end):
+                word = int32(out[to + j])
+                total = int32(int8(word)) + int32(int8(word >> 8)) + int32(int8(word >> 16)) + int32(int8(word >> 24))
+                out[sums + j] = uint32(int32(out[sums + j]) - int32(total) * int32(128))
 """),
         # what sums of columns begin with: (count)
         "quad_sums": ("int32", f"""    for unit in range(start, stop):
@@ -86,10 +109,17 @@ def rows(batch: int, count: int, depth: int, strides: tuple[int, int, int]) -> t
     return _launch("quad_rows", batch * count, whole, depth, count, strides), batch * count * whole
 
 
-def columns(batch: int, depth: int, count: int, strides: tuple[int, int, int]) -> tuple[Launch, int]:
-    """(batch, depth, count) bytes with four rows side by side; strides: of matrices, along k, from column to column."""
+def turned(batch: int, count: int, depth: int, strides: tuple[int, int, int]) -> tuple[Launch, int]:
+    """(batch, depth, count) bytes, plus 128, with four rows side by side: what `rows` gives, transposed by fours."""
     quads = (depth + 3) // 4
-    return _launch("quad_columns", batch * quads, 4 * count, depth, count, strides), 4 * batch * quads * count
+    return _launch("quad_turned", batch * quads, 4 * count, depth, count, strides), 4 * batch * quads * count
+
+
+def columns(depth: int, count: int, strides: tuple[int, int, int]) -> tuple[Launch, int]:
+    """(depth, count) bytes with four rows side by side, then `sums`; strides: 0, along k, from column to column."""
+    quads = (depth + 3) // 4
+    made = _launch("quad_columns", -(-count // BLOCK), 4 * BLOCK * quads, depth, count, strides)
+    return made, 4 * (quads + 1) * count
 
 
 def sums(depth: int, count: int, strides: tuple[int, int, int]) -> tuple[Launch, int]:
