@@ -9,6 +9,7 @@ from . import operands, rows
 _FAST = ("float32", "float64")
 _INTEGERS = {"int8": "int32", "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64"}
 _THIN = 16  # rows of complex numbers up to which the right side is not rewritten
+_TURNED = 32  # rows of bytes from which the left side is transposed by fours
 _PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
@@ -155,7 +156,8 @@ class _Product:
         from .gemm import gemm
         _, m, n, k = self.sizes
         ((_, down, along), _), ((_, row, column), _) = self._strides(0), self._strides(1)
-        first, turned = down == 1 and along != 1 and m >= 32, row == 1 and column >= k and column % 4 == 0 and k % 4 == 0
+        first = down == 1 and along != 1 and m >= _TURNED
+        turned = row == 1 and column >= k and column % 4 == 0 and k % 4 == 0
         fours = (k + 3) // 4
         before = {0: (quads.turned if first else quads.rows)(1, m, k, (0, along, down))}
         kernel, meta, units, grain = gemm("int8").plan(m, n, fours, m if first else fours, column // 4 if turned else n,

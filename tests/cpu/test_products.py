@@ -100,8 +100,8 @@ def test_bfloat16_of_odd_depth_and_of_views_at_odd_places():
 
 def test_bytes_are_multiplied_exactly_into_int32():
     rng = np.random.default_rng(5)
-    sizes = ((1, 1, 1), (5, 7, 9), (1, 8, 3), (70, 300, 131), (8, 1, 3), (33, 20, 1), (40, 50, 197), (17, 300, 64), (2, 600, 8),
-             (3, 5, 0))
+    sizes = ((1, 1, 1), (5, 7, 9), (1, 8, 3), (70, 300, 131), (8, 1, 3), (33, 20, 1), (40, 50, 197), (17, 300, 64),
+             (2, 600, 8), (3, 5, 0))
     for (m, n, k), left, right in itertools.product(sizes, (False, True), (False, True)):
         a, b = (rng.integers(-128, 128, s, dtype=np.int8) for s in ((m, k), (k, n)))
         x = nt.tensor(a.T.copy()).t() if left else nt.tensor(a)
