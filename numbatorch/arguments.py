@@ -122,6 +122,11 @@ def static(op, p, value):
         return value if type(value) is tuple and all(a is b for a, b in zip(plain, value, strict=True)) else plain
     if isinstance(value, np.generic):
         return value.item()
+    if p.name == "dtype" and value is not None and not isinstance(value, dtypes.dtype):
+        found = dtypes.of_type(value)
+        if not isinstance(found, dtypes.dtype):
+            raise TypeError(f"{op.name}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")
+        return found
     if p.name == "dim" and value is not None and not isinstance(value, int):
         if hasattr(value, "__index__"):
             return value.__index__()

@@ -144,6 +144,11 @@ def set_default_dtype(d):
             table.clear()
 
 
+def of_type(kind):
+    """The dtype that a Python type stands for where a dtype is asked for: float is float64. Else what was given."""
+    return _PYTHON_TYPES.get(kind, kind) if isinstance(kind, type) else kind
+
+
 def from_numpy(numpy_dtype):
     """The dtype of a NumPy dtype; TypeError if there is none."""
     found = _NUMPY_TYPES.get(np.dtype(numpy_dtype).name)
@@ -162,6 +167,7 @@ def promote_types(a, b):
 
     RuntimeError where it has none: float8 with any other dtype; uint16, uint32 and uint64 with any but floats.
     """
+    a, b = of_type(a), of_type(b)
     if not isinstance(a, dtype) or not isinstance(b, dtype):
         raise TypeError(f"promote_types: expected two dtypes, got {type(a).__name__} and {type(b).__name__}")
     if a is b:
@@ -205,6 +211,7 @@ def of_number(value):
 
 
 _bool = __builtins__["bool"] if isinstance(__builtins__, dict) else __builtins__.bool
+_PYTHON_TYPES = {_bool: bool, int: int64, float: float64, complex: complex128}
 
 
 def combine(higher, lower):
@@ -239,6 +246,7 @@ def limits(dtype):
 
 def can_cast(from_, to):
     """Whether a result of dtype `from_` may be written into a tensor of dtype `to`."""
+    from_, to = of_type(from_), of_type(to)
     if from_.category > to.category:
         return False
     return not (to.category == BOOL and from_.category != BOOL)
@@ -252,7 +260,7 @@ class finfo:
     """Limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution, dtype."""
 
     def __init__(self, type=None):
-        d = _default if type is None else type
+        d = _default if type is None else of_type(type)
         if d.category == COMPLEX:
             d = d.to_real()
         if d.category != FLOAT:
@@ -282,6 +290,7 @@ class iinfo:
     """Limits of an integer dtype: bits, max, min, dtype."""
 
     def __init__(self, type):
+        type = of_type(type)
         if type.category != INTEGER:
             raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle {type}")
         info = np.iinfo(type.numpy)

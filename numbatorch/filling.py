@@ -31,6 +31,8 @@ def _shape(name, size):
             if not hasattr(n, "__index__") or isinstance(n, bool):
                 raise TypeError(f"{name}(): sizes must be ints, got {type(n).__name__} in {tuple(size)!r}")
             n = n.__index__()
+        if n >= 2**63:
+            raise TypeError(f"{name}(): sizes must fit 64 bits, got {n} in {tuple(size)}")
         if n < 0:
             raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {n}: {list(size)}")
         shape.append(n)
@@ -186,6 +188,10 @@ def ones(*size, dtype=None, device=None, requires_grad=False, out=None, layout=N
     return _finish(_filled(_new_layout("ones", size, dtype, device), 1), requires_grad, pin_memory)
 
 
+def _no_tensor(name, input):
+    return TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+
+
 def _like_layout(input, dtype, device, memory_format=None):
     own = input._layout
     if dtype is None and device is None and own.__class__ is Layout:
@@ -214,6 +220,8 @@ _alike = functools.lru_cache(4096)(_like_in)
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False):
     """`empty` in the shape, dtype and order of dimensions of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("empty_like", input)
     if hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: empty_like(t, dtype=dtype, memory_format=memory_format))
     if input.layout is not strided or layout not in (None, strided):
@@ -225,6 +233,8 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
                pin_memory=False, out=None):
     """`zeros` in the shape, dtype and order of dimensions of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("zeros_like", input)
     plain = input._layout.__class__ is Layout
     if not plain and hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: zeros_like(t, dtype=dtype, memory_format=memory_format))
@@ -237,6 +247,8 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`ones` in the shape, dtype and order of dimensions of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("ones_like", input)
     if input._layout.__class__ is not Layout and hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: ones_like(t, dtype=dtype, memory_format=memory_format))
     return _finish(_filled(_like_layout(input, dtype, device, memory_format), 1), requires_grad, pin_memory)
@@ -245,6 +257,8 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
               pin_memory=False):
     """`full` in the shape, dtype and order of dimensions of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("full_like", input)
     if hasattr(input._layout, "like"):
         return input._layout.like(input, lambda t: full_like(t, fill_value, dtype=dtype, memory_format=memory_format))
     if isinstance(fill_value, Tensor):

@@ -62,6 +62,9 @@ def layout(dtype, shape, strides=None, device=CPU):
         found.is_contiguous = found.numel == 0 or all(
             n == 1 or s == c for n, s, c in zip(shape, strides, contiguous_strides(shape), strict=True))
         found.nbytes = span(shape, strides) * dtype.itemsize
+        if (found.numel >= 2**63 or found.nbytes >= 2**63) and type(found.numel) is int:
+            raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}: {found.numel} elements "
+                               f"of {dtype.itemsize} bytes")
         found.has_values = device is CPU or _has_values(device)
         _interned[key] = found
     return found

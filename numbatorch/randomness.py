@@ -3,7 +3,19 @@
 from . import dtypes
 from .autograd.modes import check_changeable, no_grad
 from .device import CPU
-from .filling import _device, _dtype, _empty, _finish, _like_layout, _named_size, _new_layout, _shape, _strided, empty
+from .filling import (
+    _device,
+    _dtype,
+    _empty,
+    _finish,
+    _like_layout,
+    _named_size,
+    _new_layout,
+    _no_tensor,
+    _shape,
+    _strided,
+    empty,
+)
 from .generator import Generator, default_of, has_own
 from .interception import state
 from .layout import layout as layout_of
@@ -94,7 +106,7 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
     _strided("rand", layout)
     if named:
         size = _named_size("rand", size, named)
-    if dtype is not None and dtype.category < 2:
+    if dtype is not None and _dtype(dtype).category < 2:
         raise NotImplementedError(f'"rand" not implemented for {dtype}')
     target = empty_layout(_new_layout("rand", size, dtype, device)) if out is None else out.resize_(
         _shape("rand", size))
@@ -155,6 +167,8 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
 
 def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """`rand` in the shape and dtype of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("rand_like", input)
     _strided("rand_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: rand_like(t, dtype=dtype, generator=generator))
@@ -164,6 +178,8 @@ def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
 
 def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """`randn` in the shape and dtype of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("randn_like", input)
     _strided("randn_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: randn_like(t, dtype=dtype, generator=generator))
@@ -174,6 +190,8 @@ def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
 def randint_like(input, low=0, high=None, *, dtype=None, layout=None, device=None, requires_grad=False,
                  memory_format=None, generator=None):
     """`randint` in the shape and dtype of `input`."""
+    if not isinstance(input, Tensor):
+        raise _no_tensor("randint_like", input)
     _strided("randint_like", layout)
     if hasattr(input._layout, "draw_like"):
         return input._layout.draw_like(input, lambda t: randint_like(t, low, high, dtype=dtype, generator=generator))

@@ -7,6 +7,7 @@ import numpy as np
 from . import dtypes
 from .filling import _device, _dtype, _finish, _strided, ones
 from .from_data import _at, _of_array
+from .layout import layout as layout_of
 from .tensor import Tensor
 
 
@@ -42,13 +43,18 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
         counted = ones(n, dtype=dtypes.int64, device=place).cumsum(0) - 1
         counted = counted if d.category == dtypes.INTEGER else counted.to(dtypes.float64)
         made = (counted * step + start).to(d)
-    elif integer or d.category == dtypes.INTEGER:
+    elif _room(d, n) and (integer or d.category == dtypes.INTEGER):
         made = _of_array(np.arange(n, dtype=np.int64) * int(step) + int(start) if d.category == dtypes.INTEGER else (
             np.arange(n, dtype=np.float64) * step + start), d)
     else:
         made = _of_array(start + step * np.arange(n, dtype=np.float64), d)
     result = _at(made, place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad, pin_memory)
+
+
+def _room(dtype, *shape):
+    """True; RuntimeError for a size that no memory has: NumPy has words of its own."""
+    return any(type(n) is not int for n in shape) or layout_of(dtype, shape) is not None
 
 
 def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):
@@ -67,6 +73,7 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
     default = dtypes.get_default_dtype()
     d = _dtype(dtype, default.to_complex() if isinstance(start, complex) or isinstance(end, complex) else default)
+    _room(d, steps)
     wide = np.complex128 if d.is_complex else np.float64
     i = np.arange(steps, dtype=np.float64)
     if d.category == dtypes.INTEGER:
@@ -105,6 +112,7 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, la
     if n < 0 or m < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}" if n < 0 else
                            f"m must be greater or equal to 0, got {m}")
+    _room(_dtype(dtype), n, m)
     if type(n) is int and type(m) is int:
         result = _at(_of_array(np.eye(n, m), _dtype(dtype)), place)
     else:  # sizes that a capture follows

@@ -195,6 +195,7 @@ def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, mem
     flags = [a for a in args if isinstance(a, bool)]  # non_blocking, copy
     copy = flags[1] if len(flags) > 1 else copy
     for a in args:
+        a = dtypes.of_type(a)
         if isinstance(a, dtypes.dtype):
             dtype = a
         elif isinstance(a, Tensor):
@@ -210,4 +211,7 @@ def parse_to(*args, dtype=None, device=None, non_blocking=False, copy=False, mem
                             "dtype, a device or a Tensor")
     if other is not None:
         dtype, device = other.dtype, other.device
+    dtype = dtypes.of_type(dtype)
+    if dtype is not None and not isinstance(dtype, dtypes.dtype):
+        raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
     return dtype, None if device is None else device_type(device), copy

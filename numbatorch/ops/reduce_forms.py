@@ -1,5 +1,6 @@
 """Forms of the reductions that choose by argument: max and min, variance, norms, products."""
 
+from .. import dtypes
 from .declare import OPS, composite, foreign
 from .reduce import (
     amax,
@@ -61,6 +62,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"prod(): argument 'dim' must be int, not {type(dim).__name__}; call it once a dimension")
     if dtype is not None:
+        dtype = dtypes.of_type(dtype)
         input = input.to(dtype)
         if dtype.category == 0:
             return OPS["all"].call(input, dim, keepdim)

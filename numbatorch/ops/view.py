@@ -9,7 +9,7 @@ import functools
 import math
 from typing import Any
 
-from ..dtypes import dtype as dtype_type
+from ..dtypes import dtype as dtype_type, of_type
 from ..layout import view_strides, wrap_dim
 from .declare import OPS, composite, view
 
@@ -86,15 +86,15 @@ def sum_to_size(input, *size):
 
 @view(namespaces="Tensor", method=True, spread="size",
       signatures=("(input, dtype: dtype) -> Tensor", "(input, *size: int | Sequence[int]) -> Tensor"),
-      grad=lambda grad, input_layout, size: None if isinstance(size[0] if size else 0, dtype_type)
+      grad=lambda grad, input_layout, size: None if isinstance(of_type(size[0]) if size else 0, dtype_type)
       else reshape.call(grad, input_layout.shape))
 def view_(input, size: tuple):
     """The elements of `input` in another shape, or their bytes as another dtype, without a copy.
 
     One size may be -1. RuntimeError where the strides of `input` do not allow it: use reshape().
     """
-    if len(size) == 1 and isinstance(size[0], dtype_type):
-        return _bytes_as(input, size[0])
+    if len(size) == 1 and isinstance(of_type(size[0]), dtype_type):
+        return _bytes_as(input, of_type(size[0]))
     shape = inferred("view", input.shape, sizes("view", size))
     strides = view_strides(input.shape, input.strides, shape)
     if strides is None:
