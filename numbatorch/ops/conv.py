@@ -1,7 +1,10 @@
 """Convolutions in 1 to 3 dimensions and their transposes, with PyTorch's arguments."""
 
+import functools
+
+from ..layout import Layout
 from .correlation import conv_forward, conv_input_gradient
-from .declare import composite
+from .declare import OPS, composite
 
 _BOTH = ("", "nn.functional")
 
@@ -34,6 +37,9 @@ def _check(name, input, weight, bias, rank, stride, dilation, groups, transposed
     if 0 in weight.shape[:1]:
         raise RuntimeError(f"{name}: expected weight to be at least 1 at dimension 0, but got weight of size "
                            f"{list(weight.shape)}")
+    if 0 in weight.shape[2:]:
+        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got weight of size "
+                           f"{list(weight.shape)}")
     if groups <= 0:
         raise RuntimeError(f"{name}: non-positive groups is not supported, got groups={groups}")
     if any(s <= 0 for s in stride):
@@ -54,21 +60,22 @@ def _check(name, input, weight, bias, rank, stride, dilation, groups, transposed
                            f"{list(bias.shape)} instead")
 
 
-def _convolve(rank, input, weight, bias, stride, padding, dilation, groups):
+@functools.lru_cache(4096, typed=True)
+def _arranged(rank, input, weight, bias, stride, padding, dilation, groups):
+    """(stride, padding, dilation, what the end is padded with) for layouts, after all checks."""
     name = f"conv{rank}d"
     stride, dilation = _tuple(name, "stride", stride, rank), _tuple(name, "dilation", dilation, rank)
     _check(name, input, weight, bias, rank, stride, dilation, groups, False)
-    kernel = tuple(weight.shape[2:])
+    kernel, sizes, more = tuple(weight.shape[2:]), tuple(input.shape[-rank:]), None
     if isinstance(padding, str):
         if padding == "same":
             if any(s != 1 for s in stride):
                 raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
             total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
             if any(t % 2 for t in total):  # the odd one goes to the end
-                from .declare import OPS
-                amounts = [v for t in reversed(total) for v in (0, t % 2)]
-                input = OPS["nn.functional.pad"].call(input, amounts)
-            padding = tuple(t // 2 for t in total)
+                more = tuple([v for t in reversed(total) for v in (0, t % 2)])
+                sizes = tuple([n + t % 2 for n, t in zip(sizes, total, strict=True)])
+            padding = tuple([t // 2 for t in total])
         elif padding == "valid":
             padding = (0,) * rank
         else:
@@ -76,15 +83,31 @@ def _convolve(rank, input, weight, bias, stride, padding, dilation, groups):
     padding = _tuple(name, "padding", padding, rank)
     if any(p < 0 for p in padding):
         raise RuntimeError(f"{name}: negative padding is not supported, got padding={list(padding)}")
-    single = input.ndim == rank + 1
-    if single:
-        input = input.unsqueeze(0)
+    if 0 in sizes and 0 not in ((1, *input.shape) if input.ndim == rank + 1 else input.shape)[:2]:
+        raise RuntimeError(f"{name}: only a batch or channels of size 0 are supported, but got input of shape "
+                           f"{list(input.shape)}, which has no positions")
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    padded = [n + 2 * p for n, p in zip(input.shape[2:], padding, strict=True)]
+    padded = [n + 2 * p for n, p in zip(sizes, padding, strict=True)]
     if any(n < r for n, r in zip(padded, reach, strict=True)):
         raise RuntimeError(f"{name}: calculated padded input size per channel: {padded}. Kernel size: {reach}. Kernel "
                            "size can't be greater than actual input size")
-    result = conv_forward.call(input.contiguous(), weight.contiguous(), bias, stride, padding, dilation, groups)
+    return stride, padding, dilation, more
+
+
+def _convolve(rank, input, weight, bias, *options):
+    own, other, last = input._layout, weight._layout, None if bias is None else bias._layout
+    options = tuple([tuple(o) if o.__class__ is list else o for o in options])
+    plain = own.__class__ is Layout and other.__class__ is Layout and (last is None or last.__class__ is Layout)
+    arrange = _arranged if plain else _arranged.__wrapped__
+    stride, padding, dilation, more = arrange(rank, own, other, last, *options)
+    if more is not None:
+        input = OPS["nn.functional.pad"].call(input, more)
+    single = own.ndim == rank + 1
+    if single:
+        input = input.unsqueeze(0)
+    input = input if input._layout.is_contiguous else input.contiguous()
+    weight = weight if other.is_contiguous else weight.contiguous()
+    result = conv_forward.call(input, weight, bias, stride, padding, dilation, options[-1])
     return result.squeeze(0) if single else result
 
 
@@ -122,7 +145,9 @@ def _transposed(rank, input, weight, bias, stride, padding, output_padding, grou
         input = input.unsqueeze(0)
     size = tuple((n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, s, p, d, k, o in zip(
         input.shape[2:], stride, padding, dilation, weight.shape[2:], output_padding, strict=True))
-    if any(n < 0 for n in size):
+    if any(p < 0 for p in padding):
+        raise RuntimeError(f"{name}: negative padding is not supported, got padding={list(padding)}")
+    if any(n < 1 for n in size):
         raise RuntimeError(f"{name}: given input size per channel: {list(input.shape[2:])}. Calculated output size per "
                            f"channel: {list(size)}. Output size is too small; give less padding")
     if 0 in input.shape[2:]:

@@ -54,12 +54,12 @@ def _windows(name, input, rank, kernel_size, stride, padding, dilation, ceil_mod
         raise RuntimeError(f"{name}: stride should be greater than zero, but got {list(strides)}")
     if min(steps) <= 0:
         raise RuntimeError(f"{name}: dilation should be greater than zero, but got {list(steps)}")
-    for k, p, d in zip(kernel, pads, steps, strict=True):
+    for k, p in zip(kernel, pads, strict=True):
         if p < 0:
             raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {p}")
-        if p > ((k - 1) * d + 1) // 2:
-            raise RuntimeError(f"{name}: pad should be at most half of effective kernel size, but got pad={p}, "
-                               f"kernel_size={k} and dilation={d}")
+        if p > k // 2:
+            raise RuntimeError(f"{name}: pad should be at most half of kernel_size, but got pad={p} and "
+                               f"kernel_size={k}")
     sizes = _spatial(name, input, rank)
     out = tuple(_output_size(n, k, s, p, d, ceil_mode)
                 for n, k, s, p, d in zip(sizes, kernel, strides, pads, steps, strict=True))
@@ -79,7 +79,8 @@ def _adaptive(name, input, rank, output_size):
         listed = isinstance(output_size, tuple) and rank > 1 and input.ndim <= rank
         raise (ValueError if listed else RuntimeError)(
             f"{name}: expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}")
-    for i in range(1, input.ndim) if input.ndim == rank + 2 else range(input.ndim):
+    free = input.ndim - rank if "avg" in name and rank < 3 else int(input.ndim == rank + 2)  # means of no channels
+    for i in range(free, input.ndim):
         if input.shape[i] == 0:
             raise RuntimeError(f"{name}: expected input to have non-zero size for non-batch dimensions, but input has "
                                f"sizes {list(input.shape)} with dimension {i} being empty")
@@ -91,7 +92,9 @@ def _adaptive(name, input, rank, output_size):
         raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0, but received "
                            f"{list(out)}")
     options = {"rank": rank, "kernel": None, "stride": None, "padding": (0,) * rank, "dilation": (1,) * rank}
-    if 0 not in out and all(n % o == 0 for n, o in zip(sizes, out, strict=True)):
+    if 0 in out:  # no window at all, of any size
+        options["kernel"] = options["stride"] = (1,) * rank
+    elif all(n % o == 0 for n, o in zip(sizes, out, strict=True)):
         options["kernel"] = options["stride"] = tuple(n // o for n, o in zip(sizes, out, strict=True))
     return options, out
 
@@ -148,6 +151,9 @@ def _average_geometry(rank, input, kernel_size, stride, padding, ceil_mode, coun
     else:
         name = f"avg_pool{rank}d"
         options, out = _windows(name, input, rank, kernel_size, stride, padding, 1, ceil_mode)
+        if rank == 3 and any(n < k for n, k in zip(input.shape[-3:], options["kernel"], strict=True)):
+            raise RuntimeError(f"{name}: input image {list(input.shape[-3:])} is smaller than kernel_size "
+                               f"{list(options['kernel'])}")
         if divisor_override == 0:
             raise RuntimeError(f"{name}: divisor_override must not be zero")
     _real(name, input)
@@ -280,7 +286,7 @@ def _define_max(rank):
         if own.__class__ is Layout and math.prod(out) == 1 and own.is_contiguous and own.dtype.is_floating_point:
             plane = input.flatten(-rank)  # one window is a row, which the templates of rows walk
             return (plane.max(-1)[0] if input._needs_grad else plane.amax(-1)).view(*own.shape[:-rank], *out)
-        if options["kernel"] is not None:
+        if options["kernel"] is not None and 0 not in out:
             return _maximum(input, rank, options["kernel"], None, 0, 1, False)
         return max_pool_indices.call(input, rank, output_size=output_size)[0]
 
