@@ -19,7 +19,6 @@ from .arguments import (
     check_fits,
     named_apart,
     number_kind,
-    proper_names,
     refuse,
     renamed,
     required,
@@ -235,8 +234,8 @@ def _into_out(op, keys, passed, needs, given, operands):
             there = f" or {key} is plan.layout and {p.name}._ptr == out._ptr"
             apart.append(f"({key}.__class__ is not Layout or {p.name}._storage.block is not out._storage.block"
                          f"{there if op.kind == 'elementwise' and not op.separate else ''})")
-    return ["    if (out is not None and out.__class__ is Tensor and out._layout is plan.layout and not out._needs_grad",
-            f"            and not (mode.enabled and ({' or '.join(needs)})) and out._storage.version >= 0",
+    return ["    if (out is not None and out.__class__ is Tensor and out._layout is plan.layout and not out._needs_grad"
+            " and not (", f"            mode.enabled and ({' or '.join(needs)})) and out._storage.version >= 0",
             "            and (out._base is None or not out._base._needs_grad)" + (
                 "" if op.kind == "elementwise" else " and not out._ptr & 63"),
             f"            and {' and '.join(apart)}):",
@@ -281,7 +280,7 @@ def miss(op, inplace, plans, values):
         if found is not NotImplemented:
             return found
     required(op, values)
-    specs, statics, converted, changed = {}, {}, [], False
+    specs, statics, converted, changed, normalised = {}, {}, [], False, False
     key = []
     tensors = [v for p, v in zip(op.parameters, values, strict=True) if p.role == "operand" and isinstance(v, Tensor)]
     if len(tensors) > 1 and any(t._layout.device is not tensors[0]._layout.device for t in tensors):
@@ -358,14 +357,15 @@ def miss(op, inplace, plans, values):
                 raise TypeError(f"{op.name}(): argument '{p.name}' must be a number, not {type(value).__name__}")
         else:
             plain = static(op, p, value)
-            changed = changed or plain is not value
+            normalised = normalised or plain is not value
             value = plain
             statics[p.name] = value
             key.append(value)
         converted.append(value)
     if changed:
         return call_with(op, inplace, converted)
-    plan = plans.get(tuple(key)) if state.active else None  # while a mode watches an op, its plans are not looked up
+    # While a mode watches an op, its plans are not looked up, and with a list for a tuple they are not found.
+    plan = plans.get(tuple(key)) if state.active or normalised else None
     if plan is not None:
         return plan
     plan = planning.make(op, specs, statics, values[0]._layout if inplace else None)

@@ -40,7 +40,7 @@ def _shape(name, size):
 
 
 def _device(device):
-    return usable("", device)
+    return CPU if device is CPU or device is None and current.default is CPU else usable("", device)
 
 
 def _dtype(dtype, default=None):

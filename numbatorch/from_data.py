@@ -7,7 +7,8 @@ import numpy as np
 
 from . import dtypes
 from .device import CPU
-from .filling import _device, _dtype, _empty, _finish, _strided
+from .filling import _device, _dtype, _empty, _filled, _finish, _strided
+from .interception import state
 from .layout import layout, span
 from .storage import BorrowedStorage, Storage, UntypedStorage
 from .tensor import Tensor, empty_layout, tensor_from_storage
@@ -46,6 +47,9 @@ def _at(tensor, device):
 
 
 _SCALARS = (bool, int, float, complex)
+# Numbers that are written as they are: (lowest, highest, dtypes) by their class. Comparing with NaN is false.
+_USUAL: dict = {bool: (False, True, ("bool",)), int: (-2**63, 2**63 - 1, ("int64",)),
+                float: (-1e38, 1e38, ("float32", "float64"))}
 
 
 def _infer(data):
@@ -75,6 +79,11 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     sequences, TypeError for what has no dtype, RuntimeError for values that the dtype cannot hold.
     """
     dtype = None if dtype is None else _dtype(dtype)
+    usual = _USUAL.get(data.__class__)
+    if usual is not None and usual[0] <= data <= usual[1] and state.traced is None and _device(device) is CPU:
+        own = dtypes.of_number(data) if dtype is None else dtype
+        if own.name in usual[2]:
+            return _finish(_filled(layout(own, ()), data), requires_grad, pin_memory)
     if isinstance(data, Tensor):
         result = data.detach().to(data.device if device is None else _device(device), dtype)
         return _finish(result.clone() if result._storage is data._storage else result, requires_grad, pin_memory)

@@ -19,6 +19,7 @@ from .tensor import Tensor
 
 _new = object.__new__
 _EVERYTHING = (None, None, None)
+_NEW = ((type(None), None),)
 
 
 def getitem(self, index):
@@ -31,6 +32,8 @@ def getitem(self, index):
                      (i.start, i.stop, i.step) if i.__class__ is slice else (i.__class__, i) for i in index])
     elif kind is slice:
         key = ((index.start, index.stop, index.step),)
+    elif index is None:
+        key = _NEW
     else:
         return _general(self, index)
     try:

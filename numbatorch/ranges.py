@@ -1,22 +1,31 @@
 """Making tensors by rule: ranges, identity, indices of triangles."""
 
 import math
+from ctypes import memmove
 
 import numpy as np
 
 from . import dtypes
+from .device import CPU
 from .filling import _device, _dtype, _finish, _strided, ones
 from .from_data import _at, _of_array
+from .interception import state
 from .layout import layout as layout_of
-from .tensor import Tensor
+from .tensor import Tensor, empty_layout
 
 
 def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None, layout=None,
            pin_memory=False):
     """start, start + step, ... up to but without `end`; int64 for ints, else the default float dtype."""
-    _strided("arange", layout)
+    if layout is not None:
+        _strided("arange", layout)
     if end is None:
         start, end = None, start
+    first = 0 if start is None else start
+    if (end.__class__ is int and first.__class__ is int and step.__class__ is int and out is None and step > 0
+            and first <= end and (dtype is None or dtype is dtypes.int64) and state.traced is None
+            and _device(device) is CPU):
+        return _finish(_counted(first, -(-(end - first) // step), step), requires_grad, pin_memory)
     if end is None:
         raise TypeError("arange(): missing the argument end")
     start = 0 if start is None else start
@@ -55,6 +64,21 @@ def arange(start=None, end=None, step=1, *, dtype=None, device=None, requires_gr
 def _room(dtype, *shape):
     """True; RuntimeError for a size that no memory has: NumPy has words of its own."""
     return any(type(n) is not int for n in shape) or layout_of(dtype, shape) is not None
+
+
+_FEW = np.arange(4096)  # what is asked for most is copied from here
+_few_at = _FEW.ctypes.data
+
+
+def _counted(first, n, step):
+    """n whole numbers from `first` on, `step` apart."""
+    result = empty_layout(layout_of(dtypes.int64, (n,)))
+    if step == 1 and 0 <= first and first + n <= len(_FEW):
+        memmove(result._ptr, _few_at + 8 * first, 8 * n)
+    elif n:
+        with np.errstate(all="ignore"):
+            result._array()[...] = np.arange(n) * step + first
+    return result
 
 
 def range_(start=0, end=None, step=1, *, dtype=None, device=None, **options):

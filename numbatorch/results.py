@@ -7,6 +7,7 @@ from typing import Any
 from . import dtypes
 from .autograd.modes import mode
 from .interception import tensors_of
+from .layout import Layout
 from .plan import type_name
 from .recording import check_overlap
 
@@ -54,6 +55,8 @@ def deliver(op, results, out, given=()):
         raise RuntimeError(f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
                            "but one of the arguments requires grad.")
     own = out._layout
+    if own is results._layout and own.__class__ is Layout and not op.separate and op.kind != "elementwise":
+        return out.copy_(results)
     if hasattr(own, "pattern") or hasattr(results._layout, "pattern"):
         from .sparse.arithmetic import deliver as deliver_sparse
         return deliver_sparse(op.name, results, out)

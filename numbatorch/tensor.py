@@ -14,8 +14,8 @@ from . import (
     arguments,
     asking,
     calls,
-    eager_calls,
     dtypes,
+    eager_calls,
     interception,
     missing,
     recording,
@@ -29,7 +29,7 @@ from .attributes import Holder, shown
 from .autograd import engine, rules
 from .autograd.modes import check_changeable
 from .device import CPU, device as device_type
-from .layout import Layout, has_format, layout, span
+from .layout import Layout, has_format, layout, span, wrap_dim
 from .ops.declare import OPS
 from .plan import backend, storage_class
 from .size import Size
@@ -124,13 +124,15 @@ class Tensor(Holder):
 
     def size(self, dim=None):
         """The shape, or its size along `dim`."""
+        shape = self._layout.shape
         if dim is None:
-            return Size(self._layout.shape)
-        from .layout import wrap_dim
-        if self._layout.ndim == 0:
+            return Size(shape)
+        if dim.__class__ is int and -len(shape) <= dim < len(shape):
+            return shape[dim]
+        if not shape:
             raise IndexError("Dimension specified as 0 but tensor has no dimensions" if dim in (0, -1) else
                              f"Dimension out of range (expected to be in range of [-1, 0], but got {dim})")
-        return self._layout.shape[wrap_dim(dim, self._layout.ndim)]
+        return shape[wrap_dim(dim, len(shape))]
 
     def stride(self, dim=None):
         """Strides in elements, or the one along `dim`."""
@@ -384,10 +386,10 @@ def _convert(tensor, dtype, contiguous):
     return OPS["_to"].call(tensor, dtype, contiguous)
 
 
-def arange(n, device=CPU):
-    """0..n-1 as int64; on the CPU, whatever the default device is."""
+def arange(n, device=CPU, first=0):
+    """n numbers from `first` on as int64; on the CPU, whatever the default device is."""
     from .creation import arange as make
-    return make(n, device=device)
+    return make(first, first + n, device=device)
 
 
 def tensor(value, device=CPU):

@@ -90,9 +90,11 @@ class Part:
 
     def tolist(self):
         """Nested lists of Python numbers; a number for a 0-d tensor."""
-        own = self._layout.dtype
+        own = self._layout
+        if own.__class__ is Layout and own.device is CPU and not own.dtype.is_foreign:
+            return self._array().tolist()
         host = self.detach().cpu()
-        return (host.to(own.familiar) if own.is_foreign else host)._array().tolist()
+        return (host.to(own.dtype.familiar) if own.dtype.is_foreign else host)._array().tolist()
 
     def __bool__(self) -> bool:
         own = self._layout

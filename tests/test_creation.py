@@ -230,3 +230,26 @@ def test_filled_tensors_have_not_been_changed():
         assert made._version == 0
     with pytest.raises(RuntimeError):
         torch.full((2,), 300, dtype=torch.int8)
+
+
+def test_numbers_and_ranges_made_in_one_step_are_what_they_were():
+    for arguments in ((0,), (5,), (2, 9), (0, 10, 3), (5000,), (-3, 4), (3, 3), (4090, 4100), (0, 2**40, 2**39)):
+        made = torch.arange(*arguments)
+        assert made.tolist() == list(range(*arguments)) and made.dtype is torch.int64
+    made = torch.arange(4)
+    made.add_(1)
+    assert torch.arange(4).tolist() == [0, 1, 2, 3] and torch.arange(3, requires_grad=False)._version == 0
+    assert torch.tensor(2.5, dtype=torch.int64).tolist() == 2 and torch.tensor(0.5, dtype=torch.bool).tolist() is True
+    assert torch.tensor(float("inf")).tolist() == float("inf") and torch.tensor(-2**63).tolist() == -2**63
+    assert torch.tensor(True).dtype is torch.bool and torch.tensor(1e300).tolist() == float("inf")
+    assert torch.tensor(1.5, requires_grad=True).requires_grad and torch.tensor(7, dtype=torch.uint8).tolist() == 7
+
+
+def test_lists_for_tuples_find_the_same_plans():
+    x = torch.arange(6.0).view([2, 3])
+    for _ in range(2):
+        assert x.view([3, 2]).tolist() == x.view(3, 2).tolist() and x.sum([0]).tolist() == [3, 5, 7]
+        assert x.permute([1, 0]).shape == (3, 2) and x.repeat([2, 1]).shape == (4, 3)
+    assert x[None].shape == (1, 2, 3) and x.size(-1) == 3
+    with pytest.raises(IndexError):
+        x.size(2)

@@ -53,10 +53,10 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 # Any strides.
 
 @composite(name="_positions", method=False)
-def positions(like, count):
-    """0..count-1 as int64, on the device of `like`."""
+def positions(like, count, first=0):
+    """`count` numbers from `first` on as int64, on the device of `like`."""
     from ..tensor import arange
-    return arange(count, like.device)
+    return arange(count, like._layout.device, first)
 
 
 def _strided_gradient(grad, input_layout, size, stride, offset):

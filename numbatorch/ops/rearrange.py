@@ -109,10 +109,11 @@ def repeat(input, *repeats, **named):
     if any(r < 0 for r in repeats):
         raise RuntimeError(f"repeat: Trying to create tensor with negative dimension: repeats {list(repeats)}")
     own = (1,) * lead + tuple(shape)
-    spread = [n for pair in zip((1,) * len(own), own, strict=True) for n in pair]
-    target = [n for pair in zip(repeats, own, strict=True) for n in pair]
+    spread = tuple([n for m in own for n in (1, m)])
+    target = tuple([n for pair in zip(repeats, own, strict=True) for n in pair])
     wide = expand.call(input.reshape(spread), target)
-    return OPS["_to"].call(wide, input._layout.dtype, True).reshape([r * n for r, n in zip(repeats, own, strict=True)])
+    result = OPS["_to"].call(wide, input._layout.dtype, True)
+    return result.reshape(tuple([r * n for r, n in zip(repeats, own, strict=True)]))
 
 
 @composite
@@ -188,8 +189,8 @@ def _outside(input, name, diagonal, upper):
     shape = input._layout.shape
     if len(shape) < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, got {list(shape)}")
-    rows, columns = positions.call(input, shape[-2]).unsqueeze(1), positions.call(input, shape[-1])
-    return columns < rows + diagonal if upper else columns > rows + diagonal
+    rows, columns = positions.call(input, shape[-2], diagonal).unsqueeze(1), positions.call(input, shape[-1])
+    return columns < rows if upper else columns > rows
 
 
 @composite(inplace=True, out=True)
