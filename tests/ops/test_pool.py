@@ -121,7 +121,7 @@ def test_adaptive_windows_cover_everything_once_where_sizes_divide():
 
 def test_errors_name_the_values():
     x = nt.zeros(1, 1, 4, 4)
-    with pytest.raises(RuntimeError, match="pad=3, kernel_size=3"):
+    with pytest.raises(RuntimeError, match="pad=3 and kernel_size=3"):
         F["max_pool2d"](x, 3, 1, 3)
     with pytest.raises(RuntimeError, match="too small"):
         F["max_pool2d"](x, 5)
@@ -143,16 +143,12 @@ def test_adaptive_pooling_to_another_size_compiles_nothing():
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_a_window_without_elements_gives_no_gradient(rank):
-    """Taps of the second of three windows (0 1 2) lie at -1 and 2 of a plane of two."""
-    planes = 5
-    x = nt.arange(1.0, planes * 2 ** rank + 1).reshape(1, planes, *(2,) * rank).requires_grad_()
-    y = F[f"max_pool{rank}d"](x, 2, 1, 2, 3)
-    holds = np.array([True, False, True])
-    holds = holds if rank == 1 else np.outer(holds, holds)
-    assert np.array_equal(np.isfinite(y.detach().numpy()), np.broadcast_to(holds, y.shape))
+    """Taps of the only window lie at -1 and 2 of a plane of two."""
+    x = nt.arange(1.0, 5 * 2 ** rank + 1).reshape(1, 5, *(2,) * rank).requires_grad_()
+    y = F[f"max_pool{rank}d"](x, 2, 1, 1, 3)
+    assert y.shape == (1, 5, *(1,) * rank) and np.array_equal(y.detach().numpy(), np.full(y.shape, -np.inf))
     weight = nt.arange(1.0, y.numel() + 1).reshape(y.shape).requires_grad_()
     grad, = nt.autograd.grad(y, x, weight, create_graph=True)
-    ends = np.ix_(*(range(planes), *([[2, 0]] * rank)))  # the window that sees an element, for each of them
-    assert np.array_equal(grad.detach().numpy()[0], weight.detach().numpy()[0][ends])
+    assert grad.shape == x.shape and not grad.any()
     back, = nt.autograd.grad(grad, weight, x.detach())
-    assert np.array_equal(back.numpy(), np.where(holds, y.detach().numpy(), 0))
+    assert back.shape == y.shape and not back.any()
