@@ -147,7 +147,7 @@ def _transposed(rank, input, weight, bias, stride, padding, output_padding, grou
         input.shape[2:], stride, padding, dilation, weight.shape[2:], output_padding, strict=True))
     if any(p < 0 for p in padding):
         raise RuntimeError(f"{name}: negative padding is not supported, got padding={list(padding)}")
-    if any(n < 1 for n in size):
+    if any(n < 0 for n in size):
         raise RuntimeError(f"{name}: given input size per channel: {list(input.shape[2:])}. Calculated output size per "
                            f"channel: {list(size)}. Output size is too small; give less padding")
     if 0 in input.shape[2:]:
