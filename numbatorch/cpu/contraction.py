@@ -4,7 +4,7 @@ from ..expr.kinds import Launch
 from ..expr.tree import arg
 from ..layout import Layout
 from ..lowering.dots import as_rows
-from . import operands, rows
+from . import operands, rows, tiny
 
 _FAST = ("float32", "float64")
 _INTEGERS = {"int8": "int32", "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64"}
@@ -20,13 +20,15 @@ def plan(request):
     among its arrays and without gaps, and sums start from it. Other formulas run after each unit of the product, on
     what it has just written (bands.py).
     """
+    roles = _product(request)
+    product = _Product(request, *roles) if roles else None
+    if product and tiny.when(request, product.sizes):
+        return tiny.plan(request, product.sizes, [load.args[0] for load in product.loads],
+                         [product.strides(side)[0] for side in (0, 1)])
     dots = as_rows(request)
     if dots is not None:
         return rows.plan(dots)
-    roles = _product(request)
-    if roles is None:
-        return None
-    return _Product(request, *roles).launch()
+    return product and product.launch()
 
 
 class _Product:
@@ -86,7 +88,7 @@ class _Product:
             run = operands.Staged(run, self.copies, after).__call__
         return Launch(run, meta.ctypes.data, units, grain, (meta, self.copies, after))
 
-    def _strides(self, side):
+    def strides(self, side):
         """(strides, dims) of an operand by batch, row, column; stride 0 and no dim where it lacks one."""
         load, array = self.loads[side], self.request.arrays[self.loads[side].args[0]]
         names = [i.args[0] for i in load.args[1:]]
@@ -103,7 +105,7 @@ class _Product:
 
     def _matrix(self, side, plain):
         """(transposed, leading dimension, batch stride) of an operand as the kernel reads it; `plain`: rows only."""
-        (step, row, column), dims = self._strides(side)
+        (step, row, column), dims = self.strides(side)
         rows, columns = self._shape(side)
         array = self.request.arrays[self.loads[side].args[0]]
         fits = array.dtype.name == self._storage()
@@ -121,7 +123,7 @@ class _Product:
 
     def _dense(self, side, turned, dtype):
         """Copy an operand to contiguous matrices of (row, column), or of (column, row) when `turned`."""
-        (step, *_), dims = self._strides(side)
+        (step, *_), dims = self.strides(side)
         array = self.request.arrays[self.loads[side].args[0]]
         batched = [dims[0]] if step else []
         order = [d for d in (*batched, *(dims[:0:-1] if turned else dims[1:])) if d is not None]
@@ -130,7 +132,7 @@ class _Product:
 
     def _pairs(self, side):
         """(transposed, leading dimension, batch stride) in pairs along k of a bfloat16 operand."""
-        (step, row, column), _ = self._strides(side)
+        (step, row, column), _ = self.strides(side)
         rows, columns = self._shape(side)
         depth, other = (columns, rows) if side == 0 else (rows, columns)
         along, down = (column, row) if side == 0 else (row, column)  # strides along k and across
@@ -155,7 +157,7 @@ class _Product:
         from . import quads
         from .gemm import gemm
         _, m, n, k = self.sizes
-        ((_, down, along), _), ((_, row, column), _) = self._strides(0), self._strides(1)
+        ((_, down, along), _), ((_, row, column), _) = self.strides(0), self.strides(1)
         first = down == 1 and along != 1 and m >= _TURNED
         turned = row == 1 and column >= k and column % 4 == 0 and k % 4 == 0
         fours = (k + 3) // 4
@@ -184,8 +186,8 @@ class _Product:
     def _thin(self):
         """The Launch for few rows of complex numbers: the right side is read where it is; None where it cannot be."""
         from .gemm import gemm
-        (left_step, *left), _ = self._strides(0)
-        (step, row, column), _ = self._strides(1)
+        (left_step, *left), _ = self.strides(0)
+        (step, row, column), _ = self.strides(1)
         count, m, n, k = self.sizes
         dtype, own = self.request.compute, self.sizes[0] if left_step else 1
         bytes_ = 4 if self.work == "float32" else 8
@@ -209,7 +211,7 @@ class _Product:
                       (meta, before, after))
 
     def _real_rows(self):
-        (step, row, column), _ = self._strides(1)
+        (step, row, column), _ = self.strides(1)
         rows, columns = self._shape(1)
         count = self.sizes[0] if step else 1
         made = operands.complex_rows("rows", self.request.compute, count, rows, columns, (step, row, column))

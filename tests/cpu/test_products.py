@@ -211,3 +211,28 @@ def test_gradients_of_dot_products():
     batch = nt.randn(3, 5, dtype=nt.complex128)
     rows = [nt.vdot(row, b) for row in batch]
     assert nt.allclose(nt.func.vmap(nt.vdot, (0, None))(batch, b), nt.stack(rows))
+
+
+@pytest.mark.parametrize("dtype, shape, hows", [
+    ("float32", (2, 2, 2), "contiguous transposed"), ("float32", (3, 3, 1), "gaps contiguous"),
+    ("float32", (1, 4, 1), "expanded contiguous"), ("float64", (4, 3, 2), "transposed expanded"),
+    ("bfloat16", (2, 2, 2), "contiguous contiguous"), ("float16", (1, 2, 3), "contiguous gaps"),
+    ("complex64", (2, 2, 2), "contiguous transposed")])
+def test_batches_of_a_few_numbers(dtype, shape, hows):
+    m, k, n = shape
+    rng = np.random.default_rng(14)  # whole numbers, whose products and sums are exact
+    parts = [rng.integers(-4, 5, s) + (1j * rng.integers(-4, 5, s) if dtype == "complex64" else 0.0)
+             for s in ((20, m, k), (20, k, n))]
+    (x, a), (y, b) = (stored(part, dtype, how) for part, how in zip(parts, hows.split(), strict=True))
+    found = nt.bmm(x, y)
+    assert found.dtype is x.dtype
+    np.testing.assert_array_equal(found.to(nt.complex128).numpy(), (a @ b).astype(complex))
+    for rows in range(20):  # and in small batches, which other kernels multiply
+        assert nt.bmm(x[rows:rows + 1], y[rows:rows + 1]).equal(found[rows:rows + 1])
+
+
+def test_gradients_of_batches_of_a_few_numbers():
+    x, y = (nt.randn(16, 2, 2, dtype=nt.float64, requires_grad=True) for _ in range(2))
+    nt.bmm(x, y).square().sum().backward()
+    grad = 2 * (x @ y).detach()
+    assert nt.allclose(x.grad, grad @ y.detach().mT) and nt.allclose(y.grad, x.detach().mT @ grad)
