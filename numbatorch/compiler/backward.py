@@ -71,7 +71,7 @@ class Captured:
         for position, gradient in found.items():
             self.targets[position][2] = gradient
         for step in capture.steps[self.boundary:]:
-            if step.kind in ("read", "check", "draw"):
+            if step.kind in ("read", "check", "draw", "move"):
                 raise Unsupported(f"the backward pass {step.kind}s a value ({step.name}, {step.where})")
 
 

@@ -10,6 +10,7 @@ import dis
 import gc
 import sys
 
+from .. import dtypes
 from ..device import CPU
 from ..generator import default_of
 from ..layout import Layout, layout as layout_of
@@ -211,7 +212,6 @@ class Capture:
 
     def _extent(self, name, arguments, k):
         """Layout of what a fill writes or reads at an address: as many bytes as the buffer has from there on."""
-        from .. import dtypes
         buffer = self.find(arguments[k])
         device = CPU if buffer is None else buffer.device
         if name == "fill":
@@ -232,6 +232,21 @@ class Capture:
             self.refuse(f"{_running() or 'the function'} {how}", 4)
         else:
             self.filled.add(buffer)
+
+    def copied(self, name, function, target, source, nbytes, wait=True):
+        """Memory is copied, from or to a GPU mostly: a step, where it is not Python data that becomes a tensor."""
+        if self._reading or not nbytes:
+            return
+        of, to = self.find(source), self.find(target)
+        if of is None or to is None or of in self.filled and not self._was_written(of):
+            int(nbytes)  # which ties the program to a size
+            self.seen(target, "copies bytes")
+        elif name == "move":
+            self.refuse("the function copies bytes from one place to another", 4)
+        else:
+            values = [self._place(at, layout_of(dtypes.uint8, (nbytes,), None, own.device), not writes, writes, name)
+                      for at, own, writes in ((target, to, True), (source, of, False))]
+            self.steps.append(Step("move", name, [*values, Number(nbytes), Number(wait)], function, where=place(3)))
 
     def _was_written(self, buffer):
         return any(buffer in step.writes() for step in self.steps)

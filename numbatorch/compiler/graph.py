@@ -57,6 +57,8 @@ class Step:
 
     "launch": kernel(*values, meta, units, grain); `values` are Places and Numbers.
     "join": kernel(address of the values' addresses, result, meta, units, grain); the last value is the result.
+    "move": kernel(*values), addresses of what is written and of what is read, bytes, whether to wait: a copy from or to
+    a GPU.
     "draw": kernel(generator's state, *values) with a Place at each address.
     "read": the first value's element becomes number `read`.
     "check": the expression `check` has to give `expected`; every check comes before the first change of a state. (A
@@ -87,8 +89,8 @@ class Step:
 
     @functools.cached_property
     def device(self):
-        """Where its operands are; of a check the CPU."""
-        return next((p.layout.device for p in self.places), CPU)
+        """Where its operands are; of a copy from or to a GPU that one, of a check the CPU."""
+        return next((p.layout.device for p in self.places if p.layout.device is not CPU), CPU)
 
     def reads(self):
         """Buffers whose contents the step uses."""

@@ -52,6 +52,8 @@ def arranged(graph):
 def _rank(step, graph):
     if step.device is CPU:
         return 0
+    if step.kind == "move":
+        return 0 if step.name == "upload" else 4
     return 2 if step.kind == "read" else 3 if changes(step, graph) else 1
 
 
@@ -248,6 +250,19 @@ class Runner(native.Runner):
             super()._draw(step)
         else:
             self._put(step)
+
+    def _move(self, step):
+        self._flush()
+
+        def copy():
+            step.kernel(*(self._here(v) if isinstance(v, Place) else v.value for v in step.values))
+        self._stage_of(copy, step.name)
+
+    def _here(self, place):
+        """The address of an operand of the GPU or of the CPU in this run."""
+        base = self._bases.get(place.buffer)
+        on_host = base is not None and place.buffer.device is CPU
+        return self._current[base] + place.offset if on_host else self.place(place)
 
     def _check(self, step):
         self._flush()

@@ -84,6 +84,7 @@ class Watch:
 
     launched(plan, kernel, arguments) before a launch and looked(plan, what launched returned) after it;
     joined(launch, tensors, result), when they are; allocated(block, address, nbytes, device);
+    copied(name, function, target, source, nbytes, wait) before bytes are moved, by what can do it again;
     drawn(name, function, arguments); number(tensor) for a value that becomes a Python number (what it returns is
     returned); truth(tensor); seen(what) when memory is looked at in ways that cannot be followed;
     numbered(op, inplace, values), for calls with traced numbers; plain(value), for values as they go to kernels.
@@ -185,9 +186,11 @@ class Watch:
         together = join._together
 
         def joined(parts, dim):
-            result = together(parts, dim)
-            if result is not None and mine():
-                observer.joined(join._planned(tuple([t._layout for t in parts]), dim)[1], parts, result)
+            if not mine() or join._writer(own := tuple([t._layout for t in parts]), dim) is None:
+                return together(parts, dim)
+            with observer.aside():  # the kernel takes addresses as they are
+                result = together(parts, dim)
+            observer.joined(join._planned(own, dim)[1], parts, result)
             return result
         self._set(join, "_together", joined)
         for _, own in all_backends():
@@ -199,7 +202,7 @@ class Watch:
             self._set(sys, name, stream)
 
     def _looks(self):
-        observer, mine = self.observer, self._mine
+        observer, mine, devices = self.observer, self._mine, [own for _, own in all_backends()]
         for name in ("_of_integers", "_of_floats", "_take"):
             self._set(from_data, name, _filled(getattr(from_data, name), observer, mine))
         item, truth = Tensor.__dict__["item"], Tensor.__dict__["__bool__"]
@@ -217,13 +220,13 @@ class Watch:
         for holder, name, what in ((Tensor, "__dlpack__", "hands memory to another library"),
                                    (UntypedStorage, "data_ptr", "asks for an address"),
                                    *((m, "window", "looks at values as an array or list") for m in _users_of(window)),
-                                   *((own, n, "copies bytes") for _, own in all_backends() for n in _MOVES
-                                     if hasattr(own, n))):
+                                   *((own, "fill", "clears bytes") for own in devices if hasattr(own, "fill"))):
             self._set(holder, name, _noted(
                 holder.__dict__[name] if isinstance(holder, type) else getattr(holder, name), what, observer, mine))
-
-
-_MOVES = ("move", "upload", "download", "fill")
+        for own in devices:
+            for name in ("move", "upload", "download"):
+                if hasattr(own, name):
+                    self._set(own, name, _copying(getattr(own, name), name, observer, mine))
 
 
 def all_backends():
@@ -296,6 +299,15 @@ def _noted(function, what, observer, mine):
         if mine():
             observer.seen(args[0], what)
         return function(*args, **kwargs)
+    return call
+
+
+def _copying(function, name, observer, mine):
+    def call(target, source, nbytes, *wait):
+        if mine():
+            observer.copied(name, function, target, source, nbytes, *wait)
+            target, source, nbytes = observer.plain((target, source, nbytes))
+        return function(target, source, nbytes, *wait)
     return call
 
 
