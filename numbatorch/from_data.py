@@ -95,7 +95,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     elif isinstance(data, _SCALARS):
         own = dtype or dtypes.of_number(data)
         result = _empty((), own.familiar)
-        result._array()[...] = _check_range(data, own)
+        with np.errstate(all="ignore"):
+            result._array()[...] = _check_range(data, own)
         result = result.to(own) if own.is_foreign else result
     elif hasattr(data, "untyped"):  # a storage
         result = _over(data, dtype)

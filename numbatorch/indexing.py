@@ -20,6 +20,7 @@ from .tensor import Tensor
 _new = object.__new__
 _EVERYTHING = (None, None, None)
 _NEW = ((type(None), None),)
+_FIRST = (0,)
 
 
 def getitem(self, index):
@@ -61,6 +62,10 @@ def _is_mask(self, index):
 def _general(self, index):
     if _is_mask(self, index) and index._layout.ndim == self._layout.ndim:
         return OPS["masked_select"].call(self, _brought(index, self._layout.device))
+    if index.__class__ is Tensor and self._layout.ndim and index._layout.ndim and (
+            index._layout.dtype.name == "int64" and index._layout.device is self._layout.device):
+        check("index", index, self._layout.shape[0], 0, wrap=True)
+        return OPS["_gather"].call(self, index, _FIRST, "address")
     part, dims, tensors = _basic_part(self, index)
     if not dims:
         return part

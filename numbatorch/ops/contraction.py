@@ -183,7 +183,8 @@ def matmul(input, other):
 @composite(out=True)
 def mv(input, vec):
     """Matrix times vector: (N, M) @ (M,) -> (N,). RuntimeError for other shapes."""
-    if input.ndim != 2 or vec.ndim != 1 or input.shape[1] != vec.shape[0]:
+    own, other = input._layout.shape, vec._layout.shape
+    if len(own) != 2 or len(other) != 1 or own[1] != other[0]:
         raise RuntimeError(f"mv: size mismatch, got input {tuple(input.shape)}, vec {tuple(vec.shape)}")
     return mm.call(_plain_strides(input), vec.unsqueeze(1)).squeeze(1)
 

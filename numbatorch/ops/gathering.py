@@ -8,6 +8,9 @@ from ..expr.kinds import Native
 from ..layout import Layout, broadcast_shapes, layout, wrap_dim
 from .declare import OPS, composite, gather as gather_kind
 from .index import check, take_checked, take_from
+from .parts import narrow_
+
+_FIRST = (0,)
 
 
 @composite(over="gather", out=True, exact_out=True, separate=True)
@@ -238,8 +241,10 @@ def flat_nonzero(input):
     """Places of the nonzero elements in row-major order."""
     if input._layout.numel == 0:
         return input.new_empty((0,), dtype=int64)
-    places, count = nonzero_places.call(input.detach().contiguous())
-    return places.narrow(0, 0, count.item())
+    if input._needs_grad or not input._layout.is_contiguous:
+        input = input.detach().contiguous()
+    places, count = nonzero_places.call(input)
+    return narrow_.call(places, 0, 0, count.item())
 
 
 @composite(out=True, separate=True, sized_by_values=True)
@@ -304,7 +309,10 @@ def masked_select(input, mask):
     """The elements of `input` where `mask` (bool), both broadcast, in row-major order: (count,)."""
     if mask._layout.dtype.name not in ("bool", "uint8"):
         raise RuntimeError(f"masked_select: expected BoolTensor for mask, got {mask._layout.dtype}")
-    shape = broadcast_shapes("masked_select", [input._layout.shape, mask._layout.shape], ["input", "mask"])
+    shape = input._layout.shape
+    if mask._layout.shape == shape and input._layout.numel and input._layout.is_contiguous:
+        return take_from.call(input if len(shape) == 1 else input.reshape(-1), flat_nonzero(mask), _FIRST, "along")
+    shape = broadcast_shapes("masked_select", [shape, mask._layout.shape], ["input", "mask"])
     if not math.prod(shape):
         return input.expand(shape).reshape(-1)
     places = flat_nonzero(mask.expand(shape))

@@ -51,6 +51,15 @@ def _by_channel(x, ndim):
     return None if x is None else x.view(1, -1, *(1,) * (ndim - 2))
 
 
+@elementwise(name="_normalised", method=False, out=False)
+def normalised(input, mean, scale, weight=None, bias=None):
+    """(input - mean) * scale, times weight, plus bias: with statistics that are known, in one pass."""
+    result = (input - mean) * scale
+    if weight is not None:
+        result = result * weight
+    return result if bias is None else result + bias
+
+
 @elementwise(name="_scaled_lerp", method=False, out=False, differentiable=False)
 def scaled_lerp(input, end, factor: float, weight: float):
     """input + weight * (end * factor - input)."""
@@ -103,10 +112,9 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
     scale = OPS["rsqrt"].call(running_var + eps)
-    result = (input - _by_channel(running_mean, input.ndim)) * _by_channel(scale, input.ndim)
-    if weight is not None:
-        result = result * _by_channel(weight, input.ndim)
-    return (result if bias is None else result + _by_channel(bias, input.ndim)).to(input.dtype)
+    known = running_mean, scale, weight, bias
+    result = normalised.call(input, *(known if ndim == 2 else [_by_channel(x, ndim) for x in known]))
+    return result if result._layout.dtype is input._layout.dtype else result.to(input._layout.dtype)
 
 
 @composite(namespaces=_BOTH, method=False)

@@ -139,9 +139,7 @@ def chunk(input, chunks, dim=0) -> tuple:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     dim, n = _place_to_split("chunk", input, dim)
     size = -(-n // chunks)
-    if size == 0:
-        return _cut(input, [0] * chunks, dim)
-    return split.call(input, size, dim)
+    return _cut(input, [min(size, n - i) for i in range(0, n, size)] if size else [0] * chunks, dim)
 
 
 def _apart(parts):

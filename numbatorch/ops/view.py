@@ -173,7 +173,8 @@ def flatten(input, start_dim=0, end_dim=-1):
         raise RuntimeError(f"flatten(): start_dim {start_dim} cannot come after end_dim {end_dim}")
     if start == end and shape:
         return input
-    return reshape.call(input, (*shape[:start], math.prod(shape[start:end + 1]), *shape[end + 1:]))
+    whole = (*shape[:start], math.prod(shape[start:end + 1]), *shape[end + 1:])
+    return view_.call(input, whole) if input._layout.is_contiguous else reshape.call(input, whole)
 
 
 @composite

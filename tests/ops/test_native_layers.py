@@ -143,3 +143,22 @@ def test_fake_quantize_per_channel():
         torch.fake_quantize_per_channel_affine(x, scale, zero.long(), 0, 0, 7)
     with pytest.raises(RuntimeError, match="not consistent"):
         torch.fake_quantize_per_channel_affine(x.T[:, :1], scale[:1], zero[:1], 0, 0, 7)
+
+
+def test_known_statistics_normalise_in_one_pass_with_their_gradients():
+    for shape in ((4, 3), (2, 3, 5), (2, 3, 2, 2)):
+        x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        mean, var, weight, bias = (torch.rand(3, dtype=torch.float64) + 0.5 for _ in range(4))
+        weight.requires_grad_(), bias.requires_grad_()
+        column = (1, 3, *(1,) * (len(shape) - 2))
+
+        def plain(x, weight, bias, mean=mean, var=var, column=column):
+            return (x - mean.view(column)) / (var.view(column) + 1e-5).sqrt() * weight.view(column) + bias.view(column)
+
+        made, wanted = torch.nn.functional.batch_norm(x, mean, var, weight, bias), plain(x, weight, bias)
+        assert torch.allclose(made, wanted)
+        grads = (torch.autograd.grad((y ** 2).sum(), (x, weight, bias)) for y in (made, wanted))
+        assert all(torch.allclose(a, b) for a, b in zip(*grads, strict=True))
+        half = torch.nn.functional.batch_norm(x.detach().bfloat16(), mean.float(), var.float())
+        assert half.dtype is torch.bfloat16 and torch.allclose(half.double(), torch.nn.functional.batch_norm(
+            x.detach(), mean, var), rtol=2e-2, atol=2e-2)
