@@ -73,6 +73,23 @@ def test_rows_are_the_same(sizes, length):
         assert (result == want).all()
 
 
+@pytest.mark.parametrize("length", [528, 1600, 8192])
+def test_totals_of_rows_are_the_same(sizes, length):
+    numbatorch.manual_seed(0)
+    x = numbatorch.randn(6, length)
+
+    def results(x):
+        return [x.sum(-1), x.mean(-1), x.norm(dim=-1), x.norm(1, -1), x.var(-1), x.amin(-1), x.argmax(-1),
+                x.to(numbatorch.bfloat16).sum(-1, dtype=numbatorch.float32), F.rms_norm(x, (length,))]
+
+    sizes(1 << 62)
+    expected = results(x)
+    sizes(0)
+    for result, want in zip(results(x.view(2, 3, length)), expected, strict=True):
+        assert (result.reshape(want.shape) == want).all()
+    assert x.view(-1).sum() == x.view(1, -1).sum(-1).item()
+
+
 def test_joins_and_copies_turned_over_are_the_same(sizes):
     parts = [numbatorch.arange(36 * n, dtype=numbatorch.float32).view(n, 36) + n for n in (3, 20, 5)]
     whole = numbatorch.arange(80 * 48.0).view(80, 48)
