@@ -20,7 +20,7 @@ from ..expr.tree import Expr, arg, order
 from ..layout import Layout, broadcast_strides, coalesce
 from . import columns, geometry, phases, positions, split, streaming
 from .compile import kernel_of
-from .row_functions import JOINED, TOTAL, row_function
+from .row_functions import JOINED, TOTAL, complex_sum, row_function
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 _CALLS = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {
@@ -407,13 +407,13 @@ class _Kernel:
             tail, begin, after, sums = [], [], [], set()
             for n in level:
                 text, type_ = writer.typed(n.args[0])
+                sums |= {type_} if n.op == "row_sum" else set()
                 if n is kept:
                     tail.append(f"{pad}{self._place_kept(out, position)} = {text}")
                 total = f"{n.op[4:]}{len(self.writer.bound)}_{len(finish)}"
                 head, step, end, result = row_function(n.op, total, text, type_, pad, writer.bound[id(row_index)][0])
                 if self.lanes and n.op in ("row_sum", "row_max", "row_min") and type_.startswith("float"):
                     # A total of its own for each loop: none waits for the lanes of another to be joined.
-                    sums |= {type_} if n.op == "row_sum" else set()
                     if n.op == "row_sum" and type_ == "float32":
                         begin.append(f"{total}p = float32(0)")
                         step = [f"{pad}{total}p = add_reassoc({total}p, {text})"]
@@ -421,6 +421,10 @@ class _Kernel:
                         begin.append(head[0].replace(total, f"{total}p"))
                         step = [line.replace(total, f"{total}p") for line in step]
                     after.append(JOINED[n.op].format(t=total, wide=TOTAL.get(type_, type_)))
+                elif n.op == "row_sum" and type_.startswith("complex"):
+                    before, step, joined = complex_sum(total, text, pad)
+                    begin += before
+                    after.append(joined)
                 self.lines[start:start] = [f"        {line}" for line in head]
                 if self.parts:
                     value_type = result[1]
