@@ -9,6 +9,7 @@ from . import operands, rows, tiny
 _FAST = ("float32", "float64")
 _INTEGERS = {"int8": "int32", "uint8": "int32", "int16": "int32", "int32": "int32", "int64": "int64"}
 _THIN = 16  # rows of complex numbers up to which the right side is not rewritten
+_FEW = 8  # rows up to which bfloat16 are multiplied one by one, as the right side is not rewritten then
 _TURNED = 32  # rows of bytes from which the left side is transposed by fours
 _PARTS = {"complex64": "float32", "complex128": "float64"}
 
@@ -48,11 +49,12 @@ class _Product:
 
     def launch(self):
         from .gemm import gemm
-        from .microkernel import has_pairs, has_quads
+        from .microkernel import has_halves, has_pairs, has_quads
         request, (count, m, n, k) = self.request, self.sizes
-        complex_ = request.compute in _PARTS
+        complex_, halves = request.compute in _PARTS, self.dtype in ("float16", "bfloat16") and has_halves()
         work = self.work
-        if complex_ and n == 1 < m and not self.bias:  # the row right.T @ left.T, whose left side is rewritten
+        # The row right.T @ left.T: left sides are rewritten.
+        if n == 1 < m and not self.bias and (complex_ or halves and (self.dtype == "float16" or not has_pairs())):
             self.loads, self.axes = self.loads[::-1], tuple(axes[::-1] for axes in self.axes[::-1])
             self.sizes = [count, n, m, k]
             m, n = n, m
@@ -62,13 +64,17 @@ class _Product:
                 return thin
         if self.dtype == "int8" and not self.bias and count == 1 and has_quads():
             return self._quads()
-        if self.dtype == "bfloat16" and has_pairs():
+        pairs = self.dtype == "bfloat16" and has_pairs()
+        if pairs and halves and m <= _FEW and self._is_row_by_row(1):
+            pairs = False
+        if pairs:
             first, second, work, k = self._pairs(0), self._pairs(1), "bfloat16", (k + 1) // 2
             if request.outputs[0].dtype.name == "bfloat16" and gemm(work).narrows(m, n, k, first[0], second[0]):
                 work = "narrow"
         else:
             first = self._matrix(0, complex_)
-            second = self._real_rows() if complex_ else self._matrix(1, False)
+            work = f"right_{self.dtype}" if halves else work
+            second = self._real_rows() if complex_ else self._matrix(1, False, self.dtype if halves else "")
         if complex_:
             n, k = 2 * n, 2 * k
             first = (False, first[1] * 2, first[2] * 2)
@@ -103,18 +109,25 @@ class _Product:
         count, m, n, k = self.sizes
         return (m, k) if side == 0 else (k, n)
 
-    def _matrix(self, side, plain):
-        """(transposed, leading dimension, batch stride) of an operand as the kernel reads it; `plain`: rows only."""
+    def _is_row_by_row(self, side):
+        """Whether the rows of an operand are contiguous, and its columns are not."""
+        (_, row, column), _ = self.strides(side)
+        return column == 1 and row != 1 and self._shape(side)[1] > 1
+
+    def _matrix(self, side, plain, stored=""):
+        """(transposed, leading dimension, batch stride) of an operand as the kernel reads it; `plain`: rows only;
+        stored: the dtype that it reads, where that is not the other operand's."""
         (step, row, column), dims = self.strides(side)
         rows, columns = self._shape(side)
         array = self.request.arrays[self.loads[side].args[0]]
-        fits = array.dtype.name == self._storage()
+        stored = stored or self._storage()
+        fits = array.dtype.name == stored
         if fits and (column == 1 or columns == 1) and (row >= columns or rows == 1):
             return False, max(row, columns) if rows == 1 else row, step
         if fits and not plain and (row == 1 or rows == 1) and (column >= rows or columns == 1):
             return True, max(column, rows) if columns == 1 else column, step
         turned = not plain and row == 1 and column != 1
-        self._dense(side, turned, self._storage())
+        self._dense(side, turned, stored)
         return turned, rows if turned else columns, rows * columns if step else 0
 
     def _storage(self):

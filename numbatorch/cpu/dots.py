@@ -9,7 +9,7 @@ at once are streams that leap after each column, and come from the second cache 
 from __future__ import annotations
 
 from numbatorch.cpu.irwriter import Module, Value
-from numbatorch.cpu.microkernel import Target, add_vectors, load_vector, multiply_add, sum_lanes, zero
+from numbatorch.cpu.microkernel import Target, add_vectors, load_right, load_vector, multiply_add, sum_lanes, zero
 
 
 def write_dot(module: Module, name: str, target: Target, rows: int, columns: int) -> None:
@@ -27,18 +27,19 @@ def write_dot(module: Module, name: str, target: Target, rows: int, columns: int
     rest = k - whole
     mask = f.lanes_between(target.lanes, None, rest)
 
-    def accumulate(shift: Value, mask: Value | None, totals: list[Value]) -> list[Value]:
-        lefts = [load_vector(f, target, f.offset(f.offset(a, shift), a_row * i), mask) for i in range(rows)]
+    def accumulate(first: Value, mask: Value | None, totals: list[Value]) -> list[Value]:
+        a_here, b_here = f.offset(a, first * target.bytes), f.offset(b, first * target.right_bytes)
+        lefts = [load_vector(f, target, f.offset(a_here, a_row * i), mask) for i in range(rows)]
         sums = list(totals)
         for j in range(columns):
-            right = load_vector(f, target, f.offset(f.offset(b, shift), b_row * j), mask)
+            right = load_right(f, target, f.offset(b_here, b_row * j), mask)
             for i in range(rows):
                 sums[i * columns + j] = multiply_add(f, target, lefts[i], right, totals[i * columns + j])
         return sums
 
     with f.loop(0, whole, target.lanes, carry=[zero(f, target.vector)] * (rows * columns)) as loop:
-        loop.carry(accumulate(loop.index * target.bytes, None, loop.carried))
-    totals = accumulate(whole * target.bytes, mask, loop.carried)
+        loop.carry(accumulate(loop.index, None, loop.carried))
+    totals = accumulate(whole, mask, loop.carried)
     null = f.is_null(addend)
     sums = [sum_lanes(f, target, total) for total in totals]
     # c stands in for a null addend: its old value is read but not used.

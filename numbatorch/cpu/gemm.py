@@ -9,6 +9,7 @@ turn are streams that the hardware foresees (1024^3 on Zen 5: 16.1 ms with packe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, lru_cache
 from math import ceil
 
@@ -29,7 +30,10 @@ from numbatorch.cpu.microkernel import (
 
 K_BLOCK = 256  # accuracy of MKL, and a panel of B (32 KB) stays in the first-level cache
 PAIRS_K_BLOCK = 512  # pairs of bfloat16 need not care for accuracy: 1024^3 on two cores of Zen 5 3.0 ms with 256, 2.75
-DOT_K_BLOCK = 2048  # a dot's lanes are already 16 partial sums; six rows of A stay in the first-level cache
+# A dot's lanes are already 16 partial sums. Six rows of A stay in the first-level cache; of fewer rows longer parts do,
+# and what is read of B leaps less often: one row of 4096 by 4096 float16 took 1.33 ms with 2048 and takes 0.83, float32
+# 1.8 and 1.5. Longer sums of float32 lose accuracy.
+DOT_K_BLOCK, DOT_PARTS, DOT_NARROW_PARTS = 2048, 2, 4
 # Tiles of rows: of a unit at most, of one that is cut no lower, of a low one. 512^3 on Zen 5: units of 3 tiles 160
 # GFLOP/s, of 18 to 36 tiles 205.
 TALL, HIGH, LOW = 36, 20, 9
@@ -95,7 +99,7 @@ def _ahead(f: Function, target: Target, p: dict[str, Value], b: Value, k0: Value
     turned = p["b_packing"].equals(TRANSPOSED)
     row, along = f.select(turned, next_column, next_k), f.select(turned, next_k, next_column)
     rows = f.emit("i64", f"shl i64 1, {p['ahead_shift'].text}")
-    return [f.offset(b, p["b_row"] * row + along * target.bytes), p["b_row"], p["ahead_shift"],
+    return [f.offset(b, p["b_row"] * row + along * target.right_bytes), p["b_row"], p["ahead_shift"],
             f.select(turned, depth, rows)]
 
 
@@ -107,7 +111,7 @@ def write_gemm(name: str, target: Target, with_bias: bool) -> str:
     f, a, b, bias, c, meta = _entry(module, name, with_bias)
     start, stop = f.parameters[-2:]
     p = _read_meta(f, meta)
-    size, panel_bytes, vector_bytes = target.bytes, target.panel * target.bytes, target.vector_bytes
+    size, panel_bytes, vector_bytes = target.right_bytes, target.panel * target.bytes, target.vector_bytes
     panel = f.stack(_k_block(target) * panel_bytes)
     k_rounds = f.maximum(p["k"], 1)  # an empty sum still writes zeros (or the bias)
 
@@ -160,8 +164,8 @@ def write_gemm_dot(name: str, target: Target, with_bias: bool) -> str:
         with f.loop(0, k_rounds, p["k_block"]) as sums:
             k0, depth = sums.index, f.minimum(p["k_block"], p["k"] - sums.index)
             addend, addend_row = _addend(f, target, p, bias, c_unit, k0, column)
-            shift = k0 * target.bytes
-            arguments = [f.offset(a_unit, shift), p["a_row"], f.offset(b_unit, shift), p["b_row"], c_unit, p["c_row"]]
+            a_k, b_k = f.offset(a_unit, k0 * target.bytes), f.offset(b_unit, k0 * target.right_bytes)
+            arguments = [a_k, p["a_row"], b_k, p["b_row"], c_unit, p["c_row"]]
             f.call("dots", [*arguments, addend, addend_row, depth, rows, columns])
     return module.text()
 
@@ -176,7 +180,7 @@ def _kernel(kind: str, dtype: str, with_bias: bool) -> Callable[..., None]:
     target = wide_target(host_target(dtype)) if kind == "wide" else host_target(dtype)
     write = write_gemm_dot if kind == "dots" else write_gemm
     name = f"gemm_{kind}_{'bias_' if with_bias else ''}{dtype}"
-    pointer = {"bfloat16": "float32*", "narrow": "float32*", "int8": "int32*"}.get(dtype, f"{dtype}*")
+    pointer = "float32*" if target.element == "float" else "int32*" if dtype == "int8" else f"{dtype}*"
     signature = (pointer, pointer, *([pointer] if with_bias else []), pointer, "int64*")
     return compile_ir(name, write(name, target, with_bias), signature)
 
@@ -202,7 +206,8 @@ class Gemm:
 
     "bfloat16" is for machines with `microkernel.has_pairs`: an element of the operands is a pair of them along k, an
     element of the result a float32, or for "narrow" a bfloat16, where one block of sums is enough (`narrows`). "int8"
-    is the same for fours, where the machine `has_quads`, and an int32: see quads.py.
+    is the same for fours, where the machine `has_quads`, and an int32: see quads.py. "right_float16" and
+    "right_bfloat16" are float32 with a B of these, where the machine `has_halves`.
     """
 
     def __init__(self, dtype: str) -> None:
@@ -271,7 +276,8 @@ class Gemm:
         if trans_b and not trans_a and (
                 m <= min(2 * self.target.dot_rows, k // self.target.lanes) or n <= self.target.dot_columns):
             return "dots"
-        return "wide" if not trans_b and m <= wide_target(self.target).rows else "tiles"
+        few = wide_target(self.target).rows * (2 if self.target.right else 1)  # narrow ones are not copied for more
+        return "wide" if not trans_b and m <= few else "tiles"
 
     def narrows(self, m: int, n: int, k: int, trans_a: bool, trans_b: bool) -> bool:
         """Whether results of pairs can be rounded as they are stored."""
@@ -285,7 +291,8 @@ class Gemm:
         target = self.target
         if n == 1 and not trans_b and ldb == 1:  # a column without gaps is also a row
             trans_b, ldb = True, k
-        if n == 1 and trans_a and trans_b and ldc == 1 and not bias:  # column = A.T @ b: the row b.T @ A instead
+        # A column, A.T @ b, is also the row b.T @ A.
+        if n == 1 and trans_a and trans_b and ldc == 1 and not bias and not target.right:
             kind, m, n = "swapped", 1, m
             lda, ldb, ldc, trans_a, trans_b, stride_a, stride_b = ldb, lda, n, False, False, stride_b, stride_a
         else:
@@ -294,14 +301,17 @@ class Gemm:
             target = wide_target(target)
         size, flops = target.bytes, 2.0 * m * n * k
         if kind == "dots":
-            height, k_block, column_step = target.dot_rows, DOT_K_BLOCK, target.dot_columns
+            parts = DOT_NARROW_PARTS if target.right or target.pairs else DOT_PARTS
+            k_block = DOT_K_BLOCK * max(1, min(parts, target.dot_rows // max(1, m)))
+            height, column_step = target.dot_rows, target.dot_columns
         else:
             height, k_block, column_step = balanced(m, target.rows), _k_block(target), target.panel
         # B is read once per tile of rows: from four tiles on, a packed panel beats rows spread over the whole matrix.
         # So does one of a matrix that no cache near by holds, as the next one is asked for meanwhile: 32x4096x1024 4.6
         # to 2.6 ms on a core of Zen 5 beside other work, 2.9 to 2.2 where B is stored (n, k).
         often = m >= 4 * self.target.rows or kind == "tiles" and size * n * k >= FAR
-        packing = TRANSPOSED if trans_b else COPIED if often and n > target.panel else DIRECT
+        copied = often and n > target.panel or kind == "tiles" and target.right  # which are converted meanwhile
+        packing = TRANSPOSED if trans_b else COPIED if copied else DIRECT
         work = flops
         if kind != "tiles":  # bound by reading: few rows, or few columns
             work = max(flops, size * k * max(m, n) * UNIT_FLOPS / UNIT_BYTES)
@@ -316,10 +326,10 @@ class Gemm:
             k=k,
             a_row=size if trans_a else lda * size,
             a_step=lda * size if trans_a else size,
-            b_row=ldb * size,
+            b_row=ldb * target.right_bytes,
             c_row=ldc * target.result_bytes,
             a_batch=stride_a * size,
-            b_batch=stride_b * size,
+            b_batch=stride_b * target.right_bytes,
             c_batch=stride_c * target.result_bytes,
             unit_rows=unit_rows,
             unit_columns=unit_columns,
@@ -329,7 +339,8 @@ class Gemm:
             b_packing=packing,
             accumulate=int(accumulate),
             height=height,
-            tiles=tiles.address(target, [m], height, tiles.panels(n, target.panel), TURNED if trans_a else AHEAD)
+            tiles=tiles.address(target if target.wide else replace(target, right=""), [m], height,
+                                tiles.panels(n, target.panel), TURNED if trans_a else AHEAD)
             if kind != "dots" else 0,
             ahead_shift=(target.panel - 1 if trans_b else balanced(k, k_block) - 1).bit_length(),
             transpose=tiles.transpose(target) if packing == TRANSPOSED and kind != "dots" else 0,

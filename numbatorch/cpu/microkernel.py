@@ -30,6 +30,7 @@ class Target:
     quads: bool = False  # elements are fours of bytes, unsigned times signed ones, summed into an int32
     narrow: bool = False  # results are rounded to bfloat16 as they are stored
     wide: bool = False  # few rows: every vector has a mask, so that one width serves all, and B is fetched ahead
+    right: str = ""  # LLVM type of 16 bits that B is stored in, where it is not `element`
 
     @property
     def vector(self) -> str:
@@ -40,13 +41,14 @@ class Target:
         """Of a vector, in names of functions: f32x16."""
         if self.pairs or self.quads:
             return f"{'narrow_' * self.narrow}{'pairs' if self.pairs else 'quads'}x{self.lanes}"
-        return f"{'i' if self.is_integer else 'f'}{self.bytes * 8}x{self.lanes}"
+        return f"{self.right}{'i' if self.is_integer else 'f'}{self.bytes * 8}x{self.lanes}"
 
     @property
     def is_integer(self) -> bool:
         return self.element.startswith("i")
 
     result_bytes = property(lambda self: 2 if self.narrow else self.bytes)
+    right_bytes = property(lambda self: 2 if self.right else self.bytes)
 
     @property
     def vector_bytes(self) -> int:
@@ -72,7 +74,7 @@ def host_target(dtype: str, feature: str | None = None) -> Target:
     """The target for float32, float64, int32 or int64 on this machine, or for a named feature of `REGISTER_FILES`.
 
     "bfloat16" stands for pairs of them, where the machine `has_pairs`, "narrow" for pairs with results of bfloat16, and
-    "int8" for fours where it `has_quads`.
+    "int8" for fours where it `has_quads`. In "right_float16" and "right_bfloat16" B alone is of this dtype.
     """
     if feature is None:
         from numbatorch.cpu.machine import has_feature
@@ -87,7 +89,8 @@ def host_target(dtype: str, feature: str | None = None) -> Target:
     heights = (14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1) if registers == 32 else (6, 5, 4, 3, 2, 1)
     dot_rows, dot_columns = (6, 4) if registers == 32 else (3, 3)
     return Target(element, bytes, register_bytes // bytes, 2, heights, dot_rows, dot_columns,
-                  dtype in ("bfloat16", "narrow"), dtype == "int8", dtype == "narrow")
+                  dtype in ("bfloat16", "narrow"), dtype == "int8", dtype == "narrow",
+                  right={"right_float16": "half", "right_bfloat16": "bfloat"}.get(dtype, ""))
 
 
 def has_pairs() -> bool:
@@ -102,6 +105,13 @@ def has_quads() -> bool:
     from numbatorch.cpu.machine import has_feature
 
     return has_feature("avx512f") and has_feature("avx512vnni")
+
+
+def has_halves() -> bool:
+    """Whether the machine loads a part of a vector of numbers of 16 bits, and converts it, by one instruction each."""
+    from numbatorch.cpu.machine import has_feature
+
+    return has_feature("avx512f") and has_feature("avx512bw")
 
 
 def wide_target(target: Target) -> Target:
@@ -120,6 +130,16 @@ def load_vector(f: Function, target: Target, pointer: Value, mask: Value | None,
     if mask is None:
         return f.load(target.vector, pointer, target.bytes)
     return f.masked_load(target.vector, pointer, target.bytes, mask, other)
+
+
+def load_right(f: Function, target: Target, pointer: Value, mask: Value | None) -> Value:
+    """A vector of B, converted where it is stored in 16 bits."""
+    if not target.right:
+        return load_vector(f, target, pointer, mask)
+    stored, narrow = f"<{target.lanes} x i16>", f"<{target.lanes} x {target.right}>"
+    value = f.load(stored, pointer, 2) if mask is None else f.masked_load(stored, pointer, 2, mask)
+    value = f.emit(narrow, f"bitcast {stored} {value.text} to {narrow}")
+    return f.emit(target.vector, f"fpext {narrow} {value.text} to {target.vector}")
 
 
 def store_vector(f: Function, target: Target, value: Value, pointer: Value, mask: Value | None) -> None:
@@ -227,7 +247,7 @@ def write_tile(
     a, a_row, a_step, b, b_step, c, c_row, addend, addend_row, k, width = f.parameters[:11]
     masks = column_masks(f, target, width, vectors)
     totals = [zero(f, target.vector)] * (rows * vectors)
-    twice = a_row * 2
+    twice, apart = a_row * 2, target.lanes * target.right_bytes
     if variant == FLAT:
         # Stores to lines that are not at hand stay queued, and the next tile's loads wait for them where the last 12
         # bits of the addresses agree: 26x26 convolutions ran at 60 to 200 GFLOP/s by the placement of y alone.
@@ -276,11 +296,9 @@ def write_tile(
                 f.prefetch(f.offset(bases[0], 2 * rows * target.bytes - 1))
             if target.wide:
                 further = f.offset(row_b, b_step * PREFETCH_ROWS)
-                for j in range(vectors):
-                    f.prefetch(f.offset(further, j * target.vector_bytes))
-            columns = [
-                load_vector(f, target, f.offset(row_b, j * target.vector_bytes), masks[j]) for j in range(vectors)
-            ]
+                for byte in range(0, vectors * apart, max(64, apart)):
+                    f.prefetch(f.offset(further, byte))
+            columns = [load_right(f, target, f.offset(row_b, j * apart), masks[j]) for j in range(vectors)]
             for i in range(rows):
                 base, rest = bases[i // 3], i % 3
                 pointer = base if rest == 0 else f.offset(base, a_row if rest == 1 else twice)
@@ -398,13 +416,13 @@ def write_pack_transposed(module: Module, name: str, target: Target) -> None:
     source, source_row, to, to_row, columns, rows = f.parameters
     with f.loop(0, columns, target.lanes) as loop:
         left = columns - loop.index
-        start = f.offset(source, loop.index * target.bytes)
+        start = f.offset(source, loop.index * target.right_bytes)
         loaded = []
         for i in range(target.lanes):
             # A row beyond `rows` has no lanes: nothing is read there.
             inside = f.select(rows > i, left, 0)
             mask = f.lanes_between(target.lanes, None, inside)
-            loaded.append(f.masked_load(target.vector, f.offset(start, source_row * i), target.bytes, mask))
+            loaded.append(load_right(f, target, f.offset(start, source_row * i), mask))
         turned = transpose(f, loaded)
         first = f.offset(to, loop.index * to_row)
         for i in range(target.lanes):
@@ -424,7 +442,6 @@ def write_pack_rows(module: Module, name: str, target: Target) -> None:
     with f.loop(0, count, carry=[source, to]) as loop:
         here, there = loop.carried
         for j in range(target.vectors):
-            shift = j * target.vector_bytes
-            value = f.masked_load(target.vector, f.offset(here, shift), target.bytes, masks[j])
-            f.store(value, f.offset(there, shift), target.bytes)
+            value = load_right(f, target, f.offset(here, j * target.lanes * target.right_bytes), masks[j])
+            f.store(value, f.offset(there, j * target.vector_bytes), target.bytes)
         loop.carry([f.offset(here, source_row), f.offset(there, row_bytes)])

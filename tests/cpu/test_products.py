@@ -236,3 +236,27 @@ def test_gradients_of_batches_of_a_few_numbers():
     nt.bmm(x, y).square().sum().backward()
     grad = 2 * (x @ y).detach()
     assert nt.allclose(x.grad, grad @ y.detach().mT) and nt.allclose(y.grad, x.detach().mT @ grad)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(1, 300, 530), (3, 600, 33), (8, 300, 200), (9, 520, 70), (60, 270, 100),
+                                   (1, 9000, 5), (50, 40, 1), (2, 5000, 7)])
+def test_right_sides_of_16_bits_are_read_where_they_are(dtype, shape):
+    m, k, n = shape
+    rng = np.random.default_rng(15)
+    for left, right in itertools.product((False, True), repeat=2):
+        x, y = (nt.from_numpy(rng.integers(-4, 5, s)).to(getattr(nt, dtype)) for s in ((m, k), (k, n)))
+        exact = x.double() @ y.double()  # sums of whole numbers: exact in float32
+        x, y = (t.t().contiguous().t() if turned else t for t, turned in ((x, left), (y, right)))
+        assert (x @ y).equal(exact.to(x.dtype)), (left, right)
+        bias = nt.arange(n).to(x.dtype)
+        assert nt.nn.functional.linear(x, y.t(), bias).equal((exact + bias.double()).to(x.dtype)), (left, right)
+        assert nt.bmm(x.expand(2, m, k), y.expand(2, k, n))[1].equal(exact.to(x.dtype)), (left, right)
+
+
+def test_float16_keeps_what_is_no_number_and_what_is_small():
+    x = nt.tensor([[1.0, 2.0]], dtype=nt.float16)
+    y = nt.tensor([[float("inf"), 2.0**-24, float("nan"), 65504.0], [1.0, 0.0, 1.0, 65504.0]], dtype=nt.float16)
+    expected = [float("inf"), 2.0**-24, float("nan"), float("inf")]
+    for right in (y, y.t().contiguous().t()):
+        np.testing.assert_array_equal((x @ right)[0].double().numpy(), expected)
