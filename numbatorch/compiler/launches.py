@@ -15,6 +15,7 @@ import weakref
 from ..cpu import memory, stages
 from ..cpu.entry import Kernel
 from ..device import CPU
+from ..expr import kinds
 from .graph import Buffer, Number, Place
 
 STEP = 1 << 44  # between the addresses that stand for memory: beyond what any process has, and any offset
@@ -299,7 +300,8 @@ def _rebound(value, calls, seen, keep):
 
         def made():
             return copied
-    elif type(value).__module__.startswith(__package__.rpartition(".")[0] + ".") and not isinstance(value, type):
+    elif type(value).__module__.startswith(__package__.rpartition(".")[0] + ".") and not isinstance(
+            value, (type, kinds.Elementwise)):  # formulas hold no kernels
         made = copy.copy(value)
         seen[id(value)] = made
         names = [n for kind in type(value).__mro__ for n in (kind.__dict__.get("__slots__") or ())]

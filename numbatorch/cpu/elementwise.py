@@ -51,6 +51,11 @@ def source(request):
     return _source(request, classes, 0 if flat else len(shape), tiled)[0]
 
 
+def turns(request):
+    """Whether a request is a mere copy of what lies across its result, which has a template of its own."""
+    return transpose.when(request) and _walk(request)[-1]
+
+
 def _walk(request):
     """(sizes, strides of each operand, whether one flat loop does, inner stride classes, whether to walk in tiles)."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]

@@ -22,7 +22,9 @@ def converted(source: Layout, result: Layout) -> kinds.Launch:
     compute = "float64" if "float64" in (source.dtype.name, result.dtype.name) else source.dtype.compute
     request = kinds.Elementwise("convert", (arg("input"),), [kinds.Operand("input", source, compute)], [result],
                                 source.shape, compute)
-    return elementwise.plan(request)
+    launch = elementwise.plan(request)
+    launch.request = request
+    return launch
 
 
 def dense(source: Layout, dtype: str, dims: Sequence[int] | None = None) -> Layout:
@@ -61,6 +63,22 @@ class Staged:
         self.inner(*places)
         for i, (copy, _) in self.after:
             copy.kernel(places[i], pointers[i], copy.meta, copy.units, copy.grain)
+
+
+def formulas(launch):
+    """({place: Elementwise} of operands, of results): the copies of a launch that are formulas; empty for others."""
+    staged = getattr(launch.kernel, "__self__", None)
+    if not isinstance(staged, Staged) or not isinstance(launch.keep, tuple) or len(launch.keep) != 3:
+        return {}, {}
+    return tuple([{i: c[0].request for i, c in copies if c[0].request is not None}
+                  for copies in (staged.before, staged.after)])
+
+
+def without(launch, places):
+    """(the kernel, what `keep` is) of a launch that makes copies, without those at some places."""
+    staged = launch.kernel.__self__
+    rest = [{i: c for i, c in copies if i not in places} for copies in (staged.before, staged.after)]
+    return Staged(staged.inner, *rest).__call__ if any(rest) else staged.inner, (launch.keep[0], *rest)
 
 
 @cache

@@ -109,7 +109,7 @@ class Native:
 class Launch:
     """A compiled answer: call `kernel(*input addresses and numbers, *output addresses, meta, units, grain)`.
 
-    `keep` holds what `meta` points to.
+    `keep` holds what `meta` points to; `request` is the formula of a copy, which others may make in its place.
     """
 
     kernel: Any
@@ -117,3 +117,4 @@ class Launch:
     units: int
     grain: int
     keep: Any = None
+    request: Any = None

@@ -4,13 +4,14 @@ import os
 import sys
 
 from ...device import CPU
-from . import algebra, arranged, bands, common, constants, dead, early, elementwise, finish, outer, rows
+from . import algebra, arranged, bands, common, constants, dead, early, elementwise, finish, operands, outer, rows
 from .compose import planned
 
 PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("algebra", algebra.run),
-          ("early", early.run), ("outer", outer.run), ("elementwise", elementwise.run), ("rows", rows.run),
-          ("arranged", arranged.run), ("bands", bands.run), ("finish", finish.run))
-ON_CPU = ("outer", "rows", "arranged", "bands", "finish")  # they know the CPU's templates, whose sums they keep
+          ("early", early.run), ("outer", outer.run), ("operands", operands.run), ("elementwise", elementwise.run),
+          ("rows", rows.run), ("arranged", arranged.run), ("bands", bands.run), ("finish", finish.run))
+# They know the CPU's templates, whose sums they keep.
+ON_CPU = ("outer", "operands", "rows", "arranged", "bands", "finish")
 
 
 def run(graph):

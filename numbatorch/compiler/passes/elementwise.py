@@ -1,8 +1,13 @@
-"""Fusion of elementwise steps: chains over one shape become one kernel, which reads and writes each element once."""
+"""Fusion of elementwise steps: chains over one shape become one kernel, which reads and writes each element once.
 
+Other shapes of the same elements in memory, as views give them, count as one.
+"""
+
+from ...cpu import elementwise as templates
+from ...device import CPU
 from .. import traced
 from ..graph import Graph, Number
-from .compose import Composed, elementwise_of, meet, readers_of, same
+from .compose import Composed, elementwise_of, meet, readers_of, reshaped, same
 
 MOST_OPERANDS = 24  # pointers and numbers of one kernel: beyond that addresses no longer fit into registers
 RECENT = 8  # groups that a step may still join
@@ -40,26 +45,39 @@ def _grouped(steps):
     member: dict = {}
     for number, step in enumerate(steps):
         request = elementwise_of(step)
-        if request is None:
-            continue
-        near = [g for g in groups[-RECENT:] if g.shape == request.shape and g.compute == request.compute
-                and any(same(a, b) for a in step.places if a.reads for b in g.places())]
-        for first, second in zip(near, near[1:], strict=False):  # the step brings groups together
+        if request is None or step.device is CPU and templates.turns(request):
+            continue  # what turns a matrix over in registers is several times as fast as a formula that reads across
+        near = {g: turned for g in groups[-RECENT:] if g.compute == request.compute
+                and (turned := _over(g, step, request)) is not None
+                and any(same(a, b) for a in turned[0].places if a.reads for b in g.places())}
+        for first, second in zip(near, list(near)[1:], strict=False):  # the step brings groups together
             _merge(first, second, groups, steps, member)
-        own = next((g for g in near if g in groups and _fits(g, step.places) and _movable(
-            g, step, number, steps, member)), None)
+        own = next((g for g, (turned, _) in near.items() if g in groups and _fits(g, turned.places) and _movable(
+            g, turned, number, steps, member)), None)
         if own is None:
             own = _Group(number, step, request)
             groups.append(own)
         else:
-            own.members.append((number, step, request))
+            own.members.append((number, *near[own]))
         member[number] = own
     return [[number for number, *_ in g.members] for g in groups if len(g.members) > 1]
 
 
+def _over(group, step, request):
+    """A step and its request over the shape of a group; None where that is another number of elements, or strides
+    forbid it."""
+    if request.shape == group.shape:
+        return step, request
+    met = {(v.buffer, v.offset) for v in group.places()}  # sizes are compared where there is reason to
+    if not any((v.buffer, v.offset) in met and v.layout.numel == request.outputs[0].numel for v in step.places):
+        return None
+    return reshaped(step, request, group.shape)
+
+
 def _merge(first, second, groups, steps, member):
     """Let `first` take over the members of `second`, where each of them can run at its place."""
-    if first not in groups or second not in groups or not _fits(first, second.places()):
+    if first not in groups or second not in groups or first.shape != second.shape or not _fits(
+            first, second.places()):
         return
     taken = []
     for number, step, request in second.members:
@@ -103,8 +121,10 @@ def _movable(group, step, number, steps, member):
 
 def _fused(steps, readers):
     """Some steps as one."""
-    members = [(s, elementwise_of(s)) for s in steps]
-    return Composed(members, steps, readers, members[0][1].shape, members[0][1].compute).step()
+    first = elementwise_of(steps[0])
+    members = [(s, request) if request.shape == first.shape else reshaped(s, request, first.shape)
+               for s, request in ((s, elementwise_of(s)) for s in steps)]
+    return Composed(members, steps, readers, first.shape, first.compute).step()
 
 
 __all__ = ["run"]
