@@ -82,6 +82,16 @@ def refuse(op, name, dtype, value):
     raise RuntimeError(f"{op.name}: value cannot be converted to type {dtype.name} without overflow: {name} = {value}")
 
 
+def refuse_other(op, values, error):
+    """TypeError for a call whose body found something that is no tensor where it looked for one."""
+    for position, (p, value) in enumerate(zip(op.parameters, values, strict=True), 1):
+        if p.role == "operand" and p.default is not None and getattr(error, "obj", error) is value and not isinstance(
+                value, Tensor):
+            name = op.name.rpartition(".")[2]
+            raise TypeError(f"{name}(): argument '{p.name}' (position {position}) must be Tensor, not "
+                            f"{type(value).__name__}") from error
+
+
 def check_fits(what, dtype, value):
     """RuntimeError where a number cannot be converted to a dtype without overflow."""
     low, high = dtypes.limits(dtype)

@@ -20,6 +20,7 @@ from .arguments import (
     named_apart,
     number_kind,
     refuse,
+    refuse_other,
     renamed,
     required,
     static,
@@ -386,6 +387,7 @@ def _composite_source(op):
     """(name, text, names it refers to) of the call function of a composite."""
     head, passed, values, real = [], [], [], op
     scope: dict[str, Any] = {"renamed": renamed, "required": required, "absent": absent, "stand_in": stand_in,
+                             "refuse_other": refuse_other,
                              "NotOnHostError": NotOnHostError, "NoValuesError": NoValuesError, "elsewhere": elsewhere}
     op = named_apart(op, scope.keys() | {"op", "body", "answer", "state", "missing", "deliver"})
     star, last_required = False, None
@@ -434,9 +436,9 @@ def _composite_source(op):
              f"            result = body({', '.join(passed)})",
              "        except (NotOnHostError, NoValuesError) as error:",
              f"            result = elsewhere(op, {given}, error)",
-             "        except (TypeError, AttributeError):",
+             "        except (TypeError, AttributeError) as error:",
              f"            result = stand_in(op, False, {given})",
-             "            if result is missing: raise",
+             f"            if result is missing: refuse_other(op, {given}, error); raise",
              "    return result" + f" if out is None else deliver(op, result, out, {given})" * op.out]
     return op.name, "\n".join(lines) + "\n", scope
 

@@ -115,9 +115,9 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     plan.op, plan.specs, plan.statics, plan.rules = op, specs, statics, {}
     plan.dims, plan.shape, plan.length, plan.offset, plan.compute = None, None, 0, 0, None
     plan.kernel = plan.meta = plan.units = plan.grain = plan.keep = None
-    for spec in tensors:
-        if op.dtypes is not None and spec.dtype.name not in op.dtypes:
-            raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(spec.dtype)}\'')
+    for d in () if op.dtypes is None else _judged(op, specs, tensors):
+        if d.name not in op.dtypes:
+            raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(d)}\'')
     if op.check is not None:
         op.check(op, specs, statics)
     if op.kind == "view":
@@ -210,8 +210,17 @@ def type_name(d):
     return names.get(d.name) or d.name.replace("uint", "UInt").replace("float8", "Float8")
 
 
-def computing_dtype(op, specs):
-    """The dtype in which a formula is evaluated, and which its results have unless the op says otherwise."""
+def _judged(op, specs, tensors):
+    """The dtypes that an op must take: of elementwise ops the one that operands are promoted to, not their own."""
+    if op.kind != "elementwise":
+        return [s.dtype for s in tensors]
+    ranked = _ranked(op, specs)
+    own = [specs[name].dtype for name in op.apart if isinstance(specs.get(name), Layout)]
+    return [dtypes.result_of(ranked), *own] if ranked else own
+
+
+def _ranked(op, specs):
+    """The operands that decide on a dtype together: (dtype, rank)."""
     ranked = []
     for p in op.operands:
         spec = specs.get(p.name)
@@ -221,7 +230,12 @@ def computing_dtype(op, specs):
             ranked.append((spec.dtype, 2 if spec.ndim else 1))
         else:
             ranked.append((_number_dtype(spec), 0))
-    d = dtypes.result_of(ranked)
+    return ranked
+
+
+def computing_dtype(op, specs):
+    """The dtype in which a formula is evaluated, and which its results have unless the op says otherwise."""
+    d = dtypes.result_of(_ranked(op, specs))
     if op.promote == FLOAT and d.category < dtypes.FLOAT:
         d = dtypes.get_default_dtype()
     elif op.promote == "int64" and d.category < dtypes.FLOAT or op.promote == "no bool" and d is dtypes.bool:

@@ -102,15 +102,17 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
     i = np.arange(steps, dtype=np.float64)
     if d.category == dtypes.INTEGER:
         start, end = int(start), int(end)
+        start, end = (v & 255 if d is dtypes.uint8 else v for v in (start, end))
+    if not d.is_complex:
+        i = i.astype(np.longdouble)  # products are rounded once they are added, as PyTorch's are
     width = (end - start) / (steps - 1) if steps > 1 else 0.0
     if d.name in ("float32", "complex64") and steps > 1:
         part = np.complex64 if d.is_complex else np.float32
-        width = part((part(end) - part(start)) / part(steps - 1))
-        forward = (part(start) + width * i.astype(np.float32)).astype(part)
-        back = (part(end) - width * (steps - 1 - i).astype(np.float32)).astype(part)
-    else:
-        forward, back = start + width * i, end - width * (steps - 1 - i)
-    values = np.where(i < steps // 2, forward, back) if steps > 1 else np.full(steps, start, dtype=wide)
+        start, end = part(start), part(end)
+        width, wide = part((end - start) / part(steps - 1)), part
+        i = i.astype(np.float32) if d.is_complex else i
+    forward, back = start + width * i, end - width * (steps - 1 - i)
+    values = np.where(i < steps // 2, forward, back).astype(wide) if steps > 1 else np.full(steps, start, dtype=wide)
     result = _at(_of_array(values, d), place)
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 

@@ -14,9 +14,9 @@ def _integers(name, function, input, other):
     for position, value in enumerate((input, other), 1):
         if not hasattr(value, "_layout"):
             raise TypeError(f"{name}(): argument {position} must be Tensor, not {type(value).__name__}")
-        if value.dtype.category != 1:
-            raise NotImplementedError(f'"{name}_cpu" not implemented for {value.dtype}')
     kind = result_type(input, other)
+    if kind.category != 1:
+        raise NotImplementedError(f'"{name}_cpu" not implemented for {kind}')
     return from_numpy(np.asarray(function(input.to(kind).numpy(), other.to(kind).numpy())))
 
 

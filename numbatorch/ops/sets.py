@@ -1,6 +1,6 @@
 """Places in sorted sequences, counts, and distinct values."""
 
-from ..dtypes import int32, int64
+from ..dtypes import int32, int64, of_number, promote_types, result_of
 from ..expr.kinds import Native
 from ..layout import layout, wrap_dim
 from .declare import OPS, composite, gather as gather_kind
@@ -29,16 +29,16 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
                            "was True")
     number = not hasattr(input, "_layout")
     if number:
-        input = sorted_sequence.new_full((), input)
+        kind = result_of([(sorted_sequence._layout.dtype, 2), (of_number(input), 0)])
+        sorted_sequence, input = sorted_sequence.to(kind), sorted_sequence.new_full((), input, dtype=kind)
         if sorted_sequence._layout.ndim != 1:
             raise RuntimeError("torch.searchsorted(): input value can be a scalar only when boundary tensor dimension "
                                "is 1, "
                                f"but we got boundaries tensor dim({sorted_sequence._layout.ndim})")
     own, other = sorted_sequence._layout, input._layout
     if own.dtype is not other.dtype:
-        raise RuntimeError("torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but "
-                           "got "
-                           f"boundary tensor dtype {own.dtype} and input value tensor dtype {other.dtype}")
+        both = promote_types(own.dtype, other.dtype)
+        sorted_sequence, input = sorted_sequence.to(both), input.to(both)
     if own.ndim == 0:
         raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 "
                            "dimension")
