@@ -8,7 +8,7 @@ from ..expr import functions as f
 from .declare import OPS, composite, elementwise
 from .index import bounds, within
 from .pointwise import CONTINUOUS
-from .rowwise import surprise_rows
+from .rowwise import picked_rows, surprise_rows
 
 _F = "nn.functional"
 
@@ -168,6 +168,12 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-weight[target] * input[target]; the mean divides by the weights that counted. (N, C, ...), (N, ...) of int64."""
     reduction = _legacy(reduction, size_average, reduce)
+    shape = input._layout.shape
+    if weight is None and len(shape) > 1 and _fits_rows(input, target, 1) and not 0 <= ignore_index < shape[1] and (
+            within(target, 0, shape[1])):
+        target = OPS["unsqueeze"].call(target, 1)
+        loss = picked_rows.call(input, target, 1) if len(shape) == 2 else -OPS["gather"].call(input, 1, target)
+        return loss.squeeze(1) if reduction == "none" else _reduced(loss, reduction)
     if input.ndim == 0 or target.ndim not in (input.ndim - 1, 0):
         raise RuntimeError(f"nll_loss: input {tuple(input.shape)} and target {tuple(target.shape)} do not fit")
     if reduction not in ("none", "mean", "sum"):
@@ -228,7 +234,7 @@ def _surprise(input, target, dim, ignore_index):
         low, high = (bound.item() for bound in bounds.call(target)) if target._layout.has_values else (0, 0)
         if low < 0 or high >= classes or low <= ignore_index <= high:
             return None
-    return surprise_rows.call(input, target.unsqueeze(dim), dim)[0]
+    return surprise_rows.call(input, OPS["unsqueeze"].call(target, dim), dim)[0]
 
 
 @composite(namespaces=_F, method=False)
@@ -238,7 +244,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     reduction = _legacy(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    dim = 0 if input.ndim == 1 else 1
+    dim = 0 if input._layout.ndim == 1 else 1
     if not label_smoothing and weight is None and _fits_rows(input, target, dim):
         loss = _surprise(input, target, dim, ignore_index)
         if loss is not None:

@@ -1,10 +1,15 @@
 """Normalisation layers over the rowwise ops."""
 
+import math
+
 from ..layout import Layout
 from .declare import OPS, composite, elementwise
 from .rowwise import batch_norm_rows, layer_norm_rows, layer_normed_rows, rms_norm_rows
 
 _BOTH = ("", "nn.functional")
+# Elements of a channel from which on the weights of group_norm are applied while its rows are walked, at one core:
+# 1.3 to 1.5 times as fast as a pass of their own at 14x14 and more, 0.75 at 7x7.
+LONG_CHANNEL = 128
 
 
 def _expect(name, label, value, shape):
@@ -131,11 +136,21 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
                            f"shape {list(input.shape)} and num_groups={num_groups}")
     _expect("group_norm", "weight", weight, (c,))
     _expect("group_norm", "bias", bias, (c,))
-    rows = input.reshape(n, num_groups, -1) if input.numel() else input
-    result = _layer_norm(rows, None, None, eps, 1).reshape(input.shape) if input.numel() else input.clone()
-    if weight is not None:
-        result = result * _by_channel(weight, input.ndim)
-    return result if bias is None else result + _by_channel(bias, input.ndim)
+    shape = input._layout.shape
+    if not input._layout.numel:
+        return _affine(input.clone(), weight, bias)
+    if weight is not None and math.prod(shape[2:]) >= LONG_CHANNEL:
+        scale, shift = (None if x is None else x.view(1, num_groups, -1, 1) for x in (weight, bias))
+        return _layer_norm(input.reshape(n, num_groups, c // num_groups, -1), scale, shift, eps, 2).reshape(shape)
+    return _affine(_layer_norm(input.reshape(n, num_groups, -1), None, None, eps, 1).reshape(shape), weight, bias)
+
+
+def _affine(input, weight, bias):
+    """input * weight + bias, by channel, in one pass."""
+    weight, bias = _by_channel(weight, input._layout.ndim), _by_channel(bias, input._layout.ndim)
+    if weight is not None and bias is not None:
+        return OPS["addcmul"].call(bias, input, weight)
+    return input * weight if weight is not None else input if bias is None else input + bias
 
 
 @composite(namespaces="nn.functional", method=False)

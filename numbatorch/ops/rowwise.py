@@ -148,3 +148,10 @@ def surprise_rows(input, target, dim):
     chosen = row_sum(f.where(f.eq(f.row_index, target), input, 0))
     total = row_sum(f.exp(input - largest))
     return f.log(total) - (chosen - largest), largest, total
+
+
+@rowwise(name="picked_rows", method=False, apart=("target",),
+         input=lambda grad, target: f.where(f.eq(f.row_index, target), -grad, 0))
+def picked_rows(input, target, dim):
+    """-input[target] along `dim`, of size 1 in `target` and in the result. Targets must be checked."""
+    return -row_sum(f.where(f.eq(f.row_index, target), input, 0))

@@ -162,3 +162,33 @@ def test_known_statistics_normalise_in_one_pass_with_their_gradients():
         half = torch.nn.functional.batch_norm(x.detach().bfloat16(), mean.float(), var.float())
         assert half.dtype is torch.bfloat16 and torch.allclose(half.double(), torch.nn.functional.batch_norm(
             x.detach(), mean, var), rtol=2e-2, atol=2e-2)
+
+
+def test_group_norm_has_the_gradients_of_its_formula():
+    for shape, groups in (((2, 6, 3), 3), ((2, 4, 12, 12), 2)):  # weights after the rows are known, and as they are
+        x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        weight, bias = (torch.rand(shape[1], dtype=torch.float64, requires_grad=True) for _ in range(2))
+        rows = x.reshape(shape[0], groups, -1)
+        wanted = ((rows - rows.mean(-1, True)) / (rows.var(-1, False, True) + 1e-5).sqrt()).reshape(shape)
+        column = (1, shape[1], *(1,) * (len(shape) - 2))
+        wanted = wanted * weight.view(column) + bias.view(column)
+        made = torch.nn.functional.group_norm(x, groups, weight, bias)
+        assert torch.allclose(made, wanted)
+        grads = (torch.autograd.grad((y ** 3).sum(), (x, weight, bias)) for y in (made, wanted))
+        assert all(torch.allclose(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_losses_of_classes_by_number():
+    logs = torch.randn(5, 4).log_softmax(1).requires_grad_()
+    target = torch.tensor([0, 3, 1, 1, 2])
+    wanted = torch.stack([-logs[i, t] for i, t in enumerate(target.tolist())])
+    for reduction, value in (("none", wanted), ("sum", wanted.sum()), ("mean", wanted.mean())):
+        assert torch.allclose(F.nll_loss(logs, target, reduction=reduction), value)
+    (made,) = torch.autograd.grad(F.nll_loss(logs, target), logs)
+    assert torch.allclose(made, -F.one_hot(target, 4).float() / 5)
+    assert torch.allclose(F.nll_loss(logs, target, ignore_index=1), (wanted[0] + wanted[1] + wanted[4]) / 3)
+    planes = torch.randn(2, 4, 3)
+    assert torch.allclose(F.nll_loss(planes, target[:3].expand(2, 3)), torch.stack(
+        [-planes[:, t, i] for i, t in enumerate(target[:3].tolist())]).mean())
+    with pytest.raises(IndexError, match="out of bounds"):
+        F.nll_loss(logs, target + 1)
