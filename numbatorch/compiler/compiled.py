@@ -7,6 +7,7 @@ import sys
 import warnings
 
 from ..device import CPU
+from ..errors import OutOfMemoryError
 from . import MemoryLimitError, costs
 from .attempt import Attempt
 from .calling import MISS, Stopped
@@ -150,7 +151,7 @@ class Compiled:
                 if program is None:
                     program = family.program(binding, self.memory_limit, self._arena)
                     _tell(f"{self.name} has a program for the sizes {binding.sizes}")
-            except MemoryLimitError:
+            except (MemoryLimitError, OutOfMemoryError):
                 return MISS
             result = program.call(args, kwargs)
             if result is not MISS and result.__class__ is not Stopped:
@@ -214,6 +215,10 @@ class Compiled:
             program = candidate.program(self.memory_limit, self._arena)
         except MemoryLimitError as error:
             self._refusal = str(error)
+            return
+        except OutOfMemoryError as error:  # the call has been: it is not to fail for what later ones would have
+            self._failures += 1
+            self._note(f"there is no room for a program: {error}")
             return
         program.variant = self._variant() if variant is None else variant
         self._failures = 0

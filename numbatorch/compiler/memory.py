@@ -37,14 +37,22 @@ class Arena:
     def join(self, user, nbytes):
         """Room for the temporaries of a user."""
         if nbytes > self.nbytes or self._block is None:
-            self.nbytes, self._block = 0, None
+            before, self.nbytes, self._block = self.nbytes, 0, None
             if nbytes >= LARGE and self._device is CPU:
                 empty_cache()
-            self._block, self.start = room(self._device, nbytes)
-            self.nbytes = nbytes
-            for other in list(self._users):
-                other.moved()
+            try:
+                self._take(nbytes)
+            except BaseException:
+                if self._users:  # what they had a moment ago
+                    self._take(before)
+                raise
         self._users.add(user)
+
+    def _take(self, nbytes):
+        self._block, self.start = room(self._device, nbytes)
+        self.nbytes = nbytes
+        for other in list(self._users):
+            other.moved()
 
 
 def room(device, nbytes):

@@ -45,17 +45,19 @@ class Runner:
             self.run_few = self._drawing
 
     def _save(self):
-        """Copy what outlives the call and changes before the last number is read, where Python might raise for one:
-        counts of steps, mostly."""
-        steps = self._graph.steps
-        if not any(may_raise(e) for step in steps for v in step.values for e in [getattr(v, "expression", None)]):
-            return
-        last = max((k for k, s in enumerate(steps) if s.kind == "read"), default=-1)
-        for b in dict.fromkeys(p.buffer for s in steps[:last + 1] for p in s.places if p.writes):
+        """Copy what outlives the call and changes before an error may come: counts of steps, mostly."""
+        for b in dict.fromkeys(p.buffer for s in self._before_errors() for p in s.places if p.writes):
             if b.kind in ("state", "input") and b.device is CPU and b.nbytes:
                 self._saved.append((b, np.zeros(b.nbytes, np.uint8)))
                 own = Base(self._bases[b]) if b in self._bases else self._addresses[b]
                 self._builder.kernel(stages.copy(), [self._saved[-1][1].ctypes.data], own, b.nbytes, stages.BYTES)
+
+    def _before_errors(self):
+        """The steps before the last number is read, where Python might raise for one."""
+        steps = self._graph.steps
+        if not any(may_raise(e) for step in steps for v in step.values for e in [getattr(v, "expression", None)]):
+            return []
+        return steps[:1 + max((k for k, s in enumerate(steps) if s.kind == "read"), default=-1)]
 
     def restore(self):
         """Put back what `_save` has copied: an error has ended a run, and nothing else had changed."""

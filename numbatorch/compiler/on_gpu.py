@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 
 from ..device import CPU
+from ..errors import OutOfMemoryError
 from ..generator import default_of
 from ..plan import backend
 from . import native, traced
@@ -20,6 +21,8 @@ from .updates import Updates, gathered
 
 MOVES = 3  # how often an operand may be in other memory before it is copied: a graph is recorded again each time
 SCHEDULED = ("lr", "momentum")  # options of optimizers that schedulers change; others are part of a graph
+BEGUN = ("{}. The compiled step {} had begun to change parameters, state or statistics on {}: what these hold is not "
+         "known. Where a kernel has failed, the driver does no more work of this process. Go on from a checkpoint")
 FEW = 2  # steps that are launched one by one: a graph of them would save nothing
 
 
@@ -55,6 +58,11 @@ def _rank(step, graph):
     if step.kind == "move":
         return 0 if step.name == "upload" else 4
     return 2 if step.kind == "read" else 3 if changes(step, graph) else 1
+
+
+def lasts(step):
+    """Whether a step changes what a GPU holds from run to run."""
+    return any(b.kind in ("state", "input") and b.device is not CPU for b in step.writes())
 
 
 def _sources(step):
@@ -109,7 +117,9 @@ class Runner(native.Runner):
         self.graphs: list = []
         self.updates: list = []
         self.refusals: dict = {}
-        self._changing = 0
+        self._changing, self.begun = 0, False
+        self._lasting = {s for s in graph.steps if lasts(s)}
+        self._draws = any(s.kind == "draw" for s in graph.steps)
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         read = set().union(*(s.reads() for s in graph.steps)) if graph.steps else set()
         borrowed = {b.number for b in addresses.values() if hasattr(b, "number")}
@@ -118,12 +128,26 @@ class Runner(native.Runner):
         super().__init__(graph, addresses, dynamic, options, slots)
 
     def run(self, bases):
-        """Run; what has changed on the CPU is put back where that fails."""
+        """Run. What has changed on the CPU, and generators, are put back where that fails.
+
+        Memory is asked for and graphs are recorded before the GPU changes what outlives the run, so that a failure of
+        these leaves all as it was. An error after that says so.
+        """
+        self.begun = False
+        drawn = [(s, s.copy()) for s in (default_of(d).state for d in (CPU, self.device))] if self._draws else []
         try:
             return super().run(bases)
-        except BaseException:
+        except BaseException as error:
             self.restore()
+            for state, copy in drawn:
+                state.become(copy)
+            if self.begun and isinstance(error, (self.refused, OutOfMemoryError)):
+                error.args = (BEGUN.format(error, self._graph.name, self.device), *error.args[1:])
             raise
+
+    def _before_errors(self):
+        """All steps: a driver may report one at any of them."""
+        return self._graph.steps
 
     def drop(self):
         """Give up the graphs, and the places of operands that come in other memory."""
@@ -173,6 +197,9 @@ class Runner(native.Runner):
         if again:
             for part in [*self.graphs, *self.updates]:
                 part.forget()
+        if not self.recording():
+            for part in [*self.updates, *self.graphs]:
+                part.prepare()
 
     def _leave(self):
         for k in self._own:
@@ -300,6 +327,14 @@ class Runner(native.Runner):
 
     def start(self, step):
         """Ask the current stream for a step."""
+        self._ask(step)
+        self.wrote(step in self._lasting)
+
+    def wrote(self, lasting):
+        """Note that the current stream was asked for what changes memory that outlives the run."""
+        self.begun = self.begun or lasting and not self.recording()
+
+    def _ask(self, step):
         if step.kind == "join":
             block = np.array([self.place(v) for v in step.values[:-1]], np.int64)
             step.kernel(block.ctypes.data, self.place(step.values[-1]), step.meta, step.units, step.grain)
@@ -320,6 +355,7 @@ class Recorded:
         """options: sources of the numbers that the steps bring; where these change, the graph is recorded again."""
         self._parts, self._runner, self._graph, self._plainly = parts, runner, None, False
         self._options, self._recorded_for = runner.options(options), ()
+        self._lasts = any(isinstance(part, Updates) or lasts(part) for part in parts)
 
     def __len__(self):
         return len(self._parts)
@@ -332,26 +368,27 @@ class Recorded:
         """Addresses have changed."""
         self._graph = None
 
+    def prepare(self):
+        """Record the steps, where that was not done for these addresses and options. OutOfMemoryError where there is
+        no room for what their kernels work in."""
+        options = self._options()
+        if self._plainly or self._graph is not None and options == self._recorded_for:
+            return
+        self._graph, self._recorded_for = None, options
+        try:
+            with self._runner.runtime.current(self._runner.device.index):
+                self._graph = self._recorded()
+        except self._runner.refused as error:
+            self._plainly = True
+            self._runner.refusals[str(error)] = self._runner.refusals.get(str(error), 0) + 1
+
     def __call__(self):
         if self._plainly or self._runner.recording():  # a graph of the user's own takes the steps
             self._start()
             return
-        options = self._options()
-        if self._graph is None or options != self._recorded_for:
-            self._recorded_for = options
-            for part in self._parts:
-                if isinstance(part, Updates):
-                    part.prepare()
-            try:
-                with self._runner.runtime.current(self._runner.device.index):
-                    self._graph = self._recorded()
-            except self._runner.refused as error:
-                self._plainly = True
-                self._runner.refusals[str(error)] = self._runner.refusals.get(str(error), 0) + 1
-                self._start()
-                return
         with self._runner.runtime.current(self._runner.device.index):
             self._graph.replay()
+        self._runner.wrote(self._lasts)
 
     def _start(self):
         for part in self._parts:

@@ -352,7 +352,11 @@ class Program:
             else:
                 reused.append(None)
             held = None
-        places = [*(o.fresh().ptr for o in self._kept), self.arena.start]
+        try:
+            places = [*(o.fresh().ptr for o in self._kept), self.arena.start]
+        except BaseException:  # there is no memory for a gradient
+            self.undo(reused)
+            raise
         if places != self._places:
             self._places = places
             self._settle()

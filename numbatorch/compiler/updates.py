@@ -56,9 +56,11 @@ class Updates:
             found.setdefault(numbers(), []).append(k)
         if len(found) == 1:
             start(next(iter(found)))
+            self._runner.wrote(True)
             return
         for numbers, places in found.items():  # parameters whose counts of steps differ
             self._run([rows[k] for k in places], [self._sizes[k] for k in places], numbers)
+            self._runner.wrote(True)
 
 
 def gathered(steps):
