@@ -84,25 +84,34 @@ def _across(shape, rows):
     return None
 
 
-def _chosen(writer, root, position, request):
-    """(text, type) of `where` by the bits of a bool operand; (None, None) where the root is something else.
+def _chosen(writer, root, position, request, apart):
+    """(text, type) of `where` by bits; (None, None) for what else is as fast.
 
     LLVM makes a load that only some lanes need a masked one, and these wait for stores in flight: 64 MB took 1.6 times
-    as long. It does not see through the shift, which makes 0 of 0 and -1 of any other byte.
+    as long. It does not see through the shift of a bool operand, which makes 0 of 0 and -1 of any other byte, nor into
+    memory, where apart(condition) leaves the bits of other conditions beforehand and gives their place.
     """
-    condition = next((o for o in request.operands if root.op == "where" and root.args[0] is arg(o.name)
-                      and isinstance(o.layout, Layout) and o.layout.dtype.name == "bool"), None)
-    if condition is None:
+    if root.op != "where" or request.compute not in ("float32", "float64"):
         return None, None
-    pairs = [writer.typed(branch) for branch in root.args[1:]]
-    types = {type_ for _, type_ in pairs}
-    if types not in ({"float32"}, {"float64"}):
+    condition, *branches = root.args
+    tensors = {o.name: o for o in request.operands if isinstance(o.layout, Layout)}
+    by_bool = condition.op == "arg" and condition.args[0] in tensors and (
+        tensors[condition.args[0]].layout.dtype.name == "bool")
+    alone = [b for b in branches if b.op == "arg" and b.args[0] in tensors and b.args[0] not in tree.names(condition)
+             and tensors[b.args[0]].layout.dtype.name == request.compute]
+    if not by_bool and not alone:
         return None, None
-    size = types.pop()[5:]
+    pairs = [writer.typed(branch) for branch in branches]
+    if {type_ for _, type_ in pairs} != {request.compute}:
+        return None, None
+    size = request.compute[5:]
     a, b = (f"as_int{size}({text})" for text, _ in pairs)
-    byte = f"{condition.name}[{position[condition.name]}]"
-    mask = f"int{size}(int{size}(int{size}(0) - int{size}({byte})) >> int{size}(8))"
-    return f"as_float{size}(int{size}({b} ^ int{size}(int{size}({a} ^ {b}) & {mask})))", f"float{size}"
+    if by_bool:
+        byte = f"{condition.args[0]}[{position[condition.args[0]]}]"
+        mask = f"int{size}(int{size}(int{size}(0) - int{size}({byte})) >> int{size}(8))"
+    else:
+        mask = f"as_int{size}({apart(condition)})"
+    return f"as_float{size}(int{size}({b} ^ int{size}(int{size}({a} ^ {b}) & {mask})))", request.compute
 
 
 def _source(request, classes, rank, tiled=False, streamed=False):
@@ -138,11 +147,24 @@ def _source(request, classes, rank, tiled=False, streamed=False):
                 target.append(f"{indent}{o.name}_ = {text}")
             else:
                 bound[o.name] = f"{body}{o.name}_ = {text}"
-    writer = write.Writer(request.compute, {id(arg(o.name)): (f"{o.name}_", o.dtype) for o in request.operands}, body)
+    values = {id(arg(o.name)): (f"{o.name}_", o.dtype) for o in request.operands}
+    writer = write.Writer(request.compute, values, body)
     keep = [arg(o.name) for o in request.operands]
-    stores = []
+    stores, first = [], []
+
+    def apart(condition):
+        """Write a loop of its own for a condition; the place of its bits."""
+        own, mask = write.Writer(request.compute, values, body, f"c{len(before)}_"), f"mask{len(before)}"
+        size = request.compute[5:]
+        bits = f"int{size}(int{size}(0) - int{size}({own.typed(condition, 'bool')[0]}))"
+        before.append(f"{pad}{mask} = local_{request.compute}()")
+        first.extend([f"{pad * 2}for i in range(count):",
+                      *(bound[name] for name in tree.names(condition) if name in bound), *own.lines,
+                      f"{body}{mask}[i] = as_{request.compute}({bits})"])
+        return f"{mask}[i]"
+
     for root, out, layout in zip(request.roots, outputs, request.outputs, strict=True):
-        text, type_ = _chosen(writer, root, position, request) if streamed else (None, None)
+        text, type_ = _chosen(writer, root, position, request, apart) if streamed else (None, None)
         if text is None:
             text, type_ = writer.typed(root, None if root.op != "const" else write.compute_type(layout.dtype.name))
         place = f"room_{out}[i]" if streamed else f"{out}[{position[out]}]"
@@ -153,7 +175,8 @@ def _source(request, classes, rank, tiled=False, streamed=False):
         lines += [*before, *(f"{pad}room_{out} = room({out}, {streaming.PIECE})" for out in outputs),
                   f"{pad}for piece in range((stop - start + {streaming.PIECE - 1}) // {streaming.PIECE}):",
                   f"{pad * 2}first = start + piece * {streaming.PIECE}",
-                  f"{pad * 2}count = min({streaming.PIECE}, stop - first)", f"{pad * 2}for i in range(count):", *loop,
+                  f"{pad * 2}count = min({streaming.PIECE}, stop - first)", *first,
+                  f"{pad * 2}for i in range(count):", *loop,
                   *(f"{pad * 2}stream({out}, first, room_{out}, 0, count)" for out in outputs)]
     elif rank == 0:
         lines += [*before, f"{pad}for i in range(start, stop):", *loop]

@@ -90,6 +90,30 @@ def test_totals_of_rows_are_the_same(sizes, length):
     assert x.view(-1).sum() == x.view(1, -1).sum(-1).item()
 
 
+@pytest.mark.parametrize("dtype", [numbatorch.float32, numbatorch.float64, numbatorch.bfloat16])
+def test_what_a_condition_chooses_is_the_same(sizes, dtype):
+    numbatorch.manual_seed(0)
+    x, grad = numbatorch.randn(1003, dtype=dtype), numbatorch.randn(1003, dtype=dtype)
+    x[:5] = numbatorch.tensor([0.0, -0.0, math.nan, math.inf, -math.inf], dtype=dtype)
+    grad[:10] = numbatorch.tensor([math.nan, math.inf, -0.0, 0.0, -math.inf] * 2, dtype=dtype)
+
+    def results(shape):
+        own, other = x.view(shape).requires_grad_(), grad.view(shape)
+        made = [numbatorch.where(own > other, own * 2, other).detach(), numbatorch.where(other < 1, other, 0)]
+        for call in (F.relu, F.relu6, F.leaky_relu, lambda x: F.threshold(x, 0.5, 2), lambda x: x.clamp(-0.5, 0.5)):
+            own.grad = None
+            call(own).backward(other)
+            made.append(own.grad)
+        return [t.reshape(1003) for t in made]
+
+    sizes(1 << 62)
+    expected = results((1003,))
+    sizes(0)
+    for result, want in zip(results((17, 59)), expected, strict=True):
+        for look in (numbatorch.isnan, numbatorch.nan_to_num, numbatorch.signbit):
+            assert look(result).equal(look(want))
+
+
 def test_joins_and_copies_turned_over_are_the_same(sizes):
     parts = [numbatorch.arange(36 * n, dtype=numbatorch.float32).view(n, 36) + n for n in (3, 20, 5)]
     whole = numbatorch.arange(80 * 48.0).view(80, 48)
