@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..attributes import fields
+from ..cpu import backend
 from ..device import CPU
 from ..generator import default_of
 from ..layout import Layout
+from ..storage import Storage
 from ..tensor import Tensor, alias, empty_layout
 from . import contents, watch
 from .backward import Captured, stand_in
@@ -108,6 +110,10 @@ class Attempt:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
         saved = _Snapshot(capture, self.places, self.tensors)
+        if not self.copies:  # else it is undone for more than an error
+            capture.gradients = [(t, g, b) for t, g, _ in self.places.gradients if g is not None
+                                 and (b := capture.find(g._storage.ptr)) is not None
+                                 and b.storage is g._storage and b.device is CPU and type(g._storage) is Storage]
         drawn, alone = _Draws(self.places.randoms), self._references()
         lines = Lines(capture._code, drawn.moved) if self._search else contextlib.nullcontext()
         try:
@@ -126,6 +132,7 @@ class Attempt:
             return self.call(args, kwargs), None, "arguments that share memory are changed, or kept by the result"
         candidate = None
         capture.before.clear()  # nothing is put back any more
+        capture.gradients.clear()
         self.unseen = listener.unseen()
         self.lines = capture.refused
         if not reason and drawn.reason():
@@ -352,13 +359,17 @@ class _Snapshot:
     """The contents of the memory that a call changes, its generator's state and gradients, to go back to."""
 
     def __init__(self, capture, places, tensors):
-        self._bytes, buffers = capture.before, capture.buffers
+        self._before, self._given_up, buffers = capture.before, capture.given_up, capture.buffers
         self._gradients = [(t, t._grad) for t, *_ in places.gradients] + [(t, t._grad) for t in tensors]
         self._generators = [(s, s.copy()) for s in (default_of(d).state for d in {CPU, *(b.device for b in buffers)})]
 
     def restore(self):
-        for buffer, content in self._bytes.items():
-            contents.write(buffer.device, buffer.address, content)
+        for grad in self._given_up:  # what was in it is not read
+            own, offset = grad._storage, grad._ptr - grad._storage.ptr
+            own.block = backend.allocate(own.nbytes)
+            own.ptr = backend.address(own.block)
+            grad._ptr = own.ptr + offset
+        self._before.restore()
         for tensor, grad in self._gradients:
             tensor._grad = grad
         for state, copy in self._generators:

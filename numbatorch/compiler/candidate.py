@@ -70,8 +70,8 @@ class Candidate:
         self.tensors = attempt.tensors = attempt.given = attempt.gradients = ()
         attempt.backward = None
         for b in self.graph.buffers:
-            if b.kind in ("temporary", "result", "constant"):
-                b.storage = None
+            if b.kind in ("temporary", "result", "constant") or b.kind == "state" and b not in alive:
+                b.storage = None  # old gradients among them
 
     def _view(self, tensor, capture, what):
         buffer = capture.find(tensor._ptr)

@@ -56,8 +56,10 @@ class Capture:
         self.refusals, self.options, self.checked = [], [], set()
         # Lines of the function: where it was refused, asks for values, draws from generators of others.
         self.refused, self.asked, self.drawn_at = set(), set(), set()
-        self.before: dict = {}  # {buffer: what was in it}, of memory that was there and is written or looked at
+        self.before = contents.Copies()  # of memory that was there and is written or looked at
         self._large: list = []  # buffers made meanwhile whose memory is given back when the call drops it
+        self.gradients: list = []  # [(tensor, its gradient before the call, the buffer)], for the same
+        self.given_up: list = []  # such gradients, which have no memory any more
         self.reads, self.kept = 0, []
         self._starts, self._ranges = [], {}
         self._pending, self._reading = None, False
@@ -80,16 +82,42 @@ class Capture:
         self._add(buffer)
         # Smaller blocks stay until the end, so that the call takes about as much memory as ever.
         if self.plain(nbytes) >= LARGE:
-            self._large = [b for b in self._large if not self._dropped(b)]
+            self._drop()
             self._large.append(buffer)
+
+    def _drop(self):
+        """Give back what the call has dropped."""
+        self._large = [b for b in self._large if not self._dropped(b)]
+        if self.gradients:
+            self.gradients = [own for own in self.gradients if not self._forgotten(*own)]
+
+    def _forgotten(self, tensor, grad, buffer):
+        """Whether the call has dropped a gradient that nothing has looked at, nor will if it is undone and run again.
+
+        Held by: the Attempt's places, its snapshot and its table of versions, the list here, and this call.
+        """
+        own = grad._storage
+        if (tensor._grad is grad or sys.getrefcount(grad) > 5 or sys.getrefcount(own) > 5
+                or sys.getrefcount(own.block) > 2):
+            return False
+        if buffer in self.before or any(buffer in s.reads() or buffer in s.writes() for s in self.steps):
+            return False
+        self._forget(buffer)
+        self.given_up.append(grad)
+        own.block = None
+        return True
 
     def _dropped(self, buffer):
         """Whether only this capture held the memory of a buffer, which is then free, and its address another's."""
         if sys.getrefcount(buffer.storage) > 2 or buffer.kind != "temporary" or buffer in self.filled:
             return False
+        self._forget(buffer)
+        return True
+
+    def _forget(self, buffer):
+        """Know nothing of a buffer's memory any more, and let it go."""
         del self._starts[bisect.bisect_left(self._starts, buffer.address)], self._ranges[buffer.address]
         buffer.storage = None
-        return True
 
     def find(self, address):
         """The buffer that an address is in, or None."""
@@ -118,8 +146,9 @@ class Capture:
     def _keep(self, buffer):
         """Note what is in memory that was there before the call, before it is changed."""
         if buffer.kind in ("state", "input") and buffer not in self.before:
+            self._drop()
             with self.aside():
-                self.before[buffer] = contents.read(buffer.device, buffer.address, buffer.nbytes)
+                self.before.keep(buffer)
 
     # ------------------------------------------------------------ what the watch tells
 

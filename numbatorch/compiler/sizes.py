@@ -252,7 +252,7 @@ def _divided(a, b):
 
 
 def _floordiv(a, b):
-    if type(b) is not Size and b == 0:
+    if b == 0:  # a guard, where it is a size that could be
         raise ZeroDivisionError("integer division or modulo by zero")
     scope, (found, left) = _scope(a, b), _divided(a, b)
     hint = plain(a) // plain(b)
@@ -269,7 +269,7 @@ def _floordiv(a, b):
 
 
 def _mod(a, b):
-    if type(b) is not Size and b == 0:
+    if b == 0:
         raise ZeroDivisionError("integer division or modulo by zero")
     scope, (_, left) = _scope(a, b), _divided(a, b)
     hint = plain(a) % plain(b)

@@ -52,7 +52,7 @@ def from_library(depth=2):
 
 def all_plans():
     """Every plan of every written call, those of backward ops included."""
-    return [plan for plans in all_call_plans() for plan in plans.values()]
+    return [plan for plans in all_call_plans() for plan in list(plans.values())]
 
 
 def all_call_plans():
@@ -93,6 +93,9 @@ class Watch:
     def __init__(self, observer):
         self.observer, self.thread, self._undo = observer, threading.get_ident(), []
         self._lock, self._over = threading.RLock(), False  # other threads make plans, to be undone too
+        self._plans: dict = {}  # {id: plan} of those that are watched
+        self._allocators: dict = {}  # id of an allocator: (it, the one in its place)
+        self._accompanied = False  # by other threads, one of which may have begun to make a plan before
 
     def _set(self, holder, name, value):
         before = getattr(holder, name) if not isinstance(holder, type) else holder.__dict__[name]
@@ -112,19 +115,33 @@ class Watch:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind=None, *_):
         try:
-            self._remove()
+            if kind is None and self._accompanied:
+                self._look_for_others()
         finally:
-            self._remove()  # what Ctrl-C has left
-            while _ONE._is_owned():
-                _ONE.release()
+            try:
+                self._remove()
+            finally:
+                self._remove()  # what Ctrl-C has left
+                while _ONE._is_owned():
+                    _ONE.release()
+
+    def _look_for_others(self):
+        """Refuse what was seen where a plan is there that is not watched: nobody knows whether it has run."""
+        with self._lock:
+            others = [p for p in all_plans() if p.kernel is not None and id(p) not in self._plans]
+        for plan in others:
+            _allocates_as_ever(plan, self._allocators)
+        if others:
+            self.observer.refuse("not yet: another thread was making a plan as the capture began")
 
     def _remove(self):
         if self in current:
             current.remove(self)
         with self._lock:
             self._over = True
+            self._plans, self._allocators = {}, {}
             while self._undo:
                 holder, name, value = self._undo[-1]
                 own = holder.__dict__.get(name) if holder is sys else None
@@ -138,30 +155,31 @@ class Watch:
 
     def _install(self):
         observer, mine = self.observer, self._mine
-        watched: dict = {}  # id of an allocator: (it, the one in its place)
+        watched = self._allocators
         for place, own in all_backends():
             watched[id(own.allocate)] = own.allocate, _allocator(own, place, observer, mine)
             self._set(own, "allocate", watched[id(own.allocate)][1])
 
         def watch(plan):
             kernel = plan.kernel
-            if kernel is not None:
-                def launch(*arguments):
-                    if not mine():
-                        return kernel(*arguments)
-                    listening = sys.getprofile()  # outside.py: what is done for the library itself is no matter
-                    sys.setprofile(None)
-                    try:
-                        before = observer.launched(plan, kernel, arguments)
-                        kernel(*observer.plain(arguments))
-                        observer.looked(plan, before)
-                    finally:
-                        sys.setprofile(listening)
-                self._set(plan, "kernel", launch)
-                if id(plan.allocate) in watched:
-                    self._set(plan, "allocate", watched[id(plan.allocate)][1])
-        for plan in all_plans():
-            watch(plan)
+            if kernel is None or id(plan) in self._plans:
+                return
+            self._plans[id(plan)] = plan
+
+            def launch(*arguments):
+                if not mine():
+                    return kernel(*arguments)
+                listening = sys.getprofile()  # outside.py: what is done for the library itself is no matter
+                sys.setprofile(None)
+                try:
+                    before = observer.launched(plan, kernel, arguments)
+                    kernel(*observer.plain(arguments))
+                    observer.looked(plan, before)
+                finally:
+                    sys.setprofile(listening)
+            self._set(plan, "kernel", launch)
+            if id(plan.allocate) in watched:
+                self._set(plan, "allocate", watched[id(plan.allocate)][1])
         make = planning.make
 
         def make_watched(*arguments):
@@ -171,14 +189,16 @@ class Watch:
                 plan = make(*arguments)
             finally:
                 sys.setprofile(listening)
-            for own, instead in watched.values():
-                if plan.kernel is not None and plan.allocate is instead:
-                    plan.allocate = own
+            _allocates_as_ever(plan, watched)
             with self._lock:
                 if not self._over:
                     watch(plan)
             return plan
         self._set(planning, "make", make_watched)
+        self._accompanied = len(sys._current_frames()) > 1
+        with self._lock:
+            for plan in all_plans():
+                watch(plan)
         for module, name in ((recording, "make_rule"), (calls, "_source"), (calls, "_composite_source"),
                              (written, "_compile")):
             self._set(module, name, _unheard(getattr(module, name)))
@@ -233,6 +253,13 @@ def all_backends():
     """[(device, what allocates, draws and copies there)] of the CPU and of the GPUs that are in use."""
     gpus = sys.modules.get(f"{__package__.rpartition('.')[0]}.cuda.backend")
     return [(CPU, backend), *((device_of("cuda", own.index), own) for own in (gpus.used() if gpus is not None else ()))]
+
+
+def _allocates_as_ever(plan, allocators):
+    """See to it that a plan that was made meanwhile keeps no allocator of a watch."""
+    for own, instead in allocators.values():
+        if plan.kernel is not None and plan.allocate is instead:
+            plan.allocate = own
 
 
 def _allocator(own, place, observer, mine):

@@ -230,8 +230,6 @@ def test_memory_that_is_used_twice_in_a_call_is_not_taken_for_one():
 
 
 def test_a_capture_copies_only_what_the_call_changes(monkeypatch):
-    from unittest.mock import Mock
-
     from numbatorch.compiler import contents
 
     def run(train):
@@ -251,12 +249,12 @@ def test_a_capture_copies_only_what_the_call_changes(monkeypatch):
         step(x)
         own = torch.compile(step)
         own(x)
-        read = Mock(wraps=contents.read)
-        monkeypatch.setattr(contents, "read", read)
+        keep, sizes = contents.Copies.keep, []
+        monkeypatch.setattr(contents.Copies, "keep", lambda self, b: (sizes.append(b.nbytes), keep(self, b)))
         own(x)
         monkeypatch.undo()
         assert own.programs
-        return sorted(call.args[2] for call in read.call_args_list)
+        return sorted(sizes)
     assert run(False) == [4]
     assert run(True) == [4, 128 * 128 * 4]
 
@@ -304,3 +302,52 @@ def test_gradients_take_no_more_than_their_bytes():
     gc.collect()
     plan = step.programs[0].plan
     assert weight.grad.numel() * 4 <= plan.total <= memory_stats()["allocated"] - before <= plan.total + (1 << 17)
+
+
+@pytest.mark.parametrize("who", ["nobody", "the user", "a view"])
+def test_a_capture_lets_go_of_gradients_that_the_call_drops(who, monkeypatch):
+    from numbatorch.compiler import attempt
+
+    model, x, captures = nn.Linear(512, 512), torch.randn(4, 512), []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    class Noted(attempt.Capture):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            captures.append(self.given_up)
+    monkeypatch.setattr(attempt, "Capture", Noted)
+
+    def step():
+        optimizer.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+    run = torch.compile(step)
+    run()
+    held = [] if who == "nobody" else [p.grad if who == "the user" else p.grad.view(-1) for p in model.parameters()]
+    values = [g.clone() for g in held]
+    run()
+    assert len(captures) == 2 and len(captures[-1]) == (2 if who == "nobody" else 0)
+    assert all(torch.equal(a, b) for a, b in zip(held, values, strict=True))
+    run()
+    assert run.programs
+
+
+def test_gradients_that_are_read_before_they_are_dropped_stay(monkeypatch):
+    model, x = nn.Linear(512, 512), torch.randn(4, 512)
+    twin = nn.Linear(512, 512)
+    twin.load_state_dict(model.state_dict())
+
+    def step(model):
+        before = None if model.weight.grad is None else model.weight.grad.sum()
+        model.zero_grad()
+        model(x).square().mean().backward()
+        with torch.no_grad():
+            model.weight.sub_(model.weight.grad)
+        return before
+    run = torch.compile(step)
+    for _ in range(5):
+        a, b = run(model), step(twin)
+        assert a is b is None or torch.equal(a, b)
+    assert run.programs and torch.equal(model.weight, twin.weight)

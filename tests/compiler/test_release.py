@@ -87,6 +87,43 @@ def test_an_interrupted_end_of_a_capture_holds_up_no_other(monkeypatch):
     assert struck and free == [True] and not watch.current and not struck[0]._undo
 
 
+def test_a_plan_that_another_thread_was_making_is_not_taken_for_watched(monkeypatch):
+    """Its kernel is none that a capture hears of: what runs then is captured anew."""
+    from numbatorch import plan as planning
+    make, looks = planning.make, watch.Watch._looks
+    made, go = threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        plan = make(*arguments)
+        if threading.current_thread() is other:
+            made.set()
+            go.wait(60)
+        return plan
+
+    def looks_then(self):
+        looks(self)
+        go.set()
+        other.join()
+    monkeypatch.setattr(planning, "make", slow)
+    other = None
+    x, total = torch.randn(7, 11, 3), torch.zeros(7, 11, 3)
+    other = threading.Thread(target=lambda: torch.zeros(7, 11, 3).add_(torch.zeros(7, 11, 3)))
+    other.start()
+    assert made.wait(60)
+    monkeypatch.setattr(watch.Watch, "_looks", looks_then)
+
+    def step(x):
+        total.add_(x)
+        return x * 2
+    run = torch.compile(step)
+    run(x)
+    monkeypatch.undo()
+    assert "another thread was making a plan" in run.explain()
+    for _ in range(4):
+        run(x)
+    assert run.programs[0].runs == 2 and torch.allclose(total, x * 5)
+
+
 def test_threads_print_while_others_are_captured():
     code = ("import threading, numbatorch as torch\n"
             "def work():\n"

@@ -406,3 +406,22 @@ def test_random_functions_at_three_batch_sizes(seed):
 def test_quotients_of_sizes_stand_in_brackets():
     scope = Scope(None)
     assert scope.text((64 * ((-12 * scope.size(20)) // 64)).terms) == "64 * ((-12 * n0) // (64))"
+
+
+def test_a_division_that_could_be_by_zero_is_a_guard():
+    scope = Scope(None)
+    n = scope.size(7)
+    assert (n - 3) // (n - 3) == 1 and (n * 5) % n == 0 and scope.conditions() == ["n0 != 3"]
+    with pytest.raises(ZeroDivisionError):
+        n // (n - 7)
+
+    def f(x):
+        return x * (4 * ((x.shape[0] - 3) // (x.shape[0] - 3)))
+    run = torch.compile(f, dynamic=True)
+    for n in (5, 6, 7, 8):
+        assert torch.equal(run(torch.ones(n)), torch.full((n,), 4.0))
+    assert run.families
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            run(torch.ones(3))
+    assert torch.equal(run(torch.ones(9)), torch.full((9,), 4.0))
