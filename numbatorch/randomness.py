@@ -42,7 +42,8 @@ def draw(distribution, tensor, generator, *arguments):
         return own.draw(draw, distribution, tensor, generator, arguments)
     if own.dtype.is_float8:
         raise NotImplementedError(f'"{distribution}" not implemented for {own.dtype}: draw another, then convert')
-    check_changeable(f"{distribution}_", tensor)
+    if tensor._storage.version < 0:
+        check_changeable(f"{distribution}_", tensor)
     source = getattr(backend(own.device), "random", None)
     if distribution == "bernoulli_tensor" and own.device is not CPU and source is not None:
         return _compared(tensor, generator, arguments[0])
@@ -90,40 +91,46 @@ def _compared(tensor, generator, chance):
         return tensor.copy_(drawn < chance)
 
 
-def drawn(distribution, target, generator, *arguments):
-    """`draw` into a new tensor; inside `vmap` one for each element of the batch, or one for all, as it was asked."""
+def drawn(distribution, target, generator, *arguments, new=True):
+    """`draw` into a tensor, `new` or given as `out=`; inside `vmap` one for each element of the batch, or one for all,
+    as it was asked."""
     if state.active:
         from .transforms.batching import draw_for_batch
         found = draw_for_batch(draw, distribution, target, generator, arguments)
         if found is not None:
             return found
-    return draw(distribution, target, generator, *arguments)
+    result = draw(distribution, target, generator, *arguments)
+    if new and result is target:
+        target._storage.version -= 1  # nobody has seen it change
+    return result
 
 
 def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
          **named):
     """Uniform numbers of [0, 1)."""
-    _strided("rand", layout)
+    if layout is not None:
+        _strided("rand", layout)
     if named:
         size = _named_size("rand", size, named)
     if dtype is not None and _dtype(dtype).category < 2:
         raise NotImplementedError(f'"rand" not implemented for {dtype}')
     target = empty_layout(_new_layout("rand", size, dtype, device)) if out is None else out.resize_(
         _shape("rand", size))
-    return _finish(drawn("uniform", target, generator, 0.0, 1.0), requires_grad, pin_memory)
+    return _finish(drawn("uniform", target, generator, 0.0, 1.0, new=out is None), requires_grad, pin_memory)
 
 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
           **named):
     """Normal numbers of mean 0 and variance 1."""
-    _strided("randn", layout)
+    if layout is not None:
+        _strided("randn", layout)
     if named:
         size = _named_size("randn", size, named)
     target = empty_layout(_new_layout("randn", size, dtype, device)) if out is None else out.resize_(
         _shape("randn", size))
-    if target.dtype.category < dtypes.FLOAT:
+    if target._layout.dtype.category < dtypes.FLOAT:
         raise NotImplementedError(f'"normal_kernel_cpu" not implemented for {target.dtype}')
-    return _finish(drawn("normal", target, generator, 0.0, 1.0), requires_grad, pin_memory)
+    return _finish(drawn("normal", target, generator, 0.0, 1.0, new=out is None), requires_grad, pin_memory)
 
 
 def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
@@ -140,7 +147,8 @@ def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None
     target = _empty(_shape("randint", (size,)), _dtype(dtype, dtypes.int64), _device(device)) if out is None else (
         out.resize_(_shape("randint", (size,))))
     _check_range("randint", low, high)
-    return _finish(drawn("randint", target, generator, int(low), int(high)), requires_grad, pin_memory)
+    return _finish(drawn("randint", target, generator, int(low), int(high), new=out is None), requires_grad,
+                   pin_memory)
 
 
 def _check_range(name, low, high):
@@ -210,7 +218,8 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if size is not None:
         target = empty(size, dtype=dtype, device=device) if out is None else out.resize_(_shape("normal", (size,)))
         _check_std(std)
-        return _finish(drawn("normal", target, generator, float(mean), float(std)), requires_grad, pin_memory)
+        return _finish(drawn("normal", target, generator, float(mean), float(std), new=out is None), requires_grad,
+                       pin_memory)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         raise TypeError("normal(): give size, or mean or std as a Tensor")
     if isinstance(std, Tensor):

@@ -228,6 +228,10 @@ def test_products_that_are_added_have_one_dtype():
 def test_filled_tensors_have_not_been_changed():
     for made in (torch.zeros(3), torch.full((3,), 2.5), torch.full((3,), 2.5), torch.full_like(torch.ones(3), 7)):
         assert made._version == 0
+    for made in (torch.rand(3), torch.randn(20), torch.randint(5, (3,)), torch.randn_like(torch.ones(3))):
+        assert made._version == 0
+    out = torch.empty(3)
+    assert torch.rand(3, out=out) is out and out._version == 1 and out.uniform_()._version == 2
     with pytest.raises(RuntimeError):
         torch.full((2,), 300, dtype=torch.int8)
 

@@ -63,7 +63,13 @@ class MersenneState:
 
     def draw(self, kernel, ptr, n, itemsize, words_each, arguments, units_each):
         """Call kernel(words, result, *arguments, units, grain) until n results of some words each are there."""
-        grain = GRAIN // units_each
+        grain, count = GRAIN // units_each, n * words_each
+        with self.lock:
+            start = self._position
+            if 0 < count <= self._ready - start:  # the most frequent case, written out
+                self._position, self._fresh = start + count, False
+                kernel(self._address + 4 * start, ptr, *arguments, n // units_each, grain)
+                return
         for words, length in self.take(n * words_each, words_each * units_each):
             done = length // words_each
             kernel(words, ptr, *arguments, done // units_each, grain)
