@@ -50,7 +50,8 @@ class Later:
 
 class Lowered:
     """calls: [(kernel, values, meta, units, grain)] with Spots, Laters and numbers; or of "draw" steps
-    [(kernel, result, numbers, words, words a unit, bytes a unit, grain)]. None: only Python runs it.
+    [(kernel, result, numbers, words, words a unit, bytes a unit, grain)], with calls that draw nothing between them.
+    None: only Python runs it.
 
     workspaces: Buffers that the step works in. keep: what the calls' addresses lie in, besides the kernel.
     """
@@ -112,6 +113,8 @@ def _launched(step, copies):
 def _drawn(step):
     from ..cpu import random
     buffers, given = _stand_ins(step)
+    if step.kernel is random.fill_randperm:
+        return _shuffled(random, buffers, *given[1:])
     if step.kernel is not random.fill or given[0].__name__ not in _FILLS or not random.is_dense(given[3], given[4]):
         raise Opaque(step.name)
     state = _Draws()
@@ -122,6 +125,15 @@ def _drawn(step):
         calls.append((kernel, result, numbers, n * words_each, words_each * units_each, itemsize * units_each,
                       max(1, random.GRAIN // units_each)))
     return Lowered(calls)
+
+
+def _shuffled(random, buffers, result, n, dtype):
+    """Of numbers that one chunk of words is enough for."""
+    if dtype not in ("int32", "int64") or n > random.SLAB:
+        raise Opaque("randperm")
+    (count, exchange), own = random.shuffling(dtype), _spot(result, buffers)
+    itemsize = 4 if dtype == "int32" else 8
+    return Lowered([(count, [], own, n, random.GRAIN), (exchange, own, (n,), max(n - 1, 0), 1, itemsize, n)])
 
 
 class _Draws:

@@ -160,7 +160,11 @@ class Runner:
             self._in_python(step)
             return
         for kernel, result, *rest in calls:
-            self._builder.draw(self._head.ctypes.data, kernel, self._found(result), *rest)
+            if isinstance(result, list):  # it draws nothing
+                last, *rest = rest
+                self._builder.kernel(kernel, [self._found(v) for v in result], self._found(last), *rest)
+            else:
+                self._builder.draw(self._head.ctypes.data, kernel, self._found(result), *rest)
 
     def _in_python(self, step):
         """A stage that calls the step's kernel from Python."""

@@ -190,16 +190,21 @@ def fill_randperm(state, ptr, n, dtype):
         return
     first = 0
     if n < (2**32 - 1) // 20:
-        view(ptr, (n,), (1,), dtype)[:] = np.arange(n, dtype=dtype)
-        kernel = kernels.exchange(dtype)
+        count, kernel = shuffling(dtype)
+        count(ptr, n, GRAIN)
         for words, length in state.take(n - 1):
-            kernel(words, ptr, first, n, length, length)
+            kernel(words, ptr + first * _itemsize(dtype), n - first, length, length)
             first += length
     else:
         kernel = kernels.insert(dtype)
         for words, length in state.take(2 * n, 2):
             kernel(words, ptr, first, length // 2, length // 2)
             first += length // 2
+
+
+def shuffling(dtype):
+    """(kernel of 0, 1, 2, ..., kernel that exchanges numbers from the first on)."""
+    return kernels.positions(dtype), kernels.exchange(dtype)
 
 
 def fill_bernoulli_scalar(state, ptr, n, dtype, p):

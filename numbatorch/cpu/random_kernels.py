@@ -95,13 +95,17 @@ def {name}(words, result, start, stop):
         result[i] = {store}
 """
 _EXCHANGE = """
-def {name}(words, result, first, count, start, stop):
-    for i in range(start, stop):
-        here = first + i
-        there = here + int64(tempered(words[i])) % (count - here)
+def {name}(words, result, count, start, stop):
+    for here in range(start, stop):
+        there = here + int64(tempered(words[here])) % (count - here)
         kept = result[here]
         result[here] = result[there]
         result[there] = kept
+"""
+_POSITIONS = """
+def {name}(result, start, stop):
+    for value in range(start, stop):
+        result[value] = {store}
 """
 _INSERT = """
 def {name}(words, result, first, start, stop):
@@ -307,8 +311,15 @@ def whole(dtype):
 
 @functools.cache
 def exchange(dtype):
-    """(words, result, first, count): steps `first + units` of shuffling `count` numbers."""
-    return _compile("randperm", _EXCHANGE, dtype, ["int64", "int64"], independent=False)
+    """(words, result, count): first steps of shuffling the `count` numbers from `result` on, in one chunk."""
+    return _compile("randperm", _EXCHANGE, dtype, ["int64"], independent=False)
+
+
+@functools.cache
+def positions(dtype):
+    """(result): 0, 1, 2, ..."""
+    name = f"positions_{dtype}"
+    return compile_kernel(name, _POSITIONS.format(name=name, store=_store(dtype)), (f"{dtype}*",), independent=True)
 
 
 @functools.cache

@@ -45,9 +45,17 @@ def test_draws_of_more_words_than_the_state_holds():
 def test_draws_in_python_and_native_ones_share_the_stream():
     def f(x):
         a = torch.rand(700)
-        order = torch.randperm(5)
+        order = torch.randperm(5, dtype=torch.float32)
         return x + a[:5] + order + torch.rand(5)
     assert runs(f, torch.ones(5)).python == ["fill_randperm"]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 20_000, 79_872, 79_873])
+def test_permutations_are_native_up_to_the_words_that_are_made_at_a_time(n):
+    def f(x):
+        a, b = torch.randperm(n), torch.randperm(n, dtype=torch.int32)
+        return x * a.sum() + (a * torch.arange(n)).sum() + torch.rand(3).sum() + (b * torch.arange(n)).sum()
+    assert len(runs(f, torch.ones(1, dtype=torch.float64)).python) == (0 if n < 79_873 else 2)
 
 
 def test_draws_that_are_not_dense_or_come_in_pairs():

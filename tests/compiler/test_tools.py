@@ -212,7 +212,7 @@ def test_what_python_runs_is_named():
             run(*arguments)
         return run, run.explain()
     x = torch.rand(3, 3) + torch.eye(3)
-    run, text = explained(lambda x: torch.poisson(x) + torch.randperm(3), x)
+    run, text = explained(lambda x: torch.poisson(x) + torch.randperm(3, dtype=torch.float32), x)
     assert run.programs[0].runs and f"Python runs fill_poisson ({__file__}:" in text and ", fill_randperm (" in text
     run, text = explained(lambda x: F.dropout(x) + torch.multinomial(x, 1) + torch.randn(300).sum(), x)
     assert run.programs[0].runs and "Python runs" not in text
