@@ -149,7 +149,7 @@ def stream(context, target, first, source, begin, count):
 
 @intrinsic
 def fetch(context, pointer, first, count):
-    """Begin to bring pointer[first:] to the second cache, so many elements; an address outside is harmless."""
+    """Begin to bring pointer[first:] to the first cache, so many elements; an address outside is harmless."""
     if not isinstance(pointer, types.CPointer) or not isinstance(count, types.IntegerLiteral):
         return None
 
@@ -160,7 +160,7 @@ def fetch(context, pointer, first, count):
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         for at in range(0, count.literal_value, line):
             place = builder.gep(arguments[0], [builder.add(arguments[1], ir.IntType(64)(at))])
-            builder.call(function, [builder.bitcast(place, byte), number(0), number(2), number(1)])
+            builder.call(function, [builder.bitcast(place, byte), number(0), number(3), number(1)])
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64, count), generate
