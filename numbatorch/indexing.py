@@ -126,8 +126,10 @@ def _listed(index):
     """The index as a list of single ones."""
     if isinstance(index, tuple):
         return list(index)
-    if isinstance(index, list) and any(isinstance(i, slice) or i is None or i is Ellipsis for i in index):
-        return list(index)
+    kinds = (slice, Tensor, list, tuple, range, np.ndarray)
+    if isinstance(index, list) and len(index) < 32 and any(
+            i is None or i is Ellipsis or isinstance(i, kinds) for i in index):
+        return list(index)  # as PyTorch has it: a list of lists is one for each dimension, not one of all of them
     return [index]
 
 

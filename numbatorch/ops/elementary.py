@@ -147,8 +147,8 @@ def _heaviside_dtypes(op, specs, statics):
 
 @elementwise(only_tensors=("input", "values"), check=_heaviside_dtypes)
 def heaviside(input, values):
-    """The step: 0 where `input` is below 0, 1 above, `values` at 0, NaN at NaN."""
-    return f.where(f.isnan(input), input, f.where(f.eq(input, 0), values, f.where(f.lt(input, 0), 0, 1)))
+    """The step: 0 where `input` is below 0 or NaN, 1 above, `values` at 0."""
+    return f.where(f.eq(input, 0), values, f.where(f.gt(input, 0), 1, 0))
 
 
 def _times_log(input, other):

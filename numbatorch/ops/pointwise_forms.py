@@ -118,6 +118,8 @@ def logit(input, eps=None):
     """log(input / (1 - input)); `input` limited to [eps, 1 - eps] when given."""
     if eps is not None:
         input = input.clamp(eps, 1 - eps)
+    if input.dtype is dtypes.bool:  # which have no 1 - input
+        input = input.to(dtypes.get_default_dtype())
     return OPS["log"].call(input / (1 - input))
 
 

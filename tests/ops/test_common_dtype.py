@@ -47,3 +47,9 @@ def test_linspace_rounds_once():
     assert torch.linspace(0, 10, 4, dtype=torch.int32).tolist() == [0, 3, 6, 10]
     exact = torch.linspace(-0.1, 0.7, 23, dtype=torch.float64)
     assert (torch.linspace(-0.1, 0.7, 23).double() - exact).abs().max() < 2 ** -24
+
+
+def test_logits_of_bools_and_steps_of_nan():
+    assert torch.logit(TRUTH).tolist() == [float("inf"), -float("inf")]
+    steps = torch.heaviside(torch.tensor([float("nan"), 0.0, 1.0, -1.0]), torch.tensor([2.0, 3.0, 4.0, 5.0]))
+    assert steps.tolist() == [0.0, 3.0, 1.0, 0.0]

@@ -205,3 +205,12 @@ def test_numbers_of_a_tensor_fill_it_and_results_may_replace_the_first_operand()
     assert x.masked_scatter_(x > 3, x)[0].tolist() == [2, 3, 2]  # the elements that were there before
     assert x.masked_fill_(x > 2, x[1, 2]).max() == x[1, 2]
     assert x.fill_(x[0, 1]).unique().numel() == 1
+
+
+def test_a_list_of_lists_has_an_index_for_each_dimension():
+    x = nt.arange(6).view(2, 3)
+    assert x[[[0, 1], [1, 2]]].tolist() == x[[0, 1], [1, 2]].tolist() == [1, 5]
+    assert x[[nt.tensor([0]), nt.tensor([1])]].tolist() == [1] and x[[[0, 1]]].tolist() == x.tolist()
+    assert x[nt.tensor([[0], [1]])].shape == (2, 1, 3)
+    x[[[0, 1], [1, 2]]] = 9
+    assert x.tolist() == [[0, 9, 2], [3, 4, 9]]
