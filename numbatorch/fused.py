@@ -37,7 +37,7 @@ def _run(name: str, columns: dict, numbers: dict, into: tuple, **statics: Any) -
 def _fused_step_(name: str, columns: dict, count: Any, numbers: Any, there: bool = False, **statics: Any) -> bool:
     """A step by the formula `_<name>_step` (ops/steps.py) for the tensors beside each other in the columns.
 
-    numbers(*counted): its numbers, and its flags, by what count() gives: a list for each thing counted, with what each
+    numbers(*counted): its numbers, by what count() gives: a list for each thing counted, with what each
     set has counted. Every column but `grad` gets a result. there: the device counts, in a vector for each thing, and
     numbers are vectors, too, or the same for all. False, and nothing is counted, where that is not one launch.
     """
@@ -54,9 +54,8 @@ def _fused_step_(name: str, columns: dict, count: Any, numbers: Any, there: bool
         return True
     for values, places in _alike(list(zip(*count(), strict=True))):
         given = numbers(*values)
-        flags = {k: v for k, v in given.items() if isinstance(v, bool)}
         _run(f"_{name}_step", {label: [tensors[k] for k in places] for label, tensors in columns.items()},
-             {k: _number(v) for k, v in given.items() if k not in flags}, into, **flags, **statics)
+             {k: _number(v) for k, v in given.items()}, into, **statics)
     return True
 
 

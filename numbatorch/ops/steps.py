@@ -135,14 +135,13 @@ def adamax_step(param, grad, mean, bound, weight_decay: float, towards: float, b
 @elementwise(name="_radam_step", outputs=("param", "mean", "square"), **_INTERNAL)
 def radam_step(param, grad, mean, square, decay: float, weight_decay: float, towards: float, beta2: float,
                beside: float, correction: float, rate: float, root: float, eps: float, rectified: float, *,
-               rectifies: bool = False, maximize: bool = False):
-    """param goes by -rate * mean / correction, which where it `rectifies` is adapted by root / (sqrt(square) + eps)."""
+               maximize: bool = False):
+    """param goes by -rate * mean / correction, adapted by rectified * root / (sqrt(square) + eps) unless that is 0."""
     param, grad = _decayed(param, grad, decay, weight_decay, maximize)
     mean, square = _followed(mean, square, grad, towards, beta2, beside)
     change = mean / correction * rate
-    if rectifies:
-        change = change * (root / (f.sqrt(square) + eps)) * rectified
-    return param - change, mean, square
+    adapted = change * (root / (f.sqrt(square) + eps)) * rectified
+    return param - f.where(rectified > 0, adapted, change), mean, square
 
 
 @elementwise(name="_nadam_step", outputs=("param", "mean", "square"), **_INTERNAL)
@@ -157,11 +156,11 @@ def nadam_step(param, grad, mean, square, decay: float, weight_decay: float, tow
 
 @elementwise(name="_asgd_step", outputs=("param", "average"), **_INTERNAL)
 def asgd_step(param, grad, average, weight_decay: float, shrink: float, size: float, share: float, *,
-              averages: bool = False, maximize: bool = False):
-    """param is shrunk and goes by size * grad; the average follows it by `share`, where it `averages`, else is it."""
+              maximize: bool = False):
+    """param is shrunk and goes by size * grad; the average follows it by `share`, and is it where that is 1."""
     _, grad = _decayed(param, grad, 1.0, weight_decay, maximize)
     param = param * shrink + grad * size
-    return param, average + (param - average) * share if averages else param
+    return param, f.where(share < 1, average + (param - average) * share, param)
 
 
 @elementwise(name="_rprop_step", outputs=("param", "previous", "size"), **_INTERNAL)

@@ -10,6 +10,7 @@ from numbatorch.optim.parameterwise import (
     check_learning_rate,
     check_not_negative,
     count_steps,
+    group_rate,
     new_number,
     new_step,
     on_device,
@@ -61,21 +62,24 @@ class ASGD(ParameterOptimizer):
         }
 
     def formula(self, group):
-        if group["capturable"]:  # whether it averages is a number of the device
-            return None
-
         def numbers(eta, mu):
             return {
                 "weight_decay": group["weight_decay"],
                 "shrink": 1 - group["lambd"] * eta,
                 "size": -eta,
                 "share": mu,
-                "averages": bool(mu != 1),
             }
 
         return "asgd", {"average": "ax"}, numbers
 
     def counted(self, states, group):
+        if group["capturable"]:
+            sizes, shares = ([state[key] for state in states] for key in ("eta", "mu"))
+            now = numbatorch.stack(sizes), numbatorch.stack(shares)
+            step, lr = count_steps(states, group), group_rate(group)
+            size, share = _next(lr, step, (step - group["t0"]).clamp(min=1), group)
+            numbatorch._foreach_copy_([*sizes, *shares], [*size.unbind(), *share.unbind()])
+            return now
         now = [state["eta"].item() for state in states], [state["mu"].item() for state in states]
         for state, step in zip(states, count_steps(states, group), strict=True):
             _set_next(state, scalar(group["lr"]), step, max(1, step - group["t0"]), group)
@@ -100,7 +104,12 @@ class ASGD(ParameterOptimizer):
         _set_next(state, rate(param, group), step, late.clamp(min=1) if counts else max(1, late), group)
 
 
-def _set_next(state, lr, step, late, group):
+def _next(lr, step, late, group):
     """What the next step goes by: its size, and the share of the parameters in their mean."""
-    state["eta"].fill_(lr / (1 + group["lambd"] * lr * step) ** group["alpha"])
-    state["mu"].fill_(1 / late)
+    return lr / (1 + group["lambd"] * lr * step) ** group["alpha"], 1 / late
+
+
+def _set_next(state, lr, step, late, group):
+    size, share = _next(lr, step, late, group)
+    state["eta"].fill_(size)
+    state["mu"].fill_(share)

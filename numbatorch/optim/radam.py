@@ -10,10 +10,10 @@ from numbatorch.optim.parameterwise import (
     check_betas,
     check_learning_rate,
     check_not_negative,
+    group_rate,
     new_step,
     on_device,
     rate,
-    scalar,
 )
 
 
@@ -62,23 +62,23 @@ class RAdam(ParameterOptimizer):
         }
 
     def formula(self, group):
-        if group["capturable"]:  # whether it rectifies is a number of the device
-            return None
-        (beta1, beta2), lr, decay = group["betas"], scalar(group["lr"]), group["weight_decay"]
+        (beta1, beta2), lr, decay = group["betas"], group_rate(group), group["weight_decay"]
         fixed = moment_numbers(lr, beta1, beta2, decay, group["decoupled_weight_decay"])
 
         def numbers(step):
             correction2 = 1 - beta2**step
             length, rectified = _rectified(beta2, step, correction2)
-            rectifies = length > 5.0
+            if group["capturable"]:
+                factor = numbatorch.where(length > 5.0, rectified(), 0.0)
+            else:
+                factor = rectified() if length > 5.0 else 0.0
             return {
                 **fixed,
                 "correction": 1 - beta1**step,
                 "rate": lr,
                 "root": correction2**0.5,
                 "eps": group["eps"],
-                "rectified": rectified() if rectifies else 1.0,
-                "rectifies": bool(rectifies),
+                "rectified": factor,
             }
 
         return "radam", {"mean": "exp_avg", "square": "exp_avg_sq"}, numbers
