@@ -1,6 +1,7 @@
 """Sizes and their values: what is made of sizes (sizes.py), as numbers; kernels that are asked for by these."""
 
 import contextlib
+import functools
 import operator
 import threading
 from dataclasses import dataclass, fields as fields_of, is_dataclass, replace
@@ -27,6 +28,12 @@ class Asked:
 def is_symbolic(own):
     """Whether a layout has sizes."""
     return any(type(n) is Size for n in (*own.shape, *own.strides))
+
+
+@functools.cache
+def _names_of(kind):
+    """The fields of a class of requests; none of others."""
+    return [f.name for f in fields_of(kind)] if is_dataclass(kind) and kind.__module__ == kinds.__name__ else []
 
 
 @contextlib.contextmanager
@@ -60,6 +67,7 @@ class Binding:
     def __init__(self, scope, sizes):
         self._scope, self._known, self._layouts = scope, {}, {}
         self.sizes = None if sizes is None else tuple(sizes)
+        self.asked: dict = {}  # {id of an Asked: (its request, the launch)} and {id of a plan: plan} of a program's
         self._atoms: list = []
         if sizes is not None:
             self._more()
@@ -106,11 +114,13 @@ class Binding:
         if kind is kinds.Operand:
             own = self.of(value.layout)
             return value if own is value.layout else kinds.Operand(value.name, own, value.dtype)
-        if is_dataclass(kind) and kind.__module__ == kinds.__name__:
-            changed = {f.name: new for f in fields_of(kind) for old in (getattr(value, f.name),)
-                       for new in (self.of(old),) if new is not old}
-            return replace(value, **changed) if changed else value
-        return value
+        changed = {}
+        for name in _names_of(kind):
+            old = getattr(value, name)
+            new = self.of(old)
+            if new is not old:
+                changed[name] = new
+        return replace(value, **changed) if changed else value
 
     def layout(self, own):
         """A layout with numbers for sizes."""

@@ -8,7 +8,7 @@ import warnings
 
 from ..device import CPU
 from ..errors import OutOfMemoryError
-from . import MemoryLimitError, costs
+from . import MemoryLimitError, costs, stored
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
@@ -149,7 +149,8 @@ class Compiled:
             program = family.members.get(binding.sizes)
             try:
                 if program is None:
-                    program = family.program(binding, self.memory_limit, self._arena)
+                    with stored.uncollected():
+                        program = family.program(binding, self.memory_limit, self._arena)
                     _tell(f"{self.name} has a program for the sizes {binding.sizes}")
             except (MemoryLimitError, OutOfMemoryError):
                 return MISS

@@ -41,6 +41,9 @@ class Family:
         self.members: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # {sizes: the program for them}
         self._lent = _Lent()
         self._like = None  # the program whose guard all have
+        self._fixed: set = set()  # ids of steps that do not depend on sizes
+        self._lowered: dict = {}  # {one of these: what it calls}
+        self._sized: dict = {}  # {graph: its buffers whose bytes depend on sizes}
         self.candidate, own = candidate, candidate.attempt
         self.template, self.modes, self.inputs = own.template, own.modes, own._inputs
         with requests_with_sizes(scope):
@@ -126,7 +129,10 @@ class Family:
         own, candidate = self.candidate.attempt, self.candidate
         buffers: dict = {}
         graph = self._bound(self.graph, binding, buffers)
+        graph.lowered = {s: self._lowered[s] for s in graph.steps if s in self._lowered}
         lower(graph)
+        self._lowered.update((s, own) for s, own in graph.lowered.items()
+                             if id(s) in self._fixed and not own.workspaces)
         if limit is not None or highest(lifetimes(graph))[0] >= recompute.WORTH:
             graph = recompute.planned(graph, limit, graph.name)
         else:
@@ -174,11 +180,15 @@ class Family:
 
     def _bound(self, graph, binding, buffers):
         """A graph with numbers for sizes. buffers: {buffer: the one in its place}, which grows."""
-        for b in [*graph.buffers, *(v.buffer for s in graph.steps for v in s.places)]:
-            if type(b.nbytes) is Size and b not in buffers:
+        if graph not in self._sized:
+            self._sized[graph] = [b for b in dict.fromkeys([*graph.buffers, *(
+                v.buffer for s in graph.steps for v in s.places)]) if type(b.nbytes) is Size]
+        for b in self._sized[graph]:
+            if b not in buffers:
                 buffers[b] = Buffer(b.number, b.kind, binding.of(b.nbytes), b.name, b.storage, b.address, b.content,
                                     b.device)
-        steps = [_step(s, binding, buffers) for s in graph.steps]
+        fixed = self._fixed
+        steps = [s if id(s) in fixed else self._step(s, binding, buffers) for s in graph.steps]
         made = Graph(graph.name, [buffers.get(b, b) for b in graph.buffers], steps, graph.options)
         if graph.device is not CPU:
             return on_gpu.arranged(planned(made))
@@ -189,6 +199,14 @@ class Family:
         if self._like is None:
             made.check()
         return planned(made)
+
+
+    def _step(self, step, binding, buffers):
+        """A step with numbers for sizes; the step itself where nothing of it depends on them."""
+        made = _with_numbers(step, binding, buffers)
+        if made is step:
+            self._fixed.add(id(step))
+        return made
 
 
 def _of_sizes_first(graph):
@@ -246,7 +264,7 @@ class _Lent:
         return [g for g in self._given if len(g) == 3], [g for g in self._given if len(g) == 2]
 
 
-def _step(step, binding, buffers):
+def _with_numbers(step, binding, buffers):
     """A step with numbers for sizes; the step itself where nothing of it depends on them."""
     values = []
     for v in step.values:
@@ -267,14 +285,20 @@ def _step(step, binding, buffers):
         if request is not step.request:
             changed["request"] = request
     elif type(step.keep) is Asked:
-        request = binding.of(step.keep.request)
-        launch = backend(step.device).plan(request)
+        known = binding.asked.get(id(step.keep))  # of layers that are alike
+        if known is None:
+            request = binding.of(step.keep.request)
+            known = binding.asked[id(step.keep)] = request, backend(step.device).plan(request)
+        request, launch = known
         changed |= {"kernel": launch.kernel, "meta": launch.meta, "units": launch.units, "grain": launch.grain,
                     "keep": launch.keep}
         if isinstance(request, (kinds.Elementwise, kinds.Rows)):
             changed["request"] = request
         if step.plan is not None:
-            changed["plan"] = _plan(step.plan, binding)
+            known = binding.asked.get(id(step.plan))
+            if known is None:
+                known = binding.asked[id(step.plan)] = _plan(step.plan, binding)
+            changed["plan"] = known
     return replace(step, **changed) if changed else step
 
 

@@ -7,6 +7,7 @@ that passes and plans look at, in the same version of this library, on such a ma
 that, and a program is made by the same passes, which apply what they would have found.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -125,22 +126,31 @@ def _keep_harmless():
         _Harmless.new.clear()
 
 
-def _with(decisions, make, graph, second):
-    """What `make` gives while graphs have decisions to ask. Nothing of it is garbage, so none is looked for."""
+@contextlib.contextmanager
+def uncollected():
+    """While a program is made: nothing of it is garbage, so none is looked for."""
     collects = gc.isenabled()
     gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _with(decisions, make, graph, second):
+    """What `make` gives while graphs have decisions to ask."""
     try:
         for g in (graph, second):
             if g is not None:
                 g.decisions = decisions
-        program = make()
+        with uncollected():
+            program = make()
         if decisions.stored is not None and len(decisions.stored) != len(decisions.found):
             raise Unfit("more was decided")
         return program
     finally:
         decisions.stored = None
-        if collects:
-            gc.enable()
 
 
 def _tell(text):

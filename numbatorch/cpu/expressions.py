@@ -108,17 +108,32 @@ class _Writer:
 def expression_text(expression, slots, target):
     """(IR of a number stage, names of the slots in its block). target: the type in a signature, "check" or
     "check not". NotNative where only Python computes it."""
-    key = repr(expression), target, tuple(slots.items())  # text tells 1 from 1.0
+    own = _known.get((id(expression), target))
+    if own is not None and own[0] is expression and all(slots.get(name) == kind for name, kind in own[1]):
+        return own[2]
+    key = repr(expression), target, _kinds(expression, slots)  # text tells 1 from 1.0
     found = _texts.get(key)
     if found is None:
         if len(_texts) >= MOST_TEXTS:
             _texts.clear()
         found = _texts[key] = _text(expression, slots, target)
+    if len(_known) >= MOST_TEXTS:
+        _known.clear()
+    _known[id(expression), target] = expression, [(name, slots[name]) for name in found[1]], found
     return found
 
 
 MOST_TEXTS = 4096
 _texts: dict[tuple, tuple] = {}  # programs for other sizes compute the same numbers
+_known: dict[tuple, tuple] = {}  # and have the same expressions, told by identity: (it, kinds of its slots, its text)
+
+
+def _kinds(expression, slots):
+    """Whether the slots that an expression names, in their order, are floats or integers."""
+    if expression in slots:
+        return (slots[expression],)
+    parts = expression[1:] if isinstance(expression, tuple) and expression[0] != "number" else ()
+    return tuple([kind for part in parts for kind in _kinds(part, slots)])
 
 
 def _text(expression, slots, target):

@@ -9,6 +9,7 @@ later ones, compare, or call Python. Addresses that change from run to run are w
 """
 
 import ctypes
+import itertools
 import struct
 import weakref
 from functools import cache
@@ -281,14 +282,15 @@ class Builder:
     def __init__(self, bases):
         self.bases, self.stages, self.blocks, self.slots = bases, [], [], {}
         self._objects = []
-        self._slot_arrays = {}
+        self._slot_arrays, self._slot_addresses = {}, {}
         self.wide = False
 
     def slot(self, name, kind, place=None):
         """A place for a number, "float64" or "int64", under a name: a new one, or `place`, an array of one."""
         self.slots[name] = kind
-        self._slot_arrays[name] = np.zeros(1, kind) if place is None else place
-        return self._slot_arrays[name]
+        own = self._slot_arrays[name] = np.zeros(1, kind) if place is None else place
+        self._slot_addresses[name] = int(own.ctypes.data)
+        return own
 
     def kernel(self, function, values, meta, units, grain):
         """A launch of a kernel (compile.compile_kernel). `values`: addresses, numbers and Laters."""
@@ -335,7 +337,7 @@ class Builder:
         self.blocks.append(slots)
 
     def _address(self, name):
-        return int(self._slot_arrays[name].ctypes.data)
+        return self._slot_addresses[name]
 
     def read(self, dtype, address, name):
         """Read the number at an address into slot `name`; dtype as in kernels' signatures, floats and integers."""
@@ -380,20 +382,22 @@ class Native:
     """
 
     def __init__(self, builder):
-        starts = np.cumsum([0, *(len(b) + 1 for b in builder.blocks)])
-        self._memory = np.zeros(int(starts[-1]) + 1, np.int64)
+        starts = [0, *itertools.accumulate(len(b) + 1 for b in builder.blocks)]
+        self._memory = np.zeros(starts[-1] + 1, np.int64)
         origin = self._memory.ctypes.data
-        where = [origin + 8 * int(s) for s in starts]
+        where = [origin + 8 * start for start in starts]
         patches: list = [[] for _ in range(builder.bases)]
-        for number, block in enumerate(builder.blocks):
-            for k, value in enumerate(block):
-                at = int(starts[number]) + k
+        found: list = []
+        for block in builder.blocks:
+            for value in block:
                 if isinstance(value, Base):
-                    patches[value.number].append((origin + 8 * at, value.offset))
+                    patches[value.number].append((origin + 8 * len(found), value.offset))
+                    value = 0
                 elif isinstance(value, Block):
-                    self._memory[at] = where[value.number] + 8 * value.slot
-                else:
-                    self._memory[at] = value
+                    value = where[value.number] + 8 * value.slot
+                found.append(value)
+            found.append(0)
+        self._memory[:len(found)] = found
         stages = [(kind, function, where[block] if kind != PYTHON else block, units, grain)
                   for kind, function, block, units, grain in builder.stages]
         self._stages = np.array(stages or [(0,) * 5], np.int64)
