@@ -3,18 +3,21 @@
 The nest walks up to any number of dimensions: units are rows of the fastest one, whose strides 0 and 1 are written into
 the kernel so that LLVM can vectorise it. Where an operand is contiguous along another dimension than the result (a
 transposed one), units are tiles of these two, small enough that each cache line of the operand is read once; mere
-copies of that kind have a template of their own, `transpose.py`.
+copies of that kind have a template of their own, `transpose.py`, which also comes first where operands are large.
 """
 
 import math
+from dataclasses import replace
 
-from ..expr import tree, write
+from ..expr import kinds, tree, write
 from ..expr.tree import arg
-from ..layout import Layout, broadcast_strides
+from ..layout import Layout, broadcast_strides, layout as layout_of
 from . import geometry, streaming, transpose
 from .compile import compile_kernel, kernel_of
 
 ACROSS, ALONG = 64, 16  # tile: along the operand's and the result's fastest dimension; best of 8..64, 2-core EPYC
+
+LARGE = 2048  # elements of an operand that lies across and is turned over first
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 
@@ -24,6 +27,12 @@ def plan(request):
     shape, rows, flat, classes, tiled = _walk(request)
     if tiled and transpose.when(request):
         return transpose.plan(request, shape, rows)
+    across = _turned(request) if tiled else {}
+    if across:
+        from . import operands
+        return operands.staged(plan(replace(request, operands=[
+            replace(o, layout=across.get(k, o.layout)) for k, o in enumerate(request.operands)])),
+            {k: operands.converted(request.operands[k].layout, own) for k, own in across.items()})
     streamed = flat and "0" not in classes[-len(request.outputs):] and streaming.when(*request.outputs)
     form = classes, 0 if flat else len(shape), tiled, streamed
     kernel = kernel_of(request, form, lambda: _source(request, *form), independent=True)
@@ -72,6 +81,27 @@ def _walk(request):
         order = [*(d for d in range(len(shape) - 1) if d != across), across, len(shape) - 1]
         shape, rows = tuple(shape[d] for d in order), [tuple(r[d] for d in order) for r in rows]
     return shape, rows, flat, "".join(geometry.stride_class(r[-1]) for r in rows), across is not None
+
+
+def _turned(request):
+    """{number of a large operand that lies across: the layout in which a loop reads it along the result}.
+
+    A loop over what was turned over in registers is made of vectors: with a 512x512 operand a sum takes 70 us instead
+    of 136, exponentials 83 instead of 171, `where` 107 instead of 349.
+    """
+    out = request.outputs[0]
+    if any(o.strides != out.strides for o in request.outputs) or out.nbytes != out.numel * out.dtype.itemsize:
+        return {}
+    found = {}
+    for k, o in enumerate(request.operands):
+        own = o.layout
+        if isinstance(own, Layout) and own.numel >= LARGE and own.shape == request.shape == out.shape:
+            made = layout_of(own.dtype, own.shape, out.strides, own.device)
+            compute = own.dtype.compute
+            if turns(kinds.Elementwise("copy", (arg("input"),), [kinds.Operand("input", own, compute)], [made],
+                                       own.shape, compute)):
+                found[k] = made
+    return found
 
 
 def _across(shape, rows):

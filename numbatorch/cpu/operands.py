@@ -65,6 +65,13 @@ class Staged:
             copy.kernel(places[i], pointers[i], copy.meta, copy.units, copy.grain)
 
 
+def staged(launch: kinds.Launch, copies: dict[int, kinds.Launch]) -> kinds.Launch:
+    """A Launch that runs on copies of some operands: {place: the Launch that copies, as `converted` gives it}."""
+    before = {i: (copy, copy.request.outputs[0].nbytes) for i, copy in copies.items()}
+    return kinds.Launch(Staged(launch.kernel, before, {}).__call__, launch.meta, launch.units, launch.grain,
+                        (launch.keep, before, {}))
+
+
 def formulas(launch):
     """({place: Elementwise} of operands, of results): the copies of a launch that are formulas; empty for others."""
     staged = getattr(launch.kernel, "__self__", None)

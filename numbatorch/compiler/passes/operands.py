@@ -10,7 +10,7 @@ from itertools import count
 
 from ...cpu import operands
 from ..graph import Buffer, Graph, Place, Step
-from .compose import readers_of
+from .compose import elementwise_of, readers_of
 
 NEAR = 4  # steps between what makes an operand and those that use one copy of it
 
@@ -63,7 +63,9 @@ def run(graph):
 
 def _copies(step):
     """({place: formula} of a step's operands, of its results), of memory that it only reads or only writes."""
-    before, after = operands.formulas(step) if step.kind == "launch" else ({}, {})
+    if step.kind != "launch" or elementwise_of(step) is not None:
+        return {}, {}
+    before, after = operands.formulas(step)
     places = [(k, True) for k in before] + [(k, False) for k in after]
     for k, reads in places:
         v = step.values[k] if k < len(step.values) else None
