@@ -78,10 +78,18 @@ def _jit():
     return jit
 
 
+_left: list = []  # code that no kernel needs, which goes when the next is loaded
+
+
 class Loaded:
-    """Machine code in memory, for as long as this object lives."""
+    """Machine code in memory, for as long as this object lives.
+
+    A kernel's built-in function reads its description in this code when it is deallocated. The garbage collector may
+    clear the kernel before that, so code goes a little later, and stays in place when the interpreter ends.
+    """
 
     def __init__(self, code, exports, imports):
+        _left.clear()
         library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         for name, address in imports.items():
             library.import_symbol(name, address)
@@ -90,6 +98,13 @@ class Loaded:
         with lock:
             self._tracker = library.link(_jit(), f"numbatorch.{next(_numbers)}")
         self.addresses = {name: self._tracker[name] for name in exports}
+
+    def __del__(self, ends=sys.is_finalizing, left=_left):
+        tracker = self.__dict__.pop("_tracker", None)
+        if tracker is not None and ends():
+            tracker._owned = True
+        elif tracker is not None:
+            left.append(tracker)
 
     def keep_for_ever(self):
         """Leave the code in place when the interpreter ends: threads of our own may be running it."""

@@ -74,3 +74,16 @@ def test_memory_of_a_kernel():
     assert done.returncode == 0, done.stderr
     left, loaded = map(float, done.stdout.split())
     assert left < 40 and loaded < 60
+
+
+def test_code_outlives_its_owner_until_the_next_is_loaded():
+    from numbatorch.cpu import compile, machine
+
+    name = "left_behind"
+    code, _ = compile.compile_object(name, f"define void @{name}() {{\n ret void\n}}\n", (name,))
+    first = machine.Loaded(code, (name,), {})
+    tracker = first._tracker
+    del first  # functions that lie in it may be deallocated after this, by the garbage collector
+    assert machine._left == [tracker]
+    second = machine.Loaded(code, (name,), {})
+    assert machine._left == [] and second.addresses[name]
