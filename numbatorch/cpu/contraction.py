@@ -251,8 +251,9 @@ def _product(request):
     dtypes = {a.dtype.name for a in (*request.arrays.values(), *request.outputs)}
     if {a.dtype.name for a in request.arrays.values()} == {"int8"} and request.compute == "int32":
         dtypes = {"int8"}
-    if dtypes == {"bfloat16", "float32"} and {a.dtype.name for a in request.arrays.values()} == {"bfloat16"}:
-        dtypes = {"bfloat16"}  # whose sums are float32 anyway
+    given = {a.dtype.name for a in request.arrays.values()}
+    if len(given) == 1 and given <= {"bfloat16", "float16"} and request.outputs[0].dtype.name == "float32":
+        dtypes = given  # whose sums are float32 anyway
     if len(dtypes) != 1 or not (request.compute in _FAST or dtypes <= {*_PARTS, *_INTEGERS}):
         return None
     if request.combine != "sum" or len(request.summed) != 1:

@@ -84,13 +84,13 @@ def int_mm(input, mat2):
 
 @contraction(name="_wide_bmm", method=False, differentiable=False)
 def wide_bmm(input, mat2):
-    """Batched product of bfloat16 matrices (B, N, M) @ (B, M, P) in float32, (B, N, P)."""
+    """Batched product of bfloat16 or float16 matrices (B, N, M) @ (B, M, P) in float32, (B, N, P)."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
         raise RuntimeError(f"_wide_bmm: expected batches of matrices (B, N, M) and (B, M, P), got {tuple(input.shape)} "
                            f"and {tuple(mat2.shape)}")
-    if {input.dtype.name, mat2.dtype.name} != {"bfloat16"}:
-        raise RuntimeError(f"_wide_bmm: expected bfloat16 matrices, got {input.dtype.name} and {mat2.dtype.name}; "
-                           "bmm() multiplies others")
+    if input.dtype is not mat2.dtype or input.dtype.name not in ("bfloat16", "float16"):
+        raise RuntimeError(f"_wide_bmm: expected bfloat16 or float16 matrices, got {input.dtype.name} and "
+                           f"{mat2.dtype.name}; bmm() multiplies others")
     (b, n, m), p = input.shape, mat2.shape[2]
     return kinds.Nest("_wide_bmm", load("input", "b", "i", "k") * load("mat2", "b", "k", "j"), ("b", "i", "j"), ("k",),
                       {"b": b, "i": n, "j": p, "k": m}, {"input": input, "mat2": mat2},
@@ -275,7 +275,7 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
     own, wide = a.dtype, a.dtype.wide
     _same_dtype(name, input=input, batch1=a, batch2=b)
     fits = a.ndim == b.ndim == (2 if name == "addmm" else 3) and a.shape[-1] == b.shape[-2]
-    if own.name == "bfloat16" and not a.is_cuda and fits and a.shape[:-2] == b.shape[:-2]:
+    if own is not wide and not a.is_cuda and fits and a.shape[:-2] == b.shape[:-2]:
         product = wide_bmm.call(*((a, b) if a.ndim == 3 else (a.unsqueeze(0), b.unsqueeze(0))))
         product = product.squeeze(0) if a.ndim == 2 else product
     else:
@@ -286,15 +286,30 @@ def add_product(input, a, b, beta: object, alpha: object, name: str):
     return _scaled(input.to(wide), beta, product, alpha, name).to(own)
 
 
+def _is_bias(input, a, b, beta, alpha):
+    """Whether the sums of a @ b may start from `input`: a number for each column, of their dtype, as it is."""
+    return (beta == alpha == 1 and a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]
+            and tuple(input.shape) == (b.shape[1],) and input.dtype is a.dtype is b.dtype
+            and input.is_floating_point())
+
+
 @composite(out=True, inplace=True)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta * input + alpha * mat1 @ mat2: (N, M), (M, P) -> (N, P); `input` broadcasts, and counts as 0 for beta 0."""
+    if _is_bias(input, mat1, mat2, beta, alpha):
+        return linear_rows.call(_plain_strides(mat1), _plain_strides(mat2).t(), input)
     return add_product.call(input, _plain_strides(mat1), _plain_strides(mat2), beta, alpha, "addmm")
 
 
 @composite(out=True, inplace=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """beta * input + alpha * mat @ vec: (N, M), (M,) -> (N,); `input` broadcasts, and counts as 0 for beta 0."""
+    if mat.ndim == 2 and vec.ndim == 1 and mat.shape[1] == vec.shape[0]:
+        row = vec.unsqueeze(0)
+        if _is_bias(input, row, mat.t(), beta, alpha):
+            return linear_rows.call(row, _plain_strides(mat), input).squeeze(0)
+        if mat.dtype is not mat.dtype.wide:  # rounded once
+            return add_product.call(input, row, _plain_strides(mat).t(), beta, alpha, "addmm").squeeze(0)
     product = mv.call(mat, vec)
     return _scaled(input, *_factors(product, beta, alpha)[:1], product, _factors(product, beta, alpha)[1], "addmv")
 

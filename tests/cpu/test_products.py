@@ -260,3 +260,26 @@ def test_float16_keeps_what_is_no_number_and_what_is_small():
     expected = [float("inf"), 2.0**-24, float("nan"), float("inf")]
     for right in (y, y.t().contiguous().t()):
         np.testing.assert_array_equal((x @ right)[0].double().numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("factors", [(1, 1), (3, 0.5), (0, 1)])
+@pytest.mark.parametrize("shape", [(50,), (1,), ()])
+def test_sums_with_columns_are_rounded_once(dtype, factors, shape):
+    rng = np.random.default_rng(16)
+    beta, alpha = factors
+    exact = [nt.from_numpy(np.asarray(rng.integers(-99, 100, s)).astype(np.float32)) for s in (shape, (50, 30), (30,))]
+    narrow = [x.to(getattr(nt, dtype)) for x in exact]
+    expected = (beta * exact[0] + alpha * (exact[1] @ exact[2])).to(narrow[0].dtype)
+    assert nt.addmv(*narrow, beta=beta, alpha=alpha).equal(expected)
+    rows = exact[2].view(1, 30)
+    if shape == (50,):
+        found = nt.addmm(narrow[0], rows.to(narrow[0].dtype), narrow[1].t(), beta=beta, alpha=alpha)
+        assert found.shape == (1, 50) and found[0].equal(expected)
+
+
+def test_gradients_of_sums_that_start_from_a_row():
+    given = [nt.randn(*s, dtype=nt.float64, requires_grad=True) for s in ((4,), (4, 3), (3,))]
+    assert nt.autograd.gradcheck(nt.addmv, given)
+    given = [nt.randn(*s, dtype=nt.float64, requires_grad=True) for s in ((4,), (2, 3), (3, 4))]
+    assert nt.autograd.gradcheck(nt.addmm, given)
