@@ -115,9 +115,11 @@ def make(op: Op, specs, statics, into: Layout | None = None) -> Plan:
     plan.op, plan.specs, plan.statics, plan.rules = op, specs, statics, {}
     plan.dims, plan.shape, plan.length, plan.offset, plan.compute = None, None, 0, 0, None
     plan.kernel = plan.meta = plan.units = plan.grain = plan.keep = None
-    for d in () if op.dtypes is None else _judged(op, specs, tensors):
-        if d.name not in op.dtypes:
-            raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(d)}\'')
+    allowed = op.dtypes
+    if allowed is not None:
+        for d in _judged(op, specs, tensors):
+            if d.name not in allowed:
+                raise NotImplementedError(f'"{asked(op)[0]}" not implemented for \'{type_name(d)}\'')
     if op.check is not None:
         op.check(op, specs, statics)
     if op.kind == "view":
