@@ -18,12 +18,14 @@ def _memory():
 
 
 def _written(grads, input_layout, parts):
-    """The gradient of a tensor from those of its parts, each put in its place; None where that is to be recorded.
+    """The gradient of a tensor from those of its parts, each put in its place; None where that is to be recorded, or
+    one kernel joins them: compiled programs write what they join where it belongs (compiler/passes/arranged.py).
 
     parts(whole, k): part k of a tensor.
     """
     mode, empty_layout = _memory()
-    if mode.enabled or any([g is not None and g._layout.__class__ is not Layout for g in grads]):
+    if mode.enabled or any([g is not None and g._layout.__class__ is not Layout for g in grads]) or all(
+            [g is not None and g._layout.is_contiguous and g._layout.dtype is input_layout.dtype for g in grads]):
         return None
     whole = empty_layout(input_layout.with_(shape=input_layout.shape))
     if any([g is None for g in grads]):

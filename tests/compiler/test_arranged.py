@@ -44,6 +44,22 @@ def test_gradients_of_attention_are_written_into_their_join():
         return torch.autograd.grad(loss, weight)[0]
     found = names(step, x)
     assert "_attention_backward" in found and not {"_to", "cat"} & set(found)
+    assert found.count("copy") == 1  # into the gradient of weight[:, :24]
+
+
+@pytest.mark.parametrize(("apart", "most"), [(lambda x: x.chunk(3, -1), 1), (lambda x: x.split([8, 4, 12], -1), 3),
+                                             (lambda x: x.view(3, 7, 8).unbind(0), 1)])
+def test_gradients_of_parts_are_written_where_they_belong(apart, most):
+    x, weight = torch.randn(7, 24), torch.randn(24, 24).requires_grad_()
+
+    def step(x):
+        loss = sum([part.tanh().square().sum() for part in apart(x @ weight)])
+        return torch.autograd.grad(loss, weight)[0]
+    run = torch.compile(step)
+    for _ in range(3):
+        assert torch.equal(run(x), step(x))
+    products = ["mm", "mm"]
+    assert len(run.graph.steps) <= len(products) + most
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
