@@ -96,7 +96,7 @@ class Attempt:
                     raise Unsupported(f"argument {k}, of a size that varies, is empty")
                 capture.find(start).nbytes = given._layout.nbytes
             if tensor._node is not None and (self.modes[0] or dims) and not held:
-                given = stand_in(tensor, given)
+                given = stand_in(tensor, given, None if self.followed is None else self._beyond)
             history = (tensor._node is None, tensor._grad is None) if tensor._needs_grad and not held else None
             own = given._layout if dims else tensor._layout
             self._inputs.append((own, tensor._needs_grad, type(tensor), tensor if held else None, history))
@@ -181,6 +181,10 @@ class Attempt:
                  for d, number in dims.items()}
         self._sizes = [capture.sizes.size(hints[number]) for number in range(len(hints))]
 
+    def _beyond(self):
+        """Gradients would go to what led to an argument: a rehearsal cannot undo what they free and add to there."""
+        self.capture.refuse("the function goes backward through what led to its arguments")
+
     def rehearsed(self):
         """(a Candidate that holds for other sizes too, or None, why there is none). The call is undone: memory,
         gradients, generators and Python's objects are as they were."""
@@ -231,6 +235,8 @@ class Attempt:
             self.backward = Captured(self.capture, live, self.tensors, self.given, self.places.tensors)
         except Unsupported as unsupported:
             return str(unsupported)
+        except Exception as error:  # for whoever goes backward, if anybody does
+            return f"the backward pass would raise {type(error).__name__}: {error}"
         return ""
 
     def call(self, args, kwargs):

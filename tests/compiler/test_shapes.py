@@ -105,3 +105,43 @@ def test_empty_arguments_are_results():
         x, y = torch.ones(0, 3), torch.ones(0, 3)
         made, second, first = step(x, y)
         assert made.shape == (0, 3) and second is y and first is x
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_backward_pass_that_goes_beyond_the_function_happens_once(dynamic):
+    weight = torch.ones(5, 6, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+
+    def f(x):
+        optimizer.zero_grad()
+        loss = ((x @ weight) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    def trained(step):
+        with torch.no_grad():
+            weight.fill_(1.0)
+        found = []
+        for n, leads_on in ((4, 0), (4, 0), (12, 0), (3, 1), (5, 0), (5, 1), (6, 1), (6, 1)):
+            start = torch.arange(n * 5.0).reshape(n, 5).div(9).requires_grad_()
+            loss = step(start * 1.5 if leads_on else start.detach())
+            found.append((loss.item(), start.grad.tolist() if leads_on else None, weight.tolist()))
+        return found
+    assert trained(torch.compile(f, dynamic=dynamic)) == trained(f)
+
+
+def test_a_backward_pass_that_would_fail_fails_where_it_is_asked_for():
+    weight = torch.ones(5, 6, requires_grad=True)
+
+    def f(x):
+        found = (x @ weight).relu_()
+        found[:1].mul_(3)
+        return found
+    run = torch.compile(f)
+    for n in (3, 3, 3, 0, 5):
+        x = torch.ones(n, 5)
+        found = run(x)
+        assert torch.equal(found, f(x))
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            found.sum().backward()
