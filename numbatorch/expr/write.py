@@ -314,10 +314,10 @@ class Writer:
             return f"{a} | (not {b})", type_
         if type_.startswith("complex"):
             return f"pow_{type_}({a}, {b})", type_
-        # To negative powers only -1, 0 (as 0) and 1 have integer results; Numba's ** wants others kept from it.
+        # To negative powers only -1, 0 (as 0) and 1 have integer results.
         one, a, b = "int64(1)", f"int64({a})", f"int64({b})"
         rest = f"where({a} == -1, {one} - 2 * ({b} & 1), where({a} == 1, {one}, int64(0)))"
-        return f"{type_}(where({b} < 0, {rest}, {a} ** where({b} < 0, int64(0), {b})))", type_
+        return f"{type_}(where({b} < 0, {rest}, pow_int64({a}, {b})))", type_
 
     def _fmod(self, type_, a, b):
         if not type_.startswith("float"):  # % has the sign of b; one b less where that is not the sign of a

@@ -207,7 +207,10 @@ def lookup(name):
     if function is not None:
         return rebound(function)
     stem, _, dtype = name.removeprefix("library_").rpartition("_")
-    return _from_library(stem, dtype) if dtype in ("float32", "float64", "complex64", "complex128") else None
+    if dtype == "int64" and stem not in _INTEGER:
+        return None
+    known = dtype in ("int64", "float32", "float64", "complex64", "complex128")
+    return _from_library(stem, dtype) if known else None
 
 
 @functools.cache
@@ -266,6 +269,15 @@ _REAL = {
     near = near + T(1) if quotient - near > T(0.5) else near
     return x / y if y == T(0) else (copysign(T(0), x / y) if quotient == T(0) else near)"""),
 }  # fmt: skip
+_INTEGER = {
+    # Modulo 2^64 for every exponent: Numba's own power goes through float64 where it is above 2^16.
+    "pow": (2, """
+    power = T(1)
+    while y > T(0):
+        power = power * x if y & T(1) else power
+        x, y = x * x, y >> T(1)
+    return power"""),
+}
 _COMPLEX = {
     "abs": (1, "\n    return T(abs(complex128(x)))"),
     "log2": (1, "\n    return T(library.log(complex128(x)) * 1.4426950408889634)"),
@@ -297,7 +309,7 @@ _COMPLEX = {
 def _from_library(stem, dtype):
     """The function by the C library, by cmath or by a formula in terms of those; None where there is none."""
     space, complex_ = namespace(), dtype.startswith("complex")
-    formula = (_COMPLEX if complex_ else _REAL).get(stem)
+    formula = (_COMPLEX if complex_ else _INTEGER if dtype == "int64" else _REAL).get(stem)
     if formula is not None:
         arity, body = formula
     elif complex_ and hasattr(cmath, stem):

@@ -71,6 +71,10 @@ def test_powers_of_integers():
     assert (base ** torch.tensor(-1)).tolist() == [0, -1, 0, 1, 0, 0]
     assert (base ** torch.tensor(-2)).tolist() == [0, 1, 0, 1, 0, 0]
     assert (2 ** torch.tensor([0, 3, 6], dtype=torch.uint8)).tolist() == [1, 8, 64]
+    for e in (2**16 + 1, 2**40, 2**62, 2**63 - 1):  # modulo 2^64, however large
+        wrapped = [(pow(b, e, 2**64) + 2**63) % 2**64 - 2**63 for b in base.tolist()]
+        assert (base ** torch.tensor(e)).tolist() == (base ** e).tolist() == wrapped
+    assert (torch.tensor([-1, 3], dtype=torch.int32) ** (2**31 - 1)).tolist() == [-1, -1431655765]
     with pytest.raises(RuntimeError, match="negative integer powers"):
         base ** -1
     with pytest.raises(RuntimeError, match="not supported for complex"):
