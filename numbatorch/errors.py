@@ -5,6 +5,10 @@ class OutOfMemoryError(RuntimeError):
     """An allocation failed. The message says how much was asked for."""
 
 
+class NoMemoryError(MemoryError, RuntimeError):
+    """The host has no memory left: Python's MemoryError, and RuntimeError as PyTorch's allocator raises it."""
+
+
 class LinAlgError(RuntimeError):
     """A matrix does not allow the operation (singular, not positive definite, no convergence)."""
 

@@ -13,6 +13,7 @@ import functools
 import os
 import sys
 
+from ..errors import NoMemoryError
 from . import compile, entry, machine
 
 _FIELDS = ("allocated", "cached", "peak", "hits", "misses", "limit")
@@ -128,7 +129,7 @@ declare i32 @PyCapsule_SetContext(ptr, ptr)
 declare ptr @PyCapsule_GetContext(ptr)
 declare i64 @llvm.ctlz.i64(i64, i1)
 declare i64 @llvm.smax.i64(i64, i64)
-@PyExc_MemoryError = external global ptr
+@numbatorch_no_memory = external global ptr
 @PyExc_ValueError = external global ptr
 @name = internal constant [17 x i8] c"numbatorch.block\\00"
 @exhausted = internal constant [32 x i8] c"cpu: cannot allocate %lld bytes\\00"
@@ -204,7 +205,7 @@ define ptr @numbatorch_exact(ptr %self, ptr %argument) nounwind {
  %got = icmp ne ptr %block, null
  br i1 %got, label %have, label %none
 none:
- %memory_error = load ptr, ptr @PyExc_MemoryError
+ %memory_error = load ptr, ptr @numbatorch_no_memory
  %ignored = call ptr (ptr, ptr, ...) @PyErr_Format(ptr %memory_error, ptr @exhausted, i64 %wanted)
  ret ptr null
 have:
@@ -359,7 +360,7 @@ again:
  %got2 = icmp ne ptr %second, null
  br i1 %got2, label %have, label %none
 none:
- %memory_error = load ptr, ptr @PyExc_MemoryError
+ %memory_error = load ptr, ptr @numbatorch_no_memory
  %ignored2 = call ptr (ptr, ptr, ...) @PyErr_Format(ptr %memory_error, ptr @exhausted, i64 %wanted)
  br label %failed
 have:
@@ -408,13 +409,18 @@ def _text():
     return lists + _POSIX
 
 
+_no_memory = ctypes.py_object(NoMemoryError)  # the class that the allocator raises
+
+
 @functools.cache
 def _loaded():
     """Addresses of the allocator's functions and counters."""
     exports = ("numbatorch_allocate", "numbatorch_exact", "numbatorch_address", "numbatorch_empty",
                "numbatorch_memory")
     code, needs = compile.compile_object("memory", _text(), exports)
-    imports = {name: (machine.python_api if name.startswith("Py") else machine.symbol)(name) for name in needs}
+    own = {"numbatorch_no_memory": ctypes.addressof(_no_memory)}
+    imports = {name: own.get(name) or (machine.python_api if name.startswith("Py") else machine.symbol)(name)
+               for name in needs}
     loaded = machine.Loaded(code, exports, imports).keep_for_ever()
     _keep.append(loaded)
     _counters(loaded.addresses)[_FIELDS.index("limit")] = _limit_bytes()
@@ -437,7 +443,7 @@ def _limit_bytes():
 
 allocate = entry.builtin(
     "allocate", _loaded()["numbatorch_allocate"], None, entry.METH_O,
-    "allocate(nbytes): a block of memory aligned to 64 bytes. MemoryError when the system has none left.",
+    "allocate(nbytes): a block of memory aligned to 64 bytes. NoMemoryError when the system has none left.",
 )  # fmt: skip
 _exact = entry.builtin("exact", _loaded()["numbatorch_exact"], None, entry.METH_O)
 address = entry.builtin(
