@@ -76,8 +76,8 @@ def renamed(op, inplace, values, named, **out):
 
 
 def refuse(op, name, dtype, value):
-    """RuntimeError for a number outside the limits of a dtype; infinities and NaN are in all floating point ones."""
-    if dtype.category >= dtypes.FLOAT and not math.isfinite(value):
+    """RuntimeError for a number outside the limits of a dtype; floating point ones and bool have infinities and NaN."""
+    if (dtype.category >= dtypes.FLOAT or dtype is dtypes.bool) and not math.isfinite(value):
         return
     raise RuntimeError(f"{op.name}: value cannot be converted to type {dtype.name} without overflow: {name} = {value}")
 

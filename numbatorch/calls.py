@@ -304,7 +304,11 @@ def miss(op, inplace, plans, values):
                     (position == 0 and inplace) or p.name in op.only_tensors):
                 if isinstance(value, np.generic):
                     value, changed = value.item(), True
-                if isinstance(value, complex) and p.name in op.fits and not tensors[0]._layout.dtype.is_complex:
+                own = tensors[0]._layout.dtype
+                if p.name in op.fits and op.casts and own is dtypes.bool and isinstance(value, (float, complex)):
+                    value, changed = bool(value), True  # NaN and 0.5 are True
+                    specs[p.name] = number_kind(value)
+                elif isinstance(value, complex) and p.name in op.fits and op.casts and not own.is_complex:
                     check_fits(op.name, tensors[0]._layout.dtype, value)
                     value, changed = value.real, True
                 elif isinstance(value, complex):

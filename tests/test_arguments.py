@@ -58,6 +58,20 @@ def test_numbers_that_fit_in_their_way():
     assert torch.zeros(1).half().fill_(1e5).item() == float("inf")
     assert torch.tensor([1, 2]).masked_fill(torch.tensor([True, False]), 1.7).tolist() == [1, 2]
     assert (torch.zeros(1) + 2**63).item() == 2.0**63
+    flags, mask = torch.zeros(2).bool(), torch.tensor([True, False])
+    for value in (float("nan"), float("inf"), 0.5, 1e30, 1j):  # all but 0 is True
+        assert flags.masked_fill(mask, value).tolist() == [True, False]
+        assert flags.clone().fill_(value).tolist() == [True, True] == torch.full_like(flags, value).tolist()
+    assert torch.where(mask, flags, 1j).tolist() == [0, 1j]
+
+
+def test_cosine_similarity_of_integers_and_floats():
+    ints, floats = torch.tensor([[3, 4], [1, 0]]), torch.tensor([[4.0, 3.0], [0.0, 2.0]])
+    for a, b in ((ints, floats), (floats, ints)):
+        assert np.allclose(torch.cosine_similarity(a, b).numpy(), [0.96, 0])
+    assert torch.cosine_similarity(ints, floats.double()).dtype is torch.float64
+    with pytest.raises(RuntimeError, match="common dtype is Long"):
+        torch.cosine_similarity(ints, ints)
     with pytest.raises(OverflowError, match="int64"):
         torch.add(X, 2**70)
 

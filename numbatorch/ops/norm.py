@@ -2,6 +2,7 @@
 
 import math
 
+from .. import dtypes
 from ..layout import Layout
 from .declare import OPS, composite, elementwise
 from .rowwise import batch_norm_rows, layer_norm_rows, layer_normed_rows, rms_norm_rows
@@ -210,8 +211,13 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
 @composite(namespaces=_BOTH, method=False, wide=True)
 def cosine_similarity(x1, x2, dim=1, eps=1e-08):
     """sum(x1 x2) / (|x1| |x2|) along `dim`, each norm at least `eps`; x1 and x2 broadcast. In [-1, 1]."""
+    from ..queries import result_type
     from .reduce_forms import vector_norm_of
-    x1, x2 = OPS["broadcast_tensors"].call(x1, x2)
+    both = result_type(x1, x2)
+    if not both.is_floating_point:
+        from ..plan import type_name
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {type_name(both)}")
+    x1, x2 = OPS["broadcast_tensors"].call(*(x.to(both) if x.dtype.category < dtypes.FLOAT else x for x in (x1, x2)))
     first = vector_norm_of(x1, 2, dim, True).clamp_min(eps)
     second = vector_norm_of(x2, 2, dim, True).clamp_min(eps)
     return ((x1 / first) * (x2 / second)).sum(dim)
