@@ -17,6 +17,8 @@ from .compile import compile_kernel, kernel_of
 
 ACROSS, ALONG = 64, 16  # tile: along the operand's and the result's fastest dimension; best of 8..64, 2-core EPYC
 
+SHORT = 8  # elements: where an operand leaps along so few, a longer dimension is walked (pixel_shuffle: a sixth)
+
 LARGE = 2048  # elements of an operand that lies across and is turned over first
 
 _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
@@ -25,16 +27,16 @@ _NUMBER = {"float": "float64", "int": "int64", "bool": "int64"}
 def plan(request):
     """The Launch of an `Elementwise` request."""
     shape, rows, flat, classes, tiled = _walk(request)
-    if tiled and transpose.when(request):
+    if tiled == "across" and transpose.when(request):
         return transpose.plan(request, shape, rows)
-    across = _turned(request) if tiled else {}
+    across = _turned(request) if tiled == "across" else {}
     if across:
         from . import operands
         return operands.staged(plan(replace(request, operands=[
             replace(o, layout=across.get(k, o.layout)) for k, o in enumerate(request.operands)])),
             {k: operands.converted(request.operands[k].layout, own) for k, own in across.items()})
     streamed = flat and "0" not in classes[-len(request.outputs):] and streaming.when(*request.outputs)
-    form = classes, 0 if flat else len(shape), tiled, streamed
+    form = classes, 0 if flat else len(shape), bool(tiled), streamed
     kernel = kernel_of(request, form, lambda: _source(request, *form), independent=True)
     if tiled:
         tiles = (-(-shape[-2] // ACROSS), -(-shape[-1] // ALONG))
@@ -55,18 +57,18 @@ def nest(request, classes, rank):
 def source(request):
     """The kernel text for a request."""
     shape, _, flat, classes, tiled = _walk(request)
-    if tiled and transpose.when(request):
+    if tiled == "across" and transpose.when(request):
         return transpose.text(request, len(shape))[1]
-    return _source(request, classes, 0 if flat else len(shape), tiled)[0]
+    return _source(request, classes, 0 if flat else len(shape), bool(tiled))[0]
 
 
 def turns(request):
     """Whether a request is a mere copy of what lies across its result, which has a template of its own."""
-    return transpose.when(request) and _walk(request)[-1]
+    return transpose.when(request) and _walk(request)[-1] == "across"
 
 
 def _walk(request):
-    """(sizes, strides of each operand, whether one flat loop does, inner stride classes, whether to walk in tiles)."""
+    """(sizes, strides of each operand, whether one flat loop does, inner stride classes, why to walk in tiles)."""
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
     rows = [broadcast_strides(o.layout.shape, o.layout.strides, request.shape) for o in tensors]
     rows += [broadcast_strides(o.shape, o.strides, request.shape) for o in request.outputs]
@@ -76,11 +78,16 @@ def _walk(request):
     if not shape:
         shape, rows = (1,), [(1,)] * len(rows)
     flat = len(shape) == 1 and all(r[0] in (0, 1) for r in rows)
-    across = _across(shape, rows[:-1])
-    if across is not None:  # this dimension becomes the last but one
-        order = [*(d for d in range(len(shape) - 1) if d != across), across, len(shape) - 1]
+    last, across, tiled = len(shape) - 1, _across(shape, rows[:-1]), None
+    if across is not None:
+        tiled, pair = "across", (across, last)
+    elif last and shape[-1] < SHORT and max(shape[:-1]) >= ALONG and any(r[-1] not in (0, 1) for r in rows[:-1]):
+        long = max(range(last), key=lambda d: (min(shape[d], ALONG), any(r[d] == 1 for r in rows)))
+        tiled, pair = "short", (last, long)
+    if tiled:  # these two dimensions become the last ones
+        order = [*(d for d in range(len(shape)) if d not in pair), *pair]
         shape, rows = tuple(shape[d] for d in order), [tuple(r[d] for d in order) for r in rows]
-    return shape, rows, flat, "".join(geometry.stride_class(r[-1]) for r in rows), across is not None
+    return shape, rows, flat, "".join(geometry.stride_class(r[-1]) for r in rows), tiled
 
 
 def _turned(request):

@@ -5,6 +5,8 @@ import pytest
 
 import numbatorch as torch
 from numbatorch.cpu import elementwise, operands
+from numbatorch.expr import kinds
+from numbatorch.expr.tree import arg
 
 
 def values(shape, dtype="float32", seed=0):
@@ -55,3 +57,26 @@ def test_what_is_written_may_be_what_lies_across():
     assert torch.equal(torch.add(x, x.mT, out=torch.empty(64, 64)), expected)
     x += x.mT.clone()
     assert torch.equal(x, expected)
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (3, 1, 2, 0), (1, 3, 0, 2)])
+@pytest.mark.parametrize("shape", [(3, 17, 40, 2), (2, 3, 16, 35), (5, 16, 2, 130)])
+def test_a_short_last_dimension_is_walked_inside_a_longer_one(shape, order):
+    x = values(shape)
+    turned = torch.tensor(np.ascontiguousarray(x.numpy().transpose(order)))
+    y = values(turned.shape, seed=1)
+    assert torch.equal(x.permute(order).contiguous(), turned)
+    assert torch.equal(x.permute(order) * y + y, turned * y + y)
+    assert torch.equal(torch.where(y > 0, x.permute(order), y), torch.where(y > 0, turned, y))
+
+
+def test_why_a_formula_is_walked_in_tiles():
+    def reason(layout, shape):
+        request = kinds.Elementwise("copy", (arg("x"),), [kinds.Operand("x", layout, "float32")],
+                                    [torch.empty(shape)._layout], shape, "float32")
+        return elementwise._walk(request)[-1]
+
+    assert reason(torch.empty(2, 40, 40).permute(1, 2, 0)._layout, (40, 40, 2)) == "short"
+    assert reason(torch.empty(40, 40).t()._layout, (40, 40)) == "across"
+    assert reason(torch.empty(40, 4)[:, :2]._layout, (40, 2)) is None
+    assert reason(torch.empty(2, 4).t()._layout, (4, 2)) is None
