@@ -6,6 +6,7 @@ from ctypes import memmove
 import numpy as np
 
 from . import dtypes
+from .arguments import check_fits
 from .device import CPU
 from .filling import _device, _dtype, _finish, _strided, ones
 from .from_data import _at, _of_array
@@ -102,6 +103,8 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
     i = np.arange(steps, dtype=np.float64)
     if d.category == dtypes.INTEGER:
         start, end = int(start), int(end)
+        for v in (start, end):
+            check_fits("linspace", d, v)
         start, end = (v & 255 if d is dtypes.uint8 else v for v in (start, end))
     if not d.is_complex:
         i = i.astype(np.longdouble)  # products are rounded once they are added, as PyTorch's are
@@ -146,13 +149,31 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, la
     return _finish(result if out is None else out.resize_(result.shape).copy_(result), requires_grad)
 
 
-def tril_indices(row, col, offset=0, *, dtype=None, device=None):
-    """Indices of the lower triangle of a row × col matrix: (2, N), row by row."""
-    place = _device(device)
-    return _at(_of_array(np.array(np.tril_indices(row, offset, col)), _dtype(dtype, dtypes.int64)), place)
+def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=None):
+    """Indices of the lower triangle of a row × col matrix: (2, N), row by row; RuntimeError for negative sizes."""
+    ends = _crossings("tril_indices", row, col, offset + 1)
+    return _triangle("tril_indices", np.zeros_like(ends), ends, dtype, device, layout, pin_memory)
 
 
-def triu_indices(row, col, offset=0, *, dtype=None, device=None):
-    """Indices of the upper triangle of a row × col matrix: (2, N), row by row."""
-    place = _device(device)
-    return _at(_of_array(np.array(np.triu_indices(row, offset, col)), _dtype(dtype, dtypes.int64)), place)
+def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=None):
+    """Indices of the upper triangle of a row × col matrix: (2, N), row by row; RuntimeError for negative sizes."""
+    starts = _crossings("triu_indices", row, col, offset)
+    return _triangle("triu_indices", starts, np.full_like(starts, col), dtype, device, layout, pin_memory)
+
+
+def _crossings(name, row, col, offset):
+    """Where in each row the diagonal `offset` begins, between 0 and col."""
+    if row < 0 or col < 0:
+        raise RuntimeError(f"{name}: row and col must be non-negative, got {row} and {col}")
+    return np.clip(np.arange(row) + offset, 0, col)
+
+
+def _triangle(name, starts, ends, dtype, device, layout, pin_memory):
+    """The elements from `starts` to `ends` of each row."""
+    if layout is not None:
+        _strided(name, layout)
+    counts = ends - starts
+    found = np.empty((2, int(counts.sum())), np.int64)
+    found[0] = np.repeat(np.arange(len(counts)), counts)
+    np.subtract(np.arange(found.shape[1]), np.repeat(np.cumsum(counts) - ends, counts), out=found[1])
+    return _finish(_at(_of_array(found, _dtype(dtype, dtypes.int64)), _device(device)), False, pin_memory)

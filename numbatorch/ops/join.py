@@ -4,6 +4,8 @@ import functools
 import itertools
 from array import array
 
+import numpy as np
+
 from .. import dtypes
 from ..expr.kinds import Native
 from ..layout import layout, wrap_dim
@@ -376,7 +378,7 @@ def combinations(input, r=2, with_replacement=False):
     if r == 0:
         return input.new_empty((0,))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    picked = list(choose(range(input._layout.numel), r))
-    index = OPS["_positions"].call(input, 0).new_tensor([i for row in picked for i in row])
-    return input.index_select(0, index).reshape(len(picked), r)
+    picked = np.fromiter(itertools.chain.from_iterable(choose(range(input._layout.numel), r)), np.int64)
+    index = OPS["_positions"].call(input, 0).new_tensor(picked)
+    return input.index_select(0, index).reshape(-1, r)
 

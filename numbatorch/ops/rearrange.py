@@ -205,28 +205,6 @@ def triu(input, diagonal=0):
     return input.masked_fill(_outside(input, "triu", diagonal, True), 0)
 
 
-def _triangle_indices(row, col, offset, dtype, device, upper):
-    from ..creation import ones
-    from ..device import usable
-    if row < 0 or col < 0:
-        raise RuntimeError(f"row and col must be non-negative, got {row} and {col}")
-    inside = (triu if upper else tril).call(ones(row, col, dtype=int64, device="cpu"), offset)
-    found = OPS["nonzero"].call(inside).t().contiguous().to(dtype or int64)
-    return found.to(usable("", device))
-
-
-@composite(method=False)
-def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=None):
-    """Coordinates (2, count) of the lower triangle of a (row, col) matrix."""
-    return _triangle_indices(row, col, offset, dtype, device, False)
-
-
-@composite(method=False)
-def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=None):
-    """Coordinates (2, count) of the upper triangle of a (row, col) matrix."""
-    return _triangle_indices(row, col, offset, dtype, device, True)
-
-
 @composite(out=True)
 def diag(input, diagonal=0):
     """A matrix with the 1-d `input` on a diagonal, or the diagonal of a matrix."""
