@@ -94,8 +94,12 @@ def test_linspace_and_logspace():
     assert ends[0].item() == -0.1 and ends[-1].item() == 0.7
     np.testing.assert_allclose(torch.logspace(0, 2, 3).numpy(), [1, 10, 100], rtol=1e-6)
     assert torch.linspace(0, 10, 3, dtype=torch.int64).tolist() == [0, 5, 10]
+    assert torch.linspace(-3, 3, 4, dtype=torch.uint8).tolist() == [253, 169, 86, 3]
     with pytest.raises(RuntimeError, match="non-negative"):
         torch.linspace(0, 1, -1)
+    for start, end, kind in ((0, 300, torch.uint8), (-256, 5, torch.uint8), (255, 0, torch.int8)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            torch.linspace(start, end, 4, dtype=kind)
 
 
 def test_eye():
