@@ -74,6 +74,8 @@ class Attempt:
         for k, tensor in enumerate(self.tensors):
             _check_plain(tensor, f"argument {k}")
             held, given = id(tensor) in self.places.tensors, tensor
+            if tensor._needs_grad and tensor._node is None and (tensor._hooks or tensor._post_hooks):
+                raise Unsupported(f"argument {k} has hooks")  # which are to run once, for gradients that it gets
             start, nbytes = tensor._ptr, tensor._layout.nbytes
             if not held:
                 if _meets(shared, start, nbytes):

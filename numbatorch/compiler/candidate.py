@@ -35,7 +35,7 @@ class Candidate:
         self._result(result, capture)
         self._gradients(capture)
         self._changes()
-        held = {v.buffer for v in [*self.views, *(v for _, v in self.gradients if v is not None)]}
+        held = {v.buffer for v in [*self.views, *(v for _, v in self.gradients if v is not None)]} - {None}
         own = attempt.backward
         kept, given = set(), set()
         if own:

@@ -145,3 +145,26 @@ def test_a_backward_pass_that_would_fail_fails_where_it_is_asked_for():
         assert torch.equal(found, f(x))
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             found.sum().backward()
+
+
+def test_hooks_of_an_argument_run_once_for_each_gradient():
+    run = torch.compile(lambda x: (x * x).sum())
+    for n in (3, 3, 3, 4, 5, 6, 6):
+        x, before, after = torch.ones(n, requires_grad=True), [], []
+        x.register_hook(before.append)
+        x.register_hook(lambda grad: grad * 2)
+        x.register_post_accumulate_grad_hook(after.append)
+        run(x).backward()
+        assert x.grad.tolist() == [4] * n and len(before) == len(after) == 1
+
+
+def test_a_parameter_is_a_result_beside_one_with_a_history():
+    weight = torch.nn.Parameter(torch.ones(3, 2))
+    run = torch.compile(lambda x: ((x @ weight).tanh(), weight))
+    for n in (2, 2, 2, 3, 5, 5):
+        weight.grad, x = torch.zeros(3, 2), torch.ones(n, 3)
+        found, own = run(x)
+        assert own is weight and torch.equal(found, (x @ weight).tanh())
+        found.sum().backward()
+        assert weight.grad.any()
+    assert run.programs

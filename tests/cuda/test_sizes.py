@@ -118,3 +118,19 @@ def test_an_operation_at_sizes_that_were_never_seen(name, captures):
             found.append(called(*given).cpu())
         assert torch.equal(*found), (n, run.explain())
         assert k not in (3, 4) or before == len(captures), run.explain()
+
+
+def test_a_step_of_nothing_keeps_the_order_of_its_parts():
+    weight = torch.ones(3, 2, device="cuda", requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+
+    @torch.compile
+    def step(x):
+        optimizer.zero_grad()
+        loss = ((x @ weight) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+    for _ in range(5):
+        assert step(torch.ones(0, 3, device="cuda")).item() == 0
+    assert step.programs and torch.equal(weight.detach().cpu(), torch.ones(3, 2))

@@ -45,7 +45,9 @@ def _grouped(steps):
     member: dict = {}
     for number, step in enumerate(steps):
         request = elementwise_of(step)
-        if request is None or step.device is CPU and templates.turns(request):
+        if request is None or any(type(n) is int and not n for n in request.shape):
+            continue  # places of no bytes share none with others, and would not keep a step after what it reads
+        if step.device is CPU and templates.turns(request):
             continue  # what turns a matrix over in registers is several times as fast as a formula that reads across
         near = {g: turned for g in groups[-RECENT:] if g.compute == request.compute
                 and (turned := _over(g, step, request)) is not None
