@@ -89,22 +89,24 @@ class Capture:
         """Give back what the call has dropped."""
         self._large = [b for b in self._large if not self._dropped(b)]
         if self.gradients:
-            self.gradients = [own for own in self.gradients if not self._forgotten(*own)]
+            self.gradients = [held for held in self.gradients if not self._forgotten(held)]
 
-    def _forgotten(self, tensor, grad, buffer):
+    def _forgotten(self, held):
         """Whether the call has dropped a gradient that nothing has looked at, nor will if it is undone and run again.
 
-        Held by: the Attempt's places, its snapshot and its table of versions, the list here, and this call.
+        held: (tensor, its gradient, the buffer). A gradient is held by the Attempt's places, its snapshot, `held` and
+        the argument; its storage by the gradient, the buffer, the Attempt's table of versions and the argument. No
+        variable is counted: some Pythons do not count what a variable lends to a call.
         """
-        own = grad._storage
-        if (tensor._grad is grad or sys.getrefcount(grad) > 5 or sys.getrefcount(own) > 5
-                or sys.getrefcount(own.block) > 2):
+        if (held[0]._grad is held[1] or sys.getrefcount(held[1]) > 4 or sys.getrefcount(held[1]._storage) > 4
+                or sys.getrefcount(held[1]._storage.block) > 2):
             return False
+        _, grad, buffer = held
         if buffer in self.before or any(buffer in s.reads() or buffer in s.writes() for s in self.steps):
             return False
         self._forget(buffer)
         self.given_up.append(grad)
-        own.block = None
+        grad._storage.block = None
         return True
 
     def _dropped(self, buffer):
@@ -369,8 +371,7 @@ class Capture:
         """Buffers made in the call whose memory something still holds."""
         for buffer in self.buffers:
             if buffer.kind == "temporary" and buffer.storage is not None and buffer.nbytes:
-                block = buffer.storage
-                if sys.getrefcount(block) > 3:  # here: the buffer, `block` and the argument
+                if sys.getrefcount(buffer.storage) > 2:  # here: the buffer and the argument
                     yield buffer
 
     def parts(self, boundary=None):
