@@ -288,6 +288,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor over the memory of an object with the buffer protocol."""
     if len(memoryview(buffer).cast("B")) == 0:
         raise ValueError("both buffer length (0) and count (-1) must not be 0")
+    dtype = dtypes.of_type(dtype)
     carrier = np.dtype(f"u{dtype.itemsize}") if dtype.is_foreign else dtype.numpy
     array = np.frombuffer(buffer, dtype=carrier, count=count, offset=offset)
     if not array.flags.writeable:

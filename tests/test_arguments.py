@@ -199,3 +199,19 @@ def test_out_is_not_written_where_a_gradient_is_wanted():
         with torch.no_grad():
             torch.add(weight, 1, out=out)
     assert out.tolist() == [2, 2, 2] and not out.requires_grad
+
+
+def test_softmax_is_of_floating_point_dtypes():
+    x = torch.ones(2, 3)
+    for name in ("softmax", "log_softmax"):
+        for dtype in (int, bool, complex):
+            with pytest.raises(NotImplementedError, match=f'"{name}" not implemented'):
+                getattr(x, name)(0, dtype=dtype)
+        with pytest.raises(NotImplementedError, match=f'"{name}" not implemented'):
+            getattr(x + 0j, name)(0)
+    assert x.long().softmax(0, dtype=float).dtype is torch.float64
+
+
+def test_buffers_are_read_as_the_dtype_of_a_python_type():
+    assert torch.frombuffer(bytearray(16), dtype=float).tolist() == [0.0, 0.0]
+    assert torch.frombuffer(bytearray(16), dtype=int).dtype is torch.int64

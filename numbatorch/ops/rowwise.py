@@ -6,10 +6,10 @@ from .declare import FLOAT, composite, rowwise
 
 
 def _floating(op, specs, statics):
-    """Integers are only taken where `dtype` says what to compute in."""
-    own = specs["input"].dtype
-    if statics["dtype"] is None and own.category < 2:
-        raise NotImplementedError(f'"{op.name.removesuffix("_rows")}" not implemented for {own}: give dtype=')
+    """Integers are only taken where `dtype` says what to compute in, which must be floating point."""
+    wanted = statics["dtype"] or specs["input"].dtype
+    if not wanted.is_floating_point:
+        raise NotImplementedError(f'"{op.name.removesuffix("_rows")}" not implemented for {wanted}: give dtype=')
 
 
 @rowwise(name="softmax_rows", method=False, check=_floating, promote=FLOAT,
