@@ -304,6 +304,9 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
 @composite(out=True, inplace=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """beta * input + alpha * mat @ vec: (N, M), (M,) -> (N,); `input` broadcasts, and counts as 0 for beta 0."""
+    if input.ndim > 1:  # which the product as a row would take
+        raise RuntimeError(f"addmv: vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}")
+    _same_dtype("addmv", input=input, mat=mat, vec=vec)
     if mat.ndim == 2 and vec.ndim == 1 and mat.shape[1] == vec.shape[0]:
         row = vec.unsqueeze(0)
         if _is_bias(input, row, mat.t(), beta, alpha):

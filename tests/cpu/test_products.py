@@ -278,6 +278,16 @@ def test_sums_with_columns_are_rounded_once(dtype, factors, shape):
         assert found.shape == (1, 50) and found[0].equal(expected)
 
 
+@pytest.mark.parametrize("dtype", [nt.float16, nt.float32])
+def test_addmv_refuses_rows_and_other_dtypes(dtype):
+    mat, vec = nt.ones(3, 4, dtype=dtype), nt.ones(4, dtype=dtype)
+    for shape in (1, 3), (3, 1):
+        with pytest.raises(RuntimeError, match="addmv: vector"):
+            nt.addmv(nt.ones(shape, dtype=dtype), mat, vec)
+    with pytest.raises(RuntimeError, match="addmv: expected operands of the same dtype"):
+        nt.addmv(nt.ones(3, dtype=nt.float64), mat, vec)
+
+
 def test_gradients_of_sums_that_start_from_a_row():
     given = [nt.randn(*s, dtype=nt.float64, requires_grad=True) for s in ((4,), (4, 3), (3,))]
     assert nt.autograd.gradcheck(nt.addmv, given)
