@@ -139,11 +139,14 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabl
     _expect("group_norm", "bias", bias, (c,))
     shape = input._layout.shape
     if not input._layout.numel:
-        return _affine(input.clone(), weight, bias)
+        return _affine(input.clone(), weight, bias).to(input._layout.dtype)
     if weight is not None and math.prod(shape[2:]) >= LONG_CHANNEL:
         scale, shift = (None if x is None else x.view(1, num_groups, -1, 1) for x in (weight, bias))
-        return _layer_norm(input.reshape(n, num_groups, c // num_groups, -1), scale, shift, eps, 2).reshape(shape)
-    return _affine(_layer_norm(input.reshape(n, num_groups, -1), None, None, eps, 1).reshape(shape), weight, bias)
+        result = _layer_norm(input.reshape(n, num_groups, c // num_groups, -1), scale, shift, eps, 2).reshape(shape)
+    else:
+        rows = input.reshape(n, num_groups, -1)
+        result = _affine(_layer_norm(rows, None, None, eps, 1).reshape(shape), weight, bias)
+    return result if result._layout.dtype is input._layout.dtype else result.to(input._layout.dtype)
 
 
 def _affine(input, weight, bias):

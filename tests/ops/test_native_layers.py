@@ -164,6 +164,16 @@ def test_known_statistics_normalise_in_one_pass_with_their_gradients():
             x.detach(), mean, var), rtol=2e-2, atol=2e-2)
 
 
+def test_group_norm_keeps_the_dtype_of_its_input():
+    weight, bias = torch.randn(6), torch.randn(6)
+    for channel in (3, 200):  # the weights in a pass of their own, and while rows are walked
+        narrow = torch.randn(2, 6, channel).to(torch.bfloat16)
+        result = F.group_norm(narrow, 2, weight, bias)
+        assert result.dtype is torch.bfloat16
+        wide = F.group_norm(narrow.float(), 2, weight, bias)
+        assert torch.allclose(result.float(), wide, rtol=2e-2, atol=2e-2)
+
+
 def test_group_norm_has_the_gradients_of_its_formula():
     for shape, groups in (((2, 6, 3), 3), ((2, 4, 12, 12), 2)):  # weights after the rows are known, and as they are
         x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
