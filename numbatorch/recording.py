@@ -44,7 +44,7 @@ def record_inplace(op, plan, args):
     """An in-place call that must be recorded."""
     target = args[0]
     check_inplace(op.name, target)
-    before = [a.detach() if a is target else a for a in args]
+    before = [a._kept() if a is target else a for a in args]
     rule = None
     wanted = tuple(isinstance(a, Tensor) and a._needs_grad for a in args)
     if any(wanted):
@@ -237,7 +237,7 @@ def overwrite(target, result, recorded=True):
     """Put a result's values and history in place of a tensor's own."""
     before, mode.enabled = mode.enabled, False
     try:
-        target.copy_(result.detach() if result._needs_grad else result)
+        target.copy_(result._kept() if result._needs_grad else result)
     finally:
         mode.enabled = before
     if recorded and result._needs_grad:

@@ -85,5 +85,5 @@ def deliver(op, results, out, given=()):
                           f"{list(results._layout.shape)}. Resize it to zero elements first: out.resize_(0).",
                           stacklevel=3)
         out.resize_(results._layout.shape)
-    out.copy_(results.detach())
+    out.copy_(results._kept())
     return out

@@ -132,6 +132,10 @@ class Part:
         """The same memory, outside the tape; changes of either are counted for both."""
         return alias(self, self._layout)
 
+    def _kept(self) -> Tensor:
+        """As `detach`, but with the tangents of forward mode: for what the tape saves."""
+        return alias(self, self._layout)
+
     def detach_(self) -> Tensor:
         """Take this tensor off the tape."""
         if self._base is not None and self._needs_grad:

@@ -151,7 +151,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for k, g in enumerate(found):
         if g is not None:
             if g._needs_grad and not create_graph:  # a pass that had to be recorded on the way
-                found[k] = g.detach()
+                found[k] = g._kept()
         else:
             if materialize_grads:
                 found[k] = zeros_like(inputs[k] if isinstance(inputs[k], Tensor) else empty_layout(_edge_layout(

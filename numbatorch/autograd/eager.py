@@ -99,7 +99,7 @@ class EagerRule(TensorRule):
         saved: list = []
         for (source, i), length in zip(self.keep, self.lists, strict=True):
             if length is None:
-                saved.append(results[i].detach() if source == "result" else args[i])
+                saved.append(results[i]._kept() if source == "result" else args[i])
             else:
                 saved += args[i]
         return tuple(saved)

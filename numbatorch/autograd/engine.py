@@ -225,7 +225,7 @@ def _accumulate(leaf, gradient, create):
     present = leaf._grad
     if leaf._grad_dtype is not None and present is None:
         wanted = gradient.dtype if leaf._grad_dtype == "any" else leaf._grad_dtype
-        leaf._grad = gradient.to(wanted) if create else gradient.detach().to(wanted, copy=True)
+        leaf._grad = gradient.to(wanted) if create else gradient._kept().to(wanted, copy=True)
     elif present is None:
         # The gradient becomes .grad itself only when nobody else can see it.
         alone = sys.getrefcount(gradient) <= 4 and sys.getrefcount(gradient._storage) <= 2
@@ -235,10 +235,10 @@ def _accumulate(leaf, gradient, create):
         elif base is not None and gradient._layout is leaf._layout and _is_only_view(gradient, base):
             leaf._grad = alias(gradient, gradient._layout)
         elif alone and gradient._layout is leaf._layout:
-            gradient = gradient.detach() if gradient._needs_grad else gradient
+            gradient = gradient._kept() if gradient._needs_grad else gradient
             leaf._grad = gradient
         elif _is_sparse(gradient._layout):
-            leaf._grad = gradient.detach().clone()
+            leaf._grad = gradient._kept().clone()
         else:
             own = leaf._layout
             leaf._grad = empty_layout(own if own.is_contiguous and own.__class__ is Layout else _without_gaps(own))

@@ -137,7 +137,7 @@ class Function(metaclass=_Meta):
         # An input that is returned as it is gets a tensor object of its own, unless it was changed in place.
         dirty = {id(t) for t in ctx._dirty}
         given = {id(a) for a in args if isinstance(a, Tensor)}
-        outputs = tuple(o.view_as(o).detach() if isinstance(o, Tensor) and id(o) in given and id(o) not in dirty else o
+        outputs = tuple(o.view_as(o)._kept() if isinstance(o, Tensor) and id(o) in given and id(o) not in dirty else o
                         for o in outputs)
         for t in ctx._dirty:
             t._storage.version += 1
@@ -147,7 +147,7 @@ class Function(metaclass=_Meta):
         for k, t in enumerate(ctx._to_save):
             if t is not None and id(t) in positions:
                 ctx._outputs[k] = positions[id(t)]
-                t = t.detach()
+                t = t._kept()
             saved.append(t)
         layouts = tuple(o._layout if isinstance(o, Tensor) else None for o in outputs)
         node = new_node(_FunctionRule(cls, ctx, layouts), Layouts(layouts), edges, tuple(saved), len(outputs))

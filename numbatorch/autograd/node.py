@@ -279,7 +279,7 @@ class Packed:
 
 
 def _packed(value, pack):
-    plain = value.detach()
+    plain = value._kept()
     version = plain._storage.version
     kept = pack(plain)
     if plain._storage.version != version:
@@ -292,7 +292,7 @@ def _packed(value, pack):
 def _with_history(value, history):
     """The same memory as an output of what the saved tensor was an output of."""
     target, index = history
-    value = value.detach()
+    value = value._kept()
     if not isinstance(target, Node):  # a leaf: an identity leads there
         from ..recording import Layouts
         target, index = new_node(FunctionRule("AliasBackward0", lambda _, grads: [grads[0]]),

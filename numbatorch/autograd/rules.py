@@ -274,7 +274,7 @@ class FormulaRule:
             if source == "arg":
                 saved.append(args[index])
             else:
-                saved.append(results[index].detach())
+                saved.append(results[index]._kept())
         return tuple(saved)
 
     def general_run(self, node, grads):
@@ -388,7 +388,7 @@ def linked(value, node, index):
     """A saved result as it was recorded: the same memory, with its node."""
     if value.dtype.category < dtypes.FLOAT:
         return value
-    result = value.detach()
+    result = value._kept()
     result._needs_grad, result._node, result._output_index = True, node, index
     return result
 
@@ -433,7 +433,7 @@ class TensorRule:
         return self.general_run(node, grads)
 
     def save(self, args, results):
-        return tuple(results[i].detach() if source == "result" else args[i] for source, i in self.keep)
+        return tuple(results[i]._kept() if source == "result" else args[i] for source, i in self.keep)
 
     def general_run(self, node, grads):
         """Gradients of the operands from those of the results."""

@@ -34,7 +34,7 @@ def recorder(rule, plan, wanted):
     saved, versions, checks = [], [], []
     for source, i in rule.keep:
         if source == "result":
-            saved.append(f"r{i}.detach()")
+            saved.append(f"r{i}._kept()")
             versions.append(f"r{i}._storage.version")
         else:
             saved.append(f"a{i}")

@@ -21,7 +21,7 @@ def _own(t):
 
 def _settle(value, create):
     """Results that nobody outside can differentiate leave the tape."""
-    return value if create else map_tensors(lambda t: t.detach() if t.requires_grad else t, value)
+    return value if create else map_tensors(lambda t: t._kept() if t.requires_grad else t, value)
 
 
 def _plain(tensors):

@@ -107,6 +107,7 @@ class SparseTensor(Tensor):
     def detach(self):
         return make(self._pattern, self._stored)
 
+    _kept = detach
     data = property(detach, lambda self, other: replace(self, other))
 
     def to(self, *args, **kwargs):

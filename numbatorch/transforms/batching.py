@@ -33,12 +33,12 @@ class BatchedLayout(WrappedLayout):
 
     def draw_like(self, input, make):
         """rand_like and the like: `make` asks for the level's kind of randomness itself."""
-        return make(element(input, self.level, 0).detach())
+        return make(element(input, self.level, 0)._kept())
 
     def draw(self, draw, distribution, tensor, generator, arguments):
         """Fill a batched tensor in place."""
         if self.level.randomness == "same":
-            one = element(tensor, self.level, 0).detach().clone()
+            one = element(tensor, self.level, 0)._kept().clone()
             tensor._value.copy_(draw(distribution, one, generator, *arguments).expand(tensor._value.shape))
             return tensor
         _check_random(self.level, distribution)
@@ -77,6 +77,9 @@ class BatchedTensor(WrappedTensor):
                           "and other operations on tensors instead")
 
     item = tolist = numpy = __bool__ = __int__ = __float__ = __index__ = __complex__ = __array__ = _refuse
+
+    def _kept(self):
+        return batched(self._value._kept(), self.level)
 
     def detach(self):
         return batched(self._value.detach(), self.level)
@@ -231,10 +234,10 @@ def _random(level, op, values):
     # "same": one draw serves every element, so it is made for the shapes of one.
     shape = next(t for t in values if isinstance(t, Tensor))
     if op.name in ("normal_like", "uniform_like"):
-        plain = element(shape, level, 0).detach()
+        plain = element(shape, level, 0)._kept()
         return interception.call(op, False, [plain, *values[1:]])
     if op.name == "bernoulli" and values[1] is not None:
-        plain = element(shape, level, 0).detach()
+        plain = element(shape, level, 0)._kept()
         return interception.call(op, False, [plain, *values[1:]])
     raise RuntimeError(f"vmap: {op.name}() on batched chances cannot be the same for all; use randomness='different'")
 

@@ -40,10 +40,13 @@ class DualTensor(WrappedTensor):
     def numpy(self, *, force=False):
         return self._value.numpy(force=force)
 
-    def detach(self):
-        return dual(self._value.detach(), self._tangent.detach(), self.level)
+    def _kept(self):
+        return dual(self._value._kept(), self._tangent._kept(), self.level)
 
-    data = property(lambda self: self.detach())
+    def detach(self):
+        return self._value.detach()
+
+    data = property(detach)
 
     def copy_(self, other, non_blocking=False):
         primal, tangent = parts(other, self.level) if isinstance(other, Tensor) else (other, None)
@@ -124,7 +127,7 @@ def _general(level, op, values, primals):
         has, tangent = next(pending)
         if not has:
             return t
-        tangent = zeros_like(t) if tangent is None else tangent if keep else tangent.detach()
+        tangent = zeros_like(t) if tangent is None else tangent if keep else tangent._kept()
         return dual(t, tangent, level)
     return map_tensors(with_tangent, result)
 
@@ -138,7 +141,7 @@ def operand(t):
         for level in running("vmap"):
             if level.depth < t.level.depth:
                 t = rewrap(strip(t, level, level.size), level)
-    return t.view_as(t) if t._needs_grad else t.detach().requires_grad_()
+    return t.view_as(t) if t._needs_grad else t._kept().requires_grad_()
 
 
 def _push(out, own, tangents):
