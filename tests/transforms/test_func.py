@@ -206,8 +206,8 @@ def test_errors_speak():
 def test_a_detached_tensor_has_no_tangent():
     F, forward_ad = numbatorch.func, numbatorch.autograd.forward_ad
     x, ones = numbatorch.tensor([1.0, 2.0, 3.0]), numbatorch.ones(3)
-    for detached in (lambda t: t.detach(), lambda t: t.data):
-        assert F.jvp(lambda t: detached(t) * t, (x,), (ones,))[1].tolist() == [1, 2, 3]
+    assert F.jvp(lambda t: t.detach() * t, (x,), (ones,))[1].tolist() == [1, 2, 3]
+    assert F.jvp(lambda t: t.data * t, (x,), (ones,))[1].tolist() == [1, 2, 3]
     assert F.jvp(F.grad(lambda t: (t.detach() * t * t).sum()), (x,), (ones,))[1].tolist() == [2, 4, 6]
     assert F.jvp(lambda t: F.vmap(lambda e: e.detach() * e)(t), (x,), (ones,))[1].tolist() == [1, 2, 3]
     assert numbatorch.equal(F.hessian(lambda t: (t.exp() * t.detach()).sum())(x), numbatorch.diag(x.exp() * x))
