@@ -744,7 +744,7 @@ def hardshrink(input: Tensor, lambd: _Number = 0.5, *, out: Tensor | None = None
 def hash_tensor(input: Tensor, dim: _Ints = (), *, keepdim: _bool = False, mode: _int = 0, out: Tensor | None = None) -> Tensor:
     """The bits of all elements over `dim`, as float64 or int64, combined by exclusive or (mode 0): uint64."""
 def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The step: 0 where `input` is below 0, 1 above, `values` at 0, NaN at NaN."""
+    """The step: 0 where `input` is below 0 or NaN, 1 above, `values` at 0."""
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: _float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = 'mean') -> Tensor:
     """`input`, a distance, where target is 1; max(0, margin - input) where it is -1."""
 def histc(input: Tensor, bins: _int = 100, min: _float = 0, max: _float = 0, *, out: Tensor | None = None) -> Tensor:
@@ -1073,6 +1073,8 @@ def permute(input: Tensor, *dims: _Ints) -> Tensor:
     """The dimensions of `input` in the order `dims`, as a view: result.shape[i] is input.shape[dims[i]]."""
 def permute_copy(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Tensor:
     """`permute`, with memory of its own: the arguments of `permute`, and a copy of what it views."""
+def picked_rows(input: Tensor, target: Tensor, dim: _Ints) -> Tensor:
+    """-input[target] along `dim`, of size 1 in `target` and in the result."""
 def pinverse(input: Tensor, rcond: _float = 1e-15) -> Tensor:
     """The pseudoinverse, (..., M, N) -> (..., N, M); singular values up to rcond * largest count as zero."""
 def pixel_shuffle(input: Tensor, upscale_factor: Any) -> Tensor:
@@ -1351,12 +1353,12 @@ def triangular_solve(b: Any, A: Tensor, upper: _bool = True, transpose: _bool = 
     """(solution, cloned_coefficient): X with A X = b for triangular A (A^T with `transpose`), and a copy of A."""
 def tril(input: Tensor, diagonal: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """`input` (..., N, M) with zeros above a diagonal of its last two dimensions: 0 the main one, 1 above it."""
-def tril_indices(row: Any, col: Any, offset: _int = 0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> Tensor: ...
+def tril_indices(row: Any, col: Any, offset: _int = 0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = None) -> Tensor: ...
 def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: _float = 1.0, p: _float | str = 2, eps: _float = 1e-06, swap: _bool = False, size_average: Any = None, reduce: Any = None, reduction: str = 'mean') -> Tensor:
     """max(0, |anchor - positive| - |anchor - negative| + margin); `swap` also looks from the positive's side."""
 def triu(input: Tensor, diagonal: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """`input` (..., N, M) with zeros below a diagonal of its last two dimensions: 0 the main one, 1 above it."""
-def triu_indices(row: Any, col: Any, offset: _int = 0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None) -> Tensor: ...
+def triu_indices(row: Any, col: Any, offset: _int = 0, *, dtype: _dtype | None = None, device: _DeviceLike | None = None, layout: _layout_type | None = None, pin_memory: _bool | None = None) -> Tensor: ...
 def true_divide(input: Tensor, other: Tensor | _Number, *, out: Tensor | None = None) -> Tensor:
     """input / other, in floating point: integers are converted to the default dtype. x / 0 is inf, 0 / 0 NaN."""
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
