@@ -9,7 +9,9 @@ def _floating(op, specs, statics):
     """Integers are only taken where `dtype` says what to compute in, which must be floating point."""
     wanted = statics["dtype"] or specs["input"].dtype
     if not wanted.is_floating_point:
-        raise NotImplementedError(f'"{op.name.removesuffix("_rows")}" not implemented for {wanted}: give dtype=')
+        from ..plan import type_name
+        name, kind = op.name.removesuffix("_rows"), type_name(wanted)
+        raise NotImplementedError(f'"{name}" not implemented for \'{kind}\': give a floating point dtype=')
 
 
 @rowwise(name="softmax_rows", method=False, check=_floating, promote=FLOAT,
