@@ -151,13 +151,13 @@ def _range_check(own):
 
 
 def within(index, low, high):
-    """Whether few indices in one piece are all in [low, high), found in one pass; False where that is not known."""
+    """Whether few indices in one piece are all in [low, high), found in one pass; None where that is not known."""
     own = index._layout
     found = _range_check(own)
     if found is None:
-        return False
+        return None
     test, state = found
-    return state.traced is None and test(index._ptr, own.numel, low, high)
+    return None if state.traced is not None else test(index._ptr, own.numel, low, high)
 
 
 def check(name, index, size, dim, error=IndexError, wrap=False):

@@ -8,7 +8,7 @@ from ..expr import functions as f
 from .declare import OPS, composite, elementwise
 from .index import bounds, within
 from .pointwise import CONTINUOUS
-from .rowwise import picked_rows, surprise_rows
+from .rowwise import picked_rows, smoothed_rows, surprise_rows
 
 _F = "nn.functional"
 
@@ -168,12 +168,6 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-weight[target] * input[target]; the mean divides by the weights that counted. (N, C, ...), (N, ...) of int64."""
     reduction = _legacy(reduction, size_average, reduce)
-    shape = input._layout.shape
-    if weight is None and len(shape) > 1 and _fits_rows(input, target, 1) and not 0 <= ignore_index < shape[1] and (
-            within(target, 0, shape[1])):
-        target = OPS["unsqueeze"].call(target, 1)
-        loss = picked_rows.call(input, target, 1) if len(shape) == 2 else -OPS["gather"].call(input, 1, target)
-        return loss.squeeze(1) if reduction == "none" else _reduced(loss, reduction)
     if input.ndim == 0 or target.ndim not in (input.ndim - 1, 0):
         raise RuntimeError(f"nll_loss: input {tuple(input.shape)} and target {tuple(target.shape)} do not fit")
     if reduction not in ("none", "mean", "sum"):
@@ -192,31 +186,58 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
         raise RuntimeError(f"nll_loss: expected target size {list(expected)}, got {list(target.shape)}")
     if target.dtype.name not in ("int64", "uint8", "int32"):
         raise RuntimeError(f"nll_loss: expected scalar type Long but found {target.dtype.name}")
+    _check_weight(weight, input, classes)
+    counted, rows = _counted(OPS["unsqueeze"].call(target.long(), 1), ignore_index, classes)
+    if len(expected) == 1 and _fits_rows(input, target, 1):
+        loss = picked_rows.call(input, rows, 1)
+    else:
+        loss = -OPS["gather"].call(input, 1, rows)
+    return _shared(loss, 1, counted, rows, weight, reduction)
+
+
+def _check_weight(weight, input, classes):
     if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes):
         raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got "
                            f"weight tensor of shape: {list(weight.shape)}")
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(f"nll_loss: expected scalar type {input.dtype.name} but found {weight.dtype.name}: weight "
                            "and input must have one dtype")
-    target = target.long()
+
+
+def _counted(target, ignore_index, classes):
+    """(which targets count, or None where all do; the targets, 0 for those that do not).
+
+    IndexError for a target that is neither a class nor `ignore_index`.
+    """
+    own = target._layout
+    sure = within(target, 0, classes)
+    if sure and not 0 <= ignore_index < classes or not own.numel:
+        return None, target
+    if sure is None and own.has_values:
+        low, high = (bound.item() for bound in bounds.call(target))
+        sure = 0 <= low and high < classes
+        if sure and not low <= ignore_index <= high:
+            return None, target
     counted = target != ignore_index
-    safe = OPS["where"].call(counted, target, 0)
-    if safe.numel() and safe._layout.has_values:
-        low, high = safe.min().item(), safe.max().item()
+    rows = OPS["where"].call(counted, target, 0)
+    if not sure and own.has_values and not within(rows, 0, classes):
+        low, high = (bound.item() for bound in bounds.call(rows))
         if low < 0 or high >= classes:
             raise IndexError(f"nll_loss: Target {low if low < 0 else high} is out of bounds for {classes} classes.")
-    picked = -input.gather(1, safe.unsqueeze(1)).squeeze(1)
-    if weight is None:
-        share = counted.to(input.dtype)
-        loss = OPS["where"].call(counted, picked, 0.0)
-    else:
-        share = OPS["where"].call(counted, weight.index_select(0, safe.reshape(-1)).reshape(safe.shape), 0.0)
-        loss = picked * share
+    return counted, rows
+
+
+def _shared(loss, dim, counted, rows, weight, reduction):
+    """Losses of rows, 0 where they do not count, times the weights of their classes; the mean divides by these."""
+    share = None if weight is None else weight.index_select(0, rows.reshape(-1)).reshape(rows.shape)
+    if share is not None:
+        loss = loss * share
+    if counted is not None:
         loss = OPS["where"].call(counted, loss, 0.0)
-    if reduction == "none":
-        return loss
-    total = loss.sum()
-    return total if reduction == "sum" else total / share.sum()
+        share = counted if share is None else OPS["where"].call(counted, share, 0.0)
+    if share is None or reduction != "mean":
+        return _reduced(loss.squeeze(dim) if reduction == "none" else loss, reduction)
+    return loss.sum() / share.sum()
 
 
 def _fits_rows(input, target, dim):
@@ -224,17 +245,6 @@ def _fits_rows(input, target, dim):
     own, shape = target._layout, input._layout.shape
     return (own.dtype.name == "int64" and own.numel > 0 and input._layout.dtype.name in ("float32", "float64")
             and own.shape == (*shape[:dim], *shape[dim + 1:]))
-
-
-def _surprise(input, target, dim, ignore_index):
-    """-log_softmax(input)[target] in one walk over the rows, with `dim` of size 1; None where some targets are to be
-    ignored, or wrong."""
-    classes = input._layout.shape[dim]
-    if 0 <= ignore_index < classes or not within(target, 0, classes):
-        low, high = (bound.item() for bound in bounds.call(target)) if target._layout.has_values else (0, 0)
-        if low < 0 or high >= classes or low <= ignore_index <= high:
-            return None
-    return surprise_rows.call(input, OPS["unsqueeze"].call(target, dim), dim)[0]
 
 
 @composite(namespaces=_F, method=False)
@@ -245,10 +255,13 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     dim = 0 if input._layout.ndim == 1 else 1
-    if not label_smoothing and weight is None and _fits_rows(input, target, dim):
-        loss = _surprise(input, target, dim, ignore_index)
-        if loss is not None:
-            return _reduced(loss.squeeze(dim) if reduction == "none" else loss, reduction)
+    if (weight is None or not label_smoothing) and _fits_rows(input, target, dim):
+        classes = input._layout.shape[dim]
+        _check_weight(weight, input, classes)
+        counted, rows = _counted(OPS["unsqueeze"].call(target, dim), ignore_index, classes)
+        loss = surprise_rows.call(input, rows, dim)[0] if not label_smoothing else smoothed_rows.call(
+            input, rows, dim, 1 - label_smoothing, label_smoothing / classes)[0]
+        return _shared(loss, dim, counted, rows, weight, reduction)
     logs = OPS["log_softmax"].call(input, dim)
     classes = input.shape[dim]
     if target.shape == input.shape and target.is_floating_point():
