@@ -240,9 +240,9 @@ def test_sorts_and_searches(host_work, function):
 
 
 def picked(x):
-    """The gradient for the gradient of windows of which some hold nothing."""
+    """The gradient for the gradient of a window that holds nothing."""
     x = x[..., :2, :2].clone().requires_grad_()
-    y = F.max_pool2d(x, 2, 1, 2, 3)
+    y = F.max_pool2d(x, 2, 1, 1, 3)
     weight = torch.ones_like(y).requires_grad_()
     grad, = torch.autograd.grad(y, x, weight, create_graph=True)
     return grad.detach(), *torch.autograd.grad(grad, weight, x.detach())
