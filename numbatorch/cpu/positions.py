@@ -72,6 +72,8 @@ def other_at_one(kernel):
 
     def taken(branch):
         def put(n, args):
+            if n.op in ROW:  # of all elements: made by the walks before
+                return n
             return args[branch] if n in chosen else Expr(n.op, *args)
         return [root if flag else rebuild([root], put)[0]
                 for root, flag in zip(roots, kernel.request.is_row, strict=True)]

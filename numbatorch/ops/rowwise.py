@@ -153,8 +153,10 @@ def surprise_rows(input, target, dim):
 
 
 def _smoothed_gradient(grad, input, target, largest, total, certain, share):
-    """softmax(input), less what is expected of each class."""
-    return grad / total * f.exp(input - largest) - grad * share - f.where(f.eq(f.row_index, target), grad * certain, 0)
+    """softmax(input) times all that is expected, less what is expected of each class."""
+    expected = grad * (certain + share * row_length)
+    return expected / total * f.exp(input - largest) - grad * share - f.where(
+        f.eq(f.row_index, target), grad * certain, 0)
 
 
 @rowwise(name="smoothed_rows", method=False, apart=("target",), promote=FLOAT, input=_smoothed_gradient,
@@ -162,12 +164,13 @@ def _smoothed_gradient(grad, input, target, largest, total, certain, share):
 def smoothed_rows(input, target, dim, certain: float, share: float):
     """-log_softmax(input) along `dim` times what is expected of each class: `share`, and `certain` more of the target.
 
-    These add up to 1. Otherwise as `surprise_rows`.
+    Otherwise as `surprise_rows`.
     """
     largest = row_max(input)
     chosen = row_sum(f.where(f.eq(f.row_index, target), input, 0))
     total, others = row_sum(f.exp(input - largest)), row_sum(input - largest)
-    return certain * (largest - chosen) - share * others + f.log(total), largest, total
+    return ((certain + share * row_length) * f.log(total) - certain * (chosen - largest) - share * others,
+            largest, total)
 
 
 @rowwise(name="picked_rows", method=False, apart=("target",),

@@ -175,3 +175,20 @@ def test_rows_that_no_cache_holds(monkeypatch):
     for name in ("argmax", "sum", "surprise_rows", "layer_norm_rows", "log_softmax_rows"):
         OPS[name].call._plans.clear()
     assert found[0] == found[1]
+
+
+def test_a_choice_by_position_inside_and_beside_a_sum_of_the_row():
+    """The gradient of nll_loss(log_softmax(x)) in one kernel: its `where` is an element's value and part of a sum."""
+    layer, target = nt.nn.Linear(5, 10), nt.randint(0, 10, (8,))
+
+    def step(x):
+        layer.zero_grad()
+        loss = nt.nn.functional.nll_loss(layer(x).log_softmax(1), target)
+        loss.backward()
+        return loss
+
+    run, x = nt.compile(step), nt.randn(8, 5)
+    wanted = step(x), layer.weight.grad.clone()
+    for _ in range(4):
+        assert nt.equal(run(x), wanted[0]) and nt.equal(layer.weight.grad, wanted[1])
+    assert run.programs, run.explain()

@@ -137,6 +137,7 @@ CALLS = {
     "view_as_complex_copy": lambda t, i: torch.view_as_complex_copy(t(3, 2)),
     "view_as_real_copy": lambda t, i: torch.view_as_real_copy(torch.complex(t(3), t(3))),
     "softmax_gradient_rows": lambda t, i: _softmax_gradient(t),
+    "smoothed_rows": lambda t, i: F.cross_entropy(t(3, 4), i(4, 3), label_smoothing=0.1),
     "weighted_logit_cross_entropy": lambda t, i: F.binary_cross_entropy_with_logits(
         t(3, 4), t(3, 4), pos_weight=t(4)),
 }
