@@ -11,18 +11,6 @@ from numbatorch.nn import functional as F
 pytestmark = pytest.mark.usefixtures("gpu")
 
 
-@pytest.fixture(autouse=True)
-def captures(monkeypatch):
-    """Whatever was captured."""
-    found, build = [], compiled.Attempt.__init__
-
-    def noted(self, *args, **kwargs):
-        found.append(self)
-        build(self, *args, **kwargs)
-    monkeypatch.setattr(compiled.Attempt, "__init__", noted)
-    return found
-
-
 def model():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.GELU(), nn.Dropout(0.2), nn.Linear(8, 3)).cuda()
