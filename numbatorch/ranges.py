@@ -170,8 +170,7 @@ def _crossings(name, row, col, offset):
 
 def _triangle(name, starts, ends, dtype, device, layout, pin_memory):
     """The elements from `starts` to `ends` of each row."""
-    if layout is not None:
-        _strided(name, layout)
+    _strided(name, layout)
     counts = ends - starts
     found = np.empty((2, int(counts.sum())), np.int64)
     found[0] = np.repeat(np.arange(len(counts)), counts)

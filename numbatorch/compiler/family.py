@@ -200,7 +200,6 @@ class Family:
             made.check()
         return planned(made)
 
-
     def _step(self, step, binding, buffers):
         """A step with numbers for sizes; the step itself where nothing of it depends on them."""
         made = _with_numbers(step, binding, buffers)
