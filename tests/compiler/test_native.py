@@ -156,6 +156,28 @@ def test_kernels_that_are_called_in_a_way_of_their_own_are_refused():
     assert layout(torch.float32, (4, 4)) is x._layout
 
 
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.Adagrad])
+@pytest.mark.parametrize("alone", [False, True])
+def test_only_counts_of_steps_are_kept_for_what_numbers_may_raise(optimizer, alone):
+    """Counts are read before the first parameter changes, by an update that depends on another number, too."""
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)), torch.ones(4, 6)
+    own = optimizer(model.parameters(), lr=0.01)
+    model(x).square().sum().backward()
+
+    def step():
+        if not alone:
+            own.zero_grad()
+            model(x).square().sum().backward()
+        own.step()
+    run = torch.compile(step)
+    for _ in range(6):
+        run()
+    kept = [b for b, _ in run.programs[0].runner._saved]
+    assert len(kept) == len(list(model.parameters())) * (2 if optimizer is torch.optim.NAdam else 1), run.graph
+    assert all(b.nbytes == 4 for b in kept), run.graph
+
+
 def test_a_number_that_cannot_be_computed_leaves_everything_as_it_was():
     check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.Adam([*a, *b], lr=0.1))
     check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.AdamW(

@@ -4,6 +4,7 @@ So the steps that use such numbers can run together with those that make their o
 """
 
 from ..graph import Graph
+from .order import numbers_of
 
 SMALL = 4096  # bytes that a step may touch to be moved
 
@@ -33,15 +34,18 @@ def _movable(steps, begin):
 
 def _needed(steps, last, begin):
     """Numbers of the steps from `begin` on that a read depends on, and its own; None where one of them is large."""
-    found, buffers = [last], set(steps[last].reads())
+    found, buffers, numbers = [last], set(steps[last].reads()), set()
     for k in range(last - 1, begin - 1, -1):
         step = steps[k]
-        if step.writes() & buffers:
-            if step.kind != "launch" or sum(v.layout.nbytes for v in step.places) > SMALL or any(
-                    getattr(v, "expression", None) is not None for v in step.values):
+        if step.kind == "read" and step.read in numbers:
+            found.append(k)
+            buffers |= step.reads()
+        elif step.writes() & buffers:
+            if step.kind != "launch" or sum(v.layout.nbytes for v in step.places) > SMALL:
                 return None
             found.append(k)
             buffers |= step.reads() | step.writes()
+            numbers |= numbers_of(step)
     return found
 
 
