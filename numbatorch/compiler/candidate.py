@@ -4,7 +4,7 @@ import functools
 from types import FunctionType
 
 from .. import dtypes
-from ..autograd.node import RELEASED, Node
+from ..autograd.node import RELEASED, Node, Packed
 from ..device import CPU
 from ..expr import kinds, tree
 from ..layout import layout
@@ -39,7 +39,7 @@ class Candidate:
         own = attempt.backward
         kept, given = set(), set()
         if own:
-            kept = _held_by_nodes(self._live)
+            kept = _held_by_nodes(self._live, {id(g._node) for g in self.attempt.given})
             for target in own.targets:
                 if target[2] is not None:
                     target[2] = self._view(target[2], capture, "a gradient")
@@ -307,16 +307,20 @@ def _copying(own):
     return request, backend(own.device).plan(request)
 
 
-def _held_by_nodes(results):
-    """Ids of the blocks of memory that the histories of results keep: saved values, and what rules hold."""
-    found, seen, stack = set(), set(), [r.grad_fn for r in results]
+def _held_by_nodes(results, begin):
+    """Ids of the blocks of memory that the histories of results keep: saved values, and what rules hold.
+
+    begin: ids of the nodes where arguments come in; what led to those is no part of the call.
+    """
+    found, seen, stack = set(), {*begin}, [r.grad_fn for r in results]
     while stack:
         value = stack.pop()
         if id(value) in seen or type(value) in (Size, traced.Traced):  # which a question would tie to their values
             continue
         seen.add(id(value))
         if isinstance(value, Node):
-            stack += [value.rule, *value.saved, *(e[0] for e in value.edges if e is not None)]
+            saved = [v for _, v, _ in value.saved.entries] if type(value.saved) is Packed else value.saved
+            stack += [value.rule, *saved, *(e[0] for e in value.edges if e is not None)]
         elif isinstance(value, Tensor):
             found.add(id(value._storage.block))
             if value._base is not None:

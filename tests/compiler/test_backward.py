@@ -110,3 +110,21 @@ def test_changed_parameters_are_noticed():
         weight.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_histories_whose_values_hooks_keep():
+    weight = torch.randn(4, 4, requires_grad=True)
+
+    def halved(x):
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t * 2, lambda t: t / 2):
+            return (x @ weight).tanh()
+
+    def inside(x):
+        return halved(x).square().sum()
+    run, before = torch.compile(inside), torch.compile(lambda h: h.square().sum())
+    for size in (3, 3, 3, 3, 5, 3):
+        x = torch.randn(size, 4)
+        expected = torch.autograd.grad(inside(x), weight)[0]
+        for loss in (run(x), before(halved(x))):
+            assert torch.equal(torch.autograd.grad(loss, weight)[0], expected)
+    assert run.programs and before.programs
