@@ -15,6 +15,7 @@ from ..device import CPU
 from ..generator import default_of
 from ..layout import Layout, layout as layout_of
 from . import contents, launches, requests, stored, traced
+from .checks import checks_first
 from .graph import Buffer, Number, Place, Step
 from .places import Unsupported
 from .sizes import is_size
@@ -379,7 +380,7 @@ class Capture:
         if self.refusals:
             raise Unsupported(self.refusals[0])
         boundary = len(self.steps) if boundary is None else boundary
-        first, second = _checks_first(_used(self.steps[:boundary])), _used(self.steps[boundary:])
+        first, second = checks_first(_used(self.steps[:boundary]), self.buffers), _used(self.steps[boundary:])
         self._constants([*first, *second])
         return first, second
 
@@ -472,50 +473,6 @@ def _effect(name, arg):
     if name in ("BUILD_MAP", "BUILD_CONST_KEY_MAP"):
         return (2 * arg if name == "BUILD_MAP" else arg + 1), 1
     return None
-
-
-def _checks_first(steps):
-    """The steps with every check, and what it needs, before the first change of what outlives the call."""
-    checks = [k for k, s in enumerate(steps) if s.kind == "check"]
-    if not checks:
-        return steps
-    needed: set = set()
-    for k in checks:
-        needed |= _cone(steps, k)
-    drawn = max((k for k in needed if steps[k].kind == "draw"), default=-1)
-    for k in range(drawn):  # numbers are drawn in the order of the function
-        if steps[k].kind == "draw":
-            needed |= _cone(steps, k)
-    for k in needed:
-        step = steps[k]
-        if any(b.kind in ("state", "input") for b in step.writes()):
-            raise Unsupported(f"a value that Python asks for depends on a change of memory that outlives the call, by "
-                              f"{step.name} ({step.where}): {_what(steps, checks)}")
-        for j in range(k):
-            if j not in needed and (step.writes() & (steps[j].reads() | steps[j].writes())):
-                raise Unsupported(f"{step.name} ({step.where}) overwrites what was used before a value is asked for")
-    return [steps[k] for k in sorted(needed)] + [s for k, s in enumerate(steps) if k not in needed]
-
-
-def _what(steps, checks):
-    return "; ".join(f"{traced.text(steps[k].check)} is {steps[k].expected} ({steps[k].where})" for k in checks[:3])
-
-
-def _cone(steps, last):
-    """Numbers of the steps that step `last` depends on, and its own."""
-    found, numbers, buffers = {last}, set(), set()
-    own = steps[last]
-    numbers |= {k for kind, k in traced.sources(own.check) if kind == "read"} if own.check else set()
-    buffers |= own.reads() | own.writes()
-    for k in range(last - 1, -1, -1):
-        step = steps[k]
-        if step.kind == "read" and step.read in numbers or step.writes() & buffers:
-            found.add(k)
-            buffers |= step.reads() | step.writes()
-            for v in step.values:
-                if isinstance(v, Number) and v.expression:
-                    numbers |= {n for kind, n in traced.sources(v.expression) if kind == "read"}
-    return found
 
 
 def unexplained(capture, held):

@@ -35,7 +35,7 @@ def same(build, steps=20):
     assert len(eager) == len(compiled)
     for a, b in zip(eager, compiled, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert run.programs and run.programs[0].runs >= steps - 6, run.explain()
+    assert sum(p.runs for p in run.programs) >= steps - 6, run.explain()
     return run
 
 
@@ -65,10 +65,30 @@ def mlp():
     lambda p: torch.optim.SGD(p, lr=0.1), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=1e-3),
     lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True), lambda p: torch.optim.Adam(p, amsgrad=True),
     lambda p: torch.optim.Adam(p), lambda p: torch.optim.AdamW(p), lambda p: torch.optim.Adadelta(p),
-    lambda p: torch.optim.RMSprop(p), lambda p: torch.optim.Adagrad(p), lambda p: torch.optim.NAdam(p)],
-    ids="sgd momentum nesterov amsgrad adam adamw adadelta rmsprop adagrad nadam".split())
+    lambda p: torch.optim.RMSprop(p), lambda p: torch.optim.Adagrad(p), lambda p: torch.optim.NAdam(p),
+    lambda p: torch.optim.RAdam(p)],
+    ids="sgd momentum nesterov amsgrad adam adamw adadelta rmsprop adagrad nadam radam".split())
 def test_optimizers(optimizer):
     same(lambda: classifier(mlp, optimizer, (8, 12), 5))
+
+
+@pytest.mark.parametrize("kept", [torch.zeros(()), torch.zeros(3), torch.zeros(2, 3).T])
+def test_a_check_may_depend_on_small_changes(kept):
+    """It is made of a copy: where it fails the call is run again on what was there before."""
+    def step(x, count, total):
+        count.add_(1)
+        total.copy_(total * 0.5 + x.sum() * count.max())
+        return x * 2 + total if count.sum() > 6 * count.numel() else x - total
+
+    def found(run):
+        count, total = kept.clone(), torch.zeros(())
+        results = [run(torch.ones(4) * k, count, total).clone() for k in range(16)]
+        return values([*results, count, total])
+    run = torch.compile(step)
+    for a, b in zip(found(step), found(run), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(run.programs) == 2 and sum(p.runs for p in run.programs) >= 10, run.explain()
+    assert all("for a check" in str(p.graph) for p in run.programs)
 
 
 def test_clipping_is_part_of_the_step():
