@@ -50,3 +50,17 @@ def test_column_sums_do_not_depend_on_threads():
     finally:
         torch.set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "float32"])
+def test_columns_of_all_dtypes(dtype):
+    """Totals side by side, over the first dimension: of whole numbers, of what is true, of positions."""
+    whole = np.random.default_rng(1).integers(-2**63, 2**63 - 1, (37, 90))
+    whole[:, ::7] = 0
+    whole[5, 3:20] = (-2**63, 2**63 - 1, *range(-7, 8))
+    given = (whole % 5 - 2 if dtype == "float32" else whole).astype(dtype)
+    x = torch.tensor(given)
+    for name in ("any", "all", "amax", "amin", "sum") if dtype == "bool" else ("any", "amin", "sum", "argmax"):
+        found = getattr(x, name)(dim=0).numpy()
+        np.testing.assert_array_equal(found, getattr(given, name.replace("am", "m"))(axis=0), name)
+    np.testing.assert_array_equal(torch.count_nonzero(x, 0).numpy(), np.count_nonzero(given, 0))
