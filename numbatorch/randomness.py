@@ -59,6 +59,12 @@ def draw(distribution, tensor, generator, *arguments):
         if target is not result:
             result.copy_(target)
             return tensor
+    elif own.device is CPU and not source.is_dense(own.shape, own.strides):
+        result = tensor.detach().permute(source.draw_order(own.shape, own.strides))
+        target = empty_layout(result._layout.with_(shape=result._layout.shape))
+        draw("normal_pairs" if distribution == "normal" else distribution, target, generator, *arguments)
+        result.copy_(target)
+        return tensor
     else:
         function = getattr(source, f"fill_{distribution}")
         source.fill(function, state, tensor._ptr, own.shape, own.strides, own.dtype.name, *arguments)
@@ -168,6 +174,8 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     if not hasattr(source, "fill_randperm"):
         host = _host_generator(generator, own.device)
         target.copy_(randperm(n, generator=host, dtype=target.dtype, device="cpu"))
+    elif own.device is CPU and own.dtype.name not in ("int32", "int64"):
+        target.copy_(randperm(n, generator=generator))
     else:
         source.fill_randperm(_state(generator), target._ptr, own.numel, own.dtype.name)
     return _finish(target, requires_grad, pin_memory)

@@ -5,6 +5,7 @@ them. In the copy recorders stand for the native kernels, wherever the function 
 clearing and copying bytes. Should a kernel be left that is not a recorder, its call is stopped before it happens.
 """
 
+import contextlib
 import copy
 import ctypes
 import sys
@@ -14,6 +15,7 @@ import weakref
 
 from ..cpu import memory, stages
 from ..cpu.entry import Kernel
+from ..cpu.mersenne import GRAIN
 from ..device import CPU
 from ..expr import kinds
 from .graph import Buffer, Number, Place
@@ -22,8 +24,7 @@ STEP = 1 << 44  # between the addresses that stand for memory: beyond what any p
 FIRST = 1 << 52
 _MODULES = ("attention", "contraction", "gemm", "split", "convolution", "convolution_finish", "fft", "operands",
             "recurrent", "scatter", "sort")
-_FILLS = ("fill_uniform", "fill_normal", "fill_randint", "fill_random", "fill_bernoulli_scalar", "fill_exponential",
-          "fill_geometric", "fill_cauchy")  # that draw a number of words known beforehand
+LENT = Buffer(-1, "constant", stages.HEAD * 8, "what a generator's state lends")
 
 
 class Opaque(Exception):
@@ -49,17 +50,17 @@ class Later:
 
 
 class Lowered:
-    """calls: [(kernel, values, meta, units, grain)] with Spots, Laters and numbers; or of "draw" steps
-    [(kernel, result, numbers, words, words a unit, bytes a unit, grain)], with calls that draw nothing between them.
-    None: only Python runs it.
+    """calls: [(kernel, values, meta, units, grain)] with Spots, Laters and numbers; or of "draw" steps what `_Draws`
+    notes, [(name of a method of the Builder, *arguments)]. None: only Python runs it.
 
-    workspaces: Buffers that the step works in. keep: what the calls' addresses lie in, besides the kernel.
+    workspaces: Buffers that the step works in. keep: what the calls' addresses lie in, besides the kernel. messages:
+    what is said of a draw that fails.
     """
 
-    __slots__ = ("calls", "workspaces", "keep")
+    __slots__ = ("calls", "workspaces", "keep", "messages")
 
-    def __init__(self, calls, workspaces=(), keep=()):
-        self.calls, self.workspaces, self.keep = calls, workspaces, keep
+    def __init__(self, calls, workspaces=(), keep=(), messages=()):
+        self.calls, self.workspaces, self.keep, self.messages = calls, workspaces, keep, messages
 
 
 def lower(graph):
@@ -112,41 +113,55 @@ def _launched(step, copies):
 
 def _drawn(step):
     from ..cpu import random
-    buffers, given = _stand_ins(step)
-    if step.kernel is random.fill_randperm:
-        return _shuffled(random, buffers, *given[1:])
-    if step.kernel is not random.fill or given[0].__name__ not in _FILLS or not random.is_dense(given[3], given[4]):
+    if step.kernel is not getattr(random, step.kernel.__name__, None):
         raise Opaque(step.name)
-    state = _Draws()
-    step.kernel(given[0], state, *given[2:])
-    calls = []
-    for kernel, ptr, n, itemsize, words_each, numbers, units_each in state.calls:
-        result = 0 if ptr is None else _spot(ptr, buffers)
-        calls.append((kernel, result, numbers, n * words_each, words_each * units_each, itemsize * units_each,
-                      max(1, random.GRAIN // units_each)))
-    return Lowered(calls)
-
-
-def _shuffled(random, buffers, result, n, dtype):
-    """Of numbers that one chunk of words is enough for."""
-    if dtype not in ("int32", "int64") or n > random.SLAB:
-        raise Opaque("randperm")
-    (count, exchange), own = random.shuffling(dtype), _spot(result, buffers)
-    itemsize = 4 if dtype == "int32" else 8
-    return Lowered([(count, [], own, n, random.GRAIN), (exchange, own, (n,), max(n - 1, 0), 1, itemsize, n)])
+    buffers, given = _stand_ins(step)
+    buffers.append(LENT)
+    state = _Draws(buffers)
+    step.kernel(*[state if isinstance(v, str) and v == "state" else v for v in given])
+    return Lowered(state.calls, state.workspaces, messages=state.messages)
 
 
 class _Draws:
-    """Stands for a generator's state: notes what is drawn."""
+    """Stands for a generator's state: notes what is drawn. Its methods are those of `MersenneState`."""
 
-    def __init__(self):
-        self.calls = []
+    def __init__(self, buffers):
+        self.calls, self.workspaces, self.messages, self._buffers = [], [], (), buffers
+        self.lock = contextlib.nullcontext()
+        self.normals, self.progress = (stand_in(len(buffers) - 1) + at for at in (stages.NORMALS, stages.PROGRESS))
 
-    def draw(self, *call):
-        self.calls.append(call)
+    def draw(self, kernel, ptr, n, itemsize, words_each, arguments, units_each):
+        grain = max(1, GRAIN // units_each)
+        self.calls.append(("draw", kernel, _spot(ptr, self._buffers), self._spots(kernel, arguments, 2), n * words_each,
+                           words_each * units_each, itemsize * units_each, grain, 0))
+
+    def draw_apart(self, kernel, ptr, count, each, arguments, grain, counted=False):
+        self.calls.append(("draw", kernel, _spot(ptr, self._buffers), self._spots(kernel, arguments, 2), count, each, 0,
+                           grain, _spot(self.progress, self._buffers) if counted else 0))
 
     def discard(self, count):
-        self.calls.append((None, None, count, 0, 1, (), 1))
+        self.calls.append(("draw", None, 0, [], count, 1, 0, 1, 0))
+
+    def search(self, kernel, n, arguments):
+        self.calls.append(("search", kernel, n, self._spots(kernel, arguments, 1)))
+
+    def call(self, kernel, *arguments):
+        *values, units, grain = arguments
+        self.calls.append(("kernel", kernel, self._spots(kernel, values), units, grain))
+
+    def room(self, nbytes):
+        self.workspaces.append(Buffer(-1, "temporary", nbytes, "work of a draw"))
+        self._buffers.append(self.workspaces[-1])
+        return self.workspaces[-1], stand_in(len(self._buffers) - 1)
+
+    def _spots(self, kernel, values, first=0):
+        """Arguments of a kernel from number `first` on, with Spots for addresses: numbers may be as large as these."""
+        return [_spot(v, self._buffers) if text.endswith("*") else v
+                for v, text in zip(values, kernel.__self__.signature[first:])]  # noqa: B905
+
+    def verify(self, *messages):
+        self.messages = messages
+        self.calls.append(("verify",))
 
     def __getattr__(self, name):
         raise Opaque(f"a fill uses {name} of the generator")

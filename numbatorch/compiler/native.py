@@ -4,7 +4,7 @@ import numpy as np
 
 from ..cpu import stages
 from ..cpu.program import NUMBER, Base, Builder, Later, NotNative
-from ..cpu.stages import HEAD
+from ..cpu.stages import HEAD, WRONG
 from ..device import CPU
 from ..generator import default_generator
 from . import contents, launches, traced
@@ -19,11 +19,12 @@ class Runner:
 
     def __init__(self, graph, addresses, dynamic, options, slots=None):
         """slots: where the numbers of options are; by default in places of its own."""
-        self._graph, self._addresses = graph, addresses
+        self._graph = graph
         self._bases = {b: k for k, b in enumerate(dynamic)}
         self.option_slots, self.python = slots or [], []
         self._builder, self._where, self._keep, self._current = Builder(len(dynamic)), [], [graph], []
         self._lowered, self._head = launches.lower(graph), np.zeros(HEAD, np.int64)
+        self._addresses = {**addresses, launches.LENT: self._head.ctypes.data}
         for k, _ in enumerate(options):
             if slots:
                 self._builder.slot(("option", k), "float64", slots[k])
@@ -53,11 +54,13 @@ class Runner:
                 self._builder.kernel(stages.copy(), [self._saved[-1][1].ctypes.data], own, b.nbytes, stages.BYTES)
 
     def _before_errors(self):
-        """The steps before the last number is read, where Python might raise for one."""
-        steps = self._graph.steps
-        if not any(may_raise(e) for step in steps for v in step.values for e in [getattr(v, "expression", None)]):
-            return []
-        return steps[:1 + max((k for k, s in enumerate(steps) if s.kind == "read"), default=-1)]
+        """The steps before the last number is read, where Python might raise for one, and before the last draw that
+        might fail."""
+        steps, ends = self._graph.steps, [-1]
+        if any(may_raise(e) for step in steps for v in step.values for e in [getattr(v, "expression", None)]):
+            ends += [k for k, s in enumerate(steps) if s.kind == "read"]
+        ends += [k for k, s in enumerate(steps) if s in self._lowered and self._lowered[s].messages]
+        return steps[:1 + max(ends)]
 
     def restore(self):
         """Put back what `_save` has copied: an error has ended a run, and nothing else had changed."""
@@ -109,6 +112,11 @@ class Runner:
         if why == 1:
             return self._where[stage]
         self.restore()
+        if why == WRONG:
+            wrong = self._head[-2:]
+            message = self._lowered[self._graph.steps[self._where[stage]]].messages[0 if wrong[0] else 1]
+            wrong[:] = 0
+            raise RuntimeError(message)
         raise ZeroDivisionError(f"{self._graph.steps[self._where[stage]].name}: a number computed for it divides by "
                                 "zero, or is no real number")
 
@@ -159,12 +167,16 @@ class Runner:
         if calls is None:
             self._in_python(step)
             return
-        for kernel, result, *rest in calls:
-            if isinstance(result, list):  # it draws nothing
-                last, *rest = rest
-                self._builder.kernel(kernel, [self._found(v) for v in result], self._found(last), *rest)
+        head, builder = self._head.ctypes.data, self._builder
+        for name, *given in calls:
+            given = [[self._found(v) for v in part] if isinstance(part, list) else self._found(part) for part in given]
+            if name == "kernel":
+                kernel, (*values, last), *rest = given
+                builder.kernel(kernel, values, last, *rest)
             else:
-                self._builder.draw(self._head.ctypes.data, kernel, self._found(result), *rest)
+                getattr(builder, name)(head, *given)
+            if name == "verify":  # numbers that were read or computed before stay so
+                self._looks = len(builder.stages)
 
     def _in_python(self, step):
         """A stage that calls the step's kernel from Python."""

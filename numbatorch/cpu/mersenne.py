@@ -4,6 +4,7 @@ The fills of random.py draw words from it; machine code borrows it (`lend`, `tak
 Source: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998).
 """
 
+import ctypes
 import os
 import threading
 import weakref
@@ -14,6 +15,7 @@ from . import random_kernels as kernels
 from .random_kernels import BLOCK, SLAB
 
 GRAIN = 4096  # results for one thread at a time
+OWN, NOTES = 5, 6  # numbers of a state, and of what kernels write, in what is lent to machine code
 _LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
 
 
@@ -21,15 +23,33 @@ class MersenneState:
     """A Mersenne Twister as PyTorch's CPU generator: words, position among them, second half of a pair of normals.
 
     `_words[:_ready]` are whole blocks of untempered words, of which those from `_position` on are still to be drawn.
+    What kernels write besides results lies in one piece: two float64, the normal number that waits and whether there is
+    one (at address `normals`), two int64 that tell how far they are (`progress`), two that say what is wrong.
     """
 
-    __slots__ = ("initial_seed", "normal", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal",
-                 "lock", "__weakref__")
+    __slots__ = ("initial_seed", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal", "_notes",
+                 "normals", "progress", "lock", "__weakref__")
 
     def __init__(self, seed):
-        self.lock = threading.RLock()
-        _states.add(self)
+        self._begin()
         self.seed(seed)
+
+    def _begin(self):
+        self.lock = threading.RLock()
+        self._notes = np.zeros(NOTES, dtype=np.int64)
+        self.normals = self._notes.ctypes.data
+        self.progress = self.normals + 16
+        _states.add(self)
+
+    @property
+    def normal(self):
+        """The second half of a pair of normal numbers, which waits for the next that asks; None where there is none."""
+        value, waits = self._notes[:2].view(np.float64).tolist()
+        return value if waits else None
+
+    @normal.setter
+    def normal(self, value):
+        self._notes[:2].view(np.float64)[:] = (0.0, 0.0) if value is None else (value, 1.0)
 
     def seed(self, seed):
         """Start again from `seed`, 64 bits, of which the generator takes the lower 32. Knuth's initialisation."""
@@ -75,6 +95,51 @@ class MersenneState:
             kernel(words, ptr, *arguments, done // units_each, grain)
             ptr += done * itemsize
 
+    def draw_apart(self, kernel, ptr, count, each, arguments, grain, counted=False):
+        """Call kernel(words, ptr, *arguments, first, units, grain) until `count` words are drawn, `each` a unit; first:
+        how many units came before. counted: of so many words as a kernel has written to `progress`, `count` at most.
+        """
+        first = 0
+        for words, length in self.take(ctypes.c_int64.from_address(self.progress).value if counted else count, each):
+            kernel(words, ptr, *arguments, first, length // each, grain)
+            first += length // each
+
+    def search(self, kernel, n, arguments):
+        """Call kernel(words, *arguments, progress, normals, n, pairs of words, 1, 1) until it has made n results, each
+        of as many pairs as it needs: progress becomes [results, pairs that were used]. What is wrong ends it; that
+        there was nothing in a slab of words is the second that can be (`verify`).
+        """
+        made, used, wrong = (ctypes.c_int64.from_address(self.progress + k) for k in (0, 8, 16))
+        count, made.value = 1024, 0
+        with self.lock:
+            while made.value < n and not wrong.value:
+                before, used.value = made.value, 0
+                words, available = self._look(count)
+                kernel(words, *arguments, self.progress, self.normals, n, available // 2, 1, 1)
+                if used.value:
+                    self._position, self._fresh = self._position + 2 * used.value, False
+                if made.value == before and count >= SLAB:
+                    self._notes[NOTES - 1] = 1
+                    break
+                count = min(2 * count, SLAB)
+
+    def call(self, kernel, *arguments):
+        """Call a kernel that draws nothing."""
+        kernel(*arguments)
+
+    def room(self, nbytes):
+        """(memory to work in, its address)."""
+        memory = np.empty(nbytes, dtype=np.uint8)
+        return memory, memory.ctypes.data
+
+    def verify(self, *messages):
+        """RuntimeError with the first of two messages that a kernel has found to be so."""
+        wrong = self._notes[NOTES - 2:]
+        if wrong.any():
+            found = messages[0 if wrong[0] else 1]
+            wrong[:] = 0
+            raise RuntimeError(found)
+
     def discard(self, count):
         """Draw words that nothing uses."""
         for _ in self.take(count):
@@ -82,31 +147,25 @@ class MersenneState:
 
     def lend(self, head):
         """Let machine code draw, for the holder of `lock`: head becomes [address of the words, how many are ready,
-        position, whether nothing was drawn, room for words]. `take_back` ends it."""
+        position, whether nothing was drawn, room for words, notes]. `take_back` ends it."""
         if len(self._words) < SLAB + BLOCK:
             words = np.empty(SLAB + BLOCK, dtype=np.uint32)
             words[: self._ready] = self._words[: self._ready]
             self._hold(words)
-        head[:] = self._address, self._ready, self._position, self._fresh, len(self._words)
+        head[:OWN] = self._address, self._ready, self._position, self._fresh, len(self._words)
+        head[OWN:OWN + 2] = self._notes[:2]
 
     def take_back(self, head):
         """Go on from where machine code has come to."""
         self._ready, self._position, self._fresh = int(head[1]), int(head[2]), bool(head[3])
+        self._notes[:2] = head[OWN:OWN + 2]
 
-    def look(self, count):
-        """(address, length) of the next words, `count` of them or more (a slab at most); `skip` then draws some.
-
-        For the holder of `lock`.
-        """
+    def _look(self, count):
+        """(address, length) of the next words, `count` of them or more (a slab at most), to be drawn."""
         length = self._ready - self._position
         if length < count:
             length = self._extend(count)
         return self._address + 4 * self._position, length
-
-    def skip(self, count):
-        """Draw the next `count` words, of those that `look` has shown."""
-        if count:
-            self._position, self._fresh = self._position + count, False
 
     def _extend(self, count):
         """Make words until there are `count` to be drawn, or a slab full; returns how many there are."""
@@ -160,20 +219,19 @@ class MersenneState:
 
     def copy(self):
         """Another generator in the same state."""
-        other = MersenneState.__new__(MersenneState)
-        for name in self.__slots__:
-            if name != "__weakref__":
-                setattr(other, name, getattr(self, name))
-        other._hold(self._words.copy())
-        other.lock = threading.RLock()
-        _states.add(other)
+        other, block = MersenneState.__new__(MersenneState), self._block()
+        other._begin()
+        other._notes[:] = self._notes
+        other.initial_seed, other._fresh, other._float_normal = self.initial_seed, self._fresh, self._float_normal
+        other._hold(self._words[block * BLOCK:(block + 1) * BLOCK].copy())  # of which all others follow
+        other._ready, other._position = BLOCK, self._position - block * BLOCK
         return other
 
     def become(self, other):
         """Take over the state of a copy, which is not to be used any more."""
-        for name in self.__slots__:
-            if name not in ("lock", "__weakref__"):
-                setattr(self, name, getattr(other, name))
+        self._notes[:] = other._notes
+        for name in ("initial_seed", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal"):
+            setattr(self, name, getattr(other, name))
 
 
 _states: weakref.WeakSet[MersenneState] = weakref.WeakSet()

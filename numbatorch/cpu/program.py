@@ -20,6 +20,7 @@ from . import compile, entry, machine, stages, threads
 from .expressions import FLOATS, NotNative, expression_text, read_text
 
 KERNEL, NUMBER, PYTHON, HELD = 0, 1, 2, 3  # HELD: a kernel that gives the GIL back itself
+SEARCHED = 1024  # numbers found by rejection from which on the GIL is given back
 
 _DRIVER = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -310,23 +311,42 @@ class Builder:
         self._objects.append(own)
         self._stage(HELD if own.needs_gil else KERNEL, _thunk(tuple(own.signature)), slots, units, grain)
 
-    def draw(self, head, function, result, numbers, words, each, nbytes, grain):
+    def draw(self, head, function, result, numbers, words, each, nbytes, grain, counted=0):
         """Draw words from the state whose head is at an address (stages.py), `each` for a unit of a kernel that takes
-        (words, result, *numbers) and writes some bytes a unit. function None: the words are passed over."""
-        draw, extend = stages.draw()
-        inner: list = [0, 0, 0]
-        thunk = 0
-        if function is not None:
-            own = function.__self__
-            inner = [own.address, 0, 0]
-            for text, value in zip(own.signature[2:], numbers, strict=True):
-                inner += _in_slots(text, value)
-            self._objects.append(own)
-            thunk = _thunk(tuple(own.signature))
-        self.blocks.append(inner)
-        slots = [head, thunk, Block(len(self.blocks) - 1), words, each, nbytes, grain, extend, result]
+        (words, result, *numbers) and writes some bytes a unit; one that writes none is told as its last number how many
+        units came before. function None: the words are passed over. counted: where the number of words will be."""
+        draw, _, extend, _ = stages.draw()
+        apart = function is not None and nbytes == 0
+        inner, thunk = self._inner(function, [0, 0, *numbers, *[0] * apart])
+        first = Block(inner, len(self.blocks[inner]) - apart)  # else a slot that is not used
+        slots = [head, thunk, Block(inner), words, each, nbytes, grain, extend, result, counted, first]
         self._stage(KERNEL, draw, slots, 1, 1)
         self.wide |= words // each > grain
+
+    def search(self, head, function, n, values):
+        """Have a kernel draw for n results until it has found them (MersenneState.search)."""
+        _, search, extend, _ = stages.draw()
+        inner, thunk = self._inner(function, [0, *values, head + stages.PROGRESS, head + stages.NORMALS, n, 0])
+        pairs = Block(inner, len(self.blocks[inner]) - 1)
+        self._stage(KERNEL, search, [head, thunk, Block(inner), n, pairs, extend], 1, 1)
+        self.wide |= n > SEARCHED
+
+    def verify(self, head):
+        """Stop the run where a kernel has found something to be wrong."""
+        self._stage(NUMBER, stages.draw()[3], [head])
+
+    def _inner(self, function, values):
+        """(number of a block for a kernel, its thunk); None: an empty block, and 0."""
+        if function is None:
+            self.blocks.append([0])
+            return len(self.blocks) - 1, 0
+        own = function.__self__
+        slots = [own.address]
+        for text, value in zip(own.signature, values, strict=True):
+            slots += _in_slots(text, value)
+        self._objects.append(own)
+        self.blocks.append(slots)
+        return len(self.blocks) - 1, _thunk(tuple(own.signature))
 
     def _number(self, loaded, slots):
         self._objects.append(loaded)

@@ -4,7 +4,7 @@ A `MersenneState` (mersenne.py) is the generator. Every fill takes it first, the
 and the name of their dtype, writes them in order and moves the state on as PyTorch does:
 
     fill_uniform(state, ptr, n, dtype, low=0.0, high=1.0)           rand, uniform_
-    fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0)            randn, normal_
+    fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0)            randn, normal_ (fill_normal_pairs: not contiguous)
     fill_randint(state, ptr, n, dtype, low, high)                   randint, random_(low, high); high=None: no end
     fill_random(state, ptr, n, dtype)                               random_()
     fill_randperm(state, ptr, n, dtype)                             randperm
@@ -14,17 +14,17 @@ and the name of their dtype, writes them in order and moves the state on as PyTo
     fill_log_normal(state, ptr, n, dtype, mean=1.0, std=2.0)        the in-place methods of the same names
     fill_multinomial(state, ptr, chance, dtype, rows, categories, samples)    multinomial with replacement
 
-    fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the others into any strides, but randperm
+    fill(function, state, ptr, shape, strides, dtype, *arguments)   any of the first into dense memory of any order
 
 fill_poisson, fill_binomial, fill_gamma: random_rejection.py. multinomial without replacement is the largest of p / q,
 q from fill_exponential.
 
-Of complex numbers `fill` alone knows. The fills check no arguments but those that only the drawing sees; randint's
-`bounds` raises what PyTorch raises. Results do not depend on the number of threads: words of the generator are made in
-one go, and every result depends on its own words only.
+Of complex numbers `fill` alone knows. Fills touch no memory themselves: they tell the state which kernels to call
+(`draw`, `draw_apart`, `search`, `call`, `verify`), so that a program can do the same without them. They check no
+arguments but those that only the drawing sees; randint's `bounds` raises what PyTorch raises. Results do not depend on
+the number of threads: words of the generator are made in one go, and every result depends on its own words only.
 """
 
-import ctypes
 import functools
 import math
 import warnings
@@ -33,7 +33,6 @@ import numpy as np
 
 from . import random_kernels as kernels
 from .mersenne import GRAIN, MersenneState as MersenneState
-from .random_kernels import BLOCK, SLAB
 from .random_rejection import fill_binomial as fill_binomial, fill_gamma as fill_gamma, fill_poisson as fill_poisson
 from .random_slopes import dirichlet_slope as dirichlet_slope, gamma_slope as gamma_slope
 
@@ -64,10 +63,10 @@ def _interval(dtype, low, high):
     return float(low), float(high - low), bound, bottom
 
 
-def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0, is_contiguous=True):
-    """Normal numbers by Box & Muller: in pairs if fewer than 16 or not contiguous, else in blocks of 16."""
-    if n < 16 or not is_contiguous:
-        _fill_from_normal("normal", state, ptr, n, dtype, mean, std)
+def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0):
+    """Normal numbers by Box & Muller: in pairs if fewer than 16, else in blocks of 16."""
+    if n < 16:
+        fill_normal_pairs(state, ptr, n, dtype, mean, std)
         return
     kernel, words_each, itemsize = kernels.normal_blocks(dtype), 2 if dtype == "float64" else 1, _itemsize(dtype)
     rest = n % 16
@@ -79,26 +78,24 @@ def fill_normal(state, ptr, n, dtype, mean=0.0, std=1.0, is_contiguous=True):
         _draw(state, kernel, last, 16, itemsize, words_each, float(mean), float(std), units_each=16)
 
 
+def fill_normal_pairs(state, ptr, n, dtype, mean=0.0, std=1.0):
+    """Normal numbers for memory that is not contiguous: pairs of them, the odd one kept in the state for the next."""
+    _fill_in_pairs("normal", state, ptr, n, dtype, mean, std)
+
+
 def fill_log_normal(state, ptr, n, dtype, mean=1.0, std=2.0):
     """e to the power of normal numbers."""
-    _fill_from_normal("log_normal", state, ptr, n, dtype, mean, std)
+    _fill_in_pairs("log_normal", state, ptr, n, dtype, mean, std)
 
 
-def _fill_from_normal(kind, state, ptr, n, dtype, mean, std):
-    """Pairs of normals, the odd one kept in the state for the next call."""
-    kernel, itemsize = kernels.from_normal(kind, dtype), _itemsize(dtype)
-    if n and state.normal is not None:
-        one, state.normal = np.array([state.normal]), None
-        kernel(one.ctypes.data, ptr, float(mean), float(std), 1, 1)
-        ptr, n = ptr + itemsize, n - 1
-    normals = np.empty(min(n + n % 2, (SLAB + BLOCK) // 2))
-    for words, length in state.take((n + 1) // 2 * 4, 4):
-        done = min(length // 2, n)
-        kernels.normal_pairs()(words, normals.ctypes.data, length // 4, GRAIN)
-        kernel(normals.ctypes.data, ptr, float(mean), float(std), done, GRAIN)
-        if done < length // 2:
-            state.normal = float(normals[done])
-        ptr, n = ptr + done * itemsize, n - done
+def _fill_in_pairs(kind, state, ptr, n, dtype, mean, std):
+    if n == 0:
+        return
+    before, kernel = kernels.pairs(kind, dtype)
+    numbers = state.normals, state.progress, float(mean), float(std), n
+    with state.lock:
+        state.call(before, ptr, *numbers, 1, 1)
+        state.draw_apart(kernel, ptr, (n + 1) // 2 * 4, 4, numbers, GRAIN, counted=True)
 
 
 @functools.lru_cache(256)
@@ -182,29 +179,13 @@ def _fill_modulo(state, ptr, n, dtype, base, number, is_wide):
 
 
 def fill_randperm(state, ptr, n, dtype):
-    """The numbers 0 to n - 1, shuffled (Fisher & Yates); from some 2^27.7 on by inserting, with 64-bit draws."""
-    if dtype not in ("int32", "int64"):
-        numbers = np.empty(n, dtype=np.int64)
-        fill_randperm(state, numbers.ctypes.data, n, "int64")
-        view(ptr, (n,), (1,), dtype)[:] = numbers
-        return
-    first = 0
+    """The numbers 0 to n - 1, int32 or int64, shuffled (Fisher & Yates); from some 2^27.7 on by inserting, with 64-bit
+    draws."""
     if n < (2**32 - 1) // 20:
-        count, kernel = shuffling(dtype)
-        count(ptr, n, GRAIN)
-        for words, length in state.take(n - 1):
-            kernel(words, ptr + first * _itemsize(dtype), n - first, length, length)
-            first += length
+        state.call(kernels.positions(dtype), ptr, n, GRAIN)
+        state.draw_apart(kernels.exchange(dtype), ptr, max(n - 1, 0), 1, (n,), n)
     else:
-        kernel = kernels.insert(dtype)
-        for words, length in state.take(2 * n, 2):
-            kernel(words, ptr, first, length // 2, length // 2)
-            first += length // 2
-
-
-def shuffling(dtype):
-    """(kernel of 0, 1, 2, ..., kernel that exchanges numbers from the first on)."""
-    return kernels.positions(dtype), kernels.exchange(dtype)
+        state.draw_apart(kernels.insert(dtype), ptr, 2 * n, 2, (), n)
 
 
 def fill_bernoulli_scalar(state, ptr, n, dtype, p):
@@ -219,14 +200,11 @@ def fill_bernoulli_tensor(state, ptr, n, dtype, chance, chance_dtype):
     RuntimeError when a chance is not in [0, 1].
     """
     carrier, one = _one(dtype)
-    kernel, flag = kernels.bernoulli_tensor(carrier, chance_dtype), np.zeros(1, dtype=np.uint8)
     words_each = 2 if chance_dtype == "float64" else 1
-    for words, length in state.take(n * words_each, words_each):
-        done = length // words_each
-        kernel(words, chance, ptr, flag.ctypes.data, one, done, GRAIN)
-        ptr, chance = ptr + done * _itemsize(dtype), chance + done * _itemsize(chance_dtype)
-    if flag[0]:
-        raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true for all probabilities, but got false")
+    with state.lock:
+        state.draw_apart(kernels.bernoulli_tensor(carrier, chance_dtype), ptr, n * words_each, words_each,
+                         (chance, state.progress, one), GRAIN)
+        state.verify("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true for all probabilities, but got false")
 
 
 @functools.cache
@@ -257,47 +235,34 @@ def fill_multinomial(state, ptr, chance, dtype, rows, categories, samples):
     The first category whose cumulative chance is not below a draw of 53 bits. RuntimeError for rows that are no
     distribution.
     """
-    cumulative, flag = np.empty(rows * categories), np.zeros(2, dtype=np.uint8)
     grain = max(1, GRAIN // max(1, categories))
-    kernels.cumulate(dtype)(chance, cumulative.ctypes.data, flag.ctypes.data, categories, rows, grain)
-    if flag[0]:
-        raise RuntimeError("multinomial: probability tensor contains either `inf`, `nan` or element < 0")
-    if flag[1]:
-        raise RuntimeError("multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
-    first = 0
-    for words, length in state.take(2 * rows * samples, 2):
-        done = length // 2
-        kernels.categorical()(words, cumulative.ctypes.data, ptr, categories, samples, first, done, GRAIN)
-        first, ptr = first + done, ptr + 8 * done
+    memory, cumulative = state.room(8 * rows * categories)
+    with state.lock:
+        state.call(kernels.cumulate(dtype), chance, cumulative, state.progress, categories, rows, grain)
+        state.verify("multinomial: probability tensor contains either `inf`, `nan` or element < 0",
+                     "multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
+        state.draw_apart(kernels.categorical(), ptr, 2 * rows * samples, 2, (cumulative, categories, samples), GRAIN)
 
 
 def fill(function, state, ptr, shape, strides, dtype, *arguments):
-    """Fill elements of any strides with fill_<name> `function`: in the order of memory, as PyTorch does.
+    """Fill dense memory, permuted or not, with fill_<name> `function`: in the order of memory, as PyTorch does.
 
-    Dense memory, permuted or not, is filled in place, anything else by way of a contiguous array. Normal numbers that
-    are not contiguous in the order of dims are drawn in pairs. Complex numbers are pairs of uniform numbers, or of
-    normal ones that share the variance; both get the mean.
+    Normal numbers that are not contiguous in the order of dims are drawn in pairs. Complex numbers are pairs of uniform
+    numbers, or of normal ones that share the variance; both get the mean.
     """
     if dtype.startswith("complex"):
         _fill_complex(function, state, ptr, shape, strides, dtype, *arguments)
         return
-    n, order, is_dense, is_contiguous = _arranged(shape, strides)
-    if n == 0:
-        return
-    options = {"is_contiguous": is_contiguous} if function is fill_normal else {}
-    if is_dense:
-        function(state, ptr, n, dtype, *arguments, **options)
-        return
-    scratch = np.empty(n * _itemsize(dtype), dtype=np.uint8)
-    function(state, scratch.ctypes.data, n, dtype, *arguments, **options)
-    shape, strides = [shape[d] for d in order], [strides[d] for d in order]
-    carrier = _CARRIER[_itemsize(dtype)]
-    view(ptr, shape, strides, carrier)[...] = scratch.view(carrier).reshape(shape)
+    n, _, _, is_contiguous = _arranged(shape, strides)
+    if function is fill_normal and not is_contiguous:
+        function = fill_normal_pairs
+    if n:
+        function(state, ptr, n, dtype, *arguments)
 
 
 def _fill_complex(function, state, ptr, shape, strides, dtype, *arguments):
     part = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}[dtype]
-    if function is fill_normal:
+    if function in (fill_normal, fill_normal_pairs):
         mean = arguments[0] if arguments else 0.0
         std = arguments[1] if len(arguments) > 1 else 1.0
         arguments = (mean, std / math.sqrt(2.0))
@@ -307,8 +272,8 @@ def _fill_complex(function, state, ptr, shape, strides, dtype, *arguments):
 @functools.lru_cache(4096)
 def _arranged(shape, strides):
     """(number of elements, order to draw them in, whether they are dense in that order, and in the order of dims)."""
-    order = draw_order(shape, strides)
-    return math.prod(shape), order, _is_dense(shape, strides, order), _is_dense(shape, strides, range(len(shape)))
+    n, order = math.prod(shape), draw_order(shape, strides)
+    return n, order, n == 0 or _is_dense(shape, strides, order), _is_dense(shape, strides, range(len(shape)))
 
 
 def is_dense(shape, strides):
@@ -328,17 +293,6 @@ def _is_dense(shape, strides, order):
             return False
         step *= shape[d]
     return True
-
-
-def view(ptr, shape, strides, dtype):
-    """A NumPy array over memory at `ptr`; strides in elements."""
-    numpy_dtype = _numpy(dtype)
-    if 0 in shape:
-        return np.empty(shape, numpy_dtype)
-    length = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    memory = np.frombuffer((ctypes.c_char * (length * numpy_dtype.itemsize)).from_address(ptr), dtype=np.uint8)
-    return np.lib.stride_tricks.as_strided(memory.view(numpy_dtype), shape,
-                                           [stride * numpy_dtype.itemsize for stride in strides])
 
 
 def _numpy(dtype):

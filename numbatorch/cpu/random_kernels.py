@@ -95,9 +95,10 @@ def {name}(words, result, start, stop):
         result[i] = {store}
 """
 _EXCHANGE = """
-def {name}(words, result, count, start, stop):
-    for here in range(start, stop):
-        there = here + int64(tempered(words[here])) % (count - here)
+def {name}(words, result, count, first, start, stop):
+    for k in range(start, stop):
+        here = first + k
+        there = here + int64(tempered(words[k])) % (count - here)
         kept = result[here]
         result[here] = result[there]
         result[there] = kept
@@ -123,15 +124,16 @@ def {name}(words, result, threshold, one, start, stop):
         result[i] = where(drawn < threshold, one, {type}(0))
 """
 _BERNOULLI_TENSOR = """
-def {name}(words, chance, result, flag, one, start, stop):
+def {name}(words, result, chance, progress, one, first, start, stop):
     outside = int64(0)
-    for i in range(start, stop):
+    for k in range(start, stop):
+        i = first + k
         p = {load}
         inside = int64(p >= {real}(0)) & int64(p <= {real}(1))
         outside = outside | (int64(1) - inside)
         result[i] = where({unit} < p, one, {type}(0))
     if outside != 0:
-        flag[0] = 1
+        progress[2] = 1
 """
 _LOAD = {"float64": "chance[i]", "float32": "chance[i]", "float16": "half_to_float(chance[i])",
          "bfloat16": "bfloat_to_float(chance[i])"}  # fmt: skip
@@ -221,19 +223,35 @@ def {name}(words, result, mean, std, start, stop):
             result[first + k] = fma(radius * library_cos_float64(angle), std, mean)
             result[first + k + 8] = fma(radius * library_sin_float64(angle), std, mean)
 """
-_NORMAL_PAIRS = """
-def {name}(words, result, start, stop):
-    for i in range(start, stop):
-        angle = 6.283185307179586 * unit53(words, 2 * i)
-        radius = sqrt(-2.0 * library_log1p_float64(-unit53(words, 2 * i + 1)))
-        result[2 * i] = radius * library_cos_float64(angle)
-        result[2 * i + 1] = radius * library_sin_float64(angle)
+# The first of n results is the number that waits, if one does; progress: words to draw, how many results there are.
+_BEFORE_PAIRS = """
+def {name}(result, normals, progress, mean, std, n, start, stop):
+    for call in range(start, stop):
+        progress[1] = 0
+        if normals[1] != 0.0:
+            normal = normals[0]
+            value = {formula}
+            result[0] = {store}
+            progress[1] = 1
+        left = n - progress[1]
+        progress[0] = 4 * ((left + 1) // 2)
+        normals[1] = float64(left % 2)
 """
-_FROM_NORMAL = """
-def {name}(normal, result, mean, std, start, stop):
-    for i in range(start, stop):
+_PAIRS = """
+def {name}(words, result, normals, progress, mean, std, n, first, start, stop):
+    for k in range(start, stop):
+        i = progress[1] + 2 * (first + k)
+        angle = 6.283185307179586 * unit53(words, 2 * k)
+        radius = sqrt(-2.0 * library_log1p_float64(-unit53(words, 2 * k + 1)))
+        normal = radius * library_cos_float64(angle)
         value = {formula}
         result[i] = {store}
+        normal = radius * library_sin_float64(angle)
+        if i + 1 < n:
+            value = {formula}
+            result[i + 1] = {store}
+        else:
+            normals[0] = normal
 """
 _FROM_UNIT = """
 def {name}(words, result, a, b, start, stop):
@@ -242,35 +260,36 @@ def {name}(words, result, a, b, start, stop):
         result[i] = {store}
 """
 _FORMULAS = {
-    "normal": "fma(normal[i], std, mean)",
-    "log_normal": "library_exp_float64(fma(normal[i], std, mean))",
+    "normal": "fma(normal, std, mean)",
+    "log_normal": "library_exp_float64(fma(normal, std, mean))",
     "exponential": "a * library_log1p_float64(-unit53(words, i))",
     "geometric": "ceil(library_log_float64(unit53(words, i)) / a)",
     "cauchy": "fma(library_tan_float64(3.141592653589793 * (unit53(words, i) - 0.5)), b, a)",
 }
 # Sums run in the order of the row, in float32 unless the numbers are float64, as the comparison with draws sees them.
 _CUMULATE = """
-def {name}(chance, cumulative, flag, categories, start, stop):
+def {name}(chance, cumulative, progress, categories, start, stop):
     for row in range(start, stop):
         total = {real}(0)
         for k in range(categories):
             i = row * categories + k
             p = {load}
             if not (p >= {real}(0) and p < {real}(inf)):
-                flag[0] = 1
+                progress[2] = 1
             total = total + p
             cumulative[i] = float64(total)
         if not total > {real}(0):
-            flag[1] = 1
+            progress[3] = 1
         for k in range(categories):
             i = row * categories + k
             cumulative[i] = float64({real}(cumulative[i]) / total)
 """
 _CATEGORICAL = """
-def {name}(words, cumulative, result, categories, samples, first, start, stop):
-    for i in range(start, stop):
-        row = ((first + i) // samples) * categories
-        drawn = unit53(words, i)
+def {name}(words, result, cumulative, categories, samples, first, start, stop):
+    for k in range(start, stop):
+        i = first + k
+        row = (i // samples) * categories
+        drawn = unit53(words, k)
         left, right = int64(0), categories
         while right > left:
             middle = left + (right - left) // 2
@@ -311,8 +330,8 @@ def whole(dtype):
 
 @functools.cache
 def exchange(dtype):
-    """(words, result, count): first steps of shuffling the `count` numbers from `result` on, in one chunk."""
-    return _compile("randperm", _EXCHANGE, dtype, ["int64"], independent=False)
+    """(words, result, count, first): steps `first + units` of shuffling `count` numbers, in one chunk."""
+    return _compile("randperm", _EXCHANGE, dtype, ["int64", "int64"], independent=False)
 
 
 @functools.cache
@@ -337,11 +356,13 @@ def bernoulli(carrier):
 
 @functools.cache
 def bernoulli_tensor(carrier, dtype):
-    """(words, chance, result, flag, one): each element has its own chance; flag is set if one is not in [0, 1]."""
-    real, unit = ("float64", "unit53(words, i)") if dtype == "float64" else ("float32", "unit24(words[i])")
+    """(words, result, chance, progress, one, first): each element has its own chance; it is wrong if one is not in
+    [0, 1]."""
+    real, unit = ("float64", "unit53(words, k)") if dtype == "float64" else ("float32", "unit24(words[k])")
     name = f"bernoulli_{dtype}_{carrier}"
     source = _WORDS + _BERNOULLI_TENSOR.format(name=name, load=_LOAD[dtype], real=real, unit=unit, type=carrier)
-    return compile_kernel(name, source, ("uint32*", f"{dtype}*", f"{carrier}*", "uint8*", carrier), independent=True)
+    signature = ("uint32*", f"{carrier}*", f"{dtype}*", "int64*", carrier, "int64")
+    return compile_kernel(name, source, signature, independent=True)
 
 
 @functools.cache
@@ -353,17 +374,14 @@ def normal_blocks(dtype):
 
 
 @functools.cache
-def normal_pairs():
-    """(words, result): units are pairs of float64, from an angle and a radius."""
-    return _compile("normal_pairs", _NORMAL_PAIRS, "float64", [])
-
-
-@functools.cache
-def from_normal(kind, dtype):
-    """(normal, result, mean, std): normal or log_normal from standard normal float64."""
-    name = f"{kind}_from_{dtype}"
-    source = _FROM_NORMAL.format(name=name, formula=_FORMULAS[kind], store=_store(dtype))
-    return compile_kernel(name, source, ("float64*", f"{dtype}*", "float64", "float64"), independent=True)
+def pairs(kind, dtype):
+    """(kernel before, kernel) of normal or log_normal numbers from pairs of standard normal float64: (result, normals,
+    progress, mean, std, n) and (words, result, normals, progress, mean, std, n, first), whose units are pairs."""
+    parts = {"formula": _FORMULAS[kind], "store": _store(dtype)}
+    own, name = (f"{dtype}*", "float64*", "int64*", "float64", "float64", "int64"), f"{kind}_pairs_{dtype}"
+    before = compile_kernel(f"before_{name}", _BEFORE_PAIRS.format(name=f"before_{name}", **parts), own)
+    source = _WORDS + _PAIRS.format(name=name, **parts)
+    return before, compile_kernel(name, source, ("uint32*", *own, "int64"), independent=True)
 
 
 @functools.cache
@@ -375,17 +393,17 @@ def from_unit(kind, dtype):
 
 @functools.cache
 def cumulate(dtype):
-    """(chance, cumulative, flag, categories): units are rows; flags: a bad number, a row of zeros."""
+    """(chance, cumulative, progress, categories): units are rows; wrong are a bad number, a row of zeros."""
     name, real = f"cumulate_{dtype}", "float64" if dtype == "float64" else "float32"
     source = _CUMULATE.format(name=name, load=_LOAD[dtype], real=real)
-    return compile_kernel(name, source, (f"{dtype}*", "float64*", "uint8*", "int64"))
+    return compile_kernel(name, source, (f"{dtype}*", "float64*", "int64*", "int64"))
 
 
 @functools.cache
 def categorical():
-    """(words, cumulative, result, categories, samples, first): units are samples of all rows, from `first` on."""
+    """(words, result, cumulative, categories, samples, first): units are samples of all rows, from `first` on."""
     source = _WORDS + _CATEGORICAL.format(name="categorical")
-    signature = ("uint32*", "float64*", "int64*", "int64", "int64", "int64")
+    signature = ("uint32*", "int64*", "float64*", "int64", "int64", "int64")
     return compile_kernel("categorical", source, signature, independent=True)
 
 

@@ -13,8 +13,6 @@ steps. Gamma: Marsaglia & Tsang 2000, "A simple method for generating gamma vari
 
 import functools
 
-import numpy as np
-
 from . import random_kernels as kernels
 from .compile import compile_kernel
 
@@ -207,22 +205,10 @@ def _kernel(kind, dtype):
 
 
 def _fill(kind, state, ptr, n, dtype, a, b):
-    progress, normal = np.zeros(3, dtype=np.int64), np.zeros(2)
-    kernel, count = _kernel(kind, dtype), 1024
     with state.lock:
-        if state.normal is not None:
-            normal[:] = state.normal, 1.0
-        while progress[0] < n:
-            before = int(progress[0])
-            words, available = state.look(count)
-            kernel(words, a, b, ptr, progress.ctypes.data, normal.ctypes.data, n, available // 2, 1, 1)
-            state.skip(2 * int(progress[1]))
-            if progress[2]:
-                raise RuntimeError(f"{kind}: invalid Poisson rate, expected rate to be non-negative")
-            if progress[0] == before and count >= kernels.SLAB:
-                raise RuntimeError(f"{kind}: no number found for element {before} after {count} draws")
-            count = min(2 * count, kernels.SLAB)
-        state.normal = float(normal[0]) if normal[1] else None
+        state.search(_kernel(kind, dtype), n, (a, b, ptr))
+        state.verify(f"{kind}: invalid Poisson rate, expected rate to be non-negative",
+                     f"{kind}: no number found for an element after {kernels.SLAB} draws")
 
 
 def fill_poisson(state, ptr, n, dtype, rate):

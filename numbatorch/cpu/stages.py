@@ -1,16 +1,18 @@
 """What programs run besides kernels of their own: clearing and copying bytes, and drawing words of the generator.
 
-Drawing does what `MersenneState.take` (mersenne.py) and its callers (random.py) do in Python, on a head of five numbers
-that the state lends: [address of the words, how many are ready, position, whether nothing was drawn, room for words].
+Drawing does what `MersenneState` (mersenne.py) does in Python, on a head of numbers that it lends: [address of the
+words, how many are ready, position, whether nothing was drawn, room for words, and what kernels note].
 """
 
 from functools import cache
 
-from . import compile, machine, random_kernels, threads
+from . import compile, machine, mersenne, random_kernels, threads
 from .random_kernels import BLOCK, SLAB
 
 BYTES = 1 << 18  # that one thread clears or copies at a time
-HEAD = 5  # numbers that a state lends
+HEAD = mersenne.OWN + mersenne.NOTES  # numbers that a state lends
+NORMALS, PROGRESS = 8 * mersenne.OWN, 8 * mersenne.OWN + 16  # where it holds what `MersenneState` calls so
+WRONG = 3  # what a stage answers that looks for what kernels have found to be wrong
 
 _CLEAR = """
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
@@ -34,8 +36,9 @@ define void @copy_bytes(ptr %target, ptr %source, i64 %start, i64 %stop) nounwin
 }
 """
 
-# block: { head, thunk, the kernel's block, words, words a unit, bytes a unit, grain, extend, result }, for kernels
-# whose first argument are words and whose second is the result. Without a thunk the words are passed over.
+# block: { head, thunk, the kernel's block, words, words a unit, bytes a unit, grain, extend, result, where else the
+# number of words is, where to put how many units came before }, for kernels whose first argument are words and whose
+# second is the result. Without a thunk the words are passed over.
 _DRAW = """
 declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.smin.i64(i64, i64)
@@ -86,7 +89,13 @@ entry:
  %b2 = getelementptr i64, ptr %block, i64 2
  %inner = load ptr, ptr %b2
  %b3 = getelementptr i64, ptr %block, i64 3
- %count = load i64, ptr %b3
+ %b9 = getelementptr i64, ptr %block, i64 9
+ %other = load ptr, ptr %b9
+ %given = icmp eq ptr %other, null
+ %b39 = select i1 %given, ptr %b3, ptr %other
+ %count = load i64, ptr %b39
+ %b10 = getelementptr i64, ptr %block, i64 10
+ %first = load ptr, ptr %b10
  %b4 = getelementptr i64, ptr %block, i64 4
  %each = load i64, ptr %b4
  %b5 = getelementptr i64, ptr %block, i64 5
@@ -107,6 +116,7 @@ entry:
 look:
  %left = phi i64 [%count, %entry], [%rest, %drawn]
  %at = phi i64 [%result, %entry], [%next, %drawn]
+ %done = phi i64 [0, %entry], [%done1, %drawn]
  %any = icmp sgt i64 %left, 0
  br i1 %any, label %ask, label %exit
 ask:
@@ -136,6 +146,7 @@ have:
 run:
  store ptr %here, ptr %i1
  store i64 %at, ptr %i2
+ store i64 %done, ptr %first
  %small = icmp sle i64 %units, %grain
  br i1 %small, label %direct, label %region
 direct:
@@ -148,11 +159,103 @@ drawn:
  %rest = sub i64 %left, %length
  %size = mul i64 %units, %bytes
  %next = add i64 %at, %size
+ %done1 = add i64 %done, %units
  br label %look
 exit:
  ret void
 }
+
+; MersenneState.search. block: { head, thunk, the kernel's block, results, where to put how many pairs of words there
+; are, extend }
+define void @search(ptr %block, i64 %start, i64 %stop) nounwind {
+entry:
+ %head = load ptr, ptr %block
+ %b1 = getelementptr i64, ptr %block, i64 1
+ %thunk = load ptr, ptr %b1
+ %b2 = getelementptr i64, ptr %block, i64 2
+ %inner = load ptr, ptr %b2
+ %b3 = getelementptr i64, ptr %block, i64 3
+ %n = load i64, ptr %b3
+ %b4 = getelementptr i64, ptr %block, i64 4
+ %pairs = load ptr, ptr %b4
+ %b5 = getelementptr i64, ptr %block, i64 5
+ %extend = load ptr, ptr %b5
+ %p1 = getelementptr i64, ptr %head, i64 1
+ %p2 = getelementptr i64, ptr %head, i64 2
+ %p3 = getelementptr i64, ptr %head, i64 3
+ %i1 = getelementptr i64, ptr %inner, i64 1
+ %made = getelementptr i8, ptr %head, i64 PROGRESS
+ %used = getelementptr i64, ptr %made, i64 1
+ %wrong = getelementptr i64, ptr %made, i64 2
+ %none = getelementptr i64, ptr %made, i64 3
+ store i64 0, ptr %made
+ br label %look
+look:
+ %count = phi i64 [1024, %entry], [%next, %found]
+ %before = load i64, ptr %made
+ %left = icmp slt i64 %before, %n
+ br i1 %left, label %ask, label %exit
+ask:
+ %ready0 = load i64, ptr %p1
+ %position0 = load i64, ptr %p2
+ %have0 = sub i64 %ready0, %position0
+ %few = icmp slt i64 %have0, %count
+ br i1 %few, label %more, label %have
+more:
+ call void @refill(ptr %head, ptr %extend, i64 %count)
+ br label %have
+have:
+ %ready = load i64, ptr %p1
+ %position = load i64, ptr %p2
+ %there = sub i64 %ready, %position
+ %half = sdiv i64 %there, 2
+ store i64 %half, ptr %pairs
+ %words = load ptr, ptr %head
+ %here = getelementptr i32, ptr %words, i64 %position
+ store ptr %here, ptr %i1
+ store i64 0, ptr %used
+ call void %thunk(ptr %inner, i64 0, i64 1)
+ %taken = load i64, ptr %used
+ %length = mul i64 %taken, 2
+ %after = add i64 %position, %length
+ store i64 %after, ptr %p2
+ %some = icmp ne i64 %taken, 0
+ %fresh0 = load i64, ptr %p3
+ %fresh = select i1 %some, i64 0, i64 %fresh0
+ store i64 %fresh, ptr %p3
+ %now = load i64, ptr %made
+ %same = icmp eq i64 %now, %before
+ %full = icmp sge i64 %count, SLAB
+ %stuck = and i1 %same, %full
+ br i1 %stuck, label %lost, label %found
+lost:
+ store i64 1, ptr %none
+ br label %exit
+found:
+ %bad = load i64, ptr %wrong
+ %twice = mul i64 %count, 2
+ %next = call i64 @llvm.smin.i64(i64 %twice, i64 SLAB)
+ %fine = icmp eq i64 %bad, 0
+ br i1 %fine, label %look, label %exit
+exit:
+ ret void
+}
+
+; Whether a kernel has found something to be wrong. block: { head }
+define i64 @verify(ptr %block) nounwind {
+ %head = load ptr, ptr %block
+ %first = getelementptr i8, ptr %head, i64 PROGRESS
+ %p2 = getelementptr i64, ptr %first, i64 2
+ %a = load i64, ptr %p2
+ %p3 = getelementptr i64, ptr %first, i64 3
+ %b = load i64, ptr %p3
+ %any = or i64 %a, %b
+ %some = icmp ne i64 %any, 0
+ %answer = select i1 %some, i64 WRONG, i64 0
+ ret i64 %answer
+}
 """
+_DRAWING = ("draw", "search", "verify")
 
 
 @cache
@@ -169,16 +272,19 @@ def copy():
 
 @cache
 def draw():
-    """(address of void draw(block, start, stop), address of the kernel that makes words)."""
+    """Addresses: of void draw(block, start, stop) and void search(block, start, stop), of the kernel that makes words,
+    and of i64 verify(block)."""
     text = _DRAW
-    for name, number in (("LESS", BLOCK - 1), ("EIGHT", 8 * BLOCK), ("MOST", SLAB + BLOCK), ("BLOCK", BLOCK)):
+    for name, number in (("LESS", BLOCK - 1), ("EIGHT", 8 * BLOCK), ("MOST", SLAB + BLOCK), ("BLOCK", BLOCK),
+                         ("SLAB", SLAB), ("PROGRESS", PROGRESS), ("WRONG", WRONG)):
         text = text.replace(name, str(number))
-    code, needs = compile.compile_object("draw", text, ("draw",))
+    code, needs = compile.compile_object("draw", text, _DRAWING)
     imports = {name: threads.region_address() if name == "numbatorch_region" else machine.symbol(name)
                for name in needs}
-    loaded = machine.Loaded(code, ("draw",), imports).keep_for_ever()
+    loaded = machine.Loaded(code, _DRAWING, imports).keep_for_ever()
     _kept.append(loaded)
-    return loaded.addresses["draw"], random_kernels.extend().__self__.address
+    own = loaded.addresses
+    return own["draw"], own["search"], random_kernels.extend().__self__.address, own["verify"]
 
 
 _kept: list = []

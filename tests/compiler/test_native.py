@@ -42,28 +42,148 @@ def test_draws_of_more_words_than_the_state_holds():
                 torch.ones(1), steps=4).python == []
 
 
-def test_draws_in_python_and_native_ones_share_the_stream():
+def test_draws_in_python_and_native_ones_share_the_stream(monkeypatch):
+    def refuse(*given):
+        raise launches.Opaque("search")
+    monkeypatch.setattr(launches._Draws, "search", refuse)
+
     def f(x):
         a = torch.rand(700)
-        order = torch.randperm(5, dtype=torch.float32)
-        return x + a[:5] + order + torch.rand(5)
-    assert runs(f, torch.ones(5)).python == ["fill_randperm"]
+        many = torch.poisson(x + 4)
+        return x + a[:5] + many + torch.rand(5) + torch.randn(3).sum()
+    assert runs(f, torch.ones(5)).python == ["fill_poisson"]
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 20_000, 79_872, 79_873])
-def test_permutations_are_native_up_to_the_words_that_are_made_at_a_time(n):
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 20_000, 79_872, 79_873, 170_000])
+def test_permutations_are_native(n):
     def f(x):
         a, b = torch.randperm(n), torch.randperm(n, dtype=torch.int32)
         return x * a.sum() + (a * torch.arange(n)).sum() + torch.rand(3).sum() + (b * torch.arange(n)).sum()
-    assert len(runs(f, torch.ones(1, dtype=torch.float64)).python) == (0 if n < 79_873 else 2)
+    assert runs(f, torch.ones(1, dtype=torch.float64)).python == []
 
 
-def test_draws_that_are_not_dense_or_come_in_pairs():
+def apart(name, x):
+    y = torch.zeros(*x.shape[:-1], 2 * x.shape[-1], dtype=x.dtype)
+    getattr(y[..., ::2], name)()
+    return y
+
+
+@pytest.mark.parametrize("fill", [
+    lambda x: torch.randn(3), lambda x: torch.randn(3, dtype=torch.float64),
+    lambda x: torch.randn(15, dtype=torch.bfloat16).float(), lambda x: torch.randn(1, dtype=torch.float16).expand(5),
+    lambda x: torch.randn(2, 3, dtype=torch.complex64).real,
+    lambda x: torch.empty(7).log_normal_(0.5, 2), lambda x: torch.empty(30_001).log_normal_(),
+    lambda x: torch.randn(60, 1001).t().normal_(), lambda x: torch.randperm(9, dtype=torch.float32),
+    lambda x: torch.bernoulli(x), lambda x: torch.empty(30, 2000, dtype=torch.int64).bernoulli_(x[0, 0]),
+    lambda x: torch.empty(7, 5).t().bernoulli_(x.double()),
+    lambda x: torch.poisson(x * 30), lambda x: torch.poisson(torch.full((300, 500), 11.0)),
+    lambda x: torch.binomial(torch.full_like(x, 40), x), lambda x: torch._standard_gamma(x * 2),
+    lambda x: torch._standard_gamma(torch.full((50_000,), 0.4, dtype=torch.float64)),
+    lambda x: torch._sample_dirichlet(x), lambda x: torch.multinomial(x, 9, True),
+    lambda x: torch.multinomial(x, 4), lambda x: torch.multinomial(x.double()[0], 90_000, True),
+    *(lambda x, name=name: apart(name, x) for name in (
+        "uniform_", "normal_", "exponential_", "cauchy_", "log_normal_", "geometric_", "random_", "bernoulli_")),
+])
+def test_draws_of_a_number_of_words_that_the_state_decides_are_native(fill):
+    x = torch.rand(5, 7, generator=torch.Generator().manual_seed(1))
+    # Every other run has a normal number that waits.
+    assert runs(lambda x: fill(x).clone().flatten()[:5] + torch.randn(3).sum(), x).python == []
+
+
+def test_draws_of_what_varies_with_the_run_follow_it():
+    run = torch.compile(lambda rate, chance: torch.poisson(rate) + torch.bernoulli(chance) + torch.randn(1))
+    x = torch.rand(40)
+    for k in range(7):
+        expected = [torch.manual_seed(k), torch.poisson(x * k) + torch.bernoulli(x / (k + 1)) + torch.randn(1)][1]
+        torch.manual_seed(k)
+        assert torch.equal(run(x * k, x / (k + 1)), expected)
+    assert run.programs[0].runs >= 3 and run.programs[0].runner.python == []
+
+
+def test_waiting_normal_numbers_are_heard_of_both_ways():
+    run = torch.compile(lambda x: x + torch.randn(3))
+    x, found, expected = torch.zeros(3), [], []
+    for results, f in ((expected, lambda x: x + torch.randn(3)), (found, run)):
+        torch.manual_seed(2)
+        for k in range(8):
+            results.append(f(x).clone())
+            if k % 3 == 0:
+                results += [torch.randn(1), torch.randn(20)]
+        results.append(torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert run.programs[0].runner.python == []
+
+
+@pytest.mark.parametrize("draw, bad, message", [
+    (lambda v: torch.empty(6).bernoulli_(v), 1.5, "Expected p_in >= 0 && p_in <= 1"),
+    (lambda v: torch.poisson(v), -1.0, "invalid Poisson rate")])
+def test_a_draw_that_fails_leaves_everything_as_it_was(draw, bad, message):
+    total, count, good = torch.zeros(6), torch.zeros(3, 4), torch.full((6,), 0.25)
+
+    def step(v):
+        total.add_(v)
+        noise = torch.randn(6)
+        count.add_(1)
+        drawn = draw(v)
+        total.mul_(2)
+        return drawn + noise
+    run = torch.compile(step)
+    for _ in range(5):
+        run(good)
+    before, many = (total.clone(), count.clone()), run.programs[0].runs
+    assert run.programs[0].runner.python == []
+    for wrong in (0, 3, 5):
+        values = good.clone()
+        values[wrong] = bad
+        with pytest.raises(RuntimeError, match=message):
+            run(values)
+        assert torch.equal(total, before[0]) and torch.equal(count, before[1])
+    torch.manual_seed(5)
+    found = run(good).clone(), torch.rand(2)
+    assert run.programs[0].runs == many + 1
+    torch.manual_seed(5)
+    expected = step(good), torch.rand(2)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_distribution_that_is_none_leaves_everything_as_it_was():
     def f(x):
-        y = torch.zeros(4, 6)
-        y[:, ::2].uniform_()
-        return y[:, :3] + torch.randn(3) + x
-    assert runs(f, torch.ones(3)).python
+        return torch.multinomial(x, 5, True), torch.multinomial(x.softmax(-1), 2, True)
+    run, x = torch.compile(f), torch.rand(3, 4)
+    for _ in range(5):
+        run(x)
+    assert run.programs[0].runner.python == []
+    for bad, message in ((torch.zeros(3, 4), "sum of probabilities <= 0"), (x - 5, "element < 0")):
+        with pytest.raises(RuntimeError, match=message):
+            run(bad)
+    torch.manual_seed(1)
+    found = run(x)
+    torch.manual_seed(1)
+    assert all(torch.equal(a, b) for a, b in zip(found, f(x), strict=True))
+
+
+def test_a_check_that_fails_after_draws_of_all_kinds_draws_again():
+    def f(x):
+        a = torch.randn(3) + torch.poisson(x) + torch.empty(3).log_normal_()
+        return a if a.sum() + x.sum() < 60 else a * 2 + torch.randn(1)
+    results = []
+    for run in (f, torch.compile(f)):
+        torch.manual_seed(4)
+        results.append([run(torch.full((3,), float(k % 4 * 4))).clone() for k in range(16)] + [torch.get_rng_state()])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_native_draws_do_not_depend_on_threads(threads):
+    def f(x):
+        return torch.cat([torch.empty(40_001).log_normal_(), torch.bernoulli(x), torch.poisson(x[:900] * 20),
+                          torch.empty(30_000, 2)[:, 0].normal_(), torch.multinomial(x, 9000, True).float()])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert runs(f, torch.rand(30_000, generator=torch.Generator().manual_seed(1))).python == []
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_state_that_is_set_anew_is_heard():
@@ -138,10 +258,17 @@ def test_transforms_of_several_dims_and_their_gradients_are_native():
     assert runs(step, torch.randn(6, 20), steps=4).python == []
 
 
-def test_what_is_not_known_runs_in_python():
+def test_what_is_not_known_runs_in_python(monkeypatch):
+    def refuse(*given):
+        raise launches.Opaque("verify")
+    monkeypatch.setattr(launches._Draws, "verify", refuse)
+
     def f(x):
         return torch.poisson(x) + x
-    assert runs(f, torch.ones(3, 4)).python == ["fill_poisson"]
+    run = torch.compile(f)
+    for _ in range(4):
+        run(torch.ones(3, 4))
+    assert run.programs[0].runner.python == ["fill_poisson"] and "Python runs fill_poisson" in run.explain()
 
 
 def test_tensors_of_python_data_are_constants():
