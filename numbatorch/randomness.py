@@ -168,7 +168,8 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     _strided("randperm", layout)
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
-    target = _empty((int(n),), _dtype(dtype, dtypes.int64), _device(device)) if out is None else out.resize_(int(n))
+    shape = _shape("randperm", (n,))
+    target = _empty(shape, _dtype(dtype, dtypes.int64), _device(device)) if out is None else out.resize_(shape)
     own = target._layout
     source = getattr(backend(own.device), "random", None)
     if not hasattr(source, "fill_randperm"):
