@@ -128,8 +128,8 @@ class Backend(Protocol):
     at once whether few indices lie in a range, and whose backend also has loops that check their indices themselves
     ("checked" of gather, "onto" of scatter); without it they are reduced to their bounds, which are read;
     `together`, one launch for a formula over lists of operands (together.py); `sums_rows`, True where `Rows` requests
-    may have sums over the rows; and `pinned_memory`, blocks of the host's memory that the device reads and writes
-    directly.
+    may have sums over the rows; `pinned_memory`, blocks of the host's memory that the device reads and writes
+    directly; and `fusion`, what may become one kernel (cpu/fusion.py), for devices that programs are compiled for.
     """
 
     on_host: bool  # whether this process reads and writes the memory itself, at the same addresses

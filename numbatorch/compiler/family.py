@@ -27,7 +27,8 @@ from .program import Program, View, modes
 from .sizes import LEAST, Size, terms_of
 from .structure import Leaf, equal
 
-_LATER = ("bands", "finish")  # passes that look at kernels
+# Passes for which sizes have to have values: they look at kernels, or at what a GPU's templates choose by sizes.
+_LATER, _LATER_ON_GPU = ("bands", "finish"), ("rows", "arranged", "epilogues")
 
 
 class Family:
@@ -60,7 +61,7 @@ class Family:
     @staticmethod
     def _optimized(graph):
         for name, one in PASSES:
-            if name not in _LATER and (graph.device is CPU or name not in ON_CPU):
+            if name not in (_LATER if graph.device is CPU else (*_LATER_ON_GPU, *ON_CPU)):
                 graph = one(graph)
             if name == "constants":
                 graph = _of_sizes_first(graph)
@@ -191,6 +192,8 @@ class Family:
         steps = [s if id(s) in fixed else self._step(s, binding, buffers) for s in graph.steps]
         made = Graph(graph.name, [buffers.get(b, b) for b in graph.buffers], steps, graph.options)
         if graph.device is not CPU:
+            for name, one in PASSES:
+                made = one(made) if name in _LATER_ON_GPU and name not in ON_CPU else made
             return on_gpu.arranged(planned(made))
         large = any(v.writes and v.layout.nbytes >= bands.LARGE for s in steps for v in s.places)
         for name, one in PASSES:

@@ -45,10 +45,10 @@ def source(request):
 
 
 def __getattr__(name):
-    """The fill functions of random numbers, and what reads memory for Python, load when first used."""
-    if name == "random":
+    """Fills of random numbers, what reads memory for Python and what `compile` asks load when first used."""
+    if name in ("random", "fusion"):
         import importlib
-        found = globals()["random"] = importlib.import_module(".random", __package__)
+        found = globals()[name] = importlib.import_module(f".{name}", __package__)
         return found
     if name in ("reader", "range_check"):
         from . import scalars

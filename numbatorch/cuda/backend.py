@@ -36,6 +36,12 @@ class Device:
         from .philox import Fills
         return Fills(self.index, self.allocate)
 
+    @functools.cached_property
+    def fusion(self):
+        """What `compile` asks about requests."""
+        from . import fusion
+        return fusion
+
     address = staticmethod(operator.attrgetter("address"))  # of a block's first byte
 
     @staticmethod

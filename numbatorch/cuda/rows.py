@@ -32,6 +32,8 @@ LONG = 8192  # elements from which a row's block is large: few rows at once, so 
 WIDE, MANY = 16, 4096  # neighbouring rows, or rows in all, from which warps go across rows
 LARGEST = 1024  # threads of a block
 NODES = 40  # of formulas beyond which they are not written out several times
+MORE = 120  # likewise, of formulas that take up those of other steps: a walk of their own costs more
+REGISTERS = 1 << 15  # of a block's threads for the elements that they hold: half of those that there are
 
 
 def plan(request):
@@ -41,15 +43,16 @@ def plan(request):
         return split.plan(request, made, started)
     if row_levels.when(request, made):
         return row_levels.plan(request, made)
-    return Launch(started(made, lambda: Kernel(request, 0, False), request.outputs[0].device), 0, made.units, 1)
+    return Launch(started(made, request.outputs[0].device), 0, made.units, 1)
 
 
-def started(made, narrow, device):
-    """The call of a kernel; of narrow(), the one that takes single elements, where addresses are no multiples of 16."""
-    def one(made):
+def started(made, device):
+    """The call of a kernel. Where addresses are no multiples of 16 the same elements are read one by one: sums keep
+    their order."""
+    def one(aligned):
         return call(made.name, made.text, made.signature, device, made.numbers.values, made.blocks, made.threads,
-                    made.width > 1)
-    return one(made) if made.width == 1 else by_alignment(one(made), lambda: one(narrow()), made.signature)
+                    aligned)
+    return one(False) if made.width == 1 else by_alignment(one(True), lambda: one(False), made.signature)
 
 
 def source(request):
@@ -63,24 +66,25 @@ def kernel(request):
     return made.text, made.name, made.signature, made.threads
 
 
-class Kernel:
-    """One kernel's text in the making. `pieces`: its blocks take a piece of a row each, and store their totals.
+class Walk:
+    """How rows are walked: the form, the threads of a block, `width` neighbours that a thread takes at a time.
 
-    is_wide: whether threads may take several neighbours at a time, `width`. threads: of a block.
+    `pieces`: blocks take a piece of a row each, and store their totals.
     """
 
-    def __init__(self, request, pieces=0, is_wide=True):
+    def __init__(self, request, pieces=0):
         self.request, self.pieces = request, pieces
-        self.totals: list[Total] = []
         self.tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
         self.outputs = [f"out{k or ''}" for k in range(len(request.outputs))]
         self.names = [o.name for o in self.tensors] + self.outputs
-        self.numbers = geometry.Parameters()
-        self.helpers: dict[str, list[str]] = {}
         self.outside = _below(request.roots)  # operands that results read besides row functions
         self._walk()
-        self._choose(is_wide)
-        self._write()
+        self._choose()
+
+    @property
+    def order(self):
+        """What decides in which order the elements of a row are taken; equal orders give sums of the same bits."""
+        return self.form, self.threads, self.width, self.pieces, self.dims
 
     def _walk(self):
         """Sizes of the outer dimensions and of the row's, strides over both, and which operands are one value a row."""
@@ -93,6 +97,9 @@ class Kernel:
         inner = sorted(request.dims, key=lambda d: (-abs(lead[d]), d))
         if any(e.op == "row_first" or e is row_index for e in order(*request.roots)):
             inner = sorted(request.dims)  # positions count in logical order
+        elif request.walk is not None:
+            inner = [*request.walk[-1], *(d for d in inner if d not in request.walk[-1])]
+        self.dims = tuple(d for d in inner if request.shape[d] != 1)
         shape, strides = coalesce([request.shape[d] for d in outer], [[r[d] for d in outer] for r in rows])
         self.outer, self.outer_strides = shape, dict(zip(self.names, strides, strict=True))
         shape, strides = coalesce([request.shape[d] for d in inner], [[r[d] for d in inner] for r in rows])
@@ -109,7 +116,7 @@ class Kernel:
             elif layout.numel and self.length == 1:
                 self.row_names.discard(name)
 
-    def _choose(self, is_wide):
+    def _choose(self):
         """The form of the kernel, how many neighbours a thread takes, blocks and their threads."""
         walked = [n for n in self.names if n not in self.row_names]
         layouts = dict(zip(self.names, [o.layout for o in self.tensors] + self.request.outputs, strict=True))
@@ -121,27 +128,48 @@ class Kernel:
                 self.outer[-1] >= WIDE or self.units >= MANY):
             self.form = "columns"
         else:
-            width = min(8, 16 // min((layouts[n].dtype.itemsize for n in walked), default=16))
-            if is_wide and width > 1 and not self.length % width and len(self.inner) == 1 and len(
-                    order(*self.request.roots)) <= NODES and all(
-                    self.inner_strides[n] == (1,) and not any(s % width for s in self.outer_strides[n])
-                    for n in walked):
+            width = min(8, 16 // max((layouts[n].dtype.itemsize for n in walked), default=16))
+            if self._is_wide(width, walked, NODES):
                 self.width = width
             chunks = self.length // self.width
             largest = LARGEST if self.width * len(walked) <= 8 else LARGEST // 2  # registers are for all threads
             if not self.pieces and chunks <= SHORT:
                 self.form = "warps"
             elif not self.pieces and chunks <= largest:
-                self.form, self.threads = "held", 1 << (chunks - 1).bit_length()
+                self.form, self.threads = "held", 2 * SHORT
+                while self.threads < chunks:
+                    self.threads *= 2
             elif not self.pieces and self.length >= LONG:
                 self.threads = largest
+        if self.request.walk is not None and self.request.walk[3] == self.pieces:
+            form, threads, width, *_ = self.request.walk
+            if (width == 1 or self._is_wide(width, walked, MORE)) and width * len(walked) * threads <= REGISTERS:
+                self.form, self.threads, self.width = form, threads, width
         each = {"rows": self.threads, "warps": self.threads // 32, "columns": 32}.get(self.form, 1)
         self.groups = -(-self.units // each)
         self.blocks = self.groups * max(1, self.pieces)
         self.joins = {"warps": "warp", "columns": "columns"}.get(self.form, f"block{self.threads}")
         self.step = {"rows": 1, "warps": 32, "columns": 8}.get(self.form, self.threads)
         self.is_held = self.form in ("warps", "held")
+
+
+    def _is_wide(self, width, walked, most):
+        """Whether threads can take so many neighbours of what is walked, and the formulas have few enough nodes."""
+        return width > 1 and not self.length % width and len(self.inner) == 1 and len(
+            order(*self.request.roots)) <= most and all(
+            self.inner_strides[n] == (1,) and not any(s % width for s in self.outer_strides[n]) for n in walked)
+
+
+class Kernel(Walk):
+    """One kernel's text in the making."""
+
+    def __init__(self, request, pieces=0):
+        super().__init__(request, pieces)
+        self.totals: list[Total] = []
+        self.numbers = geometry.Parameters()
+        self.helpers: dict[str, list[str]] = {}
         self.held: set[str] = set()
+        self._write()
 
     def _head(self):
         """Lines that find a thread's row, and what of it is the thread's."""

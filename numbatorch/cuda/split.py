@@ -37,14 +37,19 @@ def pieces_of(made):
     return min(max(1, MOST // made.groups), made.length // least)
 
 
+def sums_of(request):
+    """The request of a `Rows` request's row functions alone."""
+    functions = tuple(n for n in order(*request.roots) if n.op in ROW)
+    return replace(request, roots=functions, outputs=[request.outputs[0]] * len(functions),
+                   is_row=(True,) * len(functions))
+
+
 def plan(request, made, started):
     """The Launch of a `Rows` request for which `when` holds: two kernels, one after the other."""
-    functions = [n for n in order(*request.roots) if n.op in ROW]
-    pieces, device = pieces_of(made), request.outputs[0].device
-    sums = replace(request, roots=tuple(functions), outputs=[request.outputs[0]] * len(functions),
-                   is_row=(True,) * len(functions))
+    sums, pieces, device = sums_of(request), pieces_of(made), request.outputs[0].device
+    functions = list(sums.roots)
     partial, blocks = type(made)(sums, pieces), made.units * pieces
-    first = started(partial, lambda: type(made)(sums, pieces, False), device)
+    first = started(partial, device)
     name, text, signature, values = _finish(request, made, functions, partial.totals, pieces)
     second = call(name, text, signature, device, values, made.units, BLOCK)
     places = [k for k, o in enumerate(request.operands) if not isinstance(o.layout, Layout)]

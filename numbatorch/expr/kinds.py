@@ -39,6 +39,7 @@ class Rows:
 
     Operands are broadcast to `shape`. Outputs have the shape with `dims` set to 1 (one value a row, `is_row`),
     `shape`, or, the last `summed` of them, 1 in place of all other dimensions: sums over the rows.
+    `walk`: in which order a row's elements are to be taken, as the backend's `fusion.form` says of another request.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Rows:
     dims: tuple[int, ...]
     compute: str
     summed: int = 0
+    walk: Any = None
 
 
 @dataclass

@@ -13,7 +13,7 @@ from ...layout import Layout, layout
 from ...plan import Plan
 from ..graph import Graph, Place, Step
 from .compose import copied, elementwise_of, rows_of
-from .rows import _form
+from .rows import fusion_of
 
 ATTENTION = ("_attention_forward", "_attention_backward")
 
@@ -150,9 +150,9 @@ def _formula(step, values, turned):
     form = None
     if request is None:
         request = rows_of(step)
-        if request is None:
+        form = None if request is None else fusion_of(request).form(request)
+        if form is None:
             return None
-        form = _form(request)
     count = len(request.operands)
     operands, outputs = list(request.operands), list(request.outputs)
     for k, anew in turned.items():
@@ -165,7 +165,7 @@ def _formula(step, values, turned):
         else:
             outputs[k - count] = found[0]
     request = replace(request, operands=operands, outputs=outputs)
-    if form is not None and _form(request) != form:
+    if form is not None and fusion_of(request).form(request) != form:
         return None  # sums might get another order
     return Step("launch", step.name, values, plan=step.plan, where=step.where, request=request)
 

@@ -231,7 +231,7 @@ def planned(graph):
             own = step.request
             same_as = (type(own), own.name, own.roots, tuple([(o.name, o.layout, o.dtype) for o in own.operands]),
                        tuple(own.outputs), own.shape, own.compute, *(
-                           (own.is_row, own.dims, own.summed) if isinstance(own, kinds.Rows) else ()))
+                           (own.is_row, own.dims, own.summed, own.walk) if isinstance(own, kinds.Rows) else ()))
             if same_as not in known:
                 known[same_as] = backend(step.device).plan(own)
             launch = known[same_as]

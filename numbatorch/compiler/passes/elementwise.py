@@ -3,8 +3,7 @@
 Other shapes of the same elements in memory, as views give them, count as one.
 """
 
-from ...cpu import elementwise as templates
-from ...device import CPU
+from ...plan import backend
 from .. import traced
 from ..graph import Graph, Number
 from .compose import Composed, elementwise_of, meet, readers_of, reshaped, same
@@ -47,8 +46,8 @@ def _grouped(steps):
         request = elementwise_of(step)
         if request is None or any(type(n) is int and not n for n in request.shape):
             continue  # places of no bytes share none with others, and would not keep a step after what it reads
-        if step.device is CPU and templates.turns(request):
-            continue  # what turns a matrix over in registers is several times as fast as a formula that reads across
+        if backend(step.device).fusion.turns(request):
+            continue
         near = {g: turned for g in groups[-RECENT:] if g.compute == request.compute
                 and (turned := _over(g, step, request)) is not None
                 and any(same(a, b) for a in turned[0].places if a.reads for b in g.places())}

@@ -5,10 +5,12 @@ at every position becomes part of what is stored; sums and extremes over one spa
 kernel. No sum gets another order: a fused kernel walks its rows by the template of the one alone, or is not made.
 """
 
-from ...cpu import columns, positions, rows, split
+from ...cpu import positions
 from ...expr import kinds, tree
+from ...expr.derive import rank_of
 from ...expr.functions import ROW
 from ...layout import Layout
+from ...plan import backend
 from ..graph import Graph, Place
 from .compose import Composed, elementwise_of, key, meet, readers_of, reshaped, rows_of
 from .order import meeting_place
@@ -23,12 +25,12 @@ class _Group:
     def __init__(self, number, step, request):
         self.first, self.shape, self.dims, self.compute = number, request.shape, request.dims, request.compute
         self.members, self.place, self.composed = {number: (step, request)}, number, None
-        self.elements = not all(request.is_row)
+        self.elements, self.lone, self.there = not all(request.is_row), request, fusion_of(request)
 
     def look(self):
         """Find what tells whether others fit."""
         _, request = self.members[self.first]
-        self.form, self.cost, self.walk = _form(request), _cost(request), _walk(request)
+        self.form, self.cost, self.walk = self.there.form(request), _cost(request), self.there.walk(request)
         self.functions = _functions(request.roots)
         return self
 
@@ -44,7 +46,7 @@ def run(graph):
         _put(steps, group.composed, members, place)
     for number in range(len(steps)) if known is None else ():
         request = rows_of(steps[number])
-        if request is not None and 1 not in (len(request.shape), _length(request)):
+        if request is not None and fusion_of(request).takes_steps(request):
             group = _grown(_Group(number, steps[number], request).look(), steps, readers)
             if group.composed is not None:
                 found.append((number, sorted(group.members), group.place))
@@ -60,13 +62,6 @@ def _put(steps, composed, members, place):
     for k in members:
         steps[k] = None
     steps[place] = made
-
-
-def _length(request):
-    length = 1
-    for d in request.dims:
-        length *= request.shape[d]
-    return length
 
 
 def _grown(group, steps, readers):
@@ -121,14 +116,17 @@ def _joined(group, number, steps, readers):
 
 def _composed(group, members, steps, readers):
     order = sorted(members)
-    return Composed([members[k] for k in order], [steps[k] for k in order], readers, group.shape, group.compute,
+    made = Composed([members[k] for k in order], [steps[k] for k in order], readers, group.shape, group.compute,
                     group.dims)
+    made.request = group.there.walked(made.request, group.lone)
+    return made
 
 
 def _candidate(group, step):
     """(step, request) as they could be part of a group; None where they cannot."""
     found = _fitting(group, step)
-    return None if found is None or isinstance(found[1], kinds.Rows) and _walk(found[1]) != group.walk else found
+    return None if found is None or isinstance(found[1], kinds.Rows) and (
+        group.there.walk(found[1]) != group.walk) else found
 
 
 def _fitting(group, step):
@@ -174,22 +172,9 @@ def _apart(group, step, request):
     return False
 
 
-def _walk(request):
-    """The sizes of the loops over a row, by which it is summed in pieces: less of them where operands lie one after
-    the other in memory."""
-    return tuple(rows._walk(request)[1])
-
-
-def _form(request):
-    """How the CPU walks a request: the template, and whether vectors of a row are adjacent."""
-    outer, inner, strides, classes = rows._walk(request)
-    if request.summed:
-        return "rows" if split.together(request, outer, inner, strides, classes) else "strided"
-    if columns.when(request, outer, inner, strides):
-        return "columns"
-    if split.when(request, outer, inner, classes):
-        return "split"
-    return "strided" if "n" in classes else "rows"
+def fusion_of(request):
+    """What the request's device says of kernels that take up others."""
+    return backend(request.outputs[0].device).fusion
 
 
 def _fits(composed, group, cost):
@@ -198,16 +183,17 @@ def _fits(composed, group, cost):
     if composed.refused:
         return False
     elements = [root for root, flag in zip(request.roots, request.is_row, strict=True) if not flag]
-    if not group.elements and elements and not _functions(elements):
+    if not group.elements and elements and not _functions(elements) and not group.there.keeps_elements(request):
         return False  # one more walk, to store elements that no row is needed for
-    if len(group.functions | _functions(request.roots)) > max(1, len(group.functions)):
-        return False  # LLVM makes no vectors of a loop with sums and extremes
+    if not group.there.MIXES and len(group.functions | _functions(request.roots)) > max(1, len(group.functions)):
+        return False
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
-    if len(tensors) + len(request.outputs) > MOST_TENSORS or group.form == "strided":
+    if len(tensors) + len(request.outputs) > MOST_TENSORS:
         return False
     if any(meet(a, b) for a in composed.outputs for b in composed.inputs if isinstance(b, Place)):
         return False
-    return _form(request) == group.form and _walk(request) == group.walk and _cost(request) <= cost
+    there = group.there
+    return there.form(request) == group.form and there.walk(request) == group.walk and _cost(request) <= cost
 
 
 def _functions(roots):
@@ -217,8 +203,9 @@ def _functions(roots):
 
 def _cost(request):
     """How many costly functions are evaluated for one element, over all walks of a kernel."""
+    costly = fusion_of(request).COSTLY
     if isinstance(request, kinds.Elementwise):
-        return len([n for n in tree.order(*request.roots) if n.op in rows._CALLS])
+        return len([n for n in tree.order(*request.roots) if n.op in costly])
     depth: dict = {}
     walks: dict = {}
     for n in tree.order(*request.roots):
@@ -228,10 +215,10 @@ def _cost(request):
             walks.setdefault(below, []).append(n.args[0])
     elements = [root for root, flag in zip(request.roots, request.is_row, strict=True) if not flag]
     names = [o.name for o in request.operands if not isinstance(o.layout, Layout)]
-    ranks = rows.rank_of(*request.roots, row_args=names)
+    ranks = rank_of(*request.roots, row_args=names)
     total = 0
     for roots in [*walks.values(), elements]:
-        total += len([n for n in positions.elements_below(roots, {}) if n.op in rows._CALLS and not ranks[id(n)]])
+        total += len([n for n in positions.elements_below(roots, {}) if n.op in costly and not ranks[id(n)]])
     return total
 
 
