@@ -28,7 +28,8 @@ _streams: deque = deque(maxlen=32)  # `print` of another thread holds no referen
 
 # Which arguments of the random fills are addresses: of what they write, then of what they read.
 FILLS = {"fill": (2, ()), "fill_bernoulli_tensor": (1, (4,)), "fill_randperm": (1, ()), "fill_multinomial": (1, (2,)),
-         "fill_poisson": (1, (4,)), "fill_gamma": (1, (4,)), "fill_binomial": (1, (4, 5))}
+         "fill_poisson": (1, (4,)), "fill_gamma": (1, (4,)), "fill_binomial": (1, (4, 5)), "gamma_slope": (1, (3, 4)),
+         "dirichlet_slope": (1, (3, 4, 5))}
 
 
 @functools.lru_cache(4096)
@@ -361,12 +362,6 @@ class _Fills:
                     return function(*self._observer.plain(arguments))
                 return function(*arguments)
             return call
-        if name in ("dirichlet_slope", "gamma_slope"):
-            def refuse(*arguments):
-                if self._mine():
-                    self._observer.seen(None, f"uses {name}")
-                return function(*arguments)
-            return refuse
         return function
 
 

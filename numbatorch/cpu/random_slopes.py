@@ -134,11 +134,11 @@ def _kernel(name):
     return compile_kernel(name, source, ("float64*",) * (operands + 1))
 
 
-def gamma_slope(result, n, concentration, value):
-    """dx / da of gamma numbers x of concentration a; 0 at x = 0."""
-    _kernel("gamma_slope")(concentration, value, result, n, GRAIN)
+def gamma_slope(state, result, n, concentration, value):
+    """dx / da of gamma numbers x of concentration a; 0 at x = 0. The state draws nothing, it calls the kernel."""
+    state.call(_kernel("gamma_slope"), concentration, value, result, n, GRAIN)
 
 
-def dirichlet_slope(result, n, value, concentration, total):
+def dirichlet_slope(state, result, n, value, concentration, total):
     """dx / da / (1 - x) of beta numbers x of concentrations a and total - a, the latter fixed; 0 at x = 0 and 1."""
-    _kernel("dirichlet_slope")(value, concentration, total, result, n, GRAIN)
+    state.call(_kernel("dirichlet_slope"), value, concentration, total, result, n, GRAIN)

@@ -8,13 +8,14 @@ def _slope(name, *operands):
     from ..creation import empty
     from ..dtypes import float64
     from ..errors import NotOnHostError
+    from ..generator import default_of
     from ..transfer import drawing
     if any(t.device is not operands[0].device for t in operands):
         raise NotOnHostError(f"{name}: the operands are on several devices")
     slope = getattr(drawing(operands[0].device), name)
     wide = [t.detach().to(float64).contiguous() for t in OPS["broadcast_tensors"].call(*operands)]
     result = empty(tuple(wide[0].shape), dtype=float64, device=wide[0].device)
-    slope(result._ptr, result.numel(), *(t._ptr for t in wide))
+    slope(default_of(result.device).state, result._ptr, result.numel(), *(t._ptr for t in wide))
     return result.to(operands[0].dtype)
 
 

@@ -309,3 +309,32 @@ def test_a_number_that_cannot_be_computed_leaves_everything_as_it_was():
     check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.Adam([*a, *b], lr=0.1))
     check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.AdamW(
         [{"params": a}, {"params": b, "amsgrad": True}], lr=0.1))
+
+
+def test_a_step_over_distributions_runs_without_python():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.linspace(-1, 1, 6)), nn.Parameter(torch.linspace(-2, 1, 6))
+
+        def forward(self, x):
+            own, a, b = torch.distributions, self.a * x, self.b.exp()
+            found = own.Gamma(a.exp(), 1 + b).rsample() * own.Beta(a.exp(), b).rsample() + own.Normal(a, b).rsample()
+            more = own.StudentT(b + 1).rsample() + own.Dirichlet(a.exp() + 1).rsample().square()
+            return (found + more).sum() + own.Poisson(b.detach()).sample().sum()
+    results = []
+    for compiled in (False, True):
+        torch.manual_seed(1)
+        model = Model()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+        def step(x, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = model(x)
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+        run = torch.compile(step) if compiled else step
+        results.append([*[run(torch.ones(6)).clone() for _ in range(8)], *model.parameters(), torch.get_rng_state()])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert run.programs and run.programs[0].runs >= 4 and run.programs[0].runner.python == [], run.explain()
