@@ -7,6 +7,7 @@ import struct
 
 from . import entry
 
+POWER = "@numbatorch_pow("
 FAILED, ARITHMETIC = 1, 2  # what a number stage may answer, besides 0: its check, or that Python would raise
 
 
@@ -90,7 +91,7 @@ class _Writer:
             self.bad.append(self.emit(f"fcmp oeq double {b}, 0.0"))
             return "double", self.emit(f"fdiv double {a}, {b}")
         if kind == "pow":
-            result = self.emit(f"call double @numbatorch_pow(double {a}, double {b})")
+            result = self.emit(f"call double {POWER}double {a}, double {b})")
             size = self.emit(f"call double @llvm.fabs.f64(double {result})")
             infinite = self.emit(f"fcmp oeq double {size}, 0x7FF0000000000000")
             below = self.emit(f"fcmp olt double {a}, 0.0")
@@ -139,31 +140,53 @@ def _kinds(expression, slots):
 def _text(expression, slots, target):
     w = _Writer(slots)
     own, value = w.value(expression)
-    head = ("declare double @numbatorch_pow(double, double)\ndeclare double @llvm.fabs.f64(double)\n"
-            "define i64 @number(ptr %block) nounwind {\n")
-    lines = w.lines
-    status = "0"
+    lines, status = w.lines, "0"
     if target.startswith("check"):
         if own != "i1":
             raise NotNative("a check of what is no comparison")
         right = value if target == "check" else w.emit(f"xor i1 {value}, true")
         status = w.emit(f"select i1 {right}, i64 0, i64 {FAILED}")
+        stored = "i64 0"
+    elif target in ("float64", "float32"):
+        value = w._wide(own, value)
+        stored = f"double {value}" if target == "float64" else f"float {w.emit(f'fptrunc double {value} to float')}"
+    elif target == "int64" and own == "i64":
+        stored = f"i64 {value}"
     else:
-        if target in ("float64", "float32"):
-            value = w._wide(own, value)
-            if target == "float32":
-                value = w.emit(f"fptrunc double {value} to float")
-            stored = f"{'double' if target == 'float64' else 'float'} {value}"
-        elif target == "int64" and own == "i64":
-            stored = f"i64 {value}"
-        else:
-            raise NotNative(f"a number of {own} for {target}")
-        place = w.emit(f"getelementptr ptr, ptr %block, i64 {len(w.names)}")
-        aim = w.emit(f"load ptr, ptr {place}")
-        lines.append(f" store {stored}, ptr {aim}")
+        raise NotNative(f"a number of {own} for {target}")
     for flag in w.bad:
         status = w.emit(f"select i1 {flag}, i64 {ARITHMETIC}, i64 {status}")
-    return head + "\n".join(lines) + f"\n ret i64 {status}\n}}\n", w.names
+    kind, value = stored.split()
+    begin, end = _remembered(len(w.names) + 1, kind, value, status) if POWER in "".join(lines) else ([], [
+        f" %result = select i1 true, {stored}, {stored}", f" %status = select i1 true, i64 {status}, i64 {status}"])
+    if not target.startswith("check"):
+        end += [f" %aims = getelementptr ptr, ptr %block, i64 {len(w.names)}", " %aim = load ptr, ptr %aims",
+                f" store {kind} %result, ptr %aim"]
+    text = "\n".join([*begin, *lines, *end])
+    return (f"declare double {POWER}double, double)\ndeclare double @llvm.fabs.f64(double)\n"
+            f"define i64 @number(ptr %block) nounwind {{\n{text}\n ret i64 %status\n}}\n"), w.names
+
+
+def _remembered(place, kind, value, status):
+    """Lines before and after those of an expression that takes long, which is not computed again for the same numbers.
+
+    Slot `place` of the block is the address of { whether it was computed, status, result, numbers }, which stages of
+    one expression share: counts of steps are mostly the same for all parameters.
+    """
+    begin = [f" %memos = getelementptr ptr, ptr %block, i64 {place}", " %memo = load ptr, ptr %memos",
+             " %known = load i64, ptr %memo", " %same0 = icmp eq i64 %known, 1"]
+    keep = []
+    for k in range(place - 1):
+        begin += [f" %ns{k} = getelementptr ptr, ptr %block, i64 {k}", f" %np{k} = load ptr, ptr %ns{k}",
+                  f" %n{k} = load i64, ptr %np{k}", f" %mp{k} = getelementptr i64, ptr %memo, i64 {3 + k}",
+                  f" %m{k} = load i64, ptr %mp{k}", f" %eq{k} = icmp eq i64 %n{k}, %m{k}",
+                  f" %same{k + 1} = and i1 %same{k}, %eq{k}"]
+        keep.append(f" store i64 %n{k}, ptr %mp{k}")
+    begin += [" %sp = getelementptr i64, ptr %memo, i64 1", " %rp = getelementptr i64, ptr %memo, i64 2",
+              f" br i1 %same{place - 1}, label %done, label %compute", "compute:"]
+    return begin, [f" store i64 {status}, ptr %sp", f" store {kind} {value}, ptr %rp", *keep,
+                   " store i64 1, ptr %memo", " br label %done", "done:", " %status = load i64, ptr %sp",
+                   f" %result = load {kind}, ptr %rp"]
 
 
 __all__ = ["FLOATS", "NotNative", "expression_text", "read_text"]

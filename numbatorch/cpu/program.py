@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from . import compile, entry, machine, stages, threads
-from .expressions import FLOATS, NotNative, expression_text, read_text
+from .expressions import FLOATS, POWER, NotNative, expression_text, read_text
 
 KERNEL, NUMBER, PYTHON, HELD = 0, 1, 2, 3  # HELD: a kernel that gives the GIL back itself
 SEARCHED = 1024  # numbers found by rejection from which on the GIL is given back
@@ -282,7 +282,8 @@ class Builder:
 
     def __init__(self, bases):
         self.bases, self.stages, self.blocks, self.slots = bases, [], [], {}
-        self._objects = []
+        self._objects: list = []
+        self._remembered: dict = {}  # {code of an expression: number of the block with its last result}
         self._slot_arrays, self._slot_addresses = {}, {}
         self.wide = False
 
@@ -304,12 +305,13 @@ class Builder:
                 slots += [0] * _slots(text)
             else:
                 slots += _in_slots(text, value)
-        block = len(self.blocks) + len(later)
+        block = len(self.blocks)
+        self.blocks.append(slots)
         for expression, place, text in later:
             code, names = expression_text(expression, self.slots, text)
-            self._number(_load_expression(code), [*(self._address(n) for n in names), Block(block, place)])
+            self._expression(code, names, [Block(block, place)])
         self._objects.append(own)
-        self._stage(HELD if own.needs_gil else KERNEL, _thunk(tuple(own.signature)), slots, units, grain)
+        self.stages.append((HELD if own.needs_gil else KERNEL, _thunk(tuple(own.signature)), block, units, grain))
 
     def draw(self, head, function, result, numbers, words, each, nbytes, grain, counted=0):
         """Draw words from the state whose head is at an address (stages.py), `each` for a unit of a kernel that takes
@@ -348,6 +350,14 @@ class Builder:
         self.blocks.append(slots)
         return len(self.blocks) - 1, _thunk(tuple(own.signature))
 
+    def _expression(self, code, names, aim):
+        """A stage that computes a number; those of one expression share what it was for the numbers of before."""
+        if POWER in code and code not in self._remembered:
+            self._remembered[code] = len(self.blocks)
+            self.blocks.append([0] * (3 + len(names)))
+        memo = [Block(self._remembered[code])] if POWER in code else []
+        self._number(_load_expression(code), [*(self._address(n) for n in names), *aim, *memo])
+
     def _number(self, loaded, slots):
         self._objects.append(loaded)
         self._stage(NUMBER, loaded.addresses["number"], slots)
@@ -369,7 +379,7 @@ class Builder:
     def check(self, expression, expected):
         """Stop the run, with this stage's number, where a comparison does not give `expected`."""
         text, names = expression_text(expression, self.slots, "check" if expected else "check not")
-        self._number(_load_expression(text), [self._address(n) for n in names])
+        self._expression(text, names, [0])
 
     def python(self, function):
         """Call a Python function without arguments."""

@@ -305,6 +305,41 @@ def test_only_counts_of_steps_are_kept_for_what_numbers_may_raise(optimizer, alo
     assert all(b.nbytes == 4 for b in kept), run.graph
 
 
+def test_numbers_of_one_expression_are_those_of_their_own_counts():
+    """They are computed once for equal counts of steps."""
+    torch.manual_seed(0)
+    parameters = [nn.Parameter(torch.rand(3)) for _ in range(6)]
+    own = torch.optim.Adam(parameters, lr=0.1, amsgrad=True)
+
+    def step():
+        for p in parameters:
+            p.grad = torch.ones(3)
+        own.step()
+
+    def left(run, calls):
+        for k in range(calls):
+            for p, count in zip(parameters, (3, 3, 7, 3, 7, 11), strict=True):
+                if own.state[p]:
+                    own.state[p]["step"].fill_(count if k % 3 else 2)
+            run()
+        return [t.detach().clone() for p in parameters for t in (p, *own.state[p].values())]
+    step()
+    state, values = own.state_dict(), [p.detach().clone() for p in parameters]
+    state = {"state": {k: {n: t.clone() for n, t in v.items()} for k, v in state["state"].items()},
+             "param_groups": state["param_groups"]}
+    expected = left(step, 12)
+    with torch.no_grad():
+        for p, v in zip(parameters, values, strict=True):
+            p.copy_(v)
+    own.load_state_dict(state)
+    run = torch.compile(step)
+    for a, b in zip(expected, left(run, 12), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert sum(p.runs for p in run.programs) >= 8, run.explain()
+    codes = run.programs[0].runner._builder._remembered
+    assert codes and len(codes) < len(parameters)
+
+
 def test_a_number_that_cannot_be_computed_leaves_everything_as_it_was():
     check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.Adam([*a, *b], lr=0.1))
     check_that_a_failed_number_changes_nothing("cpu", lambda a, b: torch.optim.AdamW(
