@@ -36,17 +36,19 @@ class Ended(BaseException):
 class Attempt:
     """One capture of a function with given arguments."""
 
-    def __init__(self, function, name, code, template, tensors, roots=(), loose=False, search=False, followed=None):
+    def __init__(self, function, name, code, template, tensors, roots=(), loose=False, search=False, followed=None,
+                 capture=None):
         """roots: [(object, path)] besides the function. loose: gradients may be in other memory in each call. search:
-        find out which lines draw numbers. followed: {argument: {dimension: number of a size}}, for `rehearsed`."""
+        find out which lines draw numbers. followed: {argument: {dimension: number of a size}}, for `rehearsed`.
+        capture: what makes the Capture."""
         self._search = search
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
         self.places = Places()
         self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
         self.lines: set = set()  # of the function, where it did what no program can
         self.unseen: list = []  # more roots: functions that ran, and that the walk has not found
-        self.capture = Capture(name, code)
-        self.followed, self._sizes = followed, []
+        self.capture = (capture or Capture)(name, code)
+        self.followed, self._sizes, self._undone = followed, [], followed is not None or capture is not None
         if followed is not None:
             self._follow()
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
@@ -98,7 +100,7 @@ class Attempt:
                     raise Unsupported(f"argument {k}, of a size that varies, is empty")
                 capture.find(start).nbytes = given._layout.nbytes
             if tensor._node is not None and (self.modes[0] or dims) and not held:
-                given = stand_in(tensor, given, None if self.followed is None else self._beyond)
+                given = stand_in(tensor, given, self._beyond if self._undone else None)
             history = (tensor._node is None, tensor._grad is None) if tensor._needs_grad and not held else None
             own = given._layout if dims else tensor._layout
             self._inputs.append((own, tensor._needs_grad, type(tensor), tensor if held else None, history))
@@ -176,7 +178,6 @@ class Attempt:
     def _follow(self):
         """Sizes in place of those of arguments. An act that cannot be undone ends the call before it happens."""
         capture = self.capture
-        capture.refusing = Ended
         capture.sizes = Scope(capture)
         capture.hints = Binding(capture.sizes, None)
         hints = {number: self.tensors[k]._layout.shape[d] for k, dims in self.followed.items()
@@ -187,10 +188,14 @@ class Attempt:
         """Gradients would go to what led to an argument: a rehearsal cannot undo what they free and add to there."""
         self.capture.refuse("the function goes backward through what led to its arguments")
 
-    def rehearsed(self):
-        """(a Candidate that holds for other sizes too, or None, why there is none). The call is undone: memory,
-        gradients, generators and Python's objects are as they were."""
+    def rehearsed(self, then=None):
+        """(a Candidate, which holds for other sizes where these are followed, or None; why there is none).
+
+        The call is undone: memory, gradients, generators and Python's objects are as they were. then(the candidate,
+        why): what to give in their place, asked before that.
+        """
         capture, versions = self.capture, {}
+        capture.refusing = Ended  # before what cannot be undone happens
         for b in capture.buffers:
             if b.kind == "state":
                 versions[b.storage] = b.storage.version
@@ -198,16 +203,23 @@ class Attempt:
         saved, drawn = _Snapshot(capture, self.places, self.tensors), _Draws(self.places.randoms)
         candidate, reason = None, ""
         try:
-            with requests_with_sizes(capture.sizes):
-                result, reason, listener = self._watched(contextlib.nullcontext())
-                reason = reason or drawn.reason() or (
-                    "a function was found only as it ran" if listener.unseen() else "")
-                if not reason:
-                    candidate = Candidate(self, result, versions)
-        except (Ended, Unsupported) as error:
+            with requests_with_sizes(capture.sizes) if capture.sizes is not None else contextlib.nullcontext():
+                try:
+                    result, reason, listener = self._watched(contextlib.nullcontext())
+                    self.unseen = listener.unseen()
+                    reason = reason or drawn.reason() or (
+                        f"not yet: {self.unseen[0][1]} was found only as it ran" if self.unseen else "")
+                    if not reason:
+                        candidate = Candidate(self, result, versions)
+                except Unsupported as error:
+                    reason = str(error)
+                except Exception as error:
+                    reason = f"{type(error).__name__}: {error}"
+                result = None
+                if then is not None:
+                    candidate, reason = then(candidate, reason)
+        except Ended as error:
             reason = str(error)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
         finally:
             result = None
             saved.restore()
@@ -215,7 +227,8 @@ class Attempt:
             self.places.put_back()
             for storage, version in [*versions.items(), *given]:
                 storage.version = version
-            forget(capture.sizes)
+            if capture.sizes is not None:
+                forget(capture.sizes)
         return candidate, reason
 
     def _references(self):

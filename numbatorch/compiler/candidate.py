@@ -14,7 +14,7 @@ from . import contents, on_gpu, passes, recompute, stored, traced
 from .backward import Backward, split
 from .capture import unexplained
 from .graph import Buffer, Graph, Number, Place, Step
-from .memory import highest, lifetimes
+from .memory import MemoryPlan, highest, lifetimes
 from .places import Unsupported, same
 from .program import Program, View
 from .sizes import Size
@@ -254,14 +254,24 @@ class Candidate:
         second = self.backward[0] if self.backward else None
         return stored.made(lambda: self._program(limit, arena), self.graph, second, limit)
 
+    def plans(self, limit=None):
+        """(MemoryPlan of the program, of its backward pass or None), of which nothing is made."""
+        def plan():
+            graph = self.optimized(limit)
+            second = MemoryPlan(self._second()) if self.backward else None
+            return MemoryPlan(graph, True), second
+        return stored.made(plan, self.graph, self.backward[0] if self.backward else None, limit)
+
+    def _second(self):
+        """The graph of the backward pass as it is run."""
+        second = passes.run(self.backward[0])
+        return second if second.device is CPU else on_gpu.arranged(second)
+
     def _program(self, limit, arena):
         own, backward = self.attempt, None
         graph = self.optimized(limit)
         if self.backward:
-            second, *rest = self.backward
-            second = passes.run(second)
-            second = second if second.device is CPU else on_gpu.arranged(second)
-            backward = Backward(second, *rest)
+            backward = Backward(self._second(), *self.backward[1:])
         return Program(graph, own.template, own._inputs, own.hidden, own.places, self.returns, self.views,
                        self.gradients, self.bumps, self.present, backward, arena, self.pattern())
 

@@ -46,6 +46,7 @@ def _names_read(plan, inplace):
 class Capture:
     """What is known of one call while it runs; `graph()` afterwards."""
 
+    is_sure = True  # whether all kernels are known to leave their operands as they are
     refusing = None  # the error that ends the call where it is refused
     sizes = hints = None  # the Scope of sizes that are followed (sizes.py), and their values (binding.py)
 
@@ -131,6 +132,29 @@ class Capture:
         buffer = self._ranges[self._starts[at]]
         return buffer if address < buffer.address + max(1, self.plain(buffer.nbytes)) else None
 
+    def allocate(self, give, nbytes, device):
+        """Memory for the call: a block of `give`."""
+        return give(self.plain(nbytes))
+
+    def is_known(self, plan, inplace=False):
+        """Whether a plan's kernel is known to leave its operands as they are."""
+        if _names_read(plan, inplace) is not None or id(plan) in _harmless:
+            return True
+        with self.aside():
+            return stored.is_harmless(plan)
+
+    def acts(self):
+        """Whether the last step, which was noted, also runs; in rehearsals (rehearsal.py) not all do."""
+        return True
+
+    def act(self, function, arguments):
+        """Run the last step."""
+        return function(*self.plain(arguments))
+
+    def join(self, together, parts, dim):
+        """Tensors joined by the kernel of `together`."""
+        return together(parts, dim)
+
     def plain(self, value):
         """Numbers as they are, for what only passes them on."""
         return value if self.sizes is None else self.hints.of(value)
@@ -195,7 +219,7 @@ class Capture:
         meta, units, grain = arguments[-3:]
         self.steps.append(Step("launch", plan.op.name, values, kernel, meta, units, grain, plan, where=place(3),
                                keep=plan.keep))
-        if used is not None or id(plan) in _harmless:
+        if used is not None or id(plan) in _harmless or not self.acts():
             return ()
         with self.aside():
             if stored.is_harmless(plan):

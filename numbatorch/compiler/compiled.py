@@ -13,11 +13,11 @@ from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
 from .family import Family, followed_sizes
-from .memory import Arena, MemoryPlan
+from .memory import Arena
 from .modes import eagerly, stance, watched
 from .parts import Parts
 from .places import Unsupported
-from .structure import flatten
+from .structure import equal, flatten
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
 REHEARSALS = 3  # captures for many sizes that are tried in vain
@@ -40,7 +40,8 @@ class Compiled:
         self.parts = Parts(function, lambda part: Compiled(part, dynamic=dynamic, memory_limit=memory_limit,
                                                            whole=self))
         self._stays: dict = {}  # {line: how often it kept the function from being a program}
-        self._arena, self._refusal = Arena(), None
+        self._arena = Arena()
+        self._too_large: list = []  # (template, layouts, why) of calls that do not fit the memory limit
         self.families: list = []  # captures that hold for many sizes
         self._patterns: list = []  # of captures for many sizes
         self._varied: set = set()  # (argument, dimension) whose sizes differ
@@ -121,8 +122,8 @@ class Compiled:
                                f"{why or 'there is no program yet'}")
         if stance.name == "eager_on_recompile":
             return self._plainly("the stance eager_on_recompile", args, kwargs)
-        if self._refusal is not None:
-            raise MemoryLimitError(self._refusal)
+        if self._too_large:
+            self._refuse_again(template, tensors)
         if watched():
             return self._plainly("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast "
                                  "outside the function, function modes)", args, kwargs)
@@ -138,7 +139,7 @@ class Compiled:
 
     def _of_family(self, args, kwargs):
         """A call of sizes that were never seen, by a program that is made of a capture for other sizes; or MISS."""
-        if watched() or self._refusal is not None:
+        if watched():
             return MISS
         tensors: list = []
         template = flatten((args, kwargs), tensors, "the arguments")
@@ -152,7 +153,7 @@ class Compiled:
                     with stored.uncollected():
                         program = family.program(binding, self.memory_limit, self._arena)
                     _tell(f"{self.name} has a program for the sizes {binding.sizes}")
-            except (MemoryLimitError, OutOfMemoryError):
+            except OutOfMemoryError:
                 return MISS
             result = program.call(args, kwargs)
             if result is not MISS and result.__class__ is not Stopped:
@@ -214,8 +215,8 @@ class Compiled:
         """Keep the program of a candidate. variant: the number of one that differs in sizes only."""
         try:
             program = candidate.program(self.memory_limit, self._arena)
-        except MemoryLimitError as error:
-            self._refusal = str(error)
+        except MemoryLimitError as error:  # the call has been
+            self._too_large.append((candidate.attempt.template, [i[0] for i in candidate.attempt._inputs], str(error)))
             return
         except OutOfMemoryError as error:  # the call has been: it is not to fail for what later ones would have
             self._failures += 1
@@ -224,6 +225,45 @@ class Compiled:
         program.variant = self._variant() if variant is None else variant
         self._failures = 0
         self._first(program)
+
+    def _within_limit(self, template, tensors, args, kwargs):
+        """A call by a program that is made before it runs, so that it keeps the limit; MISS where there can be none.
+
+        MemoryLimitError, before anything has happened, where it does not fit.
+        """
+        try:
+            candidate, times = self._rehearsal(template, tensors)
+            program = None
+            if times == 1:  # else the first call makes state that programs know
+                other, _ = self._rehearsal(template, tensors, not candidate.attempt.capture.is_sure)
+                program = None if candidate.agrees(other) else other.program(self.memory_limit, self._arena)
+            else:
+                candidate.plans(self.memory_limit)
+        except (Unsupported, OutOfMemoryError) as reason:
+            _tell(f"{self.name} has no program before it has run: {reason}")
+            return MISS
+        except MemoryLimitError as error:
+            self._too_large.append((template, [t._layout for t in tensors], str(error)))
+            raise
+        if program is None:
+            return MISS
+        program.variant = self._variant()
+        result = program.call(args, kwargs)
+        if result is MISS or result.__class__ is Stopped:
+            return MISS
+        self._first(program)
+        return result
+
+    def _rehearsal(self, template, tensors, real=False):
+        """(a Candidate of a call that has not been, after how many calls it is what they do); see rehearsal.py."""
+        from .rehearsal import rehearsed
+        return rehearsed(self.function, self.name, self.parts.code(), template, tensors, self._roots, self._loose, real)
+
+    def _refuse_again(self, template, tensors):
+        for known, layouts, why in self._too_large:
+            if len(layouts) == len(tensors) and equal(known, template) and all(
+                    own is t._layout for own, t in zip(layouts, tensors, strict=True)):
+                raise MemoryLimitError(why)
 
     def _variant(self):
         """A number for programs that differ from others in more than sizes."""
@@ -268,6 +308,8 @@ class Compiled:
 
     def _capture(self, template, tensors, args, kwargs):
         result = self._varies(template, tensors, args, kwargs) if self._rehearsals < REHEARSALS else MISS
+        if result is MISS and self.memory_limit is not None:
+            result = self._within_limit(template, tensors, args, kwargs)
         if result is not MISS:
             return result
         try:
@@ -363,19 +405,17 @@ class Compiled:
             raise RuntimeError(f"compile: {self.name} has no program yet.\n{self.explain()}")
         return self.programs[0]
 
-    def memory(self):
-        """The memory plan of the program that ran last, or of the one that is to come, as a table.
+    def memory(self, *args, **kwargs):
+        """The memory plan of a call with these arguments, as a table: what each tensor takes, when, and which line of
+        the program makes it, and the peak. Without arguments that of the program that ran last.
 
-        There is one after the first call, which runs eagerly. MemoryLimitError where it does not fit the limit.
+        Nothing has to have run: the call is captured and undone then, large kernels not computed; modes count as they
+        are now (no_grad, autocast). The plan is that of the calls after the first one, with the state that an optimizer
+        makes then. MemoryLimitError, with the table, where it does not fit the limit; RuntimeError where the call
+        cannot be captured and undone, and without arguments where nothing has run.
         """
-        if self._refusal is not None:
-            raise MemoryLimitError(self._refusal)
-        if not self.programs and self._last:
-            return MemoryPlan(self._last[-1].optimized(self.memory_limit), True).table()
-        program = self._program()
-        kept = 0 if program.graph.device is CPU or program.runner is None else program.runner.kept
-        return program.plan.table() + (f"\n{kept:>12}  bytes more for operands that come in other memory, and for work "
-                                       "of kernels" if kept else "")
+        from . import tables
+        return tables.memory(self, args, kwargs)
 
     def kernels(self):
         """{name: source} of the kernels of the program that ran last."""
@@ -430,7 +470,8 @@ class Compiled:
         self._patterns.clear()
         self._varied.clear()
         self._last.clear()
-        self._arena, self._refusal = Arena(), None
+        self._arena = Arena()
+        self._too_large.clear()
         self._reasons.clear()
         self._roots.clear()
         self._split.clear()

@@ -19,6 +19,7 @@ def _class():
 
 
 _made: list = []
+_TOOLS = ("graph", "kernels", "memory", "profile", "reset")  # of Compiled, where the module has no such name
 
 
 def _make():
@@ -52,7 +53,10 @@ def _make():
             try:
                 return super().__getattr__(name)
             except AttributeError:
-                return getattr(super().__getattr__("_orig_mod"), name)
+                own = super().__getattr__("_orig_mod")
+            if name in _TOOLS and not hasattr(own, name):
+                return getattr(self.__dict__["compiled"], name)
+            return getattr(own, name)
 
     OptimizedModule.__module__, OptimizedModule.__qualname__ = __name__, "OptimizedModule"
     _made.append(OptimizedModule)

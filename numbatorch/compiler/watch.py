@@ -83,8 +83,10 @@ def here():
 class Watch:
     """`with Watch(observer):` tells the observer, for this thread:
 
-    launched(plan, kernel, arguments) before a launch and looked(plan, what launched returned) after it;
-    joined(launch, tensors, result), when they are; allocated(block, address, nbytes, device);
+    launched(plan, kernel, arguments) before a launch, act(kernel, arguments) for the launch itself, and looked(plan,
+    what launched returned) after it; join(function, tensors, dim) for tensors that are joined, and joined(launch,
+    tensors, result) when they are; allocate(function, nbytes, device) for memory, and allocated(block, address, nbytes,
+    device);
     copied(name, function, target, source, nbytes, wait) before bytes are moved, by what can do it again;
     drawn(name, function, arguments); number(tensor) for a value that becomes a Python number (what it returns is
     returned); truth(tensor); seen(what) when memory is looked at in ways that cannot be followed;
@@ -174,7 +176,7 @@ class Watch:
                 sys.setprofile(None)
                 try:
                     before = observer.launched(plan, kernel, arguments)
-                    kernel(*observer.plain(arguments))
+                    observer.act(kernel, arguments)
                     observer.looked(plan, before)
                 finally:
                     sys.setprofile(listening)
@@ -210,7 +212,7 @@ class Watch:
             if not mine() or join._writer(own := tuple([t._layout for t in parts]), dim) is None:
                 return together(parts, dim)
             with observer.aside():  # the kernel takes addresses as they are
-                result = together(parts, dim)
+                result = observer.join(together, parts, dim)
             observer.joined(join._planned(own, dim)[1], parts, result)
             return result
         self._set(join, "_together", joined)
@@ -267,9 +269,10 @@ def _allocator(own, place, observer, mine):
     allocate_there = own.allocate
 
     def allocate(nbytes):
-        block = allocate_there(observer.plain(nbytes))
-        if mine():
-            observer.allocated(block, own.address(block), nbytes, place)
+        if not mine():
+            return allocate_there(observer.plain(nbytes))
+        block = observer.allocate(allocate_there, nbytes, place)
+        observer.allocated(block, own.address(block), nbytes, place)
         return block
     return _unheard(allocate)
 
@@ -359,7 +362,7 @@ class _Fills:
             def call(*arguments):
                 if self._mine():
                     self._observer.drawn(name, function, arguments)
-                    return function(*self._observer.plain(arguments))
+                    return self._observer.act(function, arguments)
                 return function(*arguments)
             return call
         return function

@@ -1,0 +1,79 @@
+"""Tables of what programs take: memory plans, of calls that have not been, too."""
+
+import inspect
+
+from ..device import CPU
+from . import MemoryLimitError
+from .modes import eagerly, watched
+from .places import Unsupported
+from .structure import flatten
+
+
+def memory(compiled, args, kwargs):
+    """The table of `Compiled.memory`."""
+    if compiled.parts.run is not None:
+        return _of_parts(compiled)
+    if args or kwargs or not compiled.programs and not compiled._too_large and _needs_nothing(compiled.function):
+        return _of_call(compiled, args, kwargs)
+    if compiled._too_large and not compiled.programs:
+        raise MemoryLimitError(compiled._too_large[-1][2])
+    if not compiled.programs and compiled._last:
+        return text(*compiled._last[-1].plans(compiled.memory_limit))
+    if not compiled.programs and not compiled._reasons:
+        raise RuntimeError(f"memory: {compiled.name} has not run: give memory() the arguments of a call, as in "
+                           f"compiled.memory(batch, target), for the plan of that call")
+    return _of_program(compiled._program())
+
+
+def _of_program(program):
+    kept = 0 if program.graph.device is CPU or program.runner is None else program.runner.kept
+    table = text(program.plan, program.backward and program.backward.plan)
+    return table + (f"\n{kept:>12}  bytes more for operands that come in other memory, and for work of kernels"
+                    if kept else "")
+
+
+def text(plan, backward):
+    """The tables of a program and of its backward pass, if it has one of its own."""
+    return plan.table() if backward is None else (
+        f"{plan.table()}\nThe backward pass, which runs apart, in memory of its own:\n{backward.table()}")
+
+
+def _of_call(compiled, args, kwargs):
+    tensors: list = []
+    template = flatten((args, kwargs), tensors, "the arguments")
+    program = next((p for p in compiled.programs if not p.mismatch(template, tensors)), None)
+    if program is not None:
+        return _of_program(program)
+    if eagerly() or watched():
+        raise RuntimeError(f"memory: {compiled.name} would run eagerly now, because of a mode or a capture that is on")
+    for family in compiled.families:
+        binding = family.fits(template, tensors)
+        if binding is not None and family.holds():
+            return _of_program(family.members.get(binding.sizes) or family.program(
+                binding, compiled.memory_limit, compiled._arena))
+    try:
+        candidate, _ = compiled._rehearsal(template, tensors)
+    except Unsupported as reason:
+        raise RuntimeError(f"memory: {compiled.name} cannot be planned before it has run: {reason}. Call it a few "
+                           "times; explain() tells what became of that, and memory() the plan, if it has one"
+                           ) from None
+    return text(*candidate.plans(compiled.memory_limit))
+
+
+def _of_parts(compiled):
+    lines = [f"{compiled.name} is in parts, which run one after the other (explain() says why):"]
+    for part in compiled.parts.held.values():
+        lines += [f"{part.name}:", _of_program(part.programs[0]) if part.programs else "  no program yet"]
+    return "\n".join(lines)
+
+
+def _needs_nothing(function):
+    """Whether a function can be called without arguments."""
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+__all__ = ["memory", "text"]
