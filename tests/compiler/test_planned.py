@@ -78,20 +78,20 @@ def test_the_plan_is_there_before_the_first_run_and_exact(make, kind):
 
 
 def test_a_step_too_large_for_any_machine_has_a_plan():
-    weight = nn.Parameter(torch.randn(300_000))
+    weight = nn.Parameter(torch.randn(100_000))
 
     @torch.compile
     def step(x):
         table = (x[:, None] - weight).square()
-        joined = torch.cat([table, F.dropout(table)])
-        loss = (joined.softmax(1) @ weight).sum()
+        joined = torch.cat([table[:2000], F.dropout(table)[2000:4000]])
+        loss = (table.softmax(1) @ weight).sum() + joined.exp().sum()
         loss.backward()
         return loss
-    x = torch.randn(300_000)
+    x = torch.randn(100_000)
     before = memory_stats()["peak"]
     table = step.memory(x)
-    peak = int(table.splitlines()[-2].split()[0])
-    assert peak >= 3 * 300_000**2 * 4 and memory_stats()["peak"] - before < 1 << 26
+    peak = int(table.splitlines()[-1].split()[0])
+    assert peak >= 2 * 100_000**2 * 4 and memory_stats()["peak"] - before < 1 << 26
     assert not rehearsal._mapped and weight.grad is None
 
 
