@@ -20,7 +20,7 @@ from .graph import Buffer, Graph, Place
 from .launches import lower
 from .memory import gap, highest, lifetimes, rounded
 from .order import updates_early
-from .passes import ON_CPU, PASSES
+from .passes import ON_CPU, ON_GPU, PASSES
 from .passes.compose import planned
 from .passes.order import makes_temporaries, numbers_of, writers_of
 from .program import Program, View, modes
@@ -28,7 +28,7 @@ from .sizes import LEAST, Size, terms_of
 from .structure import Leaf, equal
 
 # Passes for which sizes have to have values: they look at kernels, or at what a GPU's templates choose by sizes.
-_LATER, _LATER_ON_GPU = ("bands", "finish"), ("rows", "arranged", "epilogues")
+_LATER, _LATER_ON_GPU = ("bands", "finish"), ("epilogues", "rows", "arranged")
 
 
 class Family:
@@ -61,7 +61,7 @@ class Family:
     @staticmethod
     def _optimized(graph):
         for name, one in PASSES:
-            if name not in (_LATER if graph.device is CPU else (*_LATER_ON_GPU, *ON_CPU)):
+            if name not in ((*_LATER, *ON_GPU) if graph.device is CPU else (*_LATER_ON_GPU, *ON_CPU)):
                 graph = one(graph)
             if name == "constants":
                 graph = _of_sizes_first(graph)

@@ -2,9 +2,10 @@
 
 from math import prod
 
+from ..expr import tree
+from ..expr.functions import ROW
 from . import columns, elementwise, rows, split
 
-MIXES = False  # LLVM makes no vectors of a loop with sums and extremes
 COSTLY = rows._CALLS  # functions that are not to be evaluated more often than by the steps alone
 
 
@@ -26,6 +27,17 @@ def walk(request):
     return tuple(rows._walk(request)[1])
 
 
+def mixes(request):
+    """Whether a walk may have several kinds of totals: each keeps the order that it has alone, and its vectors.
+
+    A product is a chain of numbers, and a loop with one has no vectors; nor is it known of strided operands.
+    """
+    if form(request) == "columns":
+        return True
+    used = {n.op for n in tree.order(*request.roots) if n.op in ROW}
+    return "row_prod" not in used and {*rows._walk(request)[3]} <= {*"01r"}
+
+
 def takes_steps(request):
     """Whether the kernel of a `Rows` request can take up other steps."""
     return 1 not in (len(request.shape), prod(request.shape[d] for d in request.dims)) and form(request) != "strided"
@@ -41,6 +53,12 @@ def keeps_elements(request):
     return False
 
 
+def finishes(request, made):
+    """Whether the kernel of a sum of products evaluates formulas of its results: bands.py and convolution_finish.py
+    call kernels by turns instead."""
+    return False
+
+
 turns = elementwise.turns  # in registers, several times as fast as a formula that reads across
 
-__all__ = ["COSTLY", "MIXES", "form", "keeps_elements", "takes_steps", "turns", "walk", "walked"]
+__all__ = ["COSTLY", "finishes", "form", "keeps_elements", "mixes", "takes_steps", "turns", "walk", "walked"]

@@ -9,15 +9,15 @@ from dataclasses import replace
 from math import prod
 
 from ..expr.kinds import Elementwise, Launch, Operand
-from ..expr.tree import Expr, arg
-from ..layout import layout
+from ..expr.tree import Expr, arg, order, rebuild
+from ..layout import layout, view_strides
 from . import backend, contraction, depthwise, elementwise, nest, wide_gemm
 
 
 def plan(request):
     """The Launch of a convolution, or of one of its gradients."""
     made = request.options["plain"]
-    *_, channels, windows, stride, padding, _, groups = request.options["sizes"]
+    *_, channels, _, _, _, _, groups = request.options["sizes"]
     weights = request.function == "convolution_weight_gradient"
     if groups > 1 and depthwise.when(request):
         return depthwise.plan(request)
@@ -26,9 +26,15 @@ def plan(request):
         made = grouped(made, index, groups)
         if groups == channels == request.options["sizes"][1] and not weights:
             return nest.plan(request.options["plain"])
-    elif set(windows) | set(stride) == {1} and not any(padding):
+    elif is_pointwise(request):
         made = pointwise(made, request.function) or made
     return wide(made) or contraction.plan(made)
+
+
+def is_pointwise(request):
+    """Whether windows have one element, and images no border."""
+    *_, windows, stride, padding, _, groups = request.options["sizes"]
+    return groups == 1 and set(windows) | set(stride) == {1} and not any(padding)
 
 
 def wide(request):
@@ -36,7 +42,8 @@ def wide(request):
     device = request.outputs[0].device
     if not wide_gemm.here(device) or _taken(request):
         return None
-    arrays = {name: _channels_last(x) if x.ndim > 2 else x for name, x in request.arrays.items()}
+    factors = {load.args[0] for load in request.element.args}
+    arrays = {name: _channels_last(x) if x.ndim > 2 and name in factors else x for name, x in request.arrays.items()}
     turned = [name for name, x in arrays.items() if x is not request.arrays[name]]
     made = replace(request, arrays=arrays)
     if not turned or not _taken(made):
@@ -88,6 +95,7 @@ def grouped(request, index, groups):
         return Expr(e.op, *map(put, e.args)) if e.op != "arg" else e
     free = tuple(name for i in request.free for name in (("g", i) if i == index else (i,)))
     return replace(request, element=put(request.element), finish=put(request.finish), free=free,
+                   also=tuple(map(put, request.also)),
                    extents={**request.extents, index: each, "g": groups})
 
 
@@ -107,8 +115,20 @@ def pointwise(request, function):
     if not (request.arrays[image[0]].is_contiguous and request.arrays[other[0]].is_contiguous):
         return None
     first, second = flat(*image), flat(*other)
+    ends = [root for root in (request.finish, *request.also) if root is not None]
+    results = {}
+    for e in (e for e in order(*ends) if e.op == "load" and len(e.args) > 3):
+        own = request.arrays[e.args[0]]  # of a result's shape
+        steps = view_strides(own.shape[2:], own.strides[2:], (extents["s"],))
+        if steps is None:
+            return None
+        results[e] = e.args[0], layout(own.dtype, (*own.shape[:2], extents["s"]), (*own.strides[:2], *steps),
+                                       own.device)
+    finish, *also = rebuild(ends, lambda n, args: Expr("load", *n.args[:3], arg("s")) if n in results else
+                            Expr(n.op, *args)) or (None,)
     free = {"convolution_forward": ("n", "o", "s"), "convolution_input_gradient": ("n", "c", "s")}.get(
         function, ("o", "c"))
-    arrays = {**request.arrays, image[0]: first[0], other[0]: second[0]}
-    return replace(request, element=first[1] * second[1], free=free, extents=extents, arrays=arrays,
+    arrays = {**request.arrays, image[0]: first[0], other[0]: second[0], **dict(results.values())}
+    return replace(request, element=first[1] * second[1], free=free, extents=extents, arrays=arrays, finish=finish,
+                   also=tuple(also),
                    summed=tuple(n for n in ("n", "o", "c", "s") if n not in free))

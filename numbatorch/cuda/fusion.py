@@ -3,10 +3,11 @@
 from dataclasses import replace
 from math import prod
 
+from ..expr import kinds
 from ..expr.functions import FUNCTIONS
-from . import row_levels, rows, split
+from ..lowering.dots import as_rows
+from . import convolution, depthwise, row_levels, rows, split
 
-MIXES = True  # whether one walk may have sums and extremes
 COSTLY = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {  # more than a few instructions
     "cast", "neg", "abs", "sgn", "fma", "where", "maximum", "minimum", "fmax", "fmin", "floor", "ceil", "trunc", "rint",
     "sqrt", "rsqrt", "copysign", "isnan", "isinf", "signbit"}
@@ -24,6 +25,11 @@ def form(request):
 walk = form
 
 
+def mixes(request):
+    """Whether a walk may have several kinds of totals."""
+    return True
+
+
 def takes_steps(request):
     """Whether the kernel of a `Rows` request can take up other steps."""
     return prod(request.shape[d] for d in request.dims) != 1 and form(request) is not None
@@ -39,9 +45,21 @@ def keeps_elements(request):
     return rows.Walk(request).is_held
 
 
+def finishes(request, made):
+    """Whether the kernel of `request`, a sum of products or a convolution, can be that of `made`, which has formulas of
+    its results besides: sums are then the same."""
+    if isinstance(request, kinds.Nest):
+        return request.compute in ("float32", "float64") and as_rows(request) is None
+    if request.template != "contraction" or request.options["sizes"][-1] > 1 and depthwise.when(request):
+        return False
+    turned = [convolution.pointwise(r.options["plain"], r.function) is None for r in (request, made)
+              ] if convolution.is_pointwise(request) else [True, True]
+    return request.options["plain"].compute in ("float32", "float64") and turned[0] == turned[1]
+
+
 def turns(request):
     """Whether an `Elementwise` request is better left alone: shared memory turns whatever reads across (turned.py)."""
     return False
 
 
-__all__ = ["COSTLY", "MIXES", "form", "keeps_elements", "takes_steps", "turns", "walk", "walked"]
+__all__ = ["COSTLY", "finishes", "form", "keeps_elements", "mixes", "takes_steps", "turns", "walk", "walked"]

@@ -8,6 +8,7 @@ Where tiles are too few for a GPU the sum is cut into pieces, which a second ker
 """
 
 from ..expr import write
+from . import nest
 from .product_text import ProductText
 from .tile_shapes import PAD_TOTALS, Tile, stride
 
@@ -152,10 +153,12 @@ class Product(ProductText):
     def _finish(self, lines):
         """The text and the signature."""
         request = self.request
-        head = f"def {self.name}({', '.join([*request.arrays, 'out', *self.numbers.names])}):"
+        outputs = ["out"] if self.pieces > 1 else nest.outputs(request)
+        head = f"def {self.name}({', '.join([*request.arrays, *outputs, *self.numbers.names])}):"
         self.text = "\n".join([*self.definitions, head, *filter(None, lines)]) + "\n"
-        out = f"{self.total}*" if self.pieces > 1 else f"{write.storage(request.outputs[0].dtype.name)}*"
-        self.signature = (*(f"{write.storage(a.dtype.name)}*" for a in request.arrays.values()), out,
+        written = [f"{self.total}*"] if self.pieces > 1 else [
+            f"{write.storage(x.dtype.name)}*" for x in request.outputs]
+        self.signature = (*(f"{write.storage(a.dtype.name)}*" for a in request.arrays.values()), *written,
                           *self.numbers.types)
 
     def _block(self, pad):
@@ -221,8 +224,9 @@ class Joined(ProductText):
             lines.append(f"{pad}whole = {self.total}(value)")
         lines += self._finished(pad, "whole" if wide != self.total else "value")
         self.name = f"{request.name}_{self.kind_name}_joined"
-        head = [f"def {self.name}({', '.join(['parts', *request.arrays, 'out', *self.numbers.names])}):",
+        given = ["parts", *request.arrays, *nest.outputs(request), *self.numbers.names]
+        head = [f"def {self.name}({', '.join(given)}):",
                 "    unit = grid()", "    if unit < plane:"]
         self.text = "\n".join([*self.definitions, *head, *lines]) + "\n"
         self.signature = (f"{self.total}*", *(f"{write.storage(a.dtype.name)}*" for a in request.arrays.values()),
-                          f"{write.storage(request.outputs[0].dtype.name)}*", *self.numbers.types)
+                          *(f"{write.storage(x.dtype.name)}*" for x in request.outputs), *self.numbers.types)

@@ -31,6 +31,11 @@ def kernel(request):
     return (*_write(request)[:3], BLOCK)
 
 
+def outputs(request):
+    """Names of a request's outputs."""
+    return [f"out{k or ''}" for k in range(len(request.outputs))]
+
+
 def index(e):
     """Text of an index formula."""
     if e.op == "arg":
@@ -91,7 +96,8 @@ def _write(request):
     type_ = request.compute
     wide = WIDE.get(type_, type_)
     inside = {id(n) for n in order(request.element)}
-    roots = [request.element] + ([request.finish] if request.finish is not None else [])
+    finished = [request.finish if request.finish is not None else arg("total"), *request.also]
+    roots = [request.element, *finished]
     reads = [n for n in order(*roots) if n.op == "load"]
     keep = [arg(n) for n in (*free, *summed)]
     bound = {id(node): (node.args[0], "int64") for node in keep}
@@ -110,9 +116,9 @@ def _write(request):
     for name in reversed(summed):
         lines.append(f"{at}{name} = {name} + 1")
         at = at[: -len(pad)]
-    text, got = write.convert("total", wide, type_), type_
-    if request.finish is not None:
-        lines.append(f"{deep}sum_ = {text}")
+    found = [(write.convert("total", wide, type_), type_)]
+    if request.finish is not None or request.also:
+        lines.append(f"{deep}sum_ = {found[0][0]}")
         keep.append(arg("total"))
         bound[id(arg("total"))] = ("sum_", type_)
         for k, node in enumerate(reads):
@@ -120,16 +126,16 @@ def _write(request):
                 lines.append(loads.read(node, f"v{k}", deep))
                 bound[id(node)] = (f"v{k}", type_)
         writer = write.Writer(type_, bound, deep, "f")
-        text, got = writer.typed(request.finish)
+        found = [writer.typed(root) for root in finished]
         lines += writer.lines
     del keep
-    out = request.outputs[0]
-    lines.append(f"{deep}out[unit] = {write.store(text, got, out.dtype.name)}")
+    lines += [f"{deep}{name}[unit] = {write.store(text, got, out.dtype.name)}" for name, (text, got), out in zip(
+        outputs(request), found, request.outputs, strict=True)]
     numbers.add("units", units)
     steps = "".join(geometry.stride_class(s) for a in request.arrays.values() for s in a.strides)
     name = f"{request.name}_{type_}_nest{len(free)}{len(summed)}_{steps}"
-    head = [f"def {name}({', '.join([*request.arrays, 'out', *numbers.names])}):", f"{pad}unit = grid()",
+    head = [f"def {name}({', '.join([*request.arrays, *outputs(request), *numbers.names])}):", f"{pad}unit = grid()",
             f"{pad}if unit < units:"]
     signature = (*(f"{write.storage(a.dtype.name)}*" for a in request.arrays.values()),
-                 f"{write.storage(out.dtype.name)}*", *numbers.types)
+                 *(f"{write.storage(out.dtype.name)}*" for out in request.outputs), *numbers.types)
     return "\n".join([*head, *lines]) + "\n", name, signature, numbers.values, units

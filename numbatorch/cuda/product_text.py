@@ -101,18 +101,17 @@ class ProductText:
         return call
 
     def _finished(self, pad, value="value"):
-        """Lines that store a value, finished, at the indices of a result."""
-        request = self.request
-        out, type_ = request.outputs[0], request.compute
+        """Lines that store a value, finished, at the indices of a result, and what else is made of it."""
+        request, type_ = self.request, self.request.compute
         lines = []
         if self.kind_name == "float32":  # parts of an infinity are not numbers
             lines = self._again(pad, value)
         keep, bound = [arg("total")], {}
         own = "int32" if type_ == "bool" else type_
         lines.append(f"{pad}total = {write.convert(value, self.total, own)}")
-        root = request.finish if request.finish is not None else keep[0]
+        roots = [request.finish if request.finish is not None else keep[0], *request.also]
         bound[id(keep[0])] = ("total", own)
-        for k, node in enumerate(n for n in order(root) if n.op == "load"):
+        for k, node in enumerate(n for n in order(*roots) if n.op == "load"):
             before, guards, offset = self._place(node, pad)
             array = node.args[0]
             text = write.load(f"{array}[{offset}]", request.arrays[array].dtype.name, own)
@@ -121,14 +120,16 @@ class ProductText:
             lines += [*before, f"{pad}added{k} = {text}"]
             bound[id(node)] = (f"added{k}", own)
         writer = write.Writer(own, bound, pad, "f")
-        text, got = writer.typed(root)
+        found = [writer.typed(root) for root in roots]
         lines += writer.lines
         terms, step = [], 1
         for name in reversed(request.free):
             terms.append(name if step == 1 else f"{name} * {self._number(f'out_{name}', step)}")
             step *= request.extents[name]
         del keep
-        return [*lines, f"{pad}out[{' + '.join(reversed(terms)) or '0'}] = {write.store(text, got, out.dtype.name)}"]
+        at = " + ".join(reversed(terms)) or "0"
+        return lines + [f"{pad}{name}[{at}] = {write.store(text, got, out.dtype.name)}"
+                        for name, (text, got), out in zip(nest.outputs(request), found, request.outputs, strict=True)]
 
     def _again(self, pad, value):
         """Lines that compute a result again, element by element, which is NaN."""

@@ -60,7 +60,8 @@ class Nest:
 
     `extents` gives the size of each index, `arrays` the operands by the names that loads use. `combine` is "sum",
     "max", "min" or "set" (nothing to combine). `where`: loads outside an array give `fill`. With `index_of`, a second
-    output holds the flat value of that formula (an int64) at the chosen element.
+    output holds the flat value of that formula (an int64) at the chosen element. `finish`: the result, a formula of
+    `total` and loads at `free`; `also`: such formulas of further outputs.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Nest:
     combine: str = "sum"
     index_of: Expr | None = None
     finish: Expr | None = None
+    also: tuple[Expr, ...] = ()
 
 
 @dataclass

@@ -4,19 +4,35 @@ import os
 import sys
 
 from ...device import CPU
-from . import algebra, arranged, bands, common, constants, dead, early, elementwise, finish, operands, outer, rows
+from . import (
+    algebra,
+    arranged,
+    bands,
+    common,
+    constants,
+    dead,
+    early,
+    elementwise,
+    epilogues,
+    finish,
+    operands,
+    outer,
+    rows,
+)
 from .compose import planned
 
 PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("algebra", algebra.run),
           ("early", early.run), ("outer", outer.run), ("operands", operands.run), ("elementwise", elementwise.run),
-          ("rows", rows.run), ("arranged", arranged.run), ("bands", bands.run), ("finish", finish.run))
+          ("epilogues", epilogues.run), ("rows", rows.run), ("arranged", arranged.run), ("bands", bands.run),
+          ("finish", finish.run))
 ON_CPU = ("operands", "arranged", "bands", "finish")  # they know the CPU's templates
+ON_GPU = ("epilogues",)
 
 
 def run(graph):
     """The graph after all passes. RuntimeError, naming the pass, where one makes it unsound."""
     for name, one in PASSES:
-        if graph.device is not CPU and name in ON_CPU:
+        if name in (ON_GPU if graph.device is CPU else ON_CPU):
             continue
         before, decisions = len(graph.steps), graph.decisions
         graph = one(graph)

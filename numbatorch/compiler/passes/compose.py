@@ -229,12 +229,22 @@ def planned(graph):
     for step in graph.steps:
         if step.kind == "launch" and step.kernel is None:
             own = step.request
-            same_as = (type(own), own.name, own.roots, tuple([(o.name, o.layout, o.dtype) for o in own.operands]),
-                       tuple(own.outputs), own.shape, own.compute, *(
-                           (own.is_row, own.dims, own.summed, own.walk) if isinstance(own, kinds.Rows) else ()))
+            same_as = _same_as(own)
             if same_as not in known:
                 known[same_as] = backend(step.device).plan(own)
             launch = known[same_as]
             step.kernel, step.meta, step.units, step.grain = launch.kernel, launch.meta, launch.units, launch.grain
             step.keep = launch.keep
     return graph
+
+
+def _same_as(own):
+    """What tells requests apart."""
+    if isinstance(own, kinds.Native):
+        return type(own), own.template, own.function, own.options["sizes"], _same_as(own.options["plain"])
+    if isinstance(own, kinds.Nest):
+        return (type(own), own.name, own.element, own.finish, own.also, own.free, own.summed, own.compute,
+                tuple(own.extents.items()), tuple(own.arrays.items()), tuple(own.outputs))
+    return (type(own), own.name, own.roots, tuple([(o.name, o.layout, o.dtype) for o in own.operands]),
+            tuple(own.outputs), own.shape, own.compute, *(
+                (own.is_row, own.dims, own.summed, own.walk) if isinstance(own, kinds.Rows) else ()))
