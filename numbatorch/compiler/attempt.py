@@ -25,7 +25,7 @@ from .outside import Lines, Listener
 from .places import Places, Unsupported, without_traced
 from .program import modes
 from .sizes import Scope
-from .structure import build, flatten, others
+from .structure import Given, flatten, others
 from .traced import Traced
 
 
@@ -43,7 +43,7 @@ class Attempt:
         capture: what makes the Capture."""
         self._search = search
         self.function, self.name, self.template, self.tensors, self.modes = function, name, template, tensors, modes()
-        self.places = Places()
+        self.places, self.inside = Places(), None
         self.places.walk((function, name), *others(template), *roots, *_of_all_modules())
         self.lines: set = set()  # of the function, where it did what no program can
         self.unseen: list = []  # more roots: functions that ran, and that the walk has not found
@@ -121,16 +121,24 @@ class Attempt:
         drawn, alone = _Draws(self.places.randoms), self._references()
         lines = Lines(capture._code, drawn.moved) if self._search else contextlib.nullcontext()
         try:
-            result, reason, listener = self._watched(lines)
-        except Exception as error:
-            if not _from_traced(error):
+            result, reason, listener = self._watched(lines, (args, kwargs))
+        except BaseException as error:
+            inside, self.inside = self.inside, None
+            if inside is None or not _from_traced(error):  # None: Ctrl-C came before the call
+                if inside is not None:
+                    inside.carry_back()
                 raise
+            inside.undo()
             error.__traceback__ = None  # it comes from numbers that stand in for floats: what the function itself does
             saved.restore()
             self.places.put_back()
             return self.call(args, kwargs), None, f"{type(error).__name__} while capturing: {error}"
-        result = next((own for own, g in zip(self.tensors, self.given, strict=True) if result is g), result)
-        if self.copies and (alone != self._references() or self._changes_arguments()):
+        inside, self.inside = self.inside, None
+        odd = inside.objection(result) if self.copies else ""
+        if self.copies:
+            inside.forget()
+            result = next((own for own, g in zip(self.tensors, self.given, strict=True) if result is g), result)
+        if self.copies and (odd or alone != self._references() or self._changes_arguments()):
             result = None
             saved.restore()
             return self.call(args, kwargs), None, "arguments that share memory are changed, or kept by the result"
@@ -150,11 +158,16 @@ class Attempt:
                 reason = str(unsupported)
                 if not capture.refusals and "value" in reason:
                     self.lines = capture.asked
-        return without_traced(result), candidate, reason
+        inside.carry_back()
+        return without_traced(inside.outside(result)), candidate, reason
 
-    def _watched(self, lines):
-        """(the result, why there is no backward pass or "", what else was called) of the call, while it is watched."""
+    def _watched(self, lines, own=None):
+        """(the result, why it cannot be repeated or "", what else was called) of the call, while it is watched.
+
+        own: the arguments, if changes of lists and dicts among them are to stay.
+        """
         groups, capture = [], self.capture
+        self.inside = Given(self.template, self.tensors, self.given, own)
         for group, key, value, path in self.places.options:
             groups.append((group, key, value))
             capture.options.append((group, key, path))
@@ -162,17 +175,17 @@ class Attempt:
         try:
             listener = Listener(capture, self.places)
             with watch.Watch(capture):
-                inside = build(self.template, self.given)
                 with listener, lines:
-                    result = self.call(*inside)
-                del inside
-                reason = self._go_backward(result)
+                    result = self.call(*self.inside.value)
+                reason = self.inside.objection(result) or self._go_backward(result)
         finally:
             for group, key, value in groups:
                 now = group.get(key)
                 if now.__class__ is Traced:  # this one, or what the call has made of it
                     group[key] = value if now.expression[0] == "option" else now.value
             self.places.dissolve()
+            if own is None:
+                self.inside = None
         return result, reason, listener
 
     def _follow(self):

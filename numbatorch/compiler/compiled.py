@@ -323,7 +323,8 @@ class Compiled:
         if candidate is None:
             if not why.startswith("not yet: ") or self._failures >= 2:
                 changes = "the call changes" in why or "keeps tensors" in why
-                if self._divide(why, self.parts.source.changing() if changes and self.parts.source else attempt.lines):
+                source = (self if self._whole is None else self._whole).parts.source if changes else None
+                if self._divide(why, source.changing() if source is not None else attempt.lines):
                     return result
             refusals = attempt.capture.refusals
             self._search = not attempt.lines and why.startswith("the function")

@@ -70,6 +70,94 @@ def build(template, tensors):
     return made if kind is list else tuple.__new__(kind, made)  # those of operations take one argument, others several
 
 
+class Given:
+    """Arguments as a capture gives them to the function.
+
+    They are the caller's own where no tensor has another in its place. Else tuples, lists and dicts are copies, whose
+    changes `carry_back` makes in the caller's, and `outside` gives a result with the caller's objects in it.
+    """
+
+    def __init__(self, template, tensors, given, own):
+        """own: the arguments themselves; None for a call that is undone."""
+        self._template, self._given = template, given
+        self._tensors = {id(g): t for g, t in zip(given, tensors, strict=True) if g is not t}
+        self.value = build(template, given) if own is None or self._tensors else own
+        self._containers: dict = {}  # {id: (a container, a copy of it, what it stands for)}
+        self._note(template, self.value, self.value if own is None else own)
+
+    def _note(self, template, value, own):
+        if type(template) is Leaf or template[0] == "value":
+            return
+        kind, parts = template
+        self._containers[id(value)] = value, _items(value), own
+        for k, part in enumerate(parts):
+            key, part = part if kind is dict else (k, part)
+            self._note(part, value[key], own[key])
+
+    def objection(self, result):
+        """Why a call with this result could not be repeated; "" where lists and dicts are left alone."""
+        found: list = []
+        if not equal(flatten(self.value, found, ""), self._template) or any(
+                a is not b for a, b in zip(found, self._given, strict=True)):
+            return "the call changes a list or dict that it is given"
+        return "the function returns a list or dict that it is given" if self._in(result) else ""
+
+    def _in(self, value):
+        kind = type(value)
+        if kind in (list, dict) and id(value) in self._containers:
+            return True
+        return any(map(self._in, value.values() if kind is dict else value if isinstance(value, (tuple, list)) else ()))
+
+    def forget(self):
+        """Hold nothing of what was given."""
+        self.value = None
+        self._containers.clear()
+
+    def undo(self):
+        """Put the caller's lists and dicts back."""
+        for value, before, own in self._containers.values():
+            if value is own:
+                _fill(own, before)
+
+    def carry_back(self):
+        """Change the caller's lists and dicts as the function has changed those that it was given."""
+        for value, before, own in list(self._containers.values()):
+            if value is own or type(value) not in (list, dict):
+                continue
+            now = _items(value)
+            if len(now) != len(before) or any(a[0] != b[0] or a[1] is not b[1] for a, b in zip(
+                    now, before, strict=True)):
+                _fill(own, [(k, self.outside(v)) for k, v in now])
+
+    def outside(self, value):
+        """A value with the caller's tensors, lists and dicts in place of those that the function was given."""
+        if id(value) in self._containers:
+            return self._containers[id(value)][2]
+        if isinstance(value, Tensor):
+            return self._tensors.get(id(value), value)
+        kind = type(value)
+        if kind in (list, dict):
+            for k, v in _items(value):
+                value[k] = self.outside(v)
+        elif kind is tuple or isinstance(value, tuple) and hasattr(kind, "_fields"):
+            made = [self.outside(v) for v in value]
+            return tuple.__new__(kind, made) if any(a is not b for a, b in zip(made, value, strict=True)) else value
+        return value
+
+
+def _items(container):
+    """[(key, value)] of a dict, [(position, value)] of a list or tuple."""
+    return list(container.items() if type(container) is dict else enumerate(container))
+
+
+def _fill(container, items):
+    if type(container) is list:
+        container[:] = [v for _, v in items]
+    elif type(container) is dict:
+        container.clear()
+        container.update(items)
+
+
 def with_numbers(template, known):
     """The template with ("number", k) for the values that `known` has by their id: {id: (value, k)}."""
     if type(template) is Leaf:
@@ -107,4 +195,4 @@ def check_result(template):
         check_result(part[1] if kind is dict else part)
 
 
-__all__ = ["Leaf", "build", "check_result", "equal", "flatten", "numbers_of", "others", "with_numbers"]
+__all__ = ["Given", "Leaf", "build", "check_result", "equal", "flatten", "numbers_of", "others", "with_numbers"]

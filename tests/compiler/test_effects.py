@@ -177,3 +177,40 @@ def test_modes_that_are_switched():
                     found, expected = run(x), f(x)
                 assert torch.equal(found, expected) and found.dtype is expected.dtype
                 assert found.requires_grad == expected.requires_grad and found.is_inference() == expected.is_inference()
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_lists_and_dicts_that_are_given_are_changed_as_by_eager_code(history):
+    layer = torch.nn.Linear(3, 3)
+
+    def block(x, found, named):
+        x = layer(x).relu()
+        found.append(x)
+        named["sum"] = x.sum()
+        if len(x) == 4:
+            raise KeyError("four rows")
+        return x
+    run = torch.compile(block)
+    for rows in (2, 2, 4, 2, 2):
+        x, told = torch.randn(rows, 3, requires_grad=history), []
+        for function in (run, block):
+            found, named = [], {"x": x}
+            try:
+                function(x * 2, found, named)
+            except KeyError:
+                assert rows == 4
+            assert len(found) == 1 and list(named) == ["x", "sum"] and named["x"] is x
+            told.append((found[0], torch.autograd.grad(found[0].sum() + named["sum"], (x, layer.weight)[not history:])))
+        assert torch.equal(told[0][0], told[1][0])
+        assert all(torch.equal(a, b) for a, b in zip(told[0][1], told[1][1], strict=True))
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_what_is_given_comes_back_as_itself(history):
+    run = torch.compile(lambda x, found: {"x": x, "found": found, "pair": (x, [x]), "twice": x * 2})
+    for _ in range(4):
+        x = torch.randn(3, requires_grad=history) * 2
+        found = [x]
+        result = run(x, found)
+        assert result["x"] is x and result["found"] is found and result["pair"][0] is result["pair"][1][0] is x
+        assert found == [x]
