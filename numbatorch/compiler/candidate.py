@@ -4,6 +4,7 @@ import functools
 from types import FunctionType
 
 from .. import dtypes
+from ..autograd.modes import mode
 from ..autograd.node import RELEASED, Node, Packed
 from ..device import CPU
 from ..expr import kinds, tree
@@ -100,6 +101,8 @@ class Candidate:
                 raise Unsupported(f"result {k} is a {type(tensor).__name__}")
             else:
                 view = self._view(tensor, capture, f"result {k}")
+                if view.buffer.kind == "temporary" and tensor.is_inference() != mode.inference:
+                    raise Unsupported(f"result {k} is made in an inference mode that the function switches")
                 if tensor._needs_grad:
                     view.history = "used" if used(tensor.grad_fn) else "live"
                     self._live += [tensor] * (view.history == "live")

@@ -34,7 +34,11 @@ def _make():
             self.__dict__["compiled"] = compiled
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            return self.__dict__["compiled"](*args, **kwargs)
+            own = self.__dict__
+            if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or (
+                    own["_backward_pre_hooks"]):  # of this module, around the program
+                return super().__call__(*args, **kwargs)
+            return own["compiled"](*args, **kwargs)
 
         def forward(self, *args: Any, **kwargs: Any) -> Any:
             """What the module computes."""

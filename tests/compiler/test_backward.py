@@ -128,3 +128,22 @@ def test_histories_whose_values_hooks_keep():
         for loss in (run(x), before(halved(x))):
             assert torch.equal(torch.autograd.grad(loss, weight)[0], expected)
     assert run.programs and before.programs
+
+
+@pytest.mark.parametrize("hooked", ["module", "old", "tensor"])
+def test_hooks_are_called_for_the_gradients_of_a_backward_pass_alone(hooked):
+    model, seen = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)), []
+    if hooked == "module":
+        model[1].register_full_backward_hook(lambda module, inputs, outputs: seen.append(outputs[0].sum().item()))
+    elif hooked == "old":
+        model[1].register_backward_hook(lambda module, inputs, outputs: seen.append(outputs[0].sum().item()))
+
+    def f(x):
+        h = model[0](x)
+        if hooked == "tensor":
+            h.register_hook(lambda g: seen.append(6.0))
+        return model[1](h)
+    run = torch.compile(f)
+    for k in range(4):
+        run(torch.randn(3, 4)).sum().backward()
+        assert seen == [6.0] * (k + 1)

@@ -303,3 +303,28 @@ SHY = Shy()
 
 def test_objects_are_not_asked_for_their_class():
     alike(lambda x: x + 1 if SHY is not None else x, [lambda: (torch.ones(3),)] * 4)
+
+
+def test_hooks_of_a_compiled_module_run_around_its_programs():
+    run, seen = torch.compile(torch.nn.Linear(3, 2)), []
+    handles = [run.register_forward_pre_hook(lambda module, args: (args[0] + 1,)),
+               run.register_forward_hook(lambda module, args, result: seen.append(result) or result * 2)]
+    for k in range(4):
+        x = torch.randn(2, 3)
+        assert torch.equal(run(x), run._orig_mod(x + 1) * 2) and len(seen) == k + 1
+    for handle in handles:
+        handle.remove()
+    assert torch.equal(run(x), run._orig_mod(x)) and len(seen) == 4 and run.compiled.programs
+
+
+def test_results_of_an_inference_mode_inside():
+    def both(x):
+        with torch.inference_mode():
+            inside = x * 2
+        return inside, x + 1
+    run = torch.compile(both)
+    for _ in range(5):
+        assert [r.is_inference() for r in run(torch.randn(3))] == [True, False]
+    whole = torch.compile(torch.inference_mode()(both))
+    for _ in range(5):
+        assert all(r.is_inference() for r in whole(torch.randn(3)))
