@@ -287,6 +287,9 @@ def _wishes(lanes, count):
     """What LLVM is told of a loop that is to run in so many lanes; with a count, in so many vectors of them."""
     if lanes == 1:
         return ("vectorize.enable", "i1 0"), ("unroll.count", "i32 8")
+    if count == 1:  # of a constant length: written out one by one before it could become vectors, 10 times as slow
+        width = (("vectorize.width", f"i32 {lanes}"),) if machine.has_feature("avx512bw") else ()
+        return *width, ("interleave.count", "i32 1"), ("unroll.disable", "i1 1")
     if not machine.has_feature("avx512bw"):
         return ()
     if count:

@@ -152,3 +152,40 @@ def test_a_window_without_elements_gives_no_gradient(rank):
     assert grad.shape == x.shape and not grad.any()
     back, = nt.autograd.grad(grad, weight, x.detach())
     assert back.shape == y.shape and not back.any()
+
+
+def maximum_by_taps(x, kernel, stride, padding):
+    """(maximum, flat position) of each window of the last two dimensions, tap by tap: the first of equal ones."""
+    h, w = x.shape[-2:]
+    rows, columns = ((n + 2 * padding - k) // stride + 1 for n, k in zip((h, w), kernel, strict=True))
+    wide = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2, constant_values=-np.inf)
+    best = np.full((*x.shape[:-2], rows, columns), -np.inf, x.dtype)
+    at = np.zeros(best.shape, np.int64)
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            v = wide[..., i:i + stride * rows:stride, j:j + stride * columns:stride][..., :rows, :columns]
+            place = ((np.arange(rows) * stride + i - padding)[:, None] * w + np.arange(columns) * stride + j - padding)
+            better = (v > best) | np.isnan(v)
+            best, at = np.where(better, v, best), np.where(better, place, at)
+    return best, at
+
+
+@pytest.mark.parametrize("kernel, stride, padding", [((3, 3), 2, 1), ((2, 5), 3, 1), ((6, 6), 4, 2)])
+@pytest.mark.parametrize("width", [17, 35])
+def test_windows_that_share_taps_with_the_one_before(kernel, stride, padding, width):
+    rng = np.random.default_rng(width)
+    x = rng.integers(-3, 4, (2, 3, 13, width)).astype(np.float32)  # many are equal
+    x[rng.random(x.shape) < 0.02] = np.nan
+    expected, at = maximum_by_taps(x, kernel, stride, padding)
+    t = nt.tensor(x)
+    found, where = F["max_pool2d"](t, kernel, stride, padding, return_indices=True)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    np.testing.assert_array_equal(where.numpy(), at)
+    np.testing.assert_array_equal(F["max_pool2d"](t, kernel, stride, padding).numpy(), expected)
+    t.requires_grad_()
+    kept = F["max_pool2d"](t, kernel, stride, padding)
+    np.testing.assert_array_equal(kept.detach().numpy(), expected)
+    kept.backward(nt.ones(kept.shape))
+    counts = np.zeros((6, 13 * width))
+    np.add.at(counts, (np.arange(6)[:, None], at.reshape(6, -1)), 1)
+    np.testing.assert_array_equal(t.grad.numpy().reshape(6, -1), counts)
