@@ -6,6 +6,7 @@ from ..expr import tree
 from ..expr.functions import ROW
 from . import columns, elementwise, rows, split
 
+ALIGNMENT = 1  # of addresses, by which kernels without formulas might be others
 COSTLY = rows._CALLS  # functions that are not to be evaluated more often than by the steps alone
 
 
@@ -59,6 +60,12 @@ def finishes(request, made):
     return False
 
 
+def moves(request, made):
+    """Whether attention with operands and results in other orders is the same kernel otherwise."""
+    return True
+
+
 turns = elementwise.turns  # in registers, several times as fast as a formula that reads across
 
-__all__ = ["COSTLY", "finishes", "form", "keeps_elements", "mixes", "takes_steps", "turns", "walk", "walked"]
+__all__ = ["ALIGNMENT", "COSTLY", "finishes", "form", "keeps_elements", "mixes", "moves", "takes_steps",
+           "turns", "walk", "walked"]

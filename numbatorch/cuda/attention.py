@@ -25,10 +25,7 @@ def backward(request):
 
 def launch(request, make):
     """The Launch of what make(kind, aligned) gives: f(*operands, *results, meta, units, grain)."""
-    read = [(k, x) for k, x in enumerate(request.inputs[:7]) if x.ndim == 4 and (k < 3 or k == 6)]
-    even = all(s * x.dtype.itemsize % 16 == 0 for _, x in read for n, s in zip(x.shape[:3], x.strides[:3], strict=True)
-               if n > 1)
-    places, made = [k for k, _ in read], {}
+    even, places, made = is_even(request), [k for k, _ in _read(request)], {}
     mask = 3 if request.function == "forward" else 7
     absent = len(request.inputs) == mask
 
@@ -41,6 +38,17 @@ def launch(request, make):
             made[key] = make(*key)
         made[key](*given)
     return Launch(run, 0, 1, 1)
+
+
+def _read(request):
+    """(number, layout) of the operands that are copied to shared memory."""
+    return [(k, x) for k, x in enumerate(request.inputs[:7]) if x.ndim == 4 and (k < 3 or k == 6)]
+
+
+def is_even(request):
+    """Whether rows of operands are multiples of 16 bytes apart, so that they can be copied 16 bytes at a time."""
+    return all(s * x.dtype.itemsize % 16 == 0 for _, x in _read(request)
+               for n, s in zip(x.shape[:3], x.strides[:3], strict=True) if n > 1)
 
 
 def _calls(request, kind, aligned):
@@ -111,7 +119,7 @@ class Forward(AttentionText):
                   "            to_inverse[one * length + first + row] = inverse", "    copies_wait_0()",
                   "    barrier()",
                   f"    result = rescale_{self.kind_name}_{down}x{across}(result, uint32(base + {self.factors} + "
-                  f"warp_m * {rows // 2 * 4}))", *self.store("result", 1, "out", "length")]
+                  f"warp_m * {rows // 2 * 4}))", *self.store("result", 1, "out", "length", self.request.outputs[0])]
         arrays = ["query", "key", "value", *(["mask"] if self.has_mask else []), "out", "to_base", "to_inverse"]
         types = [f"{self.storage}*"] * (len(arrays) - 2) + ["float32*"] * 2
         return self.finished(self.name("forward"), arrays, types, lines, blocks)

@@ -130,9 +130,9 @@ class Backward(AttentionText):
                   *(self.by_weights("more", 1, second_weights, other2, deep) if of_keys else []), *have(2),
                   *self.by_weights("slopes", 0, first_weights, other1, deep),
                   f"{deep}barrier()", f"{deep}at = int32(at + {rows})", "    copies_end()", "    copies_wait_0()",
-                  *self.store("slopes", 0, "to_first", limits[0])]
+                  *self.store("slopes", 0, "to_first", limits[0], self.request.outputs[of_keys])]
         if of_keys:
-            lines += self.store("more", 1, "to_second", limits[0])
+            lines += self.store("more", 1, "to_second", limits[0], self.request.outputs[2])
         results = ["to_first", "to_second"] if of_keys else ["to_first"]
         arrays = ["query", "key", "value", "grad", "to_base", "to_inverse", "delta",
                   *(["mask"] if self.has_mask else []), *results]

@@ -123,14 +123,20 @@ class AttentionText:
         return (f"{indent}keep_{self.kind_name}_{down}x{across}_{stride}({totals}, uint32({address} + warp_m * "
                 f"{self.rows // 2 * stride} + warp_n * {columns // 2 * 4}))")
 
-    def store(self, totals, e, out, limit):
-        """Lines that store totals as rows of a contiguous result (limit, E or V) of the head."""
+    def to(self, name, layout):
+        """Text of where a row's element goes in a result of this layout; its steps become parameters."""
+        steps = [self.numbers.add(f"{axis}_{name}", s) for axis, s in zip(("batch", "head", "row"), layout.strides,
+                                                                          strict=False)]
+        return f"batch * {steps[0]} + head * {steps[1]} + int64(first + row) * {steps[2]} + column"
+
+    def store(self, totals, e, out, limit, layout):
+        """Lines that store totals as rows of a result (limit, E or V) of the head."""
         n, stride = self.sizes[e], self.padded[e] * 4 + 32
         return ["    barrier()", self.keep(totals, self.padded[e], "base", stride, "    "), "    barrier()",
                 "    i = thread", f"    while i < {self.rows * n}:", f"        row = int32(i // {n})",
                 f"        column = int32(i % {n})", f"        if first + row < {limit}:",
                 f"            value = shared_read_float32(uint32(base + row * {stride} + column * 4))",
-                f"            {out}[(one * {limit} + first + row) * {n} + column] = "
+                f"            {out}[{self.to(out, layout)}] = "
                 f"{write.store('value', 'float32', self.dtype)}", f"        i = int32(i + {THREADS})"]
 
     def finished(self, name, arrays, types, lines, blocks):

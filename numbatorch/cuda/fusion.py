@@ -6,8 +6,9 @@ from math import prod
 from ..expr import kinds
 from ..expr.functions import FUNCTIONS
 from ..lowering.dots import as_rows
-from . import convolution, depthwise, row_levels, rows, split
+from . import attention, convolution, depthwise, row_levels, rows, split
 
+ALIGNMENT = 16  # of addresses: kernels without formulas may be others at addresses that are no multiples of it
 COSTLY = frozenset(name for name, f in FUNCTIONS.items() if f.symbol is None) - {  # more than a few instructions
     "cast", "neg", "abs", "sgn", "fma", "where", "maximum", "minimum", "fmax", "fmin", "floor", "ceil", "trunc", "rint",
     "sqrt", "rsqrt", "copysign", "isnan", "isinf", "signbit"}
@@ -57,9 +58,16 @@ def finishes(request, made):
     return request.options["plain"].compute in ("float32", "float64") and turned[0] == turned[1]
 
 
+def moves(request, made):
+    """Whether attention with operands and results in other orders is the same kernel otherwise."""
+    return attention.is_even(request) == attention.is_even(made) and all(
+        x.strides[-1] == 1 or x.shape[-1] == 1 for x in (*made.inputs, *made.outputs) if x.ndim == 4)
+
+
 def turns(request):
     """Whether an `Elementwise` request is better left alone: shared memory turns whatever reads across (turned.py)."""
     return False
 
 
-__all__ = ["COSTLY", "finishes", "form", "keeps_elements", "mixes", "takes_steps", "turns", "walk", "walked"]
+__all__ = ["ALIGNMENT", "COSTLY", "finishes", "form", "keeps_elements", "mixes", "moves", "takes_steps",
+           "turns", "walk", "walked"]

@@ -85,7 +85,7 @@ class WideForward(AttentionText):
                   "    barrier()", "    i = thread", f"    while i < {ROWS * n}:", f"        row = int32(i // {n})",
                   f"        column = int32(i % {n})", "        if first + row < length:",
                   f"            value_ = shared_read_float32(uint32(base + row * {self.keep_stride} + column * 4))",
-                  f"            out[(one * length + first + row) * {n} + column] = "
+                  f"            out[{self.to('out', self.request.outputs[0])}] = "
                   f"{write.store('value_', 'float32', self.dtype)}", f"        i = int32(i + {THREADS})"]
         arrays = ["query", "key", "value", *(["mask"] if self.has_mask else []), "out", "to_base", "to_inverse"]
         types = [f"{self.storage}*"] * (len(arrays) - 2) + ["float32*"] * 2

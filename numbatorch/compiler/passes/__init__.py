@@ -25,7 +25,7 @@ PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.ru
           ("early", early.run), ("outer", outer.run), ("operands", operands.run), ("elementwise", elementwise.run),
           ("epilogues", epilogues.run), ("rows", rows.run), ("arranged", arranged.run), ("bands", bands.run),
           ("finish", finish.run))
-ON_CPU = ("operands", "arranged", "bands", "finish")  # they know the CPU's templates
+ON_CPU = ("operands", "bands", "finish")  # they know the CPU's templates
 ON_GPU = ("epilogues",)
 
 

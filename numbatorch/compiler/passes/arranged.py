@@ -8,9 +8,8 @@ in two, from the first step that writes it.
 
 from dataclasses import replace
 
-from ...cpu import backend
 from ...layout import Layout, layout
-from ...plan import Plan
+from ...plan import Plan, backend
 from ..graph import Graph, Place, Step
 from .compose import copied, elementwise_of, rows_of
 from .rows import fusion_of
@@ -135,12 +134,16 @@ def _elsewhere(step, buffer, target, order):
                 return None
             first[k] = v.offset // size
             values[k] = Place(target.buffer, target.offset + found[1] * size, found[0], v.reads, v.writes)
+    there = backend(step.device).fusion
+    if there.ALIGNMENT > 1 and elementwise_of(step) is None and rows_of(step) is None and any(
+            (values[k].offset - step.values[k].offset) % there.ALIGNMENT for k in first):
+        return None
     if all(values[k].layout is step.values[k].layout for k in first):
         return replace(step, values=values)  # the same order elsewhere: any kernel does
     if step.kind != "launch":
         return None
     if step.plan is not None and step.plan.op.name in ATTENTION:
-        return _attention(step, values)
+        return _attention(step, values, there)
     return _formula(step, values, {k: (lambda own, at=at: _turned(own, at, order)) for k, at in first.items()})
 
 
@@ -170,8 +173,8 @@ def _formula(step, values, turned):
     return Step("launch", step.name, values, plan=step.plan, where=step.where, request=request)
 
 
-def _attention(step, values):
-    """A step of attention with other values; None where rows would have gaps."""
+def _attention(step, values, there):
+    """A step of attention with other values; None where rows would have gaps, or it would be another kernel."""
     places = {k: v.layout for k, v in enumerate(values) if isinstance(v, Place)}
     if any(own.ndim == 4 and own.strides[-1] != 1 and own.shape[-1] != 1 or
            own.ndim == 3 and not own.is_contiguous for own in places.values()):
@@ -179,11 +182,14 @@ def _attention(step, values):
     specs = {name: places.get(k, spec) for k, (name, spec) in enumerate(step.plan.specs.items())}
     request = step.plan.op.body(*specs.values(), **step.plan.statics)
     outputs = [places[len(specs) + k] for k in range(len(request.outputs))]
+    request = replace(request, outputs=outputs)
+    if not there.moves(step.plan.op.body(*step.plan.specs.values(), **step.plan.statics), request):
+        return None
     plan = Plan()
     for name in ("op", "statics", "rules"):
         setattr(plan, name, getattr(step.plan, name))
     plan.specs, plan.layouts = specs, tuple(outputs)
-    launch = backend.plan(replace(request, outputs=outputs))
+    launch = backend(step.device).plan(request)
     return Step("launch", step.name, values, launch.kernel, launch.meta, launch.units, launch.grain, plan,
                 where=step.where, keep=launch.keep)
 
