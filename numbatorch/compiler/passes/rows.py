@@ -84,7 +84,7 @@ def _neighbours(group, steps):
     outputs = {v.buffer for v in places if v.writes}
     begin, end = min(group.members), max(group.members)
     for k in range(begin - 1, max(-1, begin - WINDOW), -1):
-        if steps[k] is not None and steps[k].writes() & inputs:
+        if steps[k] is not None and (steps[k].writes() | steps[k].reads()) & inputs:
             found.append(k)
     for k in range(begin + 1, min(len(steps), end + WINDOW)):
         if k not in group.members and steps[k] is not None and (
@@ -94,17 +94,38 @@ def _neighbours(group, steps):
 
 
 def _joined(group, number, steps, readers):
-    """Whether step `number` has become part of the group."""
+    """Whether step `number` has become part of the group: alone, or with all row formulas of what it makes."""
     candidate = _candidate(group, steps[number])
-    if candidate is None:
+    if candidate is None or not _related(group, *candidate):
         return False
-    step, request = candidate
-    if not _related(group, step, request) or _apart(group, step, request):
-        return False
-    members = {**group.members, number: candidate}
+    added = {number: candidate}
+    if _taken(group, added, steps, readers):
+        return True
+    users = _users(group, number, steps) if isinstance(candidate[1], kinds.Elementwise) else {}
+    return bool(users) and _taken(group, added | users, steps, readers)
+
+
+def _users(group, number, steps):
+    """{number: (step, request)} of the row formulas that read what a step writes, and could be part of a group."""
+    found = {}
+    for k in range(number + 1, min(len(steps), number + WINDOW)):
+        if k not in group.members and steps[k] is not None and steps[k].reads() & steps[number].writes():
+            candidate = _candidate(group, steps[k])
+            if candidate is not None and isinstance(candidate[1], kinds.Rows):
+                found[k] = candidate
+    return found
+
+
+def _taken(group, added, steps, readers):
+    """Whether the group now has some more members: {number: (step, request)}."""
+    members = dict(group.members)
+    for number, candidate in added.items():
+        if _apart(members, group.shape, *candidate):
+            return False
+        members[number] = candidate
     order = sorted(members)
     composed = _composed(group, members, steps, readers)
-    cost = group.cost + _cost(request)
+    cost = group.cost + sum(_cost(request) for _, request in added.values())
     if not _fits(composed, group, cost):
         return False
     place = meeting_place(steps, order, group.first)
@@ -126,7 +147,7 @@ def _candidate(group, step):
     """(step, request) as they could be part of a group; None where they cannot."""
     found = _fitting(group, step)
     return None if found is None or isinstance(found[1], kinds.Rows) and (
-        group.there.walk(found[1]) != group.walk) else found
+        group.there.walk(found[1]), group.there.form(found[1])) != (group.walk, group.form) else found
 
 
 def _fitting(group, step):
@@ -160,13 +181,13 @@ def _related(group, step, request):
     return False
 
 
-def _apart(group, step, request):
-    """Whether a step and the group touch the same bytes in different ways."""
-    mine = _keys(step, request, group.shape)
+def _apart(members, shape, step, request):
+    """Whether a step and those of a group touch the same bytes in different ways."""
+    mine = _keys(step, request, shape)
     if any(k is None for _, k in mine):
         return True
-    for other, own in group.members.values():
-        for v, k in _keys(other, own, group.shape):
+    for other, own in members.values():
+        for v, k in _keys(other, own, shape):
             if any((v.writes or w.writes) and j != k and meet(v, w) for w, j in mine):
                 return True
     return False
@@ -185,7 +206,8 @@ def _fits(composed, group, cost):
     elements = [root for root, flag in zip(request.roots, request.is_row, strict=True) if not flag]
     if not group.elements and elements and not _functions(elements) and not group.there.keeps_elements(request):
         return False  # one more walk, to store elements that no row is needed for
-    if not group.there.MIXES and len(group.functions | _functions(request.roots)) > max(1, len(group.functions)):
+    functions = group.functions | _functions(request.roots)
+    if len(functions) > max(1, len(group.functions)) and not group.there.mixes(request):
         return False
     tensors = [o for o in request.operands if isinstance(o.layout, Layout)]
     if len(tensors) + len(request.outputs) > MOST_TENSORS:
@@ -202,10 +224,12 @@ def _functions(roots):
 
 
 def _cost(request):
-    """How many costly functions are evaluated for one element, over all walks of a kernel."""
+    """How many costly functions are evaluated for one element, over all walks of a kernel; what an element is rounded
+    by as it is stored is one, which a kernel of both then has in its formula."""
     costly = fusion_of(request).COSTLY
     if isinstance(request, kinds.Elementwise):
-        return len([n for n in tree.order(*request.roots) if n.op in costly])
+        rounded = [o for o in request.outputs if o.dtype.is_floating_point and o.dtype.name != request.compute]
+        return len([n for n in tree.order(*request.roots) if n.op in costly]) + len(rounded)
     depth: dict = {}
     walks: dict = {}
     for n in tree.order(*request.roots):
