@@ -93,7 +93,7 @@ def write(program):
     s.scope.update(MISS=MISS, Stopped=Stopped, same=same, Tensor=Tensor,
                    modes=program.modes, here=program.modes.guard, program=program,
                    new=object.__new__, references=sys.getrefcount, guard=program.guard, number=program.number)
-    s.add("if here.look() >= 0 and modes.others(program.runs): return MISS")
+    s.add("if here.look() >= 0 and modes.others(): return MISS")
     for part, value in zip(program.template[1], ("args", "kwargs"), strict=True):
         _arguments(s, part, value, True)
     for k, tensor in program.hidden:

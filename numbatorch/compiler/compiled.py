@@ -25,6 +25,11 @@ SHAPES = 64  # programs that are kept in all, where variants differ in sizes: th
 GRAPHS = 32  # of those on a GPU, whose driver keeps memory for each of their graphs
 
 
+def _no_program(args, kwargs):
+    """A call of the program that ran last, where there is none."""
+    return MISS
+
+
 class Compiled:
     """A compiled function: call it as the function itself.
 
@@ -53,7 +58,8 @@ class Compiled:
         self._split: dict = {}  # why the function is in parts: {reason: lines}
         self._roots: list = []  # functions that earlier captures found only as they ran
         self._failures = self._eager = self._recaptures = 0
-        self._turns = [None]  # taken by the call that is running
+        self._front = [_no_program]  # how the program that ran last is called
+        self._turns = [self._front]  # taken by the call that is running
         functools.update_wrapper(self, function, updated=())
 
     def __get__(self, instance, owner=None):
@@ -67,34 +73,47 @@ class Compiled:
         return Compiled, (self.function, self.fullgraph, self.dynamic, self.memory_limit)
 
     def __call__(self, *args, **kwargs):
-        if self.parts.run is not None:
-            if eagerly():
-                return self.function(*args, **kwargs)
-            if self.parts.fit():
-                return self.parts.run(*args, **kwargs)
-            self.reset()
         try:
-            turn = self._turns.pop()
+            front = self._turns.pop()
         except IndexError:  # another call of it is running: in another thread, or one that calls itself
-            return self.function(*args, **kwargs) if eagerly() else self._plainly(
-                "another call of it was running", args, kwargs)
+            if eagerly() or self.parts.run is not None:
+                return self._in_parts(args, kwargs)
+            return self._plainly("another call of it was running", args, kwargs)
         try:
-            stopped = None
-            for program in self.programs:
-                result = program.call(args, kwargs)
-                if result is MISS:
-                    continue
-                if result.__class__ is not Stopped:
-                    if program is not self.programs[0]:
-                        self._first(program)
-                    return result
-                stopped = {**(stopped or {}), program: result.step}  # as if a guard had failed
-            if eagerly():
-                return self.function(*args, **kwargs)
-            result = MISS if not self.families or stopped else self._of_family(args, kwargs)
-            return self._call(args, kwargs, stopped or {}) if result is MISS else result
+            result = front[0](args, kwargs)
+            if result is not MISS and result.__class__ is not Stopped:
+                return result
+            if self.parts.run is None:
+                return self._otherwise(args, kwargs, result)
         finally:
-            self._turns.append(turn)
+            self._turns.append(front)
+        return self._in_parts(args, kwargs)
+
+    def _in_parts(self, args, kwargs):
+        """A call of a function in parts, or of one that runs as it is."""
+        if eagerly():
+            return self.function(*args, **kwargs)
+        if self.parts.fit():
+            return self.parts.run(*args, **kwargs)
+        self.reset()
+        return self(*args, **kwargs)
+
+    def _otherwise(self, args, kwargs, result):
+        """A call that the program that ran last does not take, for which it gave `result`."""
+        stopped = {}  # as if a guard had failed
+        for program in self.programs:
+            if program is not self.programs[0]:
+                result = program.call(args, kwargs)
+            if result is MISS:
+                continue
+            if result.__class__ is not Stopped:
+                self._first(program)
+                return result
+            stopped[program] = result.step
+        if eagerly():
+            return self.function(*args, **kwargs)
+        result = MISS if not self.families or stopped else self._of_family(args, kwargs)
+        return self._call(args, kwargs, stopped) if result is MISS else result
 
     def _call(self, args, kwargs, stopped):
         """A call that no program takes: one that needs another look, a capture, or a run as it is."""
@@ -206,6 +225,7 @@ class Compiled:
         if program in self.programs:
             self.programs.remove(program)
         self.programs.insert(0, program)
+        self._front[0] = program.call
         most = SHAPES if program.graph.device is CPU else GRAPHS
         for last in self.programs[most:]:
             last.drop()
@@ -384,6 +404,7 @@ class Compiled:
         whole = self if self._whole is None else self._whole
         if not often or not whole.parts.stay(often):
             return False
+        whole._front[0] = _no_program
         if whole is self:
             self._reasons[why] = self._reasons.get(why, 0) + 1
         whole._split[why] = sorted(often)
@@ -466,6 +487,7 @@ class Compiled:
     def reset(self):
         """Forget all programs and reasons."""
         self.programs.clear()
+        self._front[0] = _no_program
         self.families.clear()
         self._rehearsals, self._fixed = 0, ""
         self._patterns.clear()

@@ -11,7 +11,7 @@ from ..autograd.node import saved_hooks, watching
 from ..cpu.guard import Guard, this_thread
 from .watch import current
 
-AGAIN = 1000  # runs until a look is made anew for another thread, or after modes were changed and put back
+AGAIN = 1000  # looks in vain until one is made anew, for another thread or after modes were changed and put back
 
 
 class Stance:
@@ -40,19 +40,20 @@ def eagerly():
 
 
 class Modes:
-    """Whether a program's modes are on: `guard.look() < 0` where they are, or else `not others(runs)`."""
+    """Whether a program's modes are on: `guard.look() < 0` where they are, or else `not others()`."""
 
     def __init__(self):
-        self.wanted, self._next, self.guard = modes(), 0, Guard()
+        self.wanted, self._in_vain, self.guard = modes(), AGAIN - 1, Guard()
         self.guard.thread(0)
         self.guard.finish()
 
-    def others(self, runs):
-        """Whether other modes are on, or no program may run. runs: how often the program has run."""
+    def others(self):
+        """Whether other modes are on, or no program may run."""
         if eagerly() or modes() != self.wanted:
             return True
-        if runs >= self._next:
-            self._next = runs + AGAIN
+        self._in_vain += 1
+        if self._in_vain >= AGAIN:
+            self._in_vain = 0
             self._look_anew()
         return False
 

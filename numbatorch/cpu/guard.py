@@ -43,22 +43,20 @@ entry:
  %valueplace = alloca ptr
 """ + entry.owned("i64 count", "ptr rows", "i64 tags", "i64 told", "ptr words") + """
  %tagged = icmp ne i64 %tags, 0
- br label %glance
-glance:
- %g = phi i64 [0, %entry], [%g1, %compare_word]
- %unseen = icmp slt i64 %g, %told
- br i1 %unseen, label %compare_word, label %row
-compare_word:
- %gp = getelementptr { ptr, i64 }, ptr %words, i64 %g
- %spot = load ptr, ptr %gp
- %gw = getelementptr { ptr, i64 }, ptr %words, i64 %g, i32 1
- %wished_word = load i64, ptr %gw
- %found_word = load i64, ptr %spot
- %g1 = add i64 %g, 1
- %alike = icmp eq i64 %found_word, %wished_word
- br i1 %alike, label %glance, label %row
+ br label %row
 row:
- %i = phi i64 [%told, %glance], [0, %compare_word], [%i1, %good]
+ %i = phi i64 [0, %entry], [%i1, %good]
+ %short = icmp slt i64 %i, %told
+ br i1 %short, label %glance, label %rest
+glance:
+ %gp = getelementptr { ptr, i64 }, ptr %words, i64 %i
+ %spot = load ptr, ptr %gp
+ %gw = getelementptr { ptr, i64 }, ptr %words, i64 %i, i32 1
+ %known = load i64, ptr %gw
+ %latest = load i64, ptr %spot
+ %alike = icmp eq i64 %latest, %known
+ br i1 %alike, label %good, label %fetch
+rest:
  %more = icmp slt i64 %i, %count
  br i1 %more, label %fetch, label %finish
 fetch:
@@ -71,17 +69,8 @@ fetch:
  %r3 = getelementptr { i64, ptr, ptr, i64 }, ptr %rows, i64 %i, i32 3
  %value = load i64, ptr %r3
  %expected = inttoptr i64 %value to ptr
- switch i64 %kind, label %counted [ i64 0, label %whole i64 1, label %item i64 2, label %list
+ switch i64 %kind, label %counted [ i64 0, label %all i64 1, label %item i64 2, label %list
                                     i64 3, label %cell i64 4, label %float i64 6, label %word i64 7, label %thread ]
-whole:
- br i1 %tagged, label %tag, label %all
-tag:
- %vtp = getelementptr i8, ptr %object, i64 TAG
- %version = load i64, ptr %vtp
- %kept = getelementptr { ptr, i64 }, ptr %words, i64 %i, i32 1
- %known = load i64, ptr %kept
- %unchanged = icmp eq i64 %version, %known
- br i1 %unchanged, label %good, label %all
 all:
  %size = call i64 @PyDict_Size(ptr %object)
  %fits = icmp eq i64 %size, %value
@@ -96,9 +85,9 @@ remember:
  br i1 %tagged, label %note, label %good
 note:
  %now = getelementptr i8, ptr %object, i64 TAG
- %latest = load i64, ptr %now
+ %tag = load i64, ptr %now
  %place = getelementptr { ptr, i64 }, ptr %words, i64 %i, i32 1
- store i64 %latest, ptr %place
+ store i64 %tag, ptr %place
  br label %good
 compare:
  %kp = getelementptr { ptr, ptr }, ptr %what, i64 %j
@@ -120,7 +109,7 @@ paired:
 item:
  %got = call ptr @PyDict_GetItem(ptr %object, ptr %what)
  %held = icmp eq ptr %got, %expected
- br i1 %held, label %good, label %finish
+ br i1 %held, label %remember, label %finish
 list:
  %length = call i64 @PyList_Size(ptr %object)
  %long = icmp eq i64 %length, %value
@@ -178,7 +167,7 @@ good:
  %i1 = add i64 %i, 1
  br label %row
 finish:
- %result = phi i64 [-1, %row], [%i, %all], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
+ %result = phi i64 [-1, %rest], [%i, %all], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
                    [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted], [%i, %word],
                    [%i, %thread]
  %boxed = call ptr @PyLong_FromLongLong(i64 %result)
@@ -303,7 +292,7 @@ class Guard:
 
     def finish(self):
         """This, ready to look."""
-        told = (WORD, WHOLE) if has_tags() else (WORD,)
+        told = (WORD, WHOLE, ITEM) if has_tags() else (WORD,)
         self._rows.sort(key=lambda row: row[0] not in told)
         words = [(place, value) if kind == WORD else (place + _TAG, 0) for kind, place, _, value in self._rows
                  if kind in told]
