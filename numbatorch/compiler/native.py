@@ -1,13 +1,18 @@
 """A graph as a native program (cpu/program.py)."""
 
+import os
+import sys
+from collections import Counter
+
 import numpy as np
 
 from ..cpu import stages
-from ..cpu.program import NUMBER, Base, Builder, Later, NotNative
+from ..cpu.program import KERNEL, NUMBER, Base, Builder, Later, NotNative
 from ..cpu.stages import HEAD, WRONG
+from ..cpu.threads import get_num_threads
 from ..device import CPU
 from ..generator import default_generator
-from . import contents, launches, traced
+from . import contents, launches, together, traced
 from .graph import Place
 
 
@@ -39,6 +44,7 @@ class Runner:
             self._where += [number] * (len(self._builder.stages) - len(self._where))
         self._end()
         self._numbers_first()
+        self._together()
         self._native = self._builder.finish()
         # With the first bases only, no step being in Python; the others are as before. What `step_of` understands.
         self.run_few = self._native.run
@@ -77,6 +83,49 @@ class Runner:
         order = [*range(at), *early, *(k for k in range(at, len(every)) if k not in moved)]
         where += [len(self._graph.steps) - 1] * (len(every) - len(where))
         self._builder.stages, self._where = [every[k] for k in order], [where[k] for k in order]
+
+    def _together(self):
+        """Let stages that do not depend on each other share regions, where there are threads for it."""
+        threads, graph, builder, where = get_num_threads(), self._graph, self._builder, self._where
+        if threads < 2 or graph.device is not CPU:
+            return
+        every, touched, found, counts = builder.stages, {}, [], Counter(where)
+        for k, (kind, _, _, units, grain) in enumerate(every):
+            step = graph.steps[where[k]] if k >= len(self._saved) and kind == KERNEL else None
+            if step is None or step.kind not in ("launch", "join"):
+                found.append(None)
+                continue
+            own = touched.get(step)
+            if own is None:
+                own = touched[step] = self._touched(step), together.seconds(step) / counts[where[k]]
+            found.append(together.Stage(k, max(1, -(-units // max(grain, 1))), own[1], own[0]))
+        plan = together.planned(found, threads)
+        if plan is None:
+            return
+        builder.stages, self._where, numbers = [], [], iter(k for k, own in enumerate(found) if own is None)
+        for part, joined in zip(*plan, strict=True):
+            for stage in part:
+                if stage not in joined:
+                    k = next(numbers) if stage is None else stage.number
+                    builder.stages.append(every[k])
+                    self._where.append(where[k])
+            if joined:
+                builder.together([(every[s.number], k) for s, k in together.order(joined, threads)])
+                self._where.append(where[joined[0].number])
+                if "fuse" in os.environ.get("NUMBATORCH_DEBUG", ""):
+                    names = " + ".join(graph.steps[where[s.number]].name for s in joined)
+                    print(f"# {graph.name}, one region: {names}", file=sys.stderr)
+
+    def _touched(self, step):
+        """[(memory, start, end, whether it is written)] of a step, what it works in included."""
+        work = self._lowered[step].workspaces if step in self._lowered else ()
+        found = []
+        for place, nbytes, writes in [*((p, p.layout.nbytes, p.writes) for p in step.places),
+                                      *((launches.Spot(b, 0), b.nbytes, True) for b in work)]:
+            at = self._address(place)
+            base, start = (at.number + 1, at.offset) if isinstance(at, Base) else (0, at)
+            found.append((base, start, start + nbytes, writes))
+        return found
 
     def _begin(self):
         """Add stages before those of the steps."""

@@ -193,6 +193,32 @@ def _driver():
     return _load_for_ever("numbatorch_run", _DRIVER)
 
 
+# Chunks of several kernels' stages, from a table of { thunk, block, first unit, the one after the last }.
+_TABLE = """
+define void @numbatorch_table(ptr %table, i64 %start, i64 %stop) nounwind {
+entry:
+ br label %head
+head:
+ %k = phi i64 [%start, %entry], [%k1, %chunk]
+ %more = icmp slt i64 %k, %stop
+ br i1 %more, label %chunk, label %exit
+chunk:
+ %row = getelementptr { ptr, ptr, i64, i64 }, ptr %table, i64 %k
+""" + entry.words("row", "ptr thunk", "ptr block", "i64 first", "i64 end") + """
+ call void %thunk(ptr %block, i64 %first, i64 %end)
+ %k1 = add i64 %k, 1
+ br label %head
+exit:
+ ret void
+}
+"""
+
+
+@cache
+def _table():
+    return _load_for_ever("numbatorch_table", _TABLE)
+
+
 @cache
 def _thunk(signature):
     """Address of void thunk(block, start, stop) for kernels of a signature: slot 0 is the kernel, then arguments."""
@@ -365,6 +391,13 @@ class Builder:
     def _stage(self, kind, function, slots, units=0, grain=0):
         self.stages.append((kind, function, len(self.blocks), units, grain))
         self.blocks.append(slots)
+
+    def together(self, chunks):
+        """One region for [(a stage of a kernel, number of its chunk)]: stages that do not depend on each other."""
+        rows: list = []
+        for (_, thunk, block, units, grain), k in chunks:
+            rows += [thunk, Block(block), k * grain, min(units, (k + 1) * max(grain, 1))]
+        self._stage(KERNEL, _table(), rows, len(chunks), 1)
 
     def _address(self, name):
         return self._slot_addresses[name]
