@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..device import CPU
-from ..layout import Layout
-from .traced import text as number_text
+from ..dtypes import uint8
+from ..layout import Layout, layout
 
 
 @dataclass(eq=False)
@@ -142,16 +142,21 @@ class Graph:
         return self.decided(search()) if found is None else found
 
     def __str__(self):
-        """The program as Python over tensors named by their buffers."""
-        head = ", ".join(b.label for b in self.buffers if b.kind in ("input", "state"))
-        lines = [f"def {self.name}({head}):"]
-        lines += [f"    # {b.label}: {b.name}" for b in self.buffers if b.name]
-        for step in self.steps:
-            where = f"  # {step.where}" if step.where else ""
-            lines.append(f"    {_step_text(step)}{where}")
-        found = [b.label for b in self.buffers if b.kind == "result"]
-        lines.append(f"    return {', '.join(found)}" if found else "    return None")
-        return "\n".join(lines)
+        """The program as Python that runs by itself (writing.py)."""
+        from .writing import write
+        return write(self)
+
+    def state(self):
+        """{name in the printed program: bytes of the memory that it stands for}, of what was there before the call."""
+        from ..storage import Storage
+        from ..tensor import Tensor
+        found = {}
+        for b in self.buffers:
+            if b.kind == "state" and isinstance(b.storage, Storage):
+                found[b.label] = made = object.__new__(Tensor)
+                made._layout = layout(uint8, (b.nbytes,), None, b.device)
+                made._storage, made._ptr = b.storage, b.address
+        return found
 
     def check(self):
         """RuntimeError where the program is not sound: reads of what was never written, checks after changes."""
@@ -188,28 +193,3 @@ class Graph:
 def _reads_of(expression):
     from .traced import sources
     return {k for kind, k in sources(expression) if kind == "read"}
-
-
-def _step_text(step):
-    if step.kind == "read":
-        return f"read{step.read} = {_place_text(step.values[0])}.item()"
-    if step.kind == "check":
-        return f"check({number_text(step.check)} is {step.expected})"
-    inputs = [_value_text(v) for v in step.values if not (isinstance(v, Place) and v.writes and not v.reads)]
-    outputs = [_place_text(v) for v in step.values if isinstance(v, Place) and v.writes]
-    return f"{', '.join(outputs)} = {step.name}({', '.join(inputs)})"
-
-
-def _value_text(value):
-    if isinstance(value, Place):
-        return _place_text(value)
-    return number_text(value.expression) if value.expression else repr(value.value)
-
-
-def _place_text(place):
-    own = place.layout
-    whole = place.offset == 0 and own.is_contiguous and own.nbytes == place.buffer.nbytes
-    shape = f"{own.dtype.name}{list(own.shape)}"
-    if whole:
-        return f"{place.buffer.label}[{shape}]"
-    return f"{place.buffer.label}[{shape}, strides {own.strides}, from byte {place.offset}]"

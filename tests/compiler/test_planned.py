@@ -7,56 +7,9 @@ import pytest
 import numbatorch as torch
 from numbatorch.compiler import MemoryLimitError, rehearsal
 from numbatorch.cpu.memory import memory_stats
+from tests.compiler.small_models import lenet, perceptron, recurrent, step_of, transformer
 
 nn, F = torch.nn, torch.nn.functional
-
-
-def perceptron():
-    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, 5))
-    return model, (torch.randn(33, 20), torch.randint(0, 5, (33,)))
-
-
-def lenet():
-    model = nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                          nn.Linear(4 * 36, 5))
-    return model, (torch.randn(8, 1, 12, 12), torch.randint(0, 5, (8,)))
-
-
-def transformer():
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.words = nn.Embedding(11, 16)
-            self.layer = nn.TransformerEncoderLayer(16, 2, 32, 0.1, batch_first=True, norm_first=True)
-            self.out = nn.Linear(16, 11)
-
-        def forward(self, x):
-            return self.out(self.layer(self.words(x))).flatten(0, 1)
-    return Model(), (torch.randint(0, 11, (3, 7)), torch.randint(0, 11, (21,)))
-
-
-def recurrent():
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lstm, self.out = nn.LSTM(6, 12, 2, batch_first=True), nn.Linear(12, 5)
-
-        def forward(self, x):
-            return self.out(self.lstm(x)[0][:, -1])
-    return Model(), (torch.randn(4, 9, 6), torch.randint(0, 5, (4,)))
-
-
-def step_of(model, kind, **options):
-    optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.01)
-
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return loss.detach()
-    return torch.compile(step, **options), optimizer
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
@@ -68,7 +21,7 @@ def test_the_plan_is_there_before_the_first_run_and_exact(make, kind):
     values = {k: v.clone() for k, v in model.state_dict().items()}
     versions, random = [p._version for p in model.parameters()], torch.get_rng_state()
     early = run.memory(*batch)
-    assert "bytes in one arena" in early and "test_planned.py" in early
+    assert "bytes in one arena" in early and "small_models.py" in early
     assert not optimizer.state and not run.programs and torch.equal(random, torch.get_rng_state())
     assert all(p.grad is None for p in model.parameters()) and versions == [p._version for p in model.parameters()]
     assert all(torch.equal(v, values[k]) for k, v in model.state_dict().items())
