@@ -34,7 +34,6 @@ class _Writer:
         self.formulas: dict = {}  # {the text without the name: name}
         self.names = {*printed.__all__, "float", "int", graph.name}
         self.known: dict = {}  # {buffer: the layout that its name stands for}
-        self.told: set = set()  # buffers whose names are in comments
         self.shown: dict = {}  # {buffer: the layout of what was written to it}
 
     def text(self):
@@ -51,6 +50,7 @@ class _Writer:
                 arguments.append(f"option{k}={_literal(group.get(key))}")
         for k in options:
             self.lines.append(f"# option{k}: {graph.options[k][2]}")
+        self.lines += [f"# {b.label}: {b.name}" for b in graph.buffers if b.name and b.kind in ("temporary", "result")]
         for b in outside:
             own = self._layout_of(b, used[b])
             self.lines.append(f"{b.label} = {'held' if b.kind == 'state' else 'given'}({b.label}, {_layout(own)})"
@@ -133,11 +133,7 @@ class _Writer:
                 self._step(part)
             return
         line = getattr(self, f"_{step.kind}")(step)
-        told = [step.where] if step.where else []
-        told += [f"{b.label}: {b.name}" for b in dict.fromkeys(v.buffer for v in step.places if v.writes)
-                 if b.name and b.kind in ("temporary", "result") and b not in self.told]
-        self.told |= step.writes()
-        self.lines.append(f"{line}  # {'; '.join(told)}" if told else line)
+        self.lines.append(f"{line}  # {step.where}" if step.where else line)
 
     def _read(self, step):
         return f"read{step.read} = {self._place(step.values[0])}.item()"
