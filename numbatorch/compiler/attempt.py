@@ -134,6 +134,12 @@ class Attempt:
             self.places.put_back()
             return self.call(args, kwargs), None, f"{type(error).__name__} while capturing: {error}"
         inside, self.inside = self.inside, None
+        if inside.lost() and not self.copies:  # which the arguments themselves are to get
+            result = None
+            inside.undo()
+            saved.restore()
+            self.places.put_back()
+            return self.call(args, kwargs), None, reason
         odd = inside.objection(result) if self.copies else ""
         if self.copies:
             inside.forget()

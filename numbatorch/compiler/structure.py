@@ -81,6 +81,7 @@ class Given:
         """own: the arguments themselves; None for a call that is undone."""
         self._template, self._given = template, given
         self._tensors = {id(g): t for g, t in zip(given, tensors, strict=True) if g is not t}
+        self._forms = [_form(g) for g in given]
         self.value = build(template, given) if own is None or self._tensors else own
         self._containers: dict = {}  # {id: (a container, a copy of it, what it stands for)}
         self._note(template, self.value, self.value if own is None else own)
@@ -95,8 +96,11 @@ class Given:
             self._note(part, value[key], own[key])
 
     def objection(self, result):
-        """Why a call with this result could not be repeated; "" where lists and dicts are left alone."""
+        """Why a call with this result could not be repeated; "" where lists, dicts and forms are left alone."""
         found: list = []
+        for k, (tensor, before) in enumerate(zip(self._given, self._forms, strict=True)):
+            if any(a is not b for a, b in zip(_form(tensor), before, strict=True)):
+                return f"the call changes the shape, memory or history of argument {k}"
         if not equal(flatten(self.value, found, ""), self._template) or any(
                 a is not b for a, b in zip(found, self._given, strict=True)):
             return "the call changes a list or dict that it is given"
@@ -108,9 +112,14 @@ class Given:
             return True
         return any(map(self._in, value.values() if kind is dict else value if isinstance(value, (tuple, list)) else ()))
 
+    def lost(self):
+        """Whether the shape or history of a tensor that stands for an argument is another than before."""
+        return any(id(tensor) in self._tensors and any(a is not b for a, b in zip(_form(tensor), before, strict=True))
+                   for tensor, before in zip(self._given, self._forms, strict=True))
+
     def forget(self):
         """Hold nothing of what was given."""
-        self.value = None
+        self.value, self._forms = None, []
         self._containers.clear()
 
     def undo(self):
@@ -143,6 +152,10 @@ class Given:
             made = [self.outside(v) for v in value]
             return tuple.__new__(kind, made) if any(a is not b for a, b in zip(made, value, strict=True)) else value
         return value
+
+
+def _form(tensor):
+    return tensor._layout, tensor._ptr, tensor._storage, tensor._needs_grad, tensor._node, tensor._generation
 
 
 def _items(container):

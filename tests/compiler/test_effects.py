@@ -214,3 +214,35 @@ def test_what_is_given_comes_back_as_itself(history):
         result = run(x, found)
         assert result["x"] is x and result["found"] is found and result["pair"][0] is result["pair"][1][0] is x
         assert found == [x]
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_an_argument_with_a_history_is_changed_in_place(view):
+    weight = torch.tensor([2.0, 3.0, 4.0], requires_grad=True)
+
+    def scaled(x):
+        x.mul_(weight)
+        return x.sum()
+    run = torch.compile(scaled)
+    for k in range(4):
+        found = []
+        for function in (run, scaled):
+            start = torch.arange(3.0).add(k).requires_grad_()
+            base = (start * 2).view(1, 3)
+            x = base[0] if view else base
+            total = function(x) + base.square().sum()
+            found.append(torch.autograd.grad(total, (start, weight)))
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_an_argument_gets_another_shape_or_history_in_place():
+    def turned(x, weight):
+        x.t_()
+        weight.requires_grad_()
+        return (x * weight).sum()
+    run = torch.compile(turned)
+    for _ in range(5):
+        x, weight = torch.ones(2, 3), torch.ones(2)
+        total = run(x, weight)
+        assert x.shape == (3, 2) and weight.requires_grad
+        assert torch.equal(torch.autograd.grad(total, weight)[0], torch.full((2,), 3.0))
