@@ -441,11 +441,13 @@ class Compiled:
 
     def kernels(self):
         """{name: source} of the kernels of the program that ran last."""
-        found = {}
-        for step in self._program().graph.steps:
-            own = getattr(step.kernel, "__self__", getattr(step.kernel, "kernel", None))
-            if hasattr(own, "source"):
-                found[own.name] = own.source
+        graph, found = self._program().graph, {}
+        if graph.device is not CPU:
+            from ..cuda.launching import kernels_of  # there, as the graph has steps of a GPU
+        for step in graph.steps:
+            for own in [getattr(step.kernel, "__self__", None)] if step.device is CPU else kernels_of(step.kernel):
+                if hasattr(own, "source"):
+                    found[own.name] = own.source
         return found
 
     def profile(self, *args, runs=5, **kwargs):
@@ -460,7 +462,7 @@ class Compiled:
         if program is None:
             raise RuntimeError(f"profile: {self.name} has no program for these arguments yet; call it a few times")
         from ..profiler.limits import machine_limits  # of a higher layer: measured when somebody asks
-        return costs.table(program.profile(tensors, runs), machine_limits())
+        return costs.table(program.profile(tensors, runs), machine_limits(program.graph.device))
 
     def explain(self):
         """What became of the calls: programs, their size, and why others ran eagerly."""

@@ -37,6 +37,7 @@ def launch(request, make):
         if key not in made:
             made[key] = make(*key)
         made[key](*given)
+    run.within = made
     return Launch(run, 0, 1, 1)
 
 

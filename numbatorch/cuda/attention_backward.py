@@ -35,6 +35,7 @@ def calls(request, kind, aligned):
         read = query, key, value, grad, base, inverse, delta.address, *mask
         started[0](*read, to_query, *more)
         started[1](*read, to_key, to_value, *more)
+    run.within = before, *started
     return run
 
 

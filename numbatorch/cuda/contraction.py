@@ -161,6 +161,7 @@ def product(request, found):
         if key not in variants:
             variants[key] = _runner(request, found, key[0], key[1:], device)
         variants[key](*given)
+    run.within = variants
     finish = request.finish
     if finish is not None and any(e.op not in ("add", "load", "arg") for e in order(finish)):
         key = kind, True, True  # what a GPU has no function for is noticed now, so that the CPU computes it
@@ -192,4 +193,5 @@ def started(request, made, joined, device):
         work = runtime.allocate(nbytes)
         start(*given[:count], work.address, *given[-3:])
         end(work.address, *given)
+    run.within = start, end
     return run

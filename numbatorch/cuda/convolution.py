@@ -63,6 +63,7 @@ def wide(request):
             given[place] = work.address
             kept.append(work)
         run(*given)
+    turning.within = (*(turn for *_, turn in turns), run)
     return Launch(turning, 0, 1, 1)
 
 

@@ -31,6 +31,15 @@ def call(name, text, signature, device, values, blocks, block=256, aligned=False
     return run
 
 
+def kernels_of(run):
+    """The kernels (compile.Kernel) of a call, of those that it makes (`within`) so far."""
+    within = getattr(run, "within", None)
+    if within is None:
+        return [run.kernel] if hasattr(run, "kernel") else []
+    calls = within.values() if isinstance(within, dict) else within
+    return [kernel for inner in calls for kernel in kernels_of(inner)]
+
+
 def by_alignment(wide, narrow, signature):
     """A call of `wide` where all addresses are multiples of 16; elsewhere of narrow(), made when needed."""
     pointers, others = [k for k, kind in enumerate(signature) if kind.endswith("*")], []

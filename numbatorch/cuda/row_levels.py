@@ -81,6 +81,7 @@ def plan(request, made):
             addresses += written
         for kernel, places, own in ends:
             kernel(*(addresses[k] for k in places), *(given[count + k] for k in own), *rest)
+    run.within = [kernel for kernel, *_ in (*steps, *ends)]
     return Launch(run, 0, made.units, 1)
 
 

@@ -60,7 +60,7 @@ def plan(request, made, started):
         parts = [work.address + 16 * blocks * k for k in range(count)]
         first(*given[:operands], *parts, *given[-3:])
         second(*parts, *(given[k] for k in places), *given[operands:])
-    run.kernel = first.kernel
+    run.within = first, second
     return Launch(run, 0, made.units, 1)
 
 

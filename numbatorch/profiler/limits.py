@@ -1,4 +1,4 @@
-"""What this machine reaches: bytes a second of a triad, operations a second of a matrix product."""
+"""What this machine, or a GPU, reaches: bytes a second of a triad, operations a second of a matrix product."""
 
 import functools
 import time
@@ -9,36 +9,49 @@ import numbatorch as torch
 ELEMENTS = 8 << 20  # 32 MB an operand in float32: beyond the caches
 SIDE = 768          # of a product: 0.9 GFLOP, long enough to time, and short
 REPEATS = 15        # the best counts: other programs disturb
+ON_GPU = 1 << 19, 32  # elements of the triad, beyond the caches, and rows of the product for each multiprocessor
 
 
 class MachineLimits(NamedTuple):
-    """GB/s of memory and GFLOP/s in float32, of all threads that numbatorch uses."""
+    """GB/s of memory and GFLOP/s in float32, of all threads that numbatorch uses, or of a GPU."""
 
     bandwidth: float
     compute: float
 
 
 @functools.lru_cache
-def _measured(threads):
+def _measured(threads, device):
+    elements, rows, columns = ELEMENTS, SIDE, SIDE
+    if device.type == "cuda":
+        processors = torch.cuda.get_device_properties(device).multi_processor_count
+        elements, rows, columns = ON_GPU[0] * processors, ON_GPU[1] * processors, 4096
+        if processors == 1:  # the emulator
+            elements, rows, columns = 4096, 32, 32
+
+    def end():
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
     with torch.no_grad():
-        b, c = torch.rand(ELEMENTS), torch.rand(ELEMENTS)
-        triad = _best(lambda: torch.add(b, c, alpha=3.0))
-        x, y = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
-        product = _best(lambda: torch.mm(x, y))
-    return MachineLimits(3 * 4 * ELEMENTS / triad / 1e9, 2 * SIDE**3 / product / 1e9)
+        b, c = torch.rand(elements, device=device), torch.rand(elements, device=device)
+        triad = _best(lambda: torch.add(b, c, alpha=3.0), end)
+        x, y = torch.rand(rows, columns, device=device), torch.rand(columns, columns, device=device)
+        product = _best(lambda: torch.mm(x, y), end)
+    return MachineLimits(3 * 4 * elements / triad / 1e9, 2 * rows * columns**2 / product / 1e9)
 
 
-def machine_limits():
-    """The limits, measured once (some 0.5 s) for each number of threads; triad after McCalpin 1995, STREAM."""
-    return _measured(torch.get_num_threads())
+def machine_limits(device="cpu"):
+    """The limits, measured once for each device and number of threads (some 0.5 s); triad: McCalpin 1995, STREAM."""
+    return _measured(torch.get_num_threads(), torch.device(device))
 
 
-def _best(run):
-    """Seconds of the quickest of some runs, after one that compiles."""
+def _best(run, end):
+    """Seconds of the quickest of some runs, after one that compiles; end() waits for one."""
     run()
+    end()
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
         run()
+        end()
         times.append(time.perf_counter() - start)
     return min(times)

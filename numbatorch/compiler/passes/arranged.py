@@ -139,7 +139,8 @@ def _elsewhere(step, buffer, target, order):
             (values[k].offset - step.values[k].offset) % there.ALIGNMENT for k in first):
         return None
     if all(values[k].layout is step.values[k].layout for k in first):
-        return replace(step, values=values)  # the same order elsewhere: any kernel does
+        parts = tuple(_elsewhere(part, buffer, target, order) for part in step.parts)
+        return None if None in parts else replace(step, values=values, parts=parts)  # any kernel does
     if step.kind != "launch":
         return None
     if step.plan is not None and step.plan.op.name in ATTENTION:

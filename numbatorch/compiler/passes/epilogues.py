@@ -109,7 +109,8 @@ def _joined(steps, number, k, readers):
     if not backend(product.device).fusion.finishes(whole, new):
         return None
     name = f"{product.name}_{step.name.removeprefix('fused_')}"[:60]
-    return Step("launch", name, [*given, *values, *kept, *results], plan=product.plan, where=product.where, request=new)
+    return Step("launch", name, [*given, *values, *kept, *results], plan=product.plan, where=product.where, request=new,
+                parts=(product, step))
 
 
 def _number(o, v):
