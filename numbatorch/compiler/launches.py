@@ -22,8 +22,8 @@ from .graph import Buffer, Number, Place
 
 STEP = 1 << 44  # between the addresses that stand for memory: beyond what any process has, and any offset
 FIRST = 1 << 52
-_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "convolution_finish", "fft", "operands",
-            "recurrent", "scatter", "sort")
+_MODULES = ("attention", "contraction", "gemm", "split", "convolution", "convolution_finish", "convolution_begin",
+            "bands_begin", "fft", "operands", "recurrent", "scatter", "sort")
 LENT = Buffer(-1, "constant", stages.HEAD * 8, "what a generator's state lends")
 
 

@@ -241,9 +241,13 @@ def _ordered(kernel, swapped, bias, arrays):
     unused = arrays == 3 and not bias
     if swapped:
         return lambda b_ptr, a_ptr, *rest: kernel(a_ptr, b_ptr, *rest[unused:])
-    if unused:
-        return lambda a_ptr, b_ptr, _, *rest: kernel(a_ptr, b_ptr, *rest)
-    return kernel
+    if not unused:
+        return kernel
+
+    def run(a_ptr, b_ptr, _, *rest):
+        kernel(a_ptr, b_ptr, *rest)
+    run.with_unused = kernel, 2
+    return run
 
 
 def _product(request):

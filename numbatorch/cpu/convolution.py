@@ -80,13 +80,24 @@ def _forward_task(g: Geometry, bias: bool) -> Correlation:
 def _product_launch(dtype: str, *sizes: Any, **more: Any) -> Launch:
     """A product (images, channels, positions) of gemm.py; its units are blocks of channels and positions."""
     kernel, meta, units, grain = gemm(dtype).plan(*sizes, **more)
-    p = dict(zip(products.META, meta.tolist(), strict=True))
+    return _product(kernel, dict(zip(products.META, meta.tolist(), strict=True)), units, grain)
 
+
+def _product(kernel: Any, p: dict[str, int], units: int, grain: int) -> Launch:
     def regions(unit: int) -> list[Region]:
         image, within = divmod(unit, p["units_per_matrix"])
         channel, first = within // p["units_across"] * p["unit_rows"], within % p["units_across"] * p["unit_columns"]
         return [(image, channel, min(p["unit_rows"], p["m"] - channel), first, min(p["unit_columns"], p["n"] - first))]
-    return Launch(kernel, meta.tolist(), units, grain, regions=regions)
+    return Launch(kernel, [p[name] for name in products.META], units, grain, regions=regions)
+
+
+def by_columns(launch: Launch, images: int, columns: int, size: int) -> Launch:
+    """A product whose units are all channels of so many positions; these lie alone where the right side is."""
+    p = dict(zip(products.META, launch.meta.tolist(), strict=True))
+    across = ceil(p["n"] / columns)
+    p |= dict(unit_rows=p["m"], unit_columns=columns, units_across=across, units_per_matrix=across,
+              b_row=columns * size, b_batch=0)
+    return _product(launch.kernel, p, images * across, 1)
 
 
 class ForwardPlan:

@@ -73,10 +73,10 @@ def when(made: ForwardPlan | InputGradientPlan, request: kinds.Elementwise) -> b
         return False
     tensors = [o.layout for o in request.operands if isinstance(o.layout, Layout)]
     return all(o.is_contiguous and o.shape == shape for o in request.outputs) and None not in [
-        _strides(own, shape) for own in tensors]
+        strides(own, shape) for own in tensors]
 
 
-def _strides(own: Layout, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+def strides(own: Layout, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     """Steps in elements from image to image, channel to channel, position to position, 0 or 1; None for others."""
     image, channel, *inner = broadcast_strides(own.shape, own.strides, shape)
     sizes = shape[2:]
@@ -92,7 +92,7 @@ def plan(made: ForwardPlan | InputGradientPlan, launch: Any, request: kinds.Elem
     """The Launch of a convolution and, on its result, a request: (pointers of the one, of the other, ...)."""
     shape, area = request.shape, prod(request.shape[2:])
     layouts = [o.layout for o in request.operands if isinstance(o.layout, Layout)] + list(request.outputs)
-    steps = [_strides(own, shape) or (0, 0, 0) for own in layouts]  # `when` has seen that there are none without
+    steps = [strides(own, shape) or (0, 0, 0) for own in layouts]  # `when` has seen that there are none without
     formula = elementwise.nest(request, "".join(str(step) for *_, step in steps), 2)
     dense = int(all(step == (shape[1] * area, area, 1) or step == (0, 0, 0) for step in steps))
     sizes = [n for own, own_steps in zip(layouts, steps, strict=True)
@@ -136,7 +136,7 @@ def _with_formula(one: Any, formula: Any, numbers: list[int]) -> Launch:
     kept = np.array(spans, np.int64), np.array(table, np.int64)
     meta = [first.address, one.address, second.address, *(a.ctypes.data for a in kept), *numbers]
     kernel = _kernel(first.signature[:-1], second.signature[:-1])
-    return Launch(kernel, meta, one.units, one.grain, keep=(one, formula, kept))
+    return Launch(kernel, meta, one.units, one.grain, regions=one.regions, keep=(one, formula, kept))
 
 
 @cache
@@ -185,4 +185,4 @@ def _kernel(first: tuple[str, ...], second: tuple[str, ...]) -> Callable[..., No
     return compile_ir(name, module.text(), (*first, *second, "int64*"))
 
 
-__all__ = ["convolution", "plan", "when"]
+__all__ = ["convolution", "plan", "strides", "when"]

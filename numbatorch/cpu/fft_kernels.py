@@ -16,6 +16,7 @@ from __future__ import annotations
 from .fft_writer import Complex, Writer
 from .irwriter import Module, Value
 from .microkernel import Target
+from .slots import CLAIM
 
 
 def write_pass(module: Module, name: str, target: Target, radix: int, twiddles: bool) -> None:
@@ -356,29 +357,6 @@ def write_mirror(module: Module, name: str, target: Target, masked: bool) -> Non
             part(f.minimum(loop.index, count - lanes), None, None)
 
 
-# fmt: off
-_CLAIM = """
-; The number of a working buffer that no other chunk is using: flags are 64 bytes apart.
-define internal i64 @claim(ptr %flags, i64 %count) nounwind {
-entry:
- br label %look
-look:
- %slot = phi i64 [0, %entry], [%next, %taken]
- %shift = mul i64 %slot, 64
- %flag = getelementptr i8, ptr %flags, i64 %shift
- %pair = cmpxchg ptr %flag, i64 0, i64 1 acquire monotonic
- %mine = extractvalue { i64, i1 } %pair, 1
- br i1 %mine, label %exit, label %taken
-taken:
- %following = add i64 %slot, 1
- %beyond = icmp sge i64 %following, %count
- %next = select i1 %beyond, i64 0, i64 %following
- br label %look
-exit:
- ret i64 %slot
-}
-"""
-# fmt: on
 META = ("units slot_bytes across source_outer source_group target_outer target_group width group_width "
         "records count partial_records partial_count").split()  # fmt: skip
 RECORD_BYTES = 96
@@ -420,4 +398,4 @@ def write_walk(name: str) -> str:
     with f.when(several):
         mine = f.load("ptr", flag, 8)
         f.line(f"store atomic i64 0, ptr {mine.text} release, align 8")
-    return module.text() + _CLAIM
+    return module.text() + CLAIM

@@ -10,12 +10,11 @@ import math
 import struct
 import weakref
 from collections.abc import Callable, Sequence
-from ctypes import memmove, memset
 from functools import cache
 
 import numpy as np
 
-from . import fft_kernels as kernels, tiles
+from . import fft_kernels as kernels, slots, tiles
 from .fft_tables import (
     number_roots,
     pass_twiddles,
@@ -27,7 +26,6 @@ from .fft_tables import (
 from .fft_writer import SOURCE, TARGET, WORK
 from .memory import address, allocate
 from .microkernel import host_target
-from .threads import get_num_threads
 
 CLOSE_BYTES = 24576  # a block of points that stays in the first-level cache: passes over it run one after the other
 UNIT_NS = 20000  # a chunk: far above the cost of claiming it
@@ -176,15 +174,8 @@ class Walk:
             block = allocate(self.work_bytes)
             self.kernel(source, target, address(block), self.at_meta, self.units, self.grain)
             return
-        slots = min(get_num_threads(), -(-self.units // self.grain), len(_COUNTS) - 1)  # who finds none free waits
-        block = allocate(64 * (1 + slots) + slots * self.work_bytes)
-        work = address(block)
-        memset(work, 0, 64 * (1 + slots))
-        memmove(work, _COUNTS.ctypes.data + 8 * slots, 8)
-        self.kernel(source, target, work, self.at_meta, self.units, self.grain)
-
-
-_COUNTS = np.arange(1025)  # numbers that are copied to where kernels read them
+        block = slots.made(slots.count(-(-self.units // self.grain)), self.work_bytes)
+        self.kernel(source, target, address(block), self.at_meta, self.units, self.grain)
 
 
 def _cost(n: int, lanes: int = 1) -> float:

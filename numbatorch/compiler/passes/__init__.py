@@ -8,6 +8,7 @@ from . import (
     algebra,
     arranged,
     bands,
+    begin,
     common,
     constants,
     dead,
@@ -24,8 +25,8 @@ from .compose import planned
 PASSES = (("dead", dead.run), ("constants", constants.run), ("common", common.run), ("algebra", algebra.run),
           ("early", early.run), ("outer", outer.run), ("operands", operands.run), ("elementwise", elementwise.run),
           ("epilogues", epilogues.run), ("rows", rows.run), ("arranged", arranged.run), ("bands", bands.run),
-          ("finish", finish.run))
-ON_CPU = ("operands", "bands", "finish")  # they know the CPU's templates
+          ("finish", finish.run), ("begin", begin.run))
+ON_CPU = ("operands", "bands", "finish", "begin")  # they know the CPU's templates
 ON_GPU = ("epilogues",)
 
 

@@ -3,6 +3,8 @@
 A result that only such a step reads is made in the memory of the step's own result.
 """
 
+from dataclasses import replace
+
 from ...cpu import bands
 from ...expr import kinds
 from ..graph import Graph, Place, Step
@@ -14,7 +16,7 @@ WINDOW = 12  # steps to look ahead
 
 def run(graph):
     """The graph with products and the elementwise steps on their results as one step each."""
-    steps = list(graph.steps)
+    steps = [_straight(step) for step in graph.steps]
     readers = readers_of(steps)
     for number, step in enumerate(steps):
         if step is None or step.kind != "launch" or not step.values or not all(
@@ -29,6 +31,14 @@ def run(graph):
             return made if made and bands.when(numbers, made[1]) else None
         join(steps, number, readers, turned, bands.plan)
     return Graph(graph.name, graph.buffers, [s for s in steps if s is not None], graph.options)
+
+
+def _straight(step):
+    """A product's step without the operand that its kernel has no use for (a bias of none)."""
+    kernel, unused = getattr(step.kernel, "with_unused", (None, None))
+    if kernel is None:
+        return step
+    return replace(step, kernel=kernel, values=[v for k, v in enumerate(step.values) if k != unused])
 
 
 def join(steps, number, readers, turned, plan):
