@@ -170,14 +170,12 @@ class Runner:
                                 "zero, or is no real number")
 
     def _drawing(self, *bases):
-        """Run while the generator's state is lent to the program."""
+        """Run while the generator's state is lent to the program, which it stays until somebody else asks for it."""
         state = default_generator.state
         with state.lock:
-            state.lend(self._head)
-            try:
-                return self._native.run(*bases)
-            finally:
-                state.take_back(self._head)
+            if state.borrower is not self._head:
+                state.lend(self._head)
+            return self._native.run(*bases)
 
     def _address(self, place):
         base = self._bases.get(place.buffer)
@@ -246,7 +244,7 @@ class Runner:
             call = f"kernel({', '.join([*parts, str(step.meta), str(step.units), str(step.grain)])})"
         lines = ["def stage():", f"    {call}"]
         if step.kind == "draw":  # the state is lent to the program
-            lines = ["def stage():", "    state = default_generator.state", "    state.take_back(head)", "    try:",
+            lines = ["def stage():", "    state = default_generator.state", "    state.take_back()", "    try:",
                      f"        {call}", "    finally:", "        state.lend(head)"]
         scope = {"current": current, "kernel": step.kernel, "default_generator": default_generator,
                  "slots": self._builder._slot_arrays, "head": self._head,

@@ -28,14 +28,14 @@ class MersenneState:
     """
 
     __slots__ = ("initial_seed", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal", "_notes",
-                 "normals", "progress", "lock", "__weakref__")
+                 "normals", "progress", "borrower", "lock", "__weakref__")
 
     def __init__(self, seed):
         self._begin()
         self.seed(seed)
 
     def _begin(self):
-        self.lock = threading.RLock()
+        self.lock, self.borrower = threading.RLock(), None
         self._notes = np.zeros(NOTES, dtype=np.int64)
         self.normals = self._notes.ctypes.data
         self.progress = self.normals + 16
@@ -44,11 +44,13 @@ class MersenneState:
     @property
     def normal(self):
         """The second half of a pair of normal numbers, which waits for the next that asks; None where there is none."""
+        self.take_back()
         value, waits = self._notes[:2].view(np.float64).tolist()
         return value if waits else None
 
     @normal.setter
     def normal(self, value):
+        self.take_back()
         self._notes[:2].view(np.float64)[:] = (0.0, 0.0) if value is None else (value, 1.0)
 
     def seed(self, seed):
@@ -58,6 +60,7 @@ class MersenneState:
         for i in range(1, BLOCK):
             word = (1812433253 * (word ^ word >> 30) + i) & 0xFFFFFFFF
             words.append(word)
+        self.take_back()
         self.initial_seed = seed & 0xFFFFFFFFFFFFFFFF
         self._hold(np.array(words, dtype=np.uint32))
         self._ready = self._position = BLOCK
@@ -72,6 +75,7 @@ class MersenneState:
         An address is good until the next one is asked for: other threads wait, for kernels run without the GIL.
         """
         with self.lock:
+            self.take_back()
             while count > 0:
                 length = self._ready - self._position
                 if length < count:
@@ -85,6 +89,8 @@ class MersenneState:
         """Call kernel(words, result, *arguments, units, grain) until n results of some words each are there."""
         grain, count = GRAIN // units_each, n * words_each
         with self.lock:
+            if self.borrower is not None:
+                self.take_back()
             start = self._position
             if 0 < count <= self._ready - start:  # the most frequent case, written out
                 self._position, self._fresh = start + count, False
@@ -112,6 +118,7 @@ class MersenneState:
         made, used, wrong = (ctypes.c_int64.from_address(self.progress + k) for k in (0, 8, 16))
         count, made.value = 1024, 0
         with self.lock:
+            self.take_back()
             while made.value < n and not wrong.value:
                 before, used.value = made.value, 0
                 words, available = self._look(count)
@@ -125,6 +132,7 @@ class MersenneState:
 
     def call(self, kernel, *arguments):
         """Call a kernel that draws nothing."""
+        self.take_back()
         kernel(*arguments)
 
     def room(self, nbytes):
@@ -147,18 +155,25 @@ class MersenneState:
 
     def lend(self, head):
         """Let machine code draw, for the holder of `lock`: head becomes [address of the words, how many are ready,
-        position, whether nothing was drawn, room for words, notes]. `take_back` ends it."""
+        position, whether nothing was drawn, room for words, notes]. Its owner may go on while it is the `borrower`,
+        which it is until something else is done with the state: lending for each run takes 3 us, 25 to 60 where what
+        ran before has pushed Python's objects out of the caches."""
+        self.take_back()
         if len(self._words) < SLAB + BLOCK:
             words = np.empty(SLAB + BLOCK, dtype=np.uint32)
             words[: self._ready] = self._words[: self._ready]
             self._hold(words)
         head[:OWN] = self._address, self._ready, self._position, self._fresh, len(self._words)
         head[OWN:OWN + 2] = self._notes[:2]
+        self.borrower = head
 
-    def take_back(self, head):
-        """Go on from where machine code has come to."""
-        self._ready, self._position, self._fresh = int(head[1]), int(head[2]), bool(head[3])
-        self._notes[:2] = head[OWN:OWN + 2]
+    def take_back(self):
+        """Go on from where machine code has come to, if it has drawn."""
+        with self.lock:
+            head, self.borrower = self.borrower, None
+            if head is not None:
+                self._ready, self._position, self._fresh = int(head[1]), int(head[2]), bool(head[3])
+                self._notes[:2] = head[OWN:OWN + 2]
 
     def _look(self, count):
         """(address, length) of the next words, `count` of them or more (a slab at most), to be drawn."""
@@ -186,6 +201,7 @@ class MersenneState:
 
     def get_state(self):
         """The 5056 bytes that PyTorch's `get_state` gives for this state, as a NumPy array."""
+        self.take_back()
         block, state = self._block(), np.zeros(_LEGACY_BYTES, dtype=np.uint8)
         position = self._position - block * BLOCK
         head = state[:24].view(np.int32)
@@ -209,6 +225,7 @@ class MersenneState:
         left, seeded, position = (int(number) for number in state[8:20].view(np.int32))
         if not (seeded and 0 < left <= BLOCK and 0 <= position <= BLOCK):
             raise RuntimeError(f"set_state: Invalid mt19937 state (left {left}, seeded {seeded}, next {position})")
+        self.take_back()
         self.initial_seed = int(state[:8].view(np.uint64)[0])
         self._hold(state[24:5016].view(np.uint64).astype(np.uint32))
         self._ready, self._fresh = BLOCK, left == 1 and position == 0
@@ -219,6 +236,7 @@ class MersenneState:
 
     def copy(self):
         """Another generator in the same state."""
+        self.take_back()
         other, block = MersenneState.__new__(MersenneState), self._block()
         other._begin()
         other._notes[:] = self._notes
@@ -229,6 +247,8 @@ class MersenneState:
 
     def become(self, other):
         """Take over the state of a copy, which is not to be used any more."""
+        for state in (self, other):
+            state.take_back()
         self._notes[:] = other._notes
         for name in ("initial_seed", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal"):
             setattr(self, name, getattr(other, name))

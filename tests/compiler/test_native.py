@@ -162,6 +162,34 @@ def test_a_distribution_that_is_none_leaves_everything_as_it_was():
     assert all(torch.equal(a, b) for a, b in zip(found, f(x), strict=True))
 
 
+def test_programs_that_take_turns_and_eager_code_share_the_stream():
+    def f(x):
+        return x + torch.rand(3) + torch.randn(1)
+
+    def g(x):
+        return torch.poisson(x + 3) + torch.empty(3).log_normal_()
+    results = []
+    for first, second in ((f, g), (torch.compile(f), torch.compile(g))):
+        torch.manual_seed(6)
+        found, x = [], torch.ones(3)
+        for k in range(20):
+            found.append((second if k % 3 else first)(x).clone())
+            if k % 4 == 2:
+                found += [torch.randn(2), torch.get_rng_state()]
+            if k % 7 == 5:
+                copy = torch.default_generator.clone_state()
+                found.append(torch.rand(2, generator=copy))
+            if k in (13, 16):
+                kept = torch.get_rng_state()
+                found.append(first(x).clone())
+                torch.set_rng_state(kept)
+            if k == 15:
+                torch.manual_seed(1)
+        results.append(found)
+    assert first.programs[0].runs and second.programs[0].runs
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 def test_a_check_that_fails_after_draws_of_all_kinds_draws_again():
     def f(x):
         a = torch.randn(3) + torch.poisson(x) + torch.empty(3).log_normal_()
