@@ -94,6 +94,46 @@ def matrices(size=0):
         *(wide_matrices() if size > 10**6 else [])]
 
 
+def fused(quick):
+    """(name, function, operands, the most steps of its program) of what compiled programs bring together."""
+    rows, width, side, channels = (16, 64, 5, 8) if quick else (8192, 1024, 56, 64)
+    x, y, weight, up = random(rows, width), random(rows, width, seed=1), random(width, seed=2), random(
+        4 * width, width, seed=3) / width**0.5
+    image, taps, points = random(2 if quick else 32, channels, side, side), random(
+        channels, channels, 3, 3, seed=1), random(128, channels, 1, 1, seed=2)
+    scale, shift = random(channels, 1, 1, seed=4), random(channels, 1, 1, seed=5)
+    heads, packed = random(2, rows // 8, width, seed=6), random(width, 3 * width, seed=7) / width**0.5
+
+    def normed(x, y, weight):
+        total = x + y
+        return total, F.layer_norm(total, (width,), weight) * 2
+
+    def mixed(x, y, weight):
+        return F.layer_norm(x.bfloat16().float() + y, (width,), weight).bfloat16()
+
+    def convolved(x, w, scale, shift):
+        return (F.conv2d(x, w, padding=1) * scale + shift + x).relu()
+
+    def attend(x, w):
+        query, key, value = (t.unflatten(-1, (4, width // 4)).transpose(1, 2) for t in (x @ w).chunk(3, -1))
+        return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2) @ w[:, :width]
+    half = torch.bfloat16
+    return [
+        ("residual and norm", normed, (x, y, weight), 1), ("norm of half precision", mixed, (x, y, weight), 1),
+        ("masked softmax", lambda x, y: (x * 0.125 + y).softmax(-1) * 3, (x, y), 1),
+        ("squared error", lambda x, y: (x - y).square().mean(), (x, y), 1),
+        ("linear and gelu", lambda x, w: (F.gelu(F.linear(x, w))), (x, up), 1),
+        ("linear, gelu and both results", lambda x, w: ((h := F.linear(x, w)), F.gelu(h)), (x, up), 1),
+        ("bf16 linear and residual", lambda x, w, y: F.linear(x, w[:width]) + y, (x.to(half), up.to(half), y.to(half)),
+         1),
+        ("long sums and relu", lambda x: (x.t() @ x).relu() * 2, (x,), 1),
+        ("convolution, norm, residual and relu", convolved, (image, taps, scale, shift), 1),
+        ("convolution of points and relu", lambda x, w: F.conv2d(x, w).relu(), (image, points), 1),
+        ("bf16 convolution and relu", lambda x, w: F.conv2d(x, w, padding=1).relu(), (image.to(half), taps.to(half)),
+         1),
+        ("attention between products", attend, (heads.to(half), packed.to(half)), 3)]
+
+
 def distance(a, b, is_sum=False):
     """The largest relative error; of sums, whose terms may cancel, relative to the largest result."""
     if a.dtype.is_complex:

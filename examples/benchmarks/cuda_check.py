@@ -28,6 +28,7 @@ CRITERIA = {  # section: what its results have to show, how long it may take
     "handles": ("streams, events, graphs, pinned memory, memory running out", 30),
     "philox": ("random words are the published ones, and those of the formula on the host", 20),
     "programs": ("compiled steps have the bits of eager ones, in graphs", 60),
+    "fusion": ("steps that programs bring together have the bits of eager ones, in fewer launches", 60),
     "bandwidth": ("memory-bound ops reach 0.85 of the copy's bandwidth", 45),
     "products": ("bf16 product of 8192 at least 0.7 of PyTorch's, 3xTF32 faster than its float32", 60),
     "host": ("an op with its node on the tape takes the host at most 3 us", 20),

@@ -210,6 +210,28 @@ def programs(quick):
         print(run.explain())
 
 
+def fusion(quick):
+    """Compiled against eager, bit for bit: rows with what stands around them, products and convolutions with what
+    follows, copies that are left out; launches and the time of a call of both."""
+    for name, function, operands, most in cuda_cases.fused(quick):
+        run, given = torch.compile(function), [t.cuda() for t in operands]
+        for _ in range(3):
+            found = run(*given)
+        expected = function(*given)
+        pairs = zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True)
+        same = all(a.cpu().flatten().view(torch.uint8).equal(b.cpu().flatten().view(torch.uint8)) for a, b in pairs)
+        steps = len(run.graph.steps) if run.programs else 0
+        say(f"{name}: compiled equals eager", steps, "steps", holds=same and 0 < steps <= most,
+            note="" if run.programs else run.explain())
+        for label, called in () if quick else (("eager", function), ("compiled", run)):
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            for _ in range(50):
+                called(*given)
+            torch.cuda.synchronize()
+            say(f"{name}, {label}", (time.perf_counter() - begin) / 50 * 1e6, "us")
+
+
 def spills(quick):
     for _, function, operands in cuda_cases.matrices():
         function(*(t.cuda() for t in operands))
@@ -242,8 +264,8 @@ def spills(quick):
                 say(f"ptxas {architecture} {function.kernel.name}", holds=clean, note="" if clean else words[-300:])
 
 
-SECTIONS = {f.__name__: f for f in (machine, families, ops, philox, handles, programs, spills, bandwidth, products,
-                                    host, suite, models, sanitizer, prototypes)}
+SECTIONS = {f.__name__: f for f in (machine, families, ops, philox, handles, programs, fusion, spills, bandwidth,
+                                    products, host, suite, models, sanitizer, prototypes)}
 
 
 def main(arguments):

@@ -19,9 +19,9 @@ def check(monkeypatch):
 def test_sections_run_in_the_emulator(check, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NUMBATORCH_CUDA", "emulate")
     out = tmp_path / "result.json"
-    assert check.main(["--quick", "--only", "handles,philox,suite", "--out", str(out)]) == 0
+    assert check.main(["--quick", "--only", "handles,philox,fusion,suite", "--out", str(out)]) == 0
     found = json.loads(out.read_text())
-    assert [s["holds"] for s in found.values()] == [True, True, None] and len(found["handles"]["rows"]) == 6
+    assert [s["holds"] for s in found.values()] == [True, True, True, None] and len(found["handles"]["rows"]) == 6
     assert "holds      handles" in capsys.readouterr().out
 
 
