@@ -9,7 +9,7 @@ import sys
 import weakref
 
 from ..tensor import Tensor
-from . import interrupts
+from . import interrupts, traced
 from .places import same
 from .structure import Leaf
 
@@ -78,6 +78,9 @@ def _result(template, s):
         return s.name(parts, "v")
     if kind == "number":
         return f"number({parts})"
+    if kind == "made":
+        return traced.text(parts.expression, {source: f"{s.name(group, 'group')}[{s.name(key, 'key')}]"
+                                              for source, (group, key) in parts.options.items()})
     if kind is dict:
         return "{" + ", ".join(f"{s.name(k, 'key')}: {_result(v, s)}" for k, v in parts) + "}"
     made = [_result(v, s) for v in parts]

@@ -82,7 +82,7 @@ class Candidate:
 
     def _result(self, result, capture):
         found: list = []
-        self.returns = with_numbers(flatten(result, found, "the result"), capture.returned)
+        self.returns = with_numbers(flatten(result, found, "the result"), capture.returned, capture.options)
         check_result(self.returns)
         if len(capture.returned) > len(set(numbers_of(self.returns))):
             raise Unsupported("a number that the function reads does not appear in its result as it is")

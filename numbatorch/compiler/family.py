@@ -166,7 +166,7 @@ class Family:
         if kind == "value":
             return kind, binding.of(parts) if type(parts) is Size else (
                 traced.value(binding.expression(parts.expression), ()) if parts.__class__ is traced.Traced else parts)
-        if kind == "number":
+        if kind in ("number", "made"):
             return template
         if kind is dict:
             return dict, tuple([(k, self._returns(v, binding)) for k, v in parts])

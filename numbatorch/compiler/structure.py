@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+from ..device import device
+from ..dtypes import dtype
+from ..size import Size
 from ..tensor import Tensor
+from . import traced
 from .places import Unsupported, same
 
 
@@ -21,7 +25,7 @@ def flatten(value, tensors, what):
         tensors.append(value)
         return Leaf(len(tensors) - 1)
     kind = type(value)
-    if kind in (tuple, list) or isinstance(value, tuple) and hasattr(kind, "_fields"):
+    if kind in (tuple, list, Size) or isinstance(value, tuple) and hasattr(kind, "_fields"):
         return kind, tuple([flatten(v, tensors, what) for v in value])
     if kind is dict:
         return dict, tuple([(k, flatten(v, tensors, what)) for k, v in value.items()])
@@ -34,7 +38,7 @@ def equal(a, b):
         return type(a) is type(b) and a == b
     if a[0] != b[0]:
         return False
-    if a[0] == "number":
+    if a[0] in ("number", "made"):
         return a[1] == b[1]
     if a[0] == "value":
         return a[1] is b[1] or same(a[1], b[1])
@@ -171,21 +175,40 @@ def _fill(container, items):
         container.update(items)
 
 
-def with_numbers(template, known):
-    """The template with ("number", k) for the values that `known` has by their id: {id: (value, k)}."""
+class Made:
+    """A number made of an optimizer's options: its expression (traced.py), and {("option", k): (dict, key)}."""
+
+    def __init__(self, expression, options):
+        self.expression, self.options = expression, options
+
+    def __eq__(self, other):
+        return self.expression == other.expression and all(
+            own[0] is theirs[0] and own[1] == theirs[1] for own, theirs in zip(
+                self.options.values(), other.options.values(), strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def with_numbers(template, known, options):
+    """The template with ("number", k) for the values that `known` has by their id, {id: (value, k)}, and ("made", Made)
+    for numbers made of options, [(dict, key, path)]."""
     if type(template) is Leaf:
         return template
     kind, parts = template
     if kind == "value":
+        if parts.__class__ is traced.Traced:
+            used = traced.sources(parts.expression)
+            if used and all(of == "option" for of, _ in used):
+                return "made", Made(parts.expression, {u: options[u[1]][:2] for u in sorted(used)})
         return ("number", known[id(parts)][1]) if id(parts) in known else template
     if kind is dict:
-        return dict, tuple([(k, with_numbers(v, known)) for k, v in parts])
-    return kind, tuple([with_numbers(v, known) for v in parts])
+        return dict, tuple([(k, with_numbers(v, known, options)) for k, v in parts])
+    return kind, tuple([with_numbers(v, known, options) for v in parts])
 
 
 def numbers_of(template):
     """All k of ("number", k)."""
-    if type(template) is Leaf or template[0] == "value":
+    if type(template) is Leaf or template[0] in ("value", "made"):
         return []
     if template[0] == "number":
         return [template[1]]
@@ -197,10 +220,10 @@ def check_result(template):
     if type(template) is Leaf:
         return
     kind, parts = template
-    if kind == "number":
+    if kind in ("number", "made"):
         return
     if kind == "value":
-        if not isinstance(parts, (type(None), bool, int, float, complex, str, bytes)):
+        if not isinstance(parts, (type(None), bool, int, float, complex, str, bytes, dtype, device)):
             raise Unsupported(f"the function returns a {type(parts).__name__}; tensors, numbers, strings and tuples, "
                               "lists and dicts of them can be returned")
         return

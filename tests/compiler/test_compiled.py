@@ -435,3 +435,26 @@ def test_counts_that_are_only_returned():
     def g(x):
         return x.sum().item().bit_length()
     assert [g(torch.tensor([v])) for v in (1, 1, 1, 9, 300)] == [1, 1, 1, 4, 9]
+
+
+def test_shapes_dtypes_and_numbers_of_an_optimizer_are_results():
+    layer = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = layer(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        group = optimizer.param_groups[0]
+        return {"loss": loss.detach(), "lr": group["lr"], "decayed": -group["lr"] * 2, "of": (x.shape, x.dtype)}
+    for dynamic in (None, False):
+        run = torch.compile(step, dynamic=dynamic)
+        for k in range(12):
+            optimizer.param_groups[0]["lr"] = 0.5 / (k + 1)
+            rows = 4 if k < 6 else k if dynamic is None else 5
+            found = run(torch.randn(rows, 3))
+            assert found["lr"] == 0.5 / (k + 1) and found["decayed"] == -1 / (k + 1) and type(found["lr"]) is float
+            assert found["of"] == (torch.Size([rows, 3]), torch.float32) and type(found["of"][0]) is torch.Size
+            assert [type(n) for n in found["of"][0]] == [int, int]
+        assert sum(p.runs for p in run.programs) >= 7, run.explain()
