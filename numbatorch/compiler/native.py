@@ -8,7 +8,7 @@ import numpy as np
 
 from ..cpu import stages
 from ..cpu.program import KERNEL, NUMBER, Base, Builder, Later, NotNative
-from ..cpu.stages import HEAD, WRONG
+from ..cpu.stages import HEAD, REMEMBERED, WRONG
 from ..cpu.threads import get_num_threads
 from ..device import CPU
 from ..generator import default_generator
@@ -38,6 +38,12 @@ class Runner:
         self._saved: list = []  # [(buffer, a copy of it)] for `restore`
         self._looks = 0  # stages until the last number is read
         self._save()
+        self._remembered = None  # the generator's state before the run, while that may have to be put back
+        kinds = [s.kind for s in graph.steps if s.device is CPU or s.kind == "check"]
+        if graph.device is CPU and "draw" in kinds and "check" in kinds[kinds.index("draw"):]:
+            self._remembered = np.zeros(REMEMBERED, np.int64)
+            self._builder.remember(self._head.ctypes.data, self._remembered.ctypes.data)
+        self._before = len(self._builder.stages)
         self._begin()
         for number, step in enumerate(graph.steps):
             getattr(self, f"_{step.kind}")(step)
@@ -91,7 +97,7 @@ class Runner:
             return
         every, touched, found, counts = builder.stages, {}, [], Counter(where)
         for k, (kind, _, _, units, grain) in enumerate(every):
-            step = graph.steps[where[k]] if k >= len(self._saved) and kind == KERNEL else None
+            step = graph.steps[where[k]] if k >= self._before and kind == KERNEL else None
             if step is None or step.kind not in ("launch", "join"):
                 found.append(None)
                 continue
@@ -175,7 +181,16 @@ class Runner:
         with state.lock:
             if state.borrower is not self._head:
                 state.lend(self._head)
-            return self._native.run(*bases)
+            code = self._native.run(*bases)
+            if self._remembered is not None and code < 0:
+                self._remembered[0] = 0
+            return code
+
+    def draw_again(self):
+        """Put the generator back to where it was before a run that has not come to its end."""
+        if self._remembered[0]:
+            self._remembered[0] = 0
+            default_generator.state.go_back(self._remembered)
 
     def _address(self, place):
         base = self._bases.get(place.buffer)

@@ -425,11 +425,16 @@ class Program:
         return [costs.Cost(t, costs.nbytes(s), costs.flops(s), s) for t, s in zip(best, self.graph.steps, strict=True)]
 
     def generator(self):
-        """Copies of the states of the default generators."""
+        """Copies of the states of the default generators, where the program does not make its own."""
+        if self.graph.device is CPU and self.runner is not None:
+            return None
         return [default_of(d).state.copy() for d in {CPU, self.graph.device}]
 
     def draw_again(self, copies):
         """Put the default generators back to where copies of their states are."""
+        if copies is None:
+            self.runner.draw_again()
+            return
         for d, copy in zip({CPU, self.graph.device}, copies, strict=True):
             default_of(d).state.become(copy)
 

@@ -16,6 +16,7 @@ from .random_kernels import BLOCK, SLAB
 
 GRAIN = 4096  # results for one thread at a time
 OWN, NOTES = 5, 6  # numbers of a state, and of what kernels write, in what is lent to machine code
+SAVED = 8  # where words begin in what `go_back` is given, in numbers of 8 bytes
 _LEGACY_BYTES = 5056  # PyTorch's get_state: seed, left, seeded, next, words as uint64, cached normals
 
 
@@ -174,6 +175,14 @@ class MersenneState:
             if head is not None:
                 self._ready, self._position, self._fresh = int(head[1]), int(head[2]), bool(head[3])
                 self._notes[:2] = head[OWN:OWN + 2]
+
+    def go_back(self, kept):
+        """Take over what machine code has copied (stages.remember): a head, and at SAVED the block of its position."""
+        with self.lock:
+            self.take_back()
+            self._hold(kept[SAVED:].view(np.uint32).copy())
+            self._ready, self._position, self._fresh = BLOCK, int(kept[2]), bool(kept[3])
+            self._notes[:2] = kept[OWN:OWN + 2]
 
     def _look(self, count):
         """(address, length) of the next words, `count` of them or more (a slab at most), to be drawn."""

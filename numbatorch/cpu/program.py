@@ -343,7 +343,7 @@ class Builder:
         """Draw words from the state whose head is at an address (stages.py), `each` for a unit of a kernel that takes
         (words, result, *numbers) and writes some bytes a unit; one that writes none is told as its last number how many
         units came before. function None: the words are passed over. counted: where the number of words will be."""
-        draw, _, extend, _ = stages.draw()
+        draw, _, extend, *_ = stages.draw()
         apart = function is not None and nbytes == 0
         inner, thunk = self._inner(function, [0, 0, *numbers, *[0] * apart])
         first = Block(inner, len(self.blocks[inner]) - apart)  # else a slot that is not used
@@ -353,7 +353,7 @@ class Builder:
 
     def search(self, head, function, n, values):
         """Have a kernel draw for n results until it has found them (MersenneState.search)."""
-        _, search, extend, _ = stages.draw()
+        _, search, extend, *_ = stages.draw()
         inner, thunk = self._inner(function, [0, *values, head + stages.PROGRESS, head + stages.NORMALS, n, 0])
         pairs = Block(inner, len(self.blocks[inner]) - 1)
         self._stage(KERNEL, search, [head, thunk, Block(inner), n, pairs, extend], 1, 1)
@@ -362,6 +362,10 @@ class Builder:
     def verify(self, head):
         """Stop the run where a kernel has found something to be wrong."""
         self._stage(NUMBER, stages.draw()[3], [head])
+
+    def remember(self, head, place):
+        """Copy the state whose head is at an address to a place, for `MersenneState.go_back`."""
+        self._stage(KERNEL, stages.draw()[4], [head, place], 1, 1)
 
     def _inner(self, function, values):
         """(number of a block for a kernel, its thunk); None: an empty block, and 0."""

@@ -12,6 +12,7 @@ from .random_kernels import BLOCK, SLAB
 BYTES = 1 << 18  # that one thread clears or copies at a time
 HEAD = mersenne.OWN + mersenne.NOTES  # numbers that a state lends
 NORMALS, PROGRESS = 8 * mersenne.OWN, 8 * mersenne.OWN + 16  # where it holds what `MersenneState` calls so
+REMEMBERED = mersenne.SAVED + BLOCK // 2  # numbers that `remember` writes
 WRONG = 3  # what a stage answers that looks for what kernels have found to be wrong
 
 _CLEAR = """
@@ -241,6 +242,30 @@ exit:
  ret void
 }
 
+; What MersenneState.go_back needs, for the case that a check fails. block: { head, where to, whose first number says
+; that it is there }
+define void @remember(ptr %block, i64 %start, i64 %stop) nounwind {
+ %head = load ptr, ptr %block
+ %b1 = getelementptr i64, ptr %block, i64 1
+ %kept = load ptr, ptr %b1
+ call void @llvm.memmove.p0.p0.i64(ptr %kept, ptr %head, i64 64, i1 false)
+ %p2 = getelementptr i64, ptr %head, i64 2
+ %position = load i64, ptr %p2
+ %before = sub i64 %position, 1
+ %last = call i64 @llvm.smax.i64(i64 %before, i64 0)
+ %past = sdiv i64 %last, BLOCK
+ %gone = mul i64 %past, BLOCK
+ %moved = sub i64 %position, %gone
+ %k2 = getelementptr i64, ptr %kept, i64 2
+ store i64 %moved, ptr %k2
+ %words = load ptr, ptr %head
+ %from = getelementptr i32, ptr %words, i64 %gone
+ %to = getelementptr i64, ptr %kept, i64 SAVED
+ call void @llvm.memmove.p0.p0.i64(ptr %to, ptr %from, i64 SIZE, i1 false)
+ store i64 1, ptr %kept
+ ret void
+}
+
 ; Whether a kernel has found something to be wrong. block: { head }
 define i64 @verify(ptr %block) nounwind {
  %head = load ptr, ptr %block
@@ -255,7 +280,7 @@ define i64 @verify(ptr %block) nounwind {
  ret i64 %answer
 }
 """
-_DRAWING = ("draw", "search", "verify")
+_DRAWING = ("draw", "search", "verify", "remember")
 
 
 @cache
@@ -273,10 +298,11 @@ def copy():
 @cache
 def draw():
     """Addresses: of void draw(block, start, stop) and void search(block, start, stop), of the kernel that makes words,
-    and of i64 verify(block)."""
+    of i64 verify(block) and of void remember(block, start, stop)."""
     text = _DRAW
     for name, number in (("LESS", BLOCK - 1), ("EIGHT", 8 * BLOCK), ("MOST", SLAB + BLOCK), ("BLOCK", BLOCK),
-                         ("SLAB", SLAB), ("PROGRESS", PROGRESS), ("WRONG", WRONG)):
+                         ("SLAB", SLAB), ("PROGRESS", PROGRESS), ("WRONG", WRONG),
+                         ("SAVED", mersenne.SAVED), ("SIZE", 4 * BLOCK)):
         text = text.replace(name, str(number))
     code, needs = compile.compile_object("draw", text, _DRAWING)
     imports = {name: threads.region_address() if name == "numbatorch_region" else machine.symbol(name)
@@ -284,7 +310,7 @@ def draw():
     loaded = machine.Loaded(code, _DRAWING, imports).keep_for_ever()
     _kept.append(loaded)
     own = loaded.addresses
-    return own["draw"], own["search"], random_kernels.extend().__self__.address, own["verify"]
+    return own["draw"], own["search"], random_kernels.extend().__self__.address, own["verify"], own["remember"]
 
 
 _kept: list = []
