@@ -9,6 +9,9 @@ repeated runs eagerly, for reasons that `explain()` names.
 _STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile",
             "aot_eager_then_compile")
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
+# "inductor" stands for the one compiler that there is; the eager ones give the function itself. The others of PyTorch's
+# are taken for the sake of programs that name them.
+_BACKENDS = ("inductor", "eager", "aot_eager", "aot_eager_decomp_partition", "cudagraphs", "openxla", "tvm", "onnxrt")
 _backend = ["inductor"]
 
 
@@ -19,9 +22,9 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=Non
     The first calls run eagerly and are captured, later ones run as one program: a whole training step, with backward
     and optimizer, or a forward pass, whose backward pass becomes a program, too. Guards see to it that nothing a
     program was captured from has changed. fullgraph: raise where a function cannot become a program, instead of running
-    it eagerly or in parts. backend (None: the default, set_default_backend) "eager" and `disable` give `model` itself.
-    `mode`, a word of PyTorch's, and `options` are accepted: there is one way to compile. On a GPU programs are CUDA
-    graphs, in each mode.
+    it eagerly or in parts. backend (None: the default, set_default_backend) "eager" and "aot_eager", and `disable`,
+    give `model` itself. `mode`, a word of PyTorch's, other backends, functions among them, and `options` are accepted:
+    there is one way to compile. On a GPU programs are CUDA graphs, in each mode.
 
     dynamic: sizes of arguments are parameters. None: once a size is another than before, the call is captured for all
     values of the sizes that differ; True: from the second call on, for all sizes. A size that was never seen then runs
@@ -31,26 +34,37 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=Non
 
     memory_limit: bytes, or text such as "64MB" (10^6) or "1GiB" (2^30), that temporaries, results and gradients may
     take: what is made cheaply is made again instead of being kept, with the same bits, until they fit. Where they
-    cannot, every further call raises compiler.MemoryLimitError, with the table of what is needed.
+    cannot, a call raises compiler.MemoryLimitError, with the table of what is needed, before it has changed anything.
+    The first call is a program, too, unless it makes state (of an optimizer) or cannot be undone: such calls run
+    eagerly, and take what eager code takes. A backward pass that runs outside of the function is not counted.
 
     The bits are those of eager code; only gradients of a parameter that several calls share may be added up in another
     order. A function that has effects in Python other than its result, gradients and tensors changed in place, or that
     uses values in Python, runs in parts: the statements that do as they are, those between them as programs; where its
     source cannot be divided it runs eagerly (`explain()` says why). Results cannot be differentiated twice.
 
-    RuntimeError where both mode and options are given, and for an unknown mode; TypeError for a model that cannot be
-    called; ValueError for a memory_limit that is no size.
+    RuntimeError where both mode and options are given, and for an unknown mode or backend; TypeError for a model that
+    cannot be called, options that are no dict, and a `dynamic` that is neither a bool nor None; ValueError for a
+    memory_limit that is no size.
     """
     if mode is not None and options is not None:
         raise RuntimeError("compile: Either mode or options can be specified, but both can't be specified at the same "
                            "time.")
     if mode is not None and mode not in _MODES:
         raise RuntimeError(f"compile: Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"compile: options is a dict of settings, got {type(options).__name__}")
+    if dynamic is not None and not isinstance(dynamic, bool):
+        raise TypeError(f"compile: dynamic is True, False or None, got {dynamic!r}")
     backend = _backend[0] if backend is None else backend
+    if isinstance(backend, str) and backend not in _BACKENDS:
+        raise RuntimeError(f"compile: Invalid backend: {backend!r}, should be one of: {', '.join(_BACKENDS)}")
+    if not isinstance(backend, str) and not callable(backend):
+        raise TypeError(f"compile: backend is a name or a function, got {type(backend).__name__}")
+    limit = None if memory_limit is None else size_of(memory_limit)
     if model is None:
         return lambda function: compile(function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode,
                                         options=options, disable=disable, memory_limit=memory_limit)
-    limit = None if memory_limit is None else size_of(memory_limit)
     if not callable(model):
         raise TypeError(f"compile: expected a function or a module, got {type(model).__name__}")
     if disable or backend in ("eager", "aot_eager"):
@@ -93,7 +107,12 @@ def _unchanged(fn):
     return fn
 
 
-allow_in_graph = assume_constant_result = nested_compile_region = _unchanged
+allow_in_graph = assume_constant_result = _unchanged
+
+
+def nested_compile_region(fn=None, **options):
+    """The function itself, or a decorator that gives it: what repeats is one kernel each anyway."""
+    return _unchanged if fn is None else fn
 
 
 def disable(fn=None, recursive=True, *, reason=None):

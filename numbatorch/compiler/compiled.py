@@ -8,7 +8,7 @@ import warnings
 
 from ..device import CPU
 from ..errors import OutOfMemoryError
-from . import MemoryLimitError, costs, stored
+from . import MemoryLimitError, costs, stored, tables
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
@@ -21,13 +21,13 @@ from .structure import equal, flatten
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
 REHEARSALS = 3  # captures for many sizes that are tried in vain
+NAMED = 16  # guards that explain() names
 SHAPES = 64  # programs that are kept in all, where variants differ in sizes: the one used longest ago goes
 GRAPHS = 32  # of those on a GPU, whose driver keeps memory for each of their graphs
 
 
 def _no_program(args, kwargs):
-    """A call of the program that ran last, where there is none."""
-    return MISS
+    return MISS  # a call of the program that ran last, where there is none
 
 
 class Compiled:
@@ -57,7 +57,8 @@ class Compiled:
         self._reasons: dict = {}  # why calls ran eagerly: {reason: how often}
         self._split: dict = {}  # why the function is in parts: {reason: lines}
         self._roots: list = []  # functions that earlier captures found only as they ran
-        self._failures = self._eager = self._recaptures = 0
+        self._failures = self._eager = 0
+        self._recaptured: dict = {}  # guards that failed: {what they found: how often}
         self._front = [_no_program]  # how the program that ran last is called
         self._turns = [self._front]  # taken by the call that is running
         functools.update_wrapper(self, function, updated=())
@@ -146,11 +147,13 @@ class Compiled:
         if watched():
             return self._plainly("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast "
                                  "outside the function, function modes)", args, kwargs)
-        if self._failures >= ATTEMPTS:
+        if self.gave_up:
             self._eager += 1
             return self.function(*args, **kwargs)
         if self.programs and why:
-            self._recaptures += 1
+            if why in self._recaptured or len(self._recaptured) < NAMED:
+                self._recaptured[why] = self._recaptured.get(why, 0) + 1
+            _tell(f"{self.name} is captured again: {why}")
             self._loose = self._loose or why.endswith(".grad is in other memory")
             if len({p.variant for p in self.programs}) >= PROGRAMS:
                 return self._full(why, args, kwargs)
@@ -412,10 +415,15 @@ class Compiled:
         return True
 
     def _settle(self):
-        if self._failures >= ATTEMPTS and self.fullgraph:
+        if self.gave_up and self.fullgraph:
             raise RuntimeError(f"compile: {self.name} cannot run as one program: {next(reversed(self._reasons))}")
 
     # ------------------------------------------------------------ what is known
+
+    @property
+    def gave_up(self):
+        """Whether it is captured no more, after attempts in vain."""
+        return self._failures >= ATTEMPTS
 
     @property
     def graph(self):
@@ -436,7 +444,6 @@ class Compiled:
         makes then. MemoryLimitError, with the table, where it does not fit the limit; RuntimeError where the call
         cannot be captured and undone, and without arguments where nothing has run.
         """
-        from . import tables
         return tables.memory(self, args, kwargs)
 
     def kernels(self):
@@ -466,25 +473,7 @@ class Compiled:
 
     def explain(self):
         """What became of the calls: programs, their size, and why others ran eagerly."""
-        lines = [f"{self.name}: {len(self.programs)} program{'s' * (len(self.programs) != 1)}"]
-        for program in self.programs:
-            kinds = [s.kind for s in program.graph.steps]
-            lines.append(f"  {program.runs} runs of {len(kinds)} steps ({kinds.count('launch')} launches, "
-                         f"{kinds.count('draw')} draws, {kinds.count('check')} checks), {program.plan.nbytes} bytes of "
-                         "temporaries")
-            lines += [f"    {line}" for line in program.describe()]
-        lines += [f"  {line}" for family in self.families for line in family.describe()]
-        if self._fixed and not self.families:
-            lines.append(f"  each size has its own capture: {self._fixed}")
-        lines.append(f"{self._eager} calls ran eagerly" + (":" if self._reasons else ""))
-        lines += [f"  {count} x {reason}" for reason, count in self._reasons.items()]
-        if self._failures >= ATTEMPTS:
-            lines.append("it is not captured any more")
-        if self.parts.run is not None:
-            lines.append(f"it is in parts: these lines run as they are: {sorted(self.parts.lines)}")
-            lines += [f"  lines {', '.join(map(str, found))}: {why}" for why, found in self._split.items()]
-            lines += [f"  {text}" for part in self.parts.held.values() for text in part.explain().split("\n")]
-        return "\n".join(lines)
+        return tables.explain(self)
 
     def reset(self):
         """Forget all programs and reasons."""
@@ -502,7 +491,8 @@ class Compiled:
         self._split.clear()
         self._stays.clear()
         self.parts.forget()
-        self._failures = self._eager = self._recaptures = 0
+        self._recaptured.clear()
+        self._failures = self._eager = 0
 
 
 def _tell(text):

@@ -29,6 +29,10 @@ def modes():
             tuple(id(m) for m in interception._local.modes))
 
 
+_NAMES = ("the grad mode", "the inference mode", "the default dtype", "the number of hooks of saved tensors",
+          "the anomaly mode", "function modes (autocast, devices)")  # of `modes`, in their order
+
+
 def watched():
     """Whether a mode watches every operation, as none in a program can be."""
     return bool(saved_hooks.pairs or watching.on or interception._local.modes)
@@ -46,6 +50,11 @@ class Modes:
         self.wanted, self._in_vain, self.guard = modes(), AGAIN - 1, Guard()
         self.guard.thread(0)
         self.guard.finish()
+
+    def mismatch(self):
+        """Which mode is another than the program's."""
+        name, now, before = next((n, a, b) for n, a, b in zip(_NAMES, modes(), self.wanted, strict=True) if a != b)
+        return f"{name} is {now}, and was {before}" if type(now) is not tuple else f"{name} are others than before"
 
     def others(self):
         """Whether other modes are on, or no program may run."""

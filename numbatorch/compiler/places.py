@@ -105,6 +105,9 @@ class Places:
 
     def _put(self, value, path):
         if id(value) in self._seen:
+            known = self.tensors.get(id(value))
+            if known is not None and known[1].endswith(", a key"):  # an optimizer's state knows no names
+                self.tensors[id(value)] = value, path
             return
         if not is_a(value, PLAIN):
             self._seen[id(value)] = value

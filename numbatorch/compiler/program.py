@@ -22,7 +22,7 @@ from .memory import Arena, MemoryPlan, room
 from .modes import Modes, modes
 from .places import ABSENT, look, same
 from .structure import equal
-from .values import class_dict
+from .values import class_dict, readable
 
 _new = object.__new__
 
@@ -275,7 +275,7 @@ class Program:
     def mismatch(self, template, tensors):
         """Why a call is not this program's; "" where it is."""
         if modes() != self.modes.wanted:
-            return "a mode is another (gradients, autocast, default dtype, hooks)"
+            return self.modes.mismatch()
         tensors = self._with_hidden(tensors)
         if len(tensors) != len(self.inputs) or not equal(template, self.template):
             return "the arguments other than tensors differ"
@@ -283,11 +283,15 @@ class Program:
             if tensor is None:
                 return "a gradient is None"
             if tensor._layout is not own:
-                return f"argument {k} is {tensor._layout}, and was {own}"
-            if tensor._needs_grad is not needs_grad or type(tensor) is not kind:
-                return f"argument {k} is of another kind, or differs in requires_grad"
+                return f"argument {k} has {_unlike(tensor._layout, own)}"
+            if type(tensor) is not kind:
+                return f"argument {k} is a {type(tensor).__name__}, and was a {kind.__name__}"
+            if tensor._needs_grad is not needs_grad:
+                return f"argument {k} has requires_grad={tensor._needs_grad}, and had {needs_grad}"
+            if history is not None and history[0] is not (tensor._node is None):
+                return f"argument {k} is {'a' if tensor._node is None else 'no'} leaf, other than before"
             if history is not None and history != (tensor._node is None, tensor._grad is None):
-                return f"argument {k} is a leaf, or has a gradient, other than before"
+                return f"argument {k} has {'no' if tensor._grad is None else 'a'} gradient, other than before"
             if known is not None and tensor is not known:
                 return f"argument {k} was a tensor that the function holds"
         return self.misplaced() or ("an argument shares memory with what is written" if self.overlap(tensors) else "")
@@ -297,11 +301,12 @@ class Program:
         for entry in self.places.entries:
             now = look(entry)
             if now is not entry[3] and not same(now, entry[3]):
-                return (f"{entry[4]} has other parts" if entry[0] == "size" else
-                        f"{entry[4]} is {_shown(now)}, and was {_shown(entry[3])}")
+                name = readable(entry[4])
+                return (f"{name} has other parts" if entry[0] == "size" else
+                        f"{name} is {_shown(now)}, and was {_shown(entry[3])}")
         for group, key, _, path in self.places.options:
             if type(group.get(key)) is not float:
-                return f"{path} is {_shown(group.get(key))}, and was a float"
+                return f"{readable(path)} is {_shown(group.get(key))}, and was a float"
         for k, step in enumerate(self.graph.steps):
             if self.chosen(k) and traced.value(step.check, [o[0][o[1]] for o in self.places.options]) != step.expected:
                 return f"{step.where} decides otherwise by an optimizer's number"
@@ -478,6 +483,19 @@ def _used(node, grads):
 
 
 _USED = FunctionRule("CompiledBackward", _used)
+
+
+def _unlike(now, before):
+    """In what a layout is another."""
+    for name in ("dtype", "device", "shape", "strides"):
+        a, b = getattr(now, name), getattr(before, name)
+        if a != b:
+            return f"{name} {_plain(a)}, and had {_plain(b)}"
+    return f"the layout {now}, and had {before}"
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _shown(value):

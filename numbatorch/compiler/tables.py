@@ -1,4 +1,4 @@
-"""Tables of what programs take: memory plans, of calls that have not been, too."""
+"""What compiled functions tell: memory plans, of calls that have not been, too, and what became of the calls."""
 
 import inspect
 
@@ -67,6 +67,32 @@ def _of_parts(compiled):
     return "\n".join(lines)
 
 
+def explain(compiled):
+    """The text of `Compiled.explain`."""
+    lines = [f"{compiled.name}: {len(compiled.programs)} program{'s' * (len(compiled.programs) != 1)}"]
+    for program in compiled.programs:
+        kinds = [s.kind for s in program.graph.steps]
+        lines.append(f"  {program.runs} runs of {len(kinds)} steps ({kinds.count('launch')} launches, "
+                     f"{kinds.count('draw')} draws, {kinds.count('check')} checks), {program.plan.nbytes} bytes of "
+                     "temporaries")
+        lines += [f"    {line}" for line in program.describe()]
+    lines += [f"  {line}" for family in compiled.families for line in family.describe()]
+    if compiled._fixed and not compiled.families:
+        lines.append(f"  each size has its own capture: {compiled._fixed}")
+    if compiled._recaptured:
+        lines.append("it was captured again where a guard failed:")
+        lines += [f"  {count} x {why}" for why, count in compiled._recaptured.items()]
+    lines.append(f"{compiled._eager} calls ran eagerly" + (":" if compiled._reasons else ""))
+    lines += [f"  {count} x {reason}" for reason, count in compiled._reasons.items()]
+    if compiled.gave_up:
+        lines.append("it is not captured any more")
+    if compiled.parts.run is not None:
+        lines.append(f"it is in parts: these lines run as they are: {sorted(compiled.parts.lines)}")
+        lines += [f"  lines {', '.join(map(str, found))}: {why}" for why, found in compiled._split.items()]
+        lines += [f"  {text}" for part in compiled.parts.held.values() for text in part.explain().split("\n")]
+    return "\n".join(lines)
+
+
 def _needs_nothing(function):
     """Whether a function can be called without arguments."""
     try:
@@ -76,4 +102,4 @@ def _needs_nothing(function):
     return True
 
 
-__all__ = ["memory", "text"]
+__all__ = ["explain", "memory", "text"]

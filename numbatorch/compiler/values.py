@@ -5,6 +5,7 @@ import functools
 import gc
 import inspect
 import math
+import re
 import sys
 import types
 from collections import deque
@@ -34,6 +35,11 @@ def without_traced(value):
     elif type(value) is tuple and any(without_traced(v) is not v for v in value):
         return tuple([without_traced(v) for v in value])
     return value
+
+
+def readable(path):
+    """A path in a user's words: model.0.weight for model._modules['0']._parameters['weight']."""
+    return re.sub(r"\._(?:modules|parameters|buffers)\['([^']*)'\]", r".\1", path)
 
 
 def look(entry):

@@ -11,6 +11,7 @@ from ..layout import Layout, broadcast_shapes, layout
 from . import printed, requests
 from .graph import Number, Place
 from .traced import sources, text as number_text
+from .values import readable
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "lt": "<",
           "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
@@ -54,7 +55,7 @@ class _Writer:
         for b in outside:
             own = self._layout_of(b, used[b])
             self.lines.append(f"{b.label} = {'held' if b.kind == 'state' else 'given'}({b.label}, {_layout(own)})"
-                              f"  # {b.name}")
+                              f"  # {readable(b.name)}")
         for b in graph.buffers:
             if b.kind == "constant" and b in used:
                 self._constant(b, used[b])

@@ -42,6 +42,11 @@ class _CompiledForward:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "function":
+            raise AttributeError(name)
+        return getattr(self.function, name)  # explain(), graph, memory(), ...
+
 
 class Module(Hooked, Stateful, Convertible):
     """Base of all layers and models. A subclass makes its parts in `__init__` and says in `forward` what it computes.
