@@ -13,7 +13,10 @@ nn, F = torch.nn, torch.nn.functional
 
 
 @pytest.fixture
-def threads():
+def threads(monkeypatch):
+    """Sets how many there are; what can be one region is, however small."""
+    for name in ("ALONE", "BESIDE", "TINY", "OPENING", "LEAST"):
+        monkeypatch.setattr(together, name, 0.0)
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
@@ -53,19 +56,19 @@ def test_a_stage_passes_few_regions():
 def test_one_region_where_it_gains():
     a, b, tiny = stage(0, seconds=1e-5), stage(1, seconds=8e-6), stage(2, seconds=1e-8)
     own, gain = together.joined([a, tiny, b], 2)
-    assert own == [a, b] and gain == pytest.approx(8e-6 - together.BARRIER)
+    assert own == [a, b] and gain == pytest.approx(8e-6 - together.ALONE)
     assert together.joined([a, tiny], 2) == ([], 0.0)
-    assert together.joined([a, stage(3, seconds=0.9 * together.BARRIER)], 2) == ([], 0.0)
+    assert together.joined([a, stage(3, seconds=0.9 * together.ALONE)], 2) == ([], 0.0)
     wide = stage(4, chunks=5, seconds=2e-5)
-    assert together.joined([wide, a], 2)[1] == pytest.approx(5e-6)
+    assert together.joined([wide, a], 2)[1] == pytest.approx(5e-6 - together.BESIDE)
 
 
 def test_the_pool_is_not_opened_for_little():
-    one, two = stage(0, (0, 1, True), seconds=4e-6), stage(1, (1, 2, True), seconds=4e-6)
+    one, two = stage(0, (0, 1, True), seconds=8e-6), stage(1, (1, 2, True), seconds=8e-6)
     assert together.planned([one, two], 2) is None
     long = stage(2, (2, 3, True), chunks=4, seconds=1e-6)
-    assert together.planned([one, None, long, two], 2) is not None
-    assert together.planned([stage(0, (0, 1, True), seconds=2e-5), stage(1, (1, 2, True), seconds=2e-5)], 2)
+    assert together.planned([one, two, None, long], 2) is not None
+    assert together.planned([stage(0, (0, 1, True), seconds=4e-5), stage(1, (1, 2, True), seconds=4e-5)], 2)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
