@@ -27,15 +27,16 @@ declare i64 @PyLong_AsLongLong(ptr)
 declare ptr @PyLong_FromLongLong(i64)
 declare ptr @PyObject_CallNoArgs(ptr)
 declare void @Py_DecRef(ptr)
-declare ptr @PyEval_SaveThread()
-declare void @PyEval_RestoreThread(ptr)
+declare ptr @numbatorch_leave()
+declare void @numbatorch_return(ptr)
 declare i64 @llvm.smax.i64(i64, i64)
 declare void @numbatorch_region(ptr, ptr, i64, i64)
 declare void @numbatorch_open()
 declare void @numbatorch_close()
 @numbatorch_turned = external global i64
 
-; self: an int, the address of { stages, stage table, _, last bases, first patches, patches, lets others run }.
+; self: an int, the address of { stages, stage table, _, last bases, first patches, patches, lets others run, how often
+; it has run to the end }.
 define ptr @numbatorch_run(ptr %self, ptr %arguments, i64 %n) nounwind {
 entry:
 """ + entry.owned("i64 count", "ptr stages", None, "ptr last", "ptr firsts", "ptr patches", "i64 lets") + """
@@ -83,7 +84,7 @@ leave:
  %turned = load atomic i64, ptr @numbatorch_turned monotonic, align 8
  %turn = xor i64 %turned, 1
  store atomic i64 %turn, ptr @numbatorch_turned monotonic, align 8
- %state0 = call ptr @PyEval_SaveThread()
+ %state0 = call ptr @numbatorch_leave()
  call void @numbatorch_open()
  br label %stage
 stage:
@@ -117,7 +118,7 @@ held:
  br i1 %free, label %hold, label %call
 hold:
  call void @numbatorch_close()
- call void @PyEval_RestoreThread(ptr %state)
+ call void @numbatorch_return(ptr %state)
  br label %call
 call:
  call void %function(ptr %block, i64 0, i64 %units)
@@ -130,7 +131,7 @@ python:
  br i1 %free, label %return, label %ask
 return:
  call void @numbatorch_close()
- call void @PyEval_RestoreThread(ptr %state)
+ call void @numbatorch_return(ptr %state)
  br label %ask
 ask:
  %answer = call ptr @PyObject_CallNoArgs(ptr %block)
@@ -142,7 +143,7 @@ drop:
  call void @Py_DecRef(ptr %answer)
  br i1 %free, label %again, label %ran
 again:
- %state2 = call ptr @PyEval_SaveThread()
+ %state2 = call ptr @numbatorch_leave()
  call void @numbatorch_open()
  br label %ran
 ran:
@@ -156,10 +157,15 @@ stop:
  br label %finish
 finish:
  %result = phi i64 [-1, %stage], [%code, %stop]
+ %whole = lshr i64 %result, 63
+ %tally = getelementptr i64, ptr %head, i64 7
+ %before_it = load i64, ptr %tally
+ %with_it = add i64 %before_it, %whole
+ store i64 %with_it, ptr %tally
  br i1 %free, label %back, label %done
 back:
  call void @numbatorch_close()
- call void @PyEval_RestoreThread(ptr %state)
+ call void @numbatorch_return(ptr %state)
  br label %done
 done:
  %boxed = call ptr @PyLong_FromLongLong(i64 %result)
@@ -474,11 +480,16 @@ class Native:
         wide = builder.wide or any(kind == HELD or kind == KERNEL and units > grain
                                    for kind, _, _, units, grain in stages)
         self._head = np.array([len(stages), self._stages.ctypes.data, builder.bases, self._last.ctypes.data,
-                               self._firsts.ctypes.data, self._patches.ctypes.data, wide], np.int64)
+                               self._firsts.ctypes.data, self._patches.ctypes.data, wide, 0], np.int64)
         self._keep = builder._objects, builder._slot_arrays
         self.numbers = builder._slot_arrays
         self._slots = patches
         self.run = entry.builtin("program", _driver(), int(self._head.ctypes.data))
+
+    @property
+    def runs(self):
+        """How often it has run to the end."""
+        return int(self._head[7])
 
     def base(self, number):
         """The address of a base in the last run."""

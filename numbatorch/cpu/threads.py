@@ -61,7 +61,8 @@ def region_address():
     return _pool()["numbatorch_region"]
 
 
-FOR_PROGRAMS = "numbatorch_region", "numbatorch_open", "numbatorch_close", "numbatorch_turned"
+FOR_PROGRAMS = ("numbatorch_region", "numbatorch_open", "numbatorch_close", "numbatorch_turned", "numbatorch_leave",
+                "numbatorch_return")
 
 
 def program_address(name):

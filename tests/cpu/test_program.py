@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -44,6 +47,38 @@ def expected(r, x, runs):
             units = len(r) if k % 3 else len(r) // 8
             r[:units] = r[:units] * np.float32(0.5) + x[:units]
     return r
+
+
+def test_other_threads_of_python_run_meanwhile():
+    threads.set_num_threads(2)
+    r, x = np.ones(1 << 20, np.float32), np.ones(1 << 20, np.float32)
+    helpers: list = []
+    beats, ended = [0], threading.Event()
+
+    def beat():
+        while not ended.wait(0.0001):
+            beats[0] += 1
+
+    def begin():  # in the middle of the first run, which began with no other thread to let run
+        if not helpers:
+            helpers.append(threading.Thread(target=beat))
+            helpers[0].start()
+
+    first, later = made(r, x, begin), made(r, x)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100)  # nobody runs but where the program lets them
+    try:
+        first.run(int(r.ctypes.data))
+        seen, end = 0, time.monotonic() + 60
+        while not seen and time.monotonic() < end:
+            before = beats[0]
+            later.run(int(r.ctypes.data))
+            seen = beats[0] - before
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+        helpers[0].join()
+    assert seen > 0 and later.runs > 0 and first.runs == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 7])
