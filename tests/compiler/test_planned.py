@@ -1,11 +1,13 @@
 """Memory plans before anything has run: exact, without computing, and everything is as it was afterwards."""
 
+import gc
 import re
 
 import pytest
 
 import numbatorch as torch
 from numbatorch.compiler import MemoryLimitError, rehearsal
+from numbatorch.compiler.memory import rounded
 from numbatorch.cpu.memory import memory_stats
 from tests.compiler.small_models import lenet, perceptron, recurrent, step_of, transformer
 
@@ -145,3 +147,23 @@ def test_what_does_not_fit_is_refused_before_the_first_call_has_changed_anything
     assert run.programs and run.memory() == run.memory(x[:8], y[:8])
     with pytest.raises(MemoryLimitError):
         run(x, y)
+
+
+@pytest.mark.parametrize("make", [perceptron, lenet, transformer, recurrent])
+def test_a_step_takes_what_the_plan_says_and_no_more(make):
+    torch.manual_seed(0)
+    model, batch = make()
+    run, _ = step_of(model, "Adam")
+    for _ in range(4):
+        run(*batch)
+    program = run.programs[0]
+    gc.collect()
+    before = memory_stats()
+    for _ in range(3):
+        run(*batch)
+    after = memory_stats()
+    assert after["allocated"] == before["allocated"] and after["misses"] == before["misses"]
+    assert after["hits"] - before["hits"] <= 3 * len(program.results)  # no memory is asked for but that of results
+    held = [o.storage.nbytes for o in program._owner.values()]
+    assert program.arena.nbytes + sum(map(rounded, held)) == program.plan.total
+    assert f"{program.plan.total:>12}  with" in run.memory(*batch)
