@@ -28,7 +28,7 @@ from .sizes import LEAST, Size, terms_of
 from .structure import Leaf, equal
 
 # Passes for which sizes have to have values: they look at kernels, or at what a GPU's templates choose by sizes.
-_LATER, _LATER_ON_GPU = ("bands", "finish"), ("epilogues", "rows", "arranged")
+_LATER, _LATER_ON_GPU = ("bands", "finish", "begin"), ("epilogues", "rows", "arranged")
 
 
 class Family:
