@@ -270,8 +270,8 @@ def _result_dtypes(op, d, count, statics):
     if callable(op.result):
         return [op.result(d, statics)] * count
     stated = op.result if isinstance(op.result, tuple) else (op.result,) * count
-    return [d if s is None else d.to_real() if s == "real" else d.to_complex() if s == "complex"
-            else dtypes.by_name(s) for s in stated]
+    return [d if s is None else d.wide if s == "wide" else d.to_real() if s == "real"
+            else d.to_complex() if s == "complex" else dtypes.by_name(s) for s in stated]
 
 
 def elementwise_request(op, plan, specs, statics, into=None):

@@ -264,9 +264,9 @@ class FormulaRule:
         return internal
 
     def _positions_read(self, op, plan):
-        """Results that are positions: they keep their integer dtype."""
-        return [n for n in self.reads if n in self.result_names
-                and plan.layouts[op.outputs.index(n)].dtype.category < dtypes.FLOAT]
+        """Results that are positions, or wider than the others: they keep their dtype."""
+        own = {n: plan.layouts[op.outputs.index(n)].dtype for n in self.reads if n in self.result_names}
+        return [n for n, d in own.items() if d.category < dtypes.FLOAT or d is plan.compute.wide is not plan.compute]
 
     def save(self, args, results):
         saved = []

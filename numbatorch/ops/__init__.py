@@ -4,10 +4,10 @@ from .declare import OPS, namespace
 
 FAMILIES = (
     "pointwise", "comparison", "elementary", "pointwise_forms", "activation",
-    "reduce", "reduce_forms", "rowwise", "norm", "loss", "linear_loss", "scan", "sort", "sets", "counting",
-    "view", "parts", "placing", "moving", "splitting", "index", "gathering", "scattering", "rearrange", "join", "pad",
-    "contraction", "grouped", "correlation", "conv", "pool", "resize", "image", "attention", "recurrent", "bag", "ctc",
-    "distance", "native", "native_layers", "fake_quantize",
+    "reduce", "reduce_forms", "rowwise", "norm", "loss", "cross_entropy", "linear_loss", "scan", "sort", "sets",
+    "counting", "view", "parts", "placing", "moving", "splitting", "index", "gathering", "scattering", "rearrange",
+    "join", "pad", "contraction", "grouped", "correlation", "conv", "pool", "resize", "image", "attention", "recurrent",
+    "bag", "ctc", "distance", "native", "native_layers", "fake_quantize",
     "linalg", "linalg_forms", "factor", "indefinite", "block_eigen", "fft", "spectral", "sparse", "compressed",
     "bessel", "special", "gamma", "integer", "segment", "random", "variates", "internal", "steps",
 )

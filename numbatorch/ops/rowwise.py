@@ -139,12 +139,13 @@ def _surprise_gradient(grad, input, target, largest, total):
 
 
 @rowwise(name="surprise_rows", method=False, apart=("target",), promote=FLOAT, input=_surprise_gradient,
-         outputs=("result", "largest", "total"), result=(None, None, None))
+         outputs=("result", "largest", "total"), result=(None, "wide", "wide"))
 def surprise_rows(input, target, dim):
     """-log_softmax(input)[target] along `dim`, of size 1 in `target` and in the result. Targets must be checked.
 
     No logarithms but those of the targets are made. The other results are what the gradient is made of: the maximum of
-    each row, and the sum of e^(input - maximum).
+    each row, and the sum of e^(input - maximum), both in float32 where the input is narrower: 65504 classes are enough
+    for a sum that float16 does not hold.
     """
     largest = row_max(input)
     chosen = row_sum(f.where(f.eq(f.row_index, target), input, 0))
@@ -152,24 +153,42 @@ def surprise_rows(input, target, dim):
     return f.log(total) - (chosen - largest), largest, total
 
 
-def _smoothed_gradient(grad, input, target, largest, total, certain, share):
+def _weights(weight, target):
+    """(the weight of the target's class, that of all classes together)."""
+    if weight is None:
+        return 1, row_length
+    return row_sum(f.where(f.eq(f.row_index, target), weight, 0)), row_sum(weight)
+
+
+def _smoothed_gradient(grad, input, target, weight, largest, total, certain, share):
     """softmax(input) times all that is expected, less what is expected of each class."""
-    expected = grad * (certain + share * row_length)
-    return expected / total * f.exp(input - largest) - grad * share - f.where(
-        f.eq(f.row_index, target), grad * certain, 0)
+    own, whole = _weights(weight, target)
+    spread = grad * share if weight is None else grad * share * weight
+    expected = grad * (certain * own + share * whole)
+    return expected / total * f.exp(input - largest) - spread - f.where(
+        f.eq(f.row_index, target), grad * certain * own, 0)
+
+
+def _weight_gradient(grad, input, target, largest, total, certain, share):
+    """-log_softmax(input) times how much of each class is expected where all weigh the same."""
+    surprise = f.log(total) - (input - largest)
+    return grad * surprise * (share + f.where(f.eq(f.row_index, target), certain, 0))
 
 
 @rowwise(name="smoothed_rows", method=False, apart=("target",), promote=FLOAT, input=_smoothed_gradient,
-         outputs=("result", "largest", "total"), result=(None, None, None))
-def smoothed_rows(input, target, dim, certain: float, share: float):
-    """-log_softmax(input) along `dim` times what is expected of each class: `share`, and `certain` more of the target.
+         weight=_weight_gradient, outputs=("result", "largest", "total"), result=(None, "wide", "wide"))
+def smoothed_rows(input, target, weight=None, dim=1, certain: float = 1.0, share: float = 0.0):
+    """-log_softmax(input) along `dim` times what is expected of each class: `share`, and `certain` more of the target;
+    each times the `weight` of the class, unless that is None.
 
     Otherwise as `surprise_rows`.
     """
     largest = row_max(input)
     chosen = row_sum(f.where(f.eq(f.row_index, target), input, 0))
-    total, others = row_sum(f.exp(input - largest)), row_sum(input - largest)
-    return ((certain + share * row_length) * f.log(total) - certain * (chosen - largest) - share * others,
+    own, whole = _weights(weight, target)
+    shifted = input - largest
+    total, others = row_sum(f.exp(shifted)), row_sum(shifted if weight is None else weight * shifted)
+    return ((certain * own + share * whole) * f.log(total) - certain * own * (chosen - largest) - share * others,
             largest, total)
 
 

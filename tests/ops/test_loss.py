@@ -80,3 +80,54 @@ def test_each_kind_of_batch_has_a_program():
     assert run.programs, run.explain()
     with pytest.raises(IndexError, match="Target 9 is out of bounds"):
         run(x, torch.tensor([9] * 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_cross_entropy_of_narrow_numbers_is_rounded_once(dtype):
+    """Loss and gradient are those of the same numbers in float64, rounded: no logarithm is rounded in between."""
+    x = (torch.randn(9, 11) * 3).to(dtype)
+    target, weight = torch.arange(9), torch.rand(11).to(dtype)
+    for options in ({}, {"label_smoothing": 0.2}, {"label_smoothing": 0.2, "weight": weight}):
+        wide = {k: v.double() if k == "weight" else v for k, v in options.items()}
+        given, exact = x.clone().requires_grad_(), x.double().requires_grad_()
+        F.cross_entropy(given, target, reduction="sum", **options).backward()
+        F.cross_entropy(exact, target, reduction="sum", **wide).backward()
+        assert given.grad.dtype is dtype
+        step = torch.finfo(dtype).eps
+        assert ((given.grad.double() - exact.grad).abs() <= 0.51 * step * exact.grad.abs() + 1e-6).all()
+        found = F.cross_entropy(x, target, reduction="none", **options)
+        wanted = F.cross_entropy(x.double(), target, reduction="none", **wide)
+        # With a weight, what is rounded before it weighs counts twice.
+        assert ((found.double() - wanted).abs() <= 1.1 * step * wanted.abs()).all()
+
+
+def test_more_classes_than_float16_counts():
+    x = torch.zeros(1, 70000, dtype=torch.float16, requires_grad=True)
+    F.cross_entropy(x, torch.tensor([3]), reduction="sum").backward()
+    assert abs(x.grad[0, 0].item() * 70000 - 1) < 0.01 and abs(x.grad[0, 3].item() + 1) < 1e-3
+
+
+def test_weights_and_smoothing_walk_a_row_once():
+    x, target, weight = torch.randn(30, 40), torch.arange(30), torch.rand(40)
+    run = torch.compile(lambda x: F.cross_entropy(x, target, weight, label_smoothing=0.1, reduction="none"))
+    for _ in range(3):
+        run(x)
+    assert [s.name for s in run.graph.steps if s.name in ("gather", "log_softmax_rows")] == []
+
+
+def test_a_weight_has_a_gradient_with_smoothing():
+    x, weight = torch.randn(4, 5, dtype=torch.float64), torch.rand(5, dtype=torch.float64, requires_grad=True)
+    target = torch.tensor([0, 1, 2, 1])
+    assert torch.autograd.gradcheck(lambda w: F.cross_entropy(x, target, w, label_smoothing=0.3), weight)
+
+
+def test_what_does_not_fit_names_the_call():
+    x = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match=r"cross_entropy: Expected input batch_size \(2\).*\(4\)"):
+        F.cross_entropy(x, torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(RuntimeError, match="cross_entropy: expected scalar type Long but found bool"):
+        F.cross_entropy(x, torch.zeros(2, dtype=torch.bool))
+    with pytest.raises(NotImplementedError, match="'Long': input must be floating point"):
+        F.cross_entropy(x.long(), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(RuntimeError, match=r"nll_loss: input \(\) and target \(\) do not fit"):
+        F.nll_loss(torch.tensor(1.0), torch.tensor(0))
