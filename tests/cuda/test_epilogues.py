@@ -1,29 +1,28 @@
 """Products and convolutions that take up elementwise steps on their results, with eager code's bits."""
 
+from dataclasses import replace
+
 import pytest
 
 import numbatorch as torch
-from numbatorch.cuda import contraction, tile_shapes
+from numbatorch.cuda import contraction, tile_shapes, wide_gemm
 from numbatorch.cuda.compile import compile_kernel
+from numbatorch.expr import tree
+from numbatorch.layout import layout
 from numbatorch.nn import functional as F
+from numbatorch.ops.contraction import linear_rows
 from tests.cuda.assembling import assemble
 from tests.cuda.test_fusion import numbers, steps_of
 
 pytestmark = pytest.mark.usefixtures("gpu")
-# By nests or by tiles; sizes are others then, as plans for the same ones are there.
-TILES = pytest.mark.parametrize("tiled", [0, 1], ids=["by nests", "by tiles"])
+TIMES = pytest.mark.parametrize("times", [1, 10], ids=["by nests", "by tiles"])  # rows of products are so many
 
 
-@pytest.fixture(autouse=True)
-def _tiles(request, monkeypatch):
-    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("tiled"):
-        monkeypatch.setattr(contraction, "WORK", 1)
-
-
-@TILES
+@TIMES
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
-def test_bias_activation_and_residual(tiled, dtype):
-    x, weight, bias, y = (numbers(*s, dtype=dtype) for s in ((2, 9 + tiled, 16), (24, 16), (24,), (2, 9 + tiled, 24)))
+def test_bias_activation_and_residual(times, dtype):
+    rows = 9 * times
+    x, weight, bias, y = (numbers(*s, dtype=dtype) for s in ((2, rows, 16), (24, 16), (24,), (2, rows, 24)))
     assert len(steps_of(lambda x, y: F.gelu(F.linear(x, weight, bias)) * 0.5 + y, x, y)) == 1
     assert len(steps_of(lambda x: F.linear(x, weight).relu_(), x)) == 1
     mask = y > 0
@@ -31,9 +30,9 @@ def test_bias_activation_and_residual(tiled, dtype):
     assert len(steps_of(lambda x, y: (x[0] @ weight.t() - bias) * y[0, :, :1] / 3, x, y)) == 1
 
 
-@TILES
-def test_a_result_that_others_read_is_stored_as_well(tiled):
-    x, weight, bias = numbers(33 + tiled, 20), numbers(12, 20).requires_grad_(), numbers(12)
+@TIMES
+def test_a_result_that_others_read_is_stored_as_well(times):
+    x, weight, bias = numbers(33 * times, 20), numbers(12, 20).requires_grad_(), numbers(12)
 
     def forward(x):
         product = F.linear(x, weight.detach(), bias)
@@ -47,8 +46,7 @@ def test_a_result_that_others_read_is_stored_as_well(tiled):
     assert any(name.startswith("linear_rows_gelu") for name in found)
 
 
-@pytest.mark.parametrize("tiled", [1])
-def test_long_sums_in_pieces(tiled):
+def test_long_sums_in_pieces():
     a, b, c = numbers(9, 2001, dtype=torch.bfloat16), numbers(8, 2001, dtype=torch.bfloat16), numbers(9, 8)
     assert tile_shapes.choose("bfloat16", 9, 8, 2001, 1)[1] > 1
 
@@ -59,15 +57,15 @@ def test_long_sums_in_pieces(tiled):
 
 
 CONVOLUTIONS = {
-    "padded": ((2, 3, 9, 8), (5, 3, 3, 3), {"padding": 1}), "points": ((2, 6, 4, 8), (5, 6, 1, 1), {}),
-    "groups": ((2, 6, 9, 8), (4, 3, 3, 3), {"groups": 2}), "strided": ((2, 3, 9, 8), (5, 3, 3, 2), {"stride": 2})}
+    "padded": ((1, 3, 9, 8), (5, 3, 3, 3), {"padding": 1}), "points": ((1, 16, 4, 8), (15, 16, 1, 1), {}),
+    "groups": ((1, 6, 9, 9), (6, 3, 3, 3), {"groups": 2}), "strided": ((2, 6, 9, 8), (6, 6, 3, 2), {"stride": 2})}
 
 
-@TILES
+@TIMES
 @pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_convolutions_with_batch_norm_activation_and_residual(tiled, case):
+def test_convolutions_with_batch_norm_activation_and_residual(times, case):
     image, weight, more = CONVOLUTIONS[case]
-    x, w, bias = numbers(image[0] + tiled, *image[1:]), numbers(*weight), numbers(weight[0])
+    x, w, bias = numbers(image[0] * times, *image[1:]), numbers(*weight), numbers(weight[0])
     scale, shift = numbers(weight[0], 1, 1), numbers(weight[0], 1, 1)
     with torch.no_grad():
         y = torch.randn_like(F.conv2d(x, w, **more))
@@ -113,8 +111,7 @@ def test_results_that_are_not_numbers():
         assert run(x, y).cpu().numpy().tobytes() == run.function(x, y).cpu().numpy().tobytes()
 
 
-def test_sizes_that_follow(monkeypatch):
-    monkeypatch.setattr(contraction, "WORK", 1)
+def test_sizes_that_follow():
     weight, bias = numbers(24, 16), numbers(24)
     run = torch.compile(lambda x: F.linear(x, weight, bias).relu() * 2, dynamic=True)
     for n in (5, 5, 7, 33, 2):
@@ -140,3 +137,37 @@ def test_large_tiles_with_epilogues_assemble_without_spills(architecture, dtype,
         architecture)
     assert "mma.sync" in text and "cp.async" in text and ".local" not in text
     assemble(text, architecture, tmp_path)
+
+
+def test_products_and_convolutions_by_groups_of_warps(sm_90a, monkeypatch):
+    monkeypatch.setattr(wide_gemm, "LEAST", 1)
+    monkeypatch.setattr(wide_gemm, "TILES", wide_gemm.TILES[2:])
+    taken, write = [], wide_gemm.WideProduct._write
+    monkeypatch.setattr(wide_gemm.WideProduct, "_write", lambda made: [taken.append(made.request), write(made)])
+    x, weight, bias, y = (numbers(*s, dtype=torch.float16) for s in ((40, 264), (136, 264), (136,), (40, 136)))
+    assert len(steps_of(lambda x, y: F.linear(x, weight, bias).relu() + y, x, y)) == 1
+    image, taps, residual = (numbers(*s, dtype=torch.float16) for s in ((2, 32, 12, 12), (64, 32, 3, 3),
+                                                                         (2, 64, 12, 12)))
+    assert len(steps_of(lambda x, y: (F.conv2d(x, taps, padding=1) * 0.5 + y).relu(), image, residual)) == 1
+    assert sum("beside3" in request.arrays for request in taken) >= 2  # with what they finish, as well as alone
+
+
+@pytest.mark.parametrize("architecture", ["sm_90a"])
+def test_groups_of_warps_with_epilogues_assemble_without_spills(architecture, tmp_path):
+    own = layout(torch.bfloat16, (2048, 2048))
+    request = linear_rows.body(own, own, layout(torch.bfloat16, (2048,)))
+    total = tree.Expr("cast", request.finish, "bfloat16")
+    residual = tree.Expr("load", "beside3", tree.arg("i"), tree.arg("j"))
+    request = replace(request, arrays={**request.arrays, "beside3": own}, also=(gelu(total) + residual,),
+                      outputs=[own, own])
+    roles = wide_gemm.arranged(request, contraction.roles(request), "bfloat16")
+    made = wide_gemm.WideProduct(request, roles, "bfloat16", wide_gemm.TILES[0], 1)
+    kernel = compile_kernel(made.name, made.text, made.signature, made.tile.threads, shared=made.shared)
+    text = kernel.ptx(architecture)
+    assert "wgmma" in text and ".local" not in text
+    assemble(text, architecture, tmp_path)
+
+
+def gelu(x):
+    """x / 2 (1 + erf(x / sqrt(2))) as a formula."""
+    return x * 0.5 * (tree.Expr("erf", x * 0.7071067811865476) + 1.0)
