@@ -150,9 +150,10 @@ def taken_over(graph, lives):
     for number, step in enumerate(graph.steps):
         if not _is_elementwise(step):
             continue
+        written = step.writes()
         left = [p for p in step.places if p.buffer in lives and lives[p.buffer][1] == number
-                and lives[p.buffer][0] < number and _whole(p) and all(
-                    _alike(p, o) for o in step.places if o.buffer is p.buffer) and not p.writes]
+                and lives[p.buffer][0] < number and _whole(p) and p.buffer not in written and all(
+                    _alike(p, o) for o in step.places if o.buffer is p.buffer)]
         for p in step.places:
             if p.writes and p.buffer in lives and lives[p.buffer][0] == number and _whole(p) and not any(
                     o.buffer is p.buffer and o is not p for o in step.places):

@@ -128,6 +128,14 @@ def test_results_take_over_the_memory_of_operands_that_end():
     assert plan.offsets[a] == plan.offsets[c] != plan.offsets[b] and plan.nbytes == 128
 
 
+def test_an_operand_that_a_step_writes_too_keeps_its_memory():
+    from numbatorch.expr import kinds, tree
+    request = kinds.Elementwise("f", (tree.arg("a"),), [], [], (16,), "float32")
+    a, b = (Buffer(k, "temporary", 64) for k in (1, 2))
+    graph = graph_of(("one", [], [a], request), ("two", [a], [b, a], request), ("three", [b], [], request))
+    assert taken_over(graph, lifetimes(graph)) == {}
+
+
 def test_places_never_meet_while_alive():
     rng = np.random.RandomState(0)
     for _ in range(30):

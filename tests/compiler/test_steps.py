@@ -95,6 +95,22 @@ def test_clipping_is_part_of_the_step():
     same(lambda: classifier(mlp, torch.optim.AdamW, (8, 12), 5, clip=0.5))
 
 
+def test_clipped_gradients_that_end_in_their_update():
+    def build():
+        model = nn.Sequential(nn.Linear(3, 4), nn.PReLU(), nn.Linear(4, 2))  # a parameter of one element
+        optimizer = torch.optim.AdamW(model.parameters(), maximize=True)
+
+        def step(x):
+            loss = model(x).square().mean()
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            optimizer.zero_grad()
+            return loss.detach(), norm
+        return model, optimizer, lambda x: step(x)[0], lambda rng: (torch.tensor(rng.randn(4, 3).astype(np.float32)),)
+    same(build, 10)
+
+
 def test_convolution_and_batch_norm():
     def model():
         return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
