@@ -25,7 +25,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="numbatorch",
         description="PyTorch's programming model in pure Python, with kernels you can read.",
-        epilog="`numbatorch COMMAND --help` explains a command. Start with `numbatorch mnist`.",
+        epilog="`numbatorch COMMAND --help` explains a command. Start with `numbatorch mnist`. "
+        "NUMBATORCH_DEBUG=WORD,... lets any program print: capture (when a compiled function is captured, or runs "
+        "eagerly, and why), fuse (steps after each pass), plan (memory of its programs), kernel (source of kernels as "
+        "they are compiled).",
     )
     parser.add_argument("--version", action="version", version=f"numbatorch {numbatorch.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")

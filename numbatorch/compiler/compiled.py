@@ -447,15 +447,9 @@ class Compiled:
         return tables.memory(self, args, kwargs)
 
     def kernels(self):
-        """{name: source} of the kernels of the program that ran last."""
-        graph, found = self._program().graph, {}
-        if graph.device is not CPU:
-            from ..cuda.launching import kernels_of  # there, as the graph has steps of a GPU
-        for step in graph.steps:
-            for own in [getattr(step.kernel, "__self__", None)] if step.device is CPU else kernels_of(step.kernel):
-                if hasattr(own, "source"):
-                    found[own.name] = own.source
-        return found
+        """{name: source} of the kernels of the program that ran last, its backward pass included; of all parts of a
+        function in parts."""
+        return tables.kernels(self)
 
     def profile(self, *args, runs=5, **kwargs):
         """Run the program for these arguments some times, step by step: a table of the times, the longest first, with

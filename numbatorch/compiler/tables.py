@@ -67,6 +67,29 @@ def _of_parts(compiled):
     return "\n".join(lines)
 
 
+def kernels(compiled):
+    """The sources of `Compiled.kernels`."""
+    if compiled.parts.run is not None:
+        return {name: source for part in compiled.parts.held.values() if part.programs
+                for name, source in kernels(part).items()}
+    program, found = compiled._program(), {}
+    for graph in (program.graph, program.backward and program.backward.graph):
+        for step in graph.steps if graph is not None else ():
+            for own in _kernels_of(graph, step):
+                if hasattr(own, "source"):
+                    found[own.name] = own.source
+    return found
+
+
+def _kernels_of(graph, step):
+    """The kernels that a step calls, those within functions of Python included."""
+    if step.device is not CPU:
+        from ..cuda.launching import kernels_of  # there, as the graph has steps of a GPU
+        return kernels_of(step.kernel)
+    calls = graph.lowered[step].calls if step in (graph.lowered or ()) else None
+    return [getattr(kernel, "__self__", None) for kernel in [step.kernel, *(c[0] for c in calls or ())]]
+
+
 def explain(compiled):
     """The text of `Compiled.explain`."""
     lines = [f"{compiled.name}: {len(compiled.programs)} program{'s' * (len(compiled.programs) != 1)}"]
@@ -102,4 +125,4 @@ def _needs_nothing(function):
     return True
 
 
-__all__ = ["explain", "memory", "text"]
+__all__ = ["explain", "kernels", "memory", "text"]

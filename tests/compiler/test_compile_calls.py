@@ -141,6 +141,10 @@ def test_tools_of_a_compiled_module():
     assert "1 program" in model.explain()
     model.reset()
     assert "0 programs" in model.explain()
+    x.requires_grad_()
+    for _ in range(3):
+        model(x).sum().backward()
+    assert any("relu_backward" in name for name in model.kernels())
     own = Model()
     own.compile()
     for _ in range(3):
@@ -185,3 +189,16 @@ for number in (0, 0, 0, 1):
     made = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, env={
         **os.environ, "NUMBATORCH_DEBUG": word, "NUMBATORCH_CACHE_DIR": str(tmp_path)})
     assert found in made.stderr
+
+
+def test_kernels_within_functions_of_python_are_told_and_words_of_debug_documented():
+    layer = nn.Sequential(nn.Conv1d(8, 8, 3), nn.Flatten(), nn.Linear(8 * 14, 3))
+    run = torch.compile(lambda x: layer(x).half().sort()[0])
+    with torch.no_grad():
+        for _ in range(3):
+            run(torch.randn(2, 8, 16))
+    found = run.kernels()
+    assert any("sort" in name for name in found) and len(found) > 3 and all(found.values())
+    from numbatorch.cli import build_parser
+    text = build_parser().format_help()
+    assert all(word in text for word in ("NUMBATORCH_DEBUG", "capture", "fuse", "plan", "kernel"))

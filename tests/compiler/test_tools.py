@@ -110,7 +110,7 @@ def test_a_step_is_whole_when_it_is_interrupted(what, monkeypatch, request):
 
 def test_a_profile_says_how_near_the_limits_steps_come(monkeypatch):
     from numbatorch.profiler import limits
-    monkeypatch.setattr(limits, "machine_limits", lambda: MachineLimits(10.0, 100.0))
+    monkeypatch.setattr(limits, "machine_limits", lambda device: MachineLimits(10.0, 100.0))
     model = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 4))
     run, x = torch.compile(step_of(model)), torch.randn(8, 16)
     for _ in range(4):
