@@ -33,8 +33,11 @@ class Stage:
 
     def meets(self, other):
         """Whether one writes what the other reads or writes."""
-        return any(base == base2 and start < end2 and start2 < end and (written or written2)
-                   for base, start, end, written in self.touched for base2, start2, end2, written2 in other.touched)
+        for base, start, end, written in self.touched:
+            for base2, start2, end2, written2 in other.touched:
+                if (written or written2) and base == base2 and start < end2 and start2 < end:
+                    return True
+        return False
 
 
 def regions(stages):
