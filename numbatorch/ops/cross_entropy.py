@@ -13,8 +13,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     """-weight[target] * input[target]; the mean divides by the weights that counted. (N, C, ...), (N, ...) of int64."""
     reduction = _legacy(reduction, size_average, reduce)
     _known(reduction)
-    dim, classes = _checked("nll_loss", input, target, weight)
-    counted, rows = _counted(OPS["unsqueeze"].call(target.long(), dim), ignore_index, classes)
+    dim, classes, rows = _checked("nll_loss", input, target, weight)
+    counted, rows = _counted(rows, ignore_index, classes)
     if input.ndim <= 2 and rows.numel():
         loss = picked_rows.call(input, rows, dim)
     else:
@@ -33,14 +33,14 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     _known(reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if target.is_floating_point():
+    if target._layout.dtype.is_floating_point:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
-    if not input.dtype.is_floating_point:
+    if not input._layout.dtype.is_floating_point:
         from ..plan import type_name
         raise NotImplementedError(f'"cross_entropy" not implemented for \'{type_name(input.dtype)}\': input must be '
                                   "floating point")
-    dim, classes = _checked("cross_entropy", input, target, weight)
-    counted, rows = _counted(OPS["unsqueeze"].call(target.long(), dim), ignore_index, classes)
+    dim, classes, rows = _checked("cross_entropy", input, target, weight)
+    counted, rows = _counted(rows, ignore_index, classes)
     if not label_smoothing:
         return _shared(surprise_rows.call(input, rows, dim)[0], dim, counted, rows, weight, reduction)
     along = None if weight is None else weight.view(_along(input.ndim, dim, classes))
@@ -74,26 +74,30 @@ def _along(ndim, dim, classes):
 
 
 def _checked(name, input, target, weight):
-    """(the dimension of the classes, how many these are). An error where the arguments do not fit each other."""
-    if input.ndim == 0 or target.ndim not in (input.ndim - 1, 0):
-        raise RuntimeError(f"{name}: input {tuple(input.shape)} and target {tuple(target.shape)} do not fit")
-    dim = 0 if input.ndim == 1 else 1
-    expected = (*input.shape[:dim], *input.shape[dim + 1:])
-    if tuple(target.shape) != expected:
-        if target.ndim == 0 or input.shape[0] != target.shape[0]:
-            raise ValueError(f"{name}: Expected input batch_size ({input.shape[0]}) to match target batch_size "
-                             f"({target.shape[0] if target.ndim else 0}).")
-        raise RuntimeError(f"{name}: expected target size {list(expected)}, got {list(target.shape)}")
-    if target.dtype.name not in ("int64", "uint8", "int32"):
-        raise RuntimeError(f"{name}: expected scalar type Long but found {target.dtype.name}")
-    classes = input.shape[dim]
+    """(the dimension of the classes, how many these are, the targets with that dimension of size 1).
+
+    An error where the arguments do not fit each other.
+    """
+    shape, given = input._layout.shape, target._layout.shape
+    if not shape or len(given) not in (len(shape) - 1, 0):
+        raise RuntimeError(f"{name}: input {tuple(shape)} and target {tuple(given)} do not fit")
+    dim = 0 if len(shape) == 1 else 1
+    expected = (*shape[:dim], *shape[dim + 1:])
+    if given != expected:
+        if not given or shape[0] != given[0]:
+            raise ValueError(f"{name}: Expected input batch_size ({shape[0]}) to match target batch_size "
+                             f"({given[0] if given else 0}).")
+        raise RuntimeError(f"{name}: expected target size {list(expected)}, got {list(given)}")
+    kind, classes = target._layout.dtype.name, shape[dim]
+    if kind not in ("int64", "uint8", "int32"):
+        raise RuntimeError(f"{name}: expected scalar type Long but found {kind}")
     if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes):
         raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got "
                            f"weight tensor of shape: {list(weight.shape)}")
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(f"{name}: expected scalar type {input.dtype.name} but found {weight.dtype.name}: weight "
                            "and input must have one dtype")
-    return dim, classes
+    return dim, classes, OPS["unsqueeze"].call(target if kind == "int64" else target.long(), dim)
 
 
 def _counted(target, ignore_index, classes):
