@@ -371,5 +371,7 @@ def _difference(a, b):
     if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
         for x, y in zip(a, b, strict=True):
             if x != y:
+                if all(type(e) is tuple and e[0] == "eq" and e[2][0] == "number" for e in (x, y)) and x[1] == y[1]:
+                    return f"a value that Python uses is {y[2][1]}, and was {x[2][1]}"
                 return f"{x!r:.80} and {y!r:.80}"
     return f"{a!r:.80} and {b!r:.80}"

@@ -344,15 +344,18 @@ class Compiled:
         result, candidate, why = attempt.run(args, kwargs)
         self._roots += attempt.unseen
         if candidate is None:
+            lines = attempt.lines
+            if "the call changes" in why or "keeps tensors" in why:
+                source = (self if self._whole is None else self._whole).parts.source
+                lines = source.changing() if source is not None else lines
             if not why.startswith("not yet: ") or self._failures >= 2:
-                changes = "the call changes" in why or "keeps tensors" in why
-                source = (self if self._whole is None else self._whole).parts.source if changes else None
-                if self._divide(why, source.changing() if source is not None else attempt.lines):
+                if self._divide(why, lines):
                     return result
             refusals = attempt.capture.refusals
             self._search = not attempt.lines and why.startswith("the function")
             if self.fullgraph and refusals and self._failures:
                 why = refusals[0]
+            why = tables.with_lines(self, why, lines)
             if why.startswith("not yet"):
                 self._note(why)
                 self._last.clear()

@@ -1,6 +1,7 @@
 """What compiled functions tell: memory plans, of calls that have not been, too, and what became of the calls."""
 
 import inspect
+import re
 
 from ..device import CPU
 from . import MemoryLimitError
@@ -90,6 +91,14 @@ def _kernels_of(graph, step):
     return [getattr(kernel, "__self__", None) for kernel in [step.kernel, *(c[0] for c in calls or ())]]
 
 
+def with_lines(compiled, why, lines):
+    """A reason with the lines of the function that it comes from, where it does not name one itself."""
+    code = compiled.parts.code()
+    if not lines or code is None or re.search(r":\d+\)", why):
+        return why
+    return f"{why} ({code.co_filename}:{', '.join(map(str, sorted(lines)))})"
+
+
 def explain(compiled):
     """The text of `Compiled.explain`."""
     lines = [f"{compiled.name}: {len(compiled.programs)} program{'s' * (len(compiled.programs) != 1)}"]
@@ -125,4 +134,4 @@ def _needs_nothing(function):
     return True
 
 
-__all__ = ["explain", "kernels", "memory", "text"]
+__all__ = ["explain", "kernels", "memory", "text", "with_lines"]

@@ -1,8 +1,11 @@
 """How `compile` is called, what it says about guards that fail, and the tools of compiled functions and modules."""
 
 import os
+import random
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -202,3 +205,54 @@ def test_kernels_within_functions_of_python_are_told_and_words_of_debug_document
     from numbatorch.cli import build_parser
     text = build_parser().format_help()
     assert all(word in text for word in ("NUMBATORCH_DEBUG", "capture", "fuse", "plan", "kernel"))
+
+
+LOG, COUNT, BOX = [], {"n": 0}, {}
+
+
+def _prints(x):
+    print(end="")
+    return x + 1
+
+
+def _grows(x):
+    LOG.append(1)
+    return x + 1
+
+
+def _counts(x):
+    COUNT["n"] += 1
+    return x * COUNT["n"]
+
+
+def _keeps(x):
+    BOX["x"] = x * 2
+    return x
+
+
+FALLBACKS = {
+    "output": (_prints, "the function prints"),
+    "log": (_grows, "the call changes LOG"),
+    "count": (_counts, r"the call changes COUNT\['n'\] from 0 to 1"),
+    "kept tensor": (_keeps, r"the call changes BOX|keeps tensors"),
+    "value": (lambda x: x * x.sum().item(), "a value that Python uses is 9.0, and was 6.0"),
+    "array": (lambda x: x * float(x.numpy()[0]), "looks at values as an array"),
+    "list": (lambda x: x * sum(x.tolist()), "looks at values as an array or list"),
+    "draw of Python": (lambda x: x * random.random(), "draws random numbers of Python"),
+    "clock": (lambda x: x * time.time(), "calls time.time"),
+    "seed": (lambda x: (torch.manual_seed(0), x)[1], "sets a generator's state"),
+    "disabled": (torch.compiler.disable(lambda x: x + 1), "kept from the compiler"),
+}
+
+
+@pytest.mark.parametrize("what", FALLBACKS)
+def test_each_kind_of_fallback_is_explained_with_its_line(what):
+    function, words = FALLBACKS[what]
+
+    def calls(x):
+        return function(x)
+    run = torch.compile(calls if what == "disabled" else function)
+    for k in range(5):
+        run(torch.arange(3.0) + 1 + k)
+    reason = next(line for line in run.explain().splitlines() if re.search(words, line))
+    assert not run.programs and f"{__file__}:" in reason
