@@ -106,8 +106,16 @@ class MersenneState:
         """Call kernel(words, ptr, *arguments, first, units, grain) until `count` words are drawn, `each` a unit; first:
         how many units came before. counted: of so many words as a kernel has written to `progress`, `count` at most.
         """
-        first = 0
-        for words, length in self.take(ctypes.c_int64.from_address(self.progress).value if counted else count, each):
+        first, count = 0, ctypes.c_int64.from_address(self.progress).value if counted else count
+        with self.lock:
+            if self.borrower is not None:
+                self.take_back()
+            start = self._position
+            if 0 < count <= self._ready - start:  # as in `draw`
+                self._position, self._fresh = start + count, False
+                kernel(self._address + 4 * start, ptr, *arguments, 0, count // each, grain)
+                return
+        for words, length in self.take(count, each):
             kernel(words, ptr, *arguments, first, length // each, grain)
             first += length // each
 
