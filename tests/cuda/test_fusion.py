@@ -133,3 +133,22 @@ def test_fused_rows_assemble_without_spills(architecture, tmp_path):
     text = made.ptx(architecture)
     assert ".v4" in text and ".local" not in text
     assemble(text, architecture, tmp_path)
+
+
+def test_a_loss_its_softmax_and_its_gradient_are_one_step():
+    target = torch.arange(16).cuda() % 7
+
+    def step(x):
+        x = x.detach().requires_grad_()
+        loss = F.cross_entropy(x * 2, target)
+        return loss.detach(), torch.autograd.grad(loss, x)[0]
+    found = steps_of(step, numbers(16, 200))
+    assert sum("surprise" in name or "cross_entropy" in name or "softmax" in name for name in found) == 1
+    assert not any("mul" in name.split("_")[:1] for name in found)
+
+
+def test_what_is_known_while_compiling_is_computed_there():
+    def f(x):
+        table = torch.arange(6.0, device="cuda") * 2 + 1
+        return x * table.sum() + torch.full((4, 1), 3.0, device="cuda").exp()
+    assert len(steps_of(f, numbers(4, 6))) == 1
