@@ -11,7 +11,8 @@ import pytest
 
 from numbatorch.cpu import threads
 from numbatorch.cpu.compile import compile_kernel
-from numbatorch.cpu.program import Base, Builder
+from numbatorch.cpu.expressions import ARITHMETIC
+from numbatorch.cpu.program import Base, Builder, Later
 
 STEP = """
 def step(r, x, start, stop):
@@ -38,6 +39,49 @@ def made(r, x, *between):
         units = len(r) if k % 3 else len(r) // 8
         builder.kernel(step, [Base(0)], int(x.ctypes.data), units, len(r) // 8)
     return builder.finish()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_stages_that_do_not_depend_on_each_other_share_a_region(count):
+    threads.set_num_threads(count)
+    step = compile_kernel("step", STEP, ("float32*", "float32*"), independent=True)
+    x, results = np.arange(1000, dtype=np.float32), [np.full(n, 8, np.float32) for n in (1000, 3, 700)]
+    builder = Builder(1)
+    for r in results[:2]:
+        builder.kernel(step, [int(r.ctypes.data)], int(x.ctypes.data), len(r), 150)
+    builder.kernel(step, [Base(0)], int(x.ctypes.data), 700, 699)
+    own, builder.stages = builder.stages, []
+    chunks = [(own[0], k) for k in range(7)]
+    builder.together([*chunks[:3], (own[2], 1), (own[1], 0), *chunks[3:], (own[2], 0)])
+    program = builder.finish()
+    for runs in range(1, 5):  # from the first chunk to the last, and back
+        assert program.run(int(results[2].ctypes.data)) == -1
+        for r in results:
+            np.testing.assert_array_equal(r, 8 * 0.5**runs + x[:len(r)] * (2 - 0.5 ** (runs - 1)))
+
+
+def test_a_power_is_computed_again_for_other_numbers_only():
+    builder = Builder(0)
+    counts = [builder.slot(("count", k), "float64") for k in range(3)]
+    step = compile_kernel("power", """
+def power(r, number, start, stop):
+    for i in range(start, stop):
+        r[i] = number
+""", ("float32*", "float64"), independent=True)
+    r = np.zeros(3, np.float32)
+    for k in range(3):
+        expression = ("div", ("number", 1.0), ("sub", ("number", 1.0), ("pow", ("number", 0.5), ("count", k))))
+        builder.kernel(step, [int(r.ctypes.data) + 4 * k], Later(expression), 1, 1)
+    program = builder.finish()
+    assert len(builder._remembered) == 1
+    for values in ((1, 1, 2), (2, 1, 1), (2, 2, 2), (3, 2, 3)):
+        for own, value in zip(counts, values, strict=True):
+            own[0] = value
+        assert program.run() == -1
+        np.testing.assert_array_equal(r, np.float32([1 / (1 - 0.5**v) for v in values]))
+    for _ in range(2):  # the same failure again
+        counts[1][0] = 0
+        assert program.run() % 4 == ARITHMETIC
 
 
 def expected(r, x, runs):
