@@ -215,7 +215,7 @@ def _with(step: Step, new):
     """A step with other buffers."""
     values = [Place(new[v.buffer], v.offset, v.layout, v.reads, v.writes) if isinstance(v, Place) and v.buffer in new
               else v for v in step.values]
-    return replace(step, values=values)
+    return replace(step, values=values, parts=tuple(_with(part, new) for part in step.parts))
 
 
 __all__ = ["fitted", "planned", "reduced"]

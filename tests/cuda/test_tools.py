@@ -103,3 +103,25 @@ def test_a_second_process_finds_what_was_decided(monkeypatch, capfd):
     assert {"elementwise", "epilogues", "rows"} <= set(seen)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     assert [s.name for s in first.graph.steps] == [s.name for s in second.graph.steps]
+
+
+def test_a_limit_of_memory_is_kept_by_products_that_finish_their_results():
+    torch.manual_seed(0)
+    model = nn.Sequential(*(layer for _ in range(3) for layer in (nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 16))))
+    model, x = model.cuda(), torch.randn(24, 16).cuda()
+
+    def step(x):
+        loss = model(x).square().mean()
+        return loss.detach(), *torch.autograd.grad(loss, list(model.parameters()))
+    run, expected = torch.compile(step, memory_limit=50_000), step(x)
+    for _ in range(3):
+        found = run(x)
+    assert all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(found, expected, strict=True))
+    plan = run.programs[0].plan
+    assert plan.total <= 50_000 and any(s.parts for s in run.graph.steps)
+    scope: dict = {}
+    exec(str(run.graph), scope)
+    given = {**run.graph.state(), **{b.label: x for b in run.graph.buffers if b.kind == "input"}}
+    wanted = inspect.signature(scope["step"]).parameters
+    again = scope["step"](**{name: t for name, t in given.items() if name in wanted})
+    assert torch.equal(again[0].cpu().flatten(), expected[0].cpu().flatten())
