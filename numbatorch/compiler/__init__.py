@@ -204,6 +204,20 @@ def reset():
         made.reset()
 
 
+def save_cache_artifacts():
+    """(bytes, what is in them) of kernels and of decisions about programs, to be loaded on machines like this one; None
+    where the cache is empty."""
+    from .artifacts import save
+    return save()
+
+
+def load_cache_artifacts(serialized_artifacts):
+    """Put what `save_cache_artifacts` gave into the cache, so that nothing of it is compiled; what was loaded, or None
+    for other bytes. They are machine code: load only what you trust. TypeError for what is no bytes."""
+    from .artifacts import load
+    return load(serialized_artifacts)
+
+
 def cudagraph_mark_step_begin():
     """Say that a step of training begins, for graphs of GPU work, of which there are none."""
 

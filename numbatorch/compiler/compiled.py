@@ -435,7 +435,8 @@ class Compiled:
 
     def _program(self):
         if not self.programs:
-            raise RuntimeError(f"compile: {self.name} has no program yet.\n{self.explain()}")
+            why = "has no program yet" if self.parts.run is None else "is in parts, which are compiled: parts.held"
+            raise RuntimeError(f"compile: {self.name} {why}.\n{self.explain()}")
         return self.programs[0]
 
     def memory(self, *args, **kwargs):

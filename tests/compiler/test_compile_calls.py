@@ -10,6 +10,7 @@ import time
 import pytest
 
 import numbatorch as torch
+from numbatorch.lowering import cache
 
 nn, F = torch.nn, torch.nn.functional
 
@@ -256,3 +257,21 @@ def test_each_kind_of_fallback_is_explained_with_its_line(what):
         run(torch.arange(3.0) + 1 + k)
     reason = next(line for line in run.explain().splitlines() if re.search(words, line))
     assert not run.programs and f"{__file__}:" in reason
+
+
+def test_what_is_in_the_cache_goes_to_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path / "one"))
+    assert torch.compiler.save_cache_artifacts() is None
+    for k in range(3):
+        cache.write(cache.key("entry", k), bytes([k]) * (100 + k))
+    data, info = torch.compiler.save_cache_artifacts()
+    assert len(info.artifacts) == 3
+    monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path / "two"))
+    assert cache.read(cache.key("entry", 1)) is None
+    for wrong in (b"", b"something else", data[:-1]):
+        assert torch.compiler.load_cache_artifacts(wrong) is None
+    assert cache.read(cache.key("entry", 1)) is None
+    assert torch.compiler.load_cache_artifacts(data) == info
+    assert cache.read(cache.key("entry", 1)) == bytes([1]) * 101
+    with pytest.raises(TypeError, match="expected bytes, got str"):
+        torch.compiler.load_cache_artifacts("x")
