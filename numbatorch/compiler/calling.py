@@ -159,7 +159,8 @@ def write(program):
         s.add(f"t{k}._storage.version += 1")
     if program.gradients:
         s.add("if not quiet: program.bind(reused)")
-    s.add("program.runs += 1")
+    if program.runner is None:
+        s.add("program.replays += 1")
     for k, view in enumerate(program.views):
         _view(s, program, k, view)
     if program.backward is not None:

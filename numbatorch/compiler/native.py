@@ -154,6 +154,11 @@ class Runner:
         """Put another address for a base, for runs that do not give it."""
         self._native.move(base, address)
 
+    @property
+    def runs(self):
+        """How often it has run to the end."""
+        return self._native.runs
+
     def run(self, bases):
         """Run: `step_of` it."""
         self._current[:] = bases

@@ -78,7 +78,7 @@ class Program:
         self.inputs = [*inputs, *(own for _, own in hidden)]
         self.hidden = [(len(inputs) + k, tensor) for k, (tensor, _) in enumerate(hidden)]  # their gradients are inputs
         self.returns, self.views, self.gradients, self.bumps, self.present = returns, views, gradients, bumps, present
-        self.modes, self.runs, self.backward = Modes(), 0, backward
+        self.modes, self.replays, self.backward = Modes(), 0, backward
         self.arena, self.pattern = (arena or Arena()).on(graph.device), pattern
         self._memory(like)
         self.guard = self.quiet = None
@@ -199,6 +199,11 @@ class Program:
         for runner in (self.runner, self.backward and self.backward.runner):
             if runner is not None:
                 runner.drop()
+
+    @property
+    def runs(self):
+        """How often it has run to the end."""
+        return self.replays if self.runner is None else self.runner.runs
 
     def number(self, k):
         """The value of read `k` in the last run."""
