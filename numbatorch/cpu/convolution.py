@@ -4,11 +4,11 @@ Forward is an implicit product of weights (O, C * taps) with columns (C * taps, 
 convolution_winograd needs fewer products for 3x3 windows of stride 1 (after convolution_phases for dilated ones, too),
 convolution_packed packs the columns of a panel of positions, convolution_flat reads the input in place,
 convolution_lanes has outputs in the lanes where the input has few channels, convolution_depthwise has channels there,
-and convolution_planes goes plane by plane where a group has few. convolution_finish lets formulas follow. The input
-gradient is the same over grad_output, one run per phase of the stride, with the weights turned round;
-that of few channels is a product that convolution_fold adds up. convolution_weights sums the weight gradient,
-convolution_winograd_weights that of 3x3 windows. Single taps, and windows of the whole input, are products (gemm). No
-result depends on the number of threads.
+and convolution_planes goes plane by plane where a group has few. convolution_finish lets formulas follow,
+convolution_begin lets them come before. The input gradient is the same over grad_output, one run per phase of the
+stride, with the weights turned round; that of few channels is a product that convolution_fold adds up.
+convolution_weights sums the weight gradient, convolution_winograd_weights that of 3x3 windows. Single taps, and windows
+of the whole input, are products (gemm). No result depends on the number of threads.
 """
 
 from __future__ import annotations
