@@ -10,13 +10,13 @@ later ones, compare, or call Python. Addresses that change from run to run are w
 
 import ctypes
 import itertools
-import struct
 import weakref
 from functools import cache
 
 import numpy as np
 
 from . import compile, entry, machine, stages, threads
+from .blocks import Base, Block, Later, in_slots, slots_of
 from .expressions import FLOATS, POWER, NotNative, expression_text, read_text
 
 KERNEL, NUMBER, PYTHON, HELD = 0, 1, 2, 3  # HELD: a kernel that gives the GIL back itself
@@ -232,45 +232,12 @@ def _thunk(signature):
     lines, place = [" %f = load ptr, ptr %block"], 1
     for k, kind in enumerate(kinds):
         lines += [f" %p{k} = getelementptr i64, ptr %block, i64 {place}", f" %a{k} = load {kind}, ptr %p{k}"]
-        place += _slots(signature[k])
+        place += slots_of(signature[k])
     given = "".join(f"{kind} %a{k}, " for k, kind in enumerate(kinds))
     body = "\n".join(lines)
     text = (f"define void @thunk(ptr %block, i64 %start, i64 %stop) nounwind {{\n{body}\n"
             f" call void %f({given}i64 %start, i64 %stop)\n ret void\n}}\n")
     return _load_for_ever("thunk", text)
-
-
-def _slots(text):
-    return 2 if text == "complex128" else 1
-
-
-_PACK = {"int8": "b", "int16": "h", "int32": "i", "int64": "q", "uint8": "B", "uint16": "H", "uint32": "I",
-         "uint64": "Q", "float32": "f", "float64": "d"}
-
-
-def _packed(text, value):
-    """A number as the 8 or 16 bytes of its slots; integers wrap, and floats beyond float32 become infinite."""
-    if text == "bool":
-        raw = struct.pack("<B", value != 0)
-    elif text in ("complex64", "complex128"):
-        raw = struct.pack("<ff" if text == "complex64" else "<dd", value.real, value.imag)
-    elif text.startswith("float"):
-        with np.errstate(over="ignore"):
-            raw = struct.pack("<d", value) if text == "float64" else np.float32(value).tobytes()
-    else:
-        size = struct.calcsize(_PACK[text])
-        raw = struct.pack("<Q", int(value) & (1 << 64) - 1)[:size]
-    return raw.ljust(8 * _slots(text), b"\0")
-
-
-def _in_slots(text, value):
-    """An argument of a kernel as the slots of its block."""
-    if isinstance(value, (Base, Block)):
-        return [value]
-    if text.endswith("*"):
-        return [int(value)]
-    raw = _packed(text, value)
-    return [int.from_bytes(raw[i:i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
 
 
 _expressions: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # {text: its Loaded}, as programs need them
@@ -282,27 +249,6 @@ def _load_expression(text):
     if loaded is None:
         loaded = _expressions[text] = _load("number", text, ("number",))
     return loaded
-
-
-class Base:
-    """An address that may be another in each run, plus an offset: base `number` of the run."""
-
-    __slots__ = ("number", "offset")
-
-    def __init__(self, number, offset=0):
-        self.number, self.offset = number, offset
-
-    def __add__(self, more):
-        return Base(self.number, self.offset + more)
-
-
-class Later:
-    """A number that an expression stage will have put there: the expression, in terms of names of number slots."""
-
-    __slots__ = ("expression",)
-
-    def __init__(self, expression):
-        self.expression = expression
 
 
 class Builder:
@@ -334,9 +280,9 @@ class Builder:
         for text, value in zip(own.signature, [*values, meta], strict=True):
             if isinstance(value, Later):
                 later.append((value.expression, len(slots), text))
-                slots += [0] * _slots(text)
+                slots += [0] * slots_of(text)
             else:
-                slots += _in_slots(text, value)
+                slots += in_slots(text, value)
         block = len(self.blocks)
         self.blocks.append(slots)
         for expression, place, text in later:
@@ -381,7 +327,7 @@ class Builder:
         own = function.__self__
         slots = [own.address]
         for text, value in zip(own.signature, values, strict=True):
-            slots += _in_slots(text, value)
+            slots += in_slots(text, value)
         self._objects.append(own)
         self.blocks.append(slots)
         return len(self.blocks) - 1, _thunk(tuple(own.signature))
@@ -437,15 +383,6 @@ class Builder:
     def finish(self):
         """The Native."""
         return Native(self)
-
-
-class Block:
-    """The address of a slot of a block of the program itself."""
-
-    __slots__ = ("number", "slot")
-
-    def __init__(self, number, slot=0):
-        self.number, self.slot = number, slot
 
 
 class Native:
