@@ -212,7 +212,9 @@ def _again(graph, buffer, order, before):
 
 
 def _with(step: Step, new):
-    """A step with other buffers."""
+    """A step with other buffers; the step itself where it has none of them."""
+    if not step.parts and not any(v.buffer in new for v in step.places):
+        return step
     values = [Place(new[v.buffer], v.offset, v.layout, v.reads, v.writes) if isinstance(v, Place) and v.buffer in new
               else v for v in step.values]
     return replace(step, values=values, parts=tuple(_with(part, new) for part in step.parts))
