@@ -17,6 +17,7 @@ SHAPES = [
     ((4, 4, 21, 19), 4, 3, 1, 1, 4),  # plane by plane
     ((4, 48, 7, 9), 56, 1, 1, 0, 1),  # a product
     ((5, 70, 13, 9), 300, 1, 1, 0, 1),  # a product of more channels than a unit has
+    ((16, 40, 30, 31), 5, 1, 1, 0, 1),  # a product of few channels
     ((9, 100, 27, 29), 156, 1, 2, 0, 1),  # single taps with a stride
     ((40, 19, 300), 48, 3, 2, 1, 1),  # one dimension
     ((16, 20, 5, 9, 8), 36, 3, 1, 1, 1),  # three
@@ -92,6 +93,12 @@ def test_a_product_with_what_comes_before_it_is_one_step(rows, depth, columns):
 def test_a_product_of_batches_of_rows_takes_up_what_comes_before():
     x, weight, shift = torch.randn(5, 700, 64), torch.randn(40, 64), torch.randn(64)
     assert len(steps(lambda x: (F.linear((x + shift).relu(), weight),), x)) == 1
+
+
+def test_float64_and_masks():
+    x, weight = torch.randn(16, 40, 12, 11).double(), torch.randn(70, 40, 1, 1).double()
+    mask = x > 0.3
+    assert len(steps(lambda x: (F.conv2d(torch.where(mask, x * 1.5, 0.25), weight),), x)) == 1
 
 
 def test_numbers_of_a_formula_are_operands():
