@@ -64,3 +64,10 @@ def test_a_product_of_a_row_is_walked_alone():
     x = torch.rand(30, 70, dtype=torch.float64) + 0.5
     assert len(steps_of(lambda x: (x.sum(1), x.prod(1)), x)) == 2
     assert len(steps_of(lambda x: (x.sum(0), x.prod(0)), x)) == 1  # side by side
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8"])
+def test_whole_numbers_share_a_walk(dtype):
+    x = (torch.randn(40, 70) * 30).to(getattr(torch, dtype))
+    for d in (0, 1):
+        assert len(steps_of(lambda x: (x.amax(d), x.argmin(d), x.any(d), x.amin(d)), x)) == 1  # noqa: B023

@@ -34,14 +34,13 @@ def elementwise_of(step):
 
 
 def rows_of(step):
-    """The Rows request of a step over real floating point numbers; None for others."""
+    """The Rows request of a step over real numbers; None for others."""
     if step is None or step.request is not None:
         return step.request if step and isinstance(step.request, kinds.Rows) else None
     if step.kind != "launch" or step.plan is None or step.plan.op.kind not in ("reduction", "rowwise"):
         return None
     request = requests.of(step.plan)
-    if len(request.outputs) + len(request.operands) != len(step.values) or request.compute not in (
-            "float32", "float64"):
+    if len(request.outputs) + len(request.operands) != len(step.values) or request.compute.startswith("complex"):
         return None
     return request
 
