@@ -52,6 +52,8 @@ class Compiled:
         self._varied: set = set()  # (argument, dimension) whose sizes differ
         self._rehearsals, self._fixed = 0, ""  # how often one was tried in vain, and why it holds for no other size
         self.name = getattr(function, "__name__", type(function).__name__)
+        if self.name == "__call__":  # of a module
+            self.name = type(getattr(function, "__self__", function)).__name__
         self.programs: list = []
         self._last: list = []  # captures that wait for one that agrees
         self._reasons: dict = {}  # why calls ran eagerly: {reason: how often}

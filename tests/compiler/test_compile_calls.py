@@ -142,7 +142,7 @@ def test_tools_of_a_compiled_module():
         model(x)
     assert model.graph == "a name of its own" and "linear" in str(model.compiled.graph)
     assert model.kernels() and "GB/s" in model.profile(x) and model.memory(x).split("\n")[-1] == early.split("\n")[-1]
-    assert "1 program" in model.explain()
+    assert "Model: 1 program" in model.explain() and "# Model.first.weight" in str(model.compiled.graph)
     model.reset()
     assert "0 programs" in model.explain()
     x.requires_grad_()
