@@ -34,8 +34,8 @@ def checks_first(steps, buffers):
                               f"{steps[k].name} ({steps[k].where}): {_what(steps, checks)}")
         if any(b.kind in LASTING for b in steps[k].writes()):
             rest[k] = steps[k]
-        for j in range(k):
-            if j not in needed and (step.writes() & (steps[j].reads() | steps[j].writes())):
+        for j in range(k):  # those that are made twice, too, which come after it the second time
+            if j in rest and step.writes() & (steps[j].reads() | steps[j].writes()):
                 raise Unsupported(f"{step.name} ({step.where}) overwrites what was used before a value is asked for")
         first.append(step)
     return [*first, *(rest[k] for k in sorted(rest))]

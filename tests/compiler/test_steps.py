@@ -91,6 +91,21 @@ def test_a_check_may_depend_on_small_changes(kept):
     assert all("for a check" in str(p.graph) for p in run.programs)
 
 
+def test_a_small_change_that_a_check_needs_is_made_of_what_it_was_made_of():
+    """Where that is overwritten before the value is asked for, there is no program that asks for it."""
+    def step(x, count):
+        moved = count + 1
+        count.copy_(moved)
+        moved.add_(5)
+        return x * 2 + moved if moved.sum() + count.sum() > 40 else x - moved + count
+
+    def found(run):
+        count = torch.zeros(4)
+        return values([*(run(torch.ones(4) * k, count).clone() for k in range(16)), count])
+    for a, b in zip(found(step), found(torch.compile(step)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_clipping_is_part_of_the_step():
     same(lambda: classifier(mlp, torch.optim.AdamW, (8, 12), 5, clip=0.5))
 
