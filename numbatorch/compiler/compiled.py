@@ -79,6 +79,9 @@ class Compiled:
         try:
             front = self._turns.pop()
         except IndexError:  # another call of it is running: in another thread, or one that calls itself
+            if self._deserted():
+                self._turns.append(self._front)
+                return self(*args, **kwargs)
             if eagerly() or self.parts.run is not None:
                 return self._in_parts(args, kwargs)
             return self._plainly("another call of it was running", args, kwargs)
@@ -91,6 +94,16 @@ class Compiled:
         finally:
             self._turns.append(front)
         return self._in_parts(args, kwargs)
+
+    def _deserted(self):
+        """Whether no call has the turn: Ctrl-C may come right after one has taken it."""
+        own = sys._getframe(1)
+        for frame in sys._current_frames().values():
+            while frame is not None:
+                if frame is not own and frame.f_code is own.f_code and frame.f_locals.get("self") is self:
+                    return False
+                frame = frame.f_back
+        return True
 
     def _in_parts(self, args, kwargs):
         """A call of a function in parts, or of one that runs as it is."""

@@ -70,7 +70,7 @@ FAMILIES = {
     "bucket": lambda x, y: x + torch.bucketize(y, torch.tensor([-1.0, 0.0, 1.0])),
     "matmul": lambda x, y: x @ y.mT @ x * 0.1,
     "einsum": lambda x, y: torch.einsum("ij,kj,kl->il", x, y, x) * 0.1,
-    "bmm": lambda x, y: torch.bmm(x.view(2, 2, 6), y.view(2, 6, 2)).sum((1, 2))[:, None, None].expand(2, 2,
+    "bmm": lambda x, y: torch.bmm(x.reshape(2, 2, 6), y.reshape(2, 6, 2)).sum((1, 2))[:, None, None].expand(2, 2,
         6).reshape(SHAPE) * 0.1,
     "outer": lambda x, y: torch.outer(x[:, 0], y[0]),
     "conv1d": lambda x, y: F.conv1d(x[:, None], y[:1, :3][None], padding=1)[:, 0],

@@ -135,3 +135,22 @@ def test_threads_print_while_others_are_captured():
             "[t.start() for t in threads]\n"
             "[t.join() for t in threads]\n")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_call_that_was_interrupted_as_it_began_leaves_the_programs_to_others():
+    run = torch.compile(lambda x: x.sin() + 1)
+    x = torch.randn(3)
+    for _ in range(4):
+        run(x)
+    runs = run.programs[0].runs
+    run._turns.pop()  # what Ctrl-C leaves between this and the next line
+    assert torch.equal(run(x), x.sin() + 1) and run.programs[0].runs == runs + 1
+
+
+def test_a_call_within_its_own_call_is_no_interrupted_one():
+    def f(x, deep):
+        return run(x * 2, deep - 1) if deep else x + 1
+    run = torch.compile(f)
+    for _ in range(5):
+        x = torch.randn(3)
+        assert torch.equal(run(x, 2), x * 4 + 1) and len(run._turns) == 1
