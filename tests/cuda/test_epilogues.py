@@ -102,6 +102,12 @@ def test_a_product_is_not_stored_over_what_it_reads():
             assert torch.equal(run(x, weight), f(x, twin)) and torch.equal(weight, twin)
 
 
+def test_a_whole_number_is_rounded_once():
+    x, weight, number = numbers(9, 16), numbers(24, 16), 2**60 + 2**36 + 1
+    assert steps_of(lambda x: (x @ weight.t()) * number, x) == ["mm", "mul"]
+    assert len(steps_of(lambda x: (x @ weight.t()) * 3, x)) == 1
+
+
 def test_results_that_are_not_numbers():
     x, weight = numbers(40, 48), numbers(32, 48)
     x[0, 0], x[1, 1], x[2, 2] = float("inf"), float("nan"), 3e38

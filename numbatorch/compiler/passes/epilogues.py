@@ -114,8 +114,10 @@ def _joined(steps, number, k, readers):
 
 
 def _number(o, v):
-    """The formula of a number that does not change."""
-    plain = v.expression is None and type(v.value) in (int, float, bool)
+    """The formula of a number that does not change; None for others, and for those that no float64 is: these are
+    rounded once."""
+    plain = v.expression is None and (
+        type(v.value) is float or type(v.value) in (int, bool) and abs(v.value) <= 2**53)
     return tree.Expr("cast", tree.as_expr(float(v.value)), o.dtype) if plain and o.dtype.startswith("float") else None
 
 
