@@ -265,12 +265,24 @@ class Attempt:
         live = [(k, t) for k, t in enumerate(found) if t._needs_grad and id(t) not in known and not used(t.grad_fn)]
         if not live or not self.modes[0]:
             return ""
+        capture = self.capture
+        before, capture.before = capture.before, contents.Copies()
+        versions = [(o, o.version) for o in [*(b.storage for b in capture.buffers if b.kind == "state"),
+                                             *(t._storage for t in self.tensors)]]
+        generators = [(s, s.copy()) for s in (default_of(d).state for d in {CPU, *(b.device for b in capture.buffers)})]
         try:
-            self.backward = Captured(self.capture, live, self.tensors, self.given, self.places.tensors)
+            self.backward = Captured(capture, live, self.tensors, self.given, self.places.tensors)
         except Unsupported as unsupported:
             return str(unsupported)
         except Exception as error:  # for whoever goes backward, if anybody does
             return f"the backward pass would raise {type(error).__name__}: {error}"
+        finally:  # nobody has gone backward: what a second run of a checkpoint changes, statistics say, is as before
+            capture.before.restore()
+            capture.before = before
+            for storage, version in versions:
+                storage.version = version
+            for state, copy in generators:
+                state.become(copy)
         return ""
 
     def call(self, args, kwargs):

@@ -147,3 +147,23 @@ def test_hooks_are_called_for_the_gradients_of_a_backward_pass_alone(hooked):
     for k in range(4):
         run(torch.randn(3, 4)).sum().backward()
         assert seen == [6.0] * (k + 1)
+
+
+def test_what_a_backward_pass_changes_is_changed_when_it_comes():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, x):
+            self.seen += 1
+            return x + self.layer(x)
+    block = Counting()
+    run = torch.compile(lambda x: torch.utils.checkpoint.checkpoint(block, x * 2, use_reentrant=False).sum())
+    for k in range(4):
+        torch.manual_seed(k)
+        loss = run(torch.ones(2, 4))
+        assert block.seen == 2 * k + 1
+        loss.backward()  # which runs the block again
+        assert block.seen == 2 * k + 2
