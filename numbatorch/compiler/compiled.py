@@ -8,7 +8,7 @@ import warnings
 
 from ..device import CPU
 from ..errors import OutOfMemoryError
-from . import MemoryLimitError, costs, stored, tables
+from . import MemoryLimitError, stored, tables
 from .attempt import Attempt
 from .calling import MISS, Stopped
 from .candidate import ARGUMENTS, GRADIENTS
@@ -17,7 +17,7 @@ from .memory import Arena
 from .modes import eagerly, stance, watched
 from .parts import Parts
 from .places import Unsupported
-from .structure import equal, flatten
+from .structure import flatten
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
 REHEARSALS = 3  # captures for many sizes that are tried in vain
@@ -158,7 +158,7 @@ class Compiled:
         if stance.name == "eager_on_recompile":
             return self._plainly("the stance eager_on_recompile", args, kwargs)
         if self._too_large:
-            self._refuse_again(template, tensors)
+            tables.refuse(self, template, tensors)
         if watched():
             return self._plainly("a mode watches every operation (hooks of saved tensors, anomaly mode, autocast "
                                  "outside the function, function modes)", args, kwargs)
@@ -296,12 +296,6 @@ class Compiled:
         """(a Candidate of a call that has not been, after how many calls it is what they do); see rehearsal.py."""
         from .rehearsal import rehearsed
         return rehearsed(self.function, self.name, self.parts.code(), template, tensors, self._roots, self._loose, real)
-
-    def _refuse_again(self, template, tensors):
-        for known, layouts, why in self._too_large:
-            if len(layouts) == len(tensors) and equal(known, template) and all(
-                    own is t._layout for own, t in zip(layouts, tensors, strict=True)):
-                raise MemoryLimitError(why)
 
     def _variant(self):
         """A number for programs that differ from others in more than sizes."""
@@ -466,8 +460,7 @@ class Compiled:
         return tables.memory(self, args, kwargs)
 
     def kernels(self):
-        """{name: source} of the kernels of the program that ran last, its backward pass included; of all parts of a
-        function in parts."""
+        """{name: source} of the kernels of the program that ran last, its backward pass and all parts included."""
         return tables.kernels(self)
 
     def profile(self, *args, runs=5, **kwargs):
@@ -476,13 +469,7 @@ class Compiled:
 
         The runs are real: parameters and counters move on. RuntimeError where no program fits the arguments.
         """
-        tensors: list = []
-        template = flatten((args, kwargs), tensors, "the arguments")
-        program = next((p for p in self.programs if not p.mismatch(template, tensors)), None)
-        if program is None:
-            raise RuntimeError(f"profile: {self.name} has no program for these arguments yet; call it a few times")
-        from ..profiler.limits import machine_limits  # of a higher layer: measured when somebody asks
-        return costs.table(program.profile(tensors, runs), machine_limits(program.graph.device))
+        return tables.profile(self, runs, args, kwargs)
 
     def explain(self):
         """What became of the calls: programs, their size, and why others ran eagerly."""

@@ -4,10 +4,10 @@ import inspect
 import re
 
 from ..device import CPU
-from . import MemoryLimitError
+from . import MemoryLimitError, costs
 from .modes import eagerly, watched
 from .places import Unsupported
-from .structure import flatten
+from .structure import equal, flatten
 
 
 def memory(compiled, args, kwargs):
@@ -91,6 +91,25 @@ def _kernels_of(graph, step):
     return [getattr(kernel, "__self__", None) for kernel in [step.kernel, *(c[0] for c in calls or ())]]
 
 
+def refuse(compiled, template, tensors):
+    """MemoryLimitError for a call that was found too large before."""
+    for known, layouts, why in compiled._too_large:
+        if len(layouts) == len(tensors) and equal(known, template) and all(
+                own is t._layout for own, t in zip(layouts, tensors, strict=True)):
+            raise MemoryLimitError(why)
+
+
+def profile(compiled, runs, args, kwargs):
+    """The table of `Compiled.profile`."""
+    tensors: list = []
+    template = flatten((args, kwargs), tensors, "the arguments")
+    program = next((p for p in compiled.programs if not p.mismatch(template, tensors)), None)
+    if program is None:
+        raise RuntimeError(f"profile: {compiled.name} has no program for these arguments yet; call it a few times")
+    from ..profiler.limits import machine_limits  # of a higher layer: measured when somebody asks
+    return costs.table(program.profile(tensors, runs), machine_limits(program.graph.device))
+
+
 def with_lines(compiled, why, lines):
     """A reason with the lines of the function that it comes from, where it does not name one itself."""
     code = compiled.parts.code()
@@ -134,4 +153,4 @@ def _needs_nothing(function):
     return True
 
 
-__all__ = ["explain", "kernels", "memory", "text", "with_lines"]
+__all__ = ["explain", "kernels", "memory", "profile", "refuse", "text", "with_lines"]
