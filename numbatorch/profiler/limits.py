@@ -31,10 +31,11 @@ def _measured(threads, device):
     def end():
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+    rand = functools.partial(torch.rand, device=device, generator=torch.Generator(device))  # nobody else's numbers
     with torch.no_grad():
-        b, c = torch.rand(elements, device=device), torch.rand(elements, device=device)
+        b, c = rand(elements), rand(elements)
         triad = _best(lambda: torch.add(b, c, alpha=3.0), end)
-        x, y = torch.rand(rows, columns, device=device), torch.rand(columns, columns, device=device)
+        x, y = rand(rows, columns), rand(columns, columns)
         product = _best(lambda: torch.mm(x, y), end)
     return MachineLimits(3 * 4 * elements / triad / 1e9, 2 * rows * columns**2 / product / 1e9)
 

@@ -11,6 +11,7 @@ from numbatorch.profiler import (
     ExecutionTraceObserver,
     ProfilerAction,
     ProfilerActivity,
+    limits,
     machine_limits,
     profile,
     record_function,
@@ -214,3 +215,11 @@ def test_execution_trace(tmp_path):
 def test_limits_are_positive():
     assert supported_activities() == {ProfilerActivity.CPU}
     assert min(machine_limits()) > 0
+
+
+def test_limits_are_measured_with_numbers_of_their_own(monkeypatch):
+    for name, value in (("ELEMENTS", 64), ("SIDE", 8), ("REPEATS", 1)):
+        monkeypatch.setattr(limits, name, value)
+    before = torch.get_rng_state()
+    limits._measured.__wrapped__(1, torch.device("cpu"))
+    assert torch.equal(torch.get_rng_state(), before)
