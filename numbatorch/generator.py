@@ -1,6 +1,8 @@
 """`Generator`: where random numbers come from. A seed and, from the first draw on, the state that follows from it."""
 
+import os
 import secrets
+import threading
 
 from .device import CPU, device as _device, usable
 
@@ -30,9 +32,13 @@ class Generator:
     @property
     def state(self):
         """What the fill functions of cpu/random.py, or of another device, take and move on."""
-        if self._state is None:
-            self._state = _new_state(self._seed, self._device)
-        return self._state
+        state = self._state
+        if state is None:
+            with _making:  # of two threads each would draw the same numbers, from a state of its own
+                state = self._state
+                if state is None:
+                    state = self._state = _new_state(self._seed, self._device)
+        return state
 
     def manual_seed(self, seed):
         """Start again from `seed`, an int of [-2^63, 2^64); negative ones count from 2^64. Returns the generator."""
@@ -126,6 +132,9 @@ def _restored(device, state):
     return generator
 
 
+_making = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 default_generator = Generator()
 _defaults: dict = {}  # of other devices than the CPU
 

@@ -1,7 +1,9 @@
 """`Generator` and the default generator's functions."""
 
+import contextlib
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -86,3 +88,23 @@ def test_states_are_those_of_torch():
         assert np.array_equal(generator.get_state().numpy(), theirs.get_state().numpy())
         assert numbers(generator, n) == torch.randn(n, generator=theirs).tolist()
     torch.Generator().set_state(torch.from_numpy(generator.get_state().numpy()))
+
+
+def test_threads_that_come_first_draw_from_one_state(monkeypatch):
+    from numbatorch import generator as module
+
+    made, both = [], threading.Barrier(2, timeout=0.2)
+
+    def new_state(seed, device, make=module._new_state):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait()  # where nothing keeps threads apart, both come here
+        made.append(make(seed, device))
+        return made[-1]
+    monkeypatch.setattr(module, "_new_state", new_state)
+    own = numbatorch.Generator().manual_seed(3)
+    threads = [threading.Thread(target=lambda: own.state) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1 and own.state is made[0]

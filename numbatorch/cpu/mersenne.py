@@ -218,18 +218,19 @@ class MersenneState:
 
     def get_state(self):
         """The 5056 bytes that PyTorch's `get_state` gives for this state, as a NumPy array."""
-        self.take_back()
-        block, state = self._block(), np.zeros(_LEGACY_BYTES, dtype=np.uint8)
-        position = self._position - block * BLOCK
-        head = state[:24].view(np.int32)
-        state[:8].view(np.uint64)[0] = self.initial_seed
-        head[2], head[3], head[4] = (1, 1, 0) if self._fresh else (BLOCK + 1 - position, 1, position)
-        state[24:5016].view(np.uint64)[:] = self._words[block * BLOCK : (block + 1) * BLOCK]
-        if self.normal is not None:
-            state[5024:5032].view(np.float64)[0] = self.normal
-            state[5040:5044].view(np.int32)[0] = 1
-        state[5048:] = np.frombuffer(self._float_normal, dtype=np.uint8)
-        return state
+        with self.lock:
+            self.take_back()
+            block, state = self._block(), np.zeros(_LEGACY_BYTES, dtype=np.uint8)
+            position = self._position - block * BLOCK
+            head = state[:24].view(np.int32)
+            state[:8].view(np.uint64)[0] = self.initial_seed
+            head[2], head[3], head[4] = (1, 1, 0) if self._fresh else (BLOCK + 1 - position, 1, position)
+            state[24:5016].view(np.uint64)[:] = self._words[block * BLOCK : (block + 1) * BLOCK]
+            if self.normal is not None:
+                state[5024:5032].view(np.float64)[0] = self.normal
+                state[5040:5044].view(np.int32)[0] = 1
+            state[5048:] = np.frombuffer(self._float_normal, dtype=np.uint8)
+            return state
 
     def set_state(self, state):
         """Take over bytes of `get_state`, PyTorch's or ours; RuntimeError if they cannot be a state."""
@@ -242,33 +243,36 @@ class MersenneState:
         left, seeded, position = (int(number) for number in state[8:20].view(np.int32))
         if not (seeded and 0 < left <= BLOCK and 0 <= position <= BLOCK):
             raise RuntimeError(f"set_state: Invalid mt19937 state (left {left}, seeded {seeded}, next {position})")
-        self.take_back()
-        self.initial_seed = int(state[:8].view(np.uint64)[0])
-        self._hold(state[24:5016].view(np.uint64).astype(np.uint32))
-        self._ready, self._fresh = BLOCK, left == 1 and position == 0
-        self._position = BLOCK if left == 1 else position
-        valid = state[5040:5044].view(np.int32)[0] != 0
-        self.normal = float(state[5024:5032].view(np.float64)[0]) if valid else None
-        self._float_normal = state[5048:].tobytes()
+        with self.lock:
+            self.take_back()
+            self.initial_seed = int(state[:8].view(np.uint64)[0])
+            self._hold(state[24:5016].view(np.uint64).astype(np.uint32))
+            self._ready, self._fresh = BLOCK, left == 1 and position == 0
+            self._position = BLOCK if left == 1 else position
+            valid = state[5040:5044].view(np.int32)[0] != 0
+            self.normal = float(state[5024:5032].view(np.float64)[0]) if valid else None
+            self._float_normal = state[5048:].tobytes()
 
     def copy(self):
         """Another generator in the same state."""
-        self.take_back()
-        other, block = MersenneState.__new__(MersenneState), self._block()
-        other._begin()
-        other._notes[:] = self._notes
-        other.initial_seed, other._fresh, other._float_normal = self.initial_seed, self._fresh, self._float_normal
-        other._hold(self._words[block * BLOCK:(block + 1) * BLOCK].copy())  # of which all others follow
-        other._ready, other._position = BLOCK, self._position - block * BLOCK
-        return other
+        with self.lock:
+            self.take_back()
+            other, block = MersenneState.__new__(MersenneState), self._block()
+            other._begin()
+            other._notes[:] = self._notes
+            other.initial_seed, other._fresh, other._float_normal = self.initial_seed, self._fresh, self._float_normal
+            other._hold(self._words[block * BLOCK:(block + 1) * BLOCK].copy())  # of which all others follow
+            other._ready, other._position = BLOCK, self._position - block * BLOCK
+            return other
 
     def become(self, other):
         """Take over the state of a copy, which is not to be used any more."""
-        for state in (self, other):
-            state.take_back()
-        self._notes[:] = other._notes
-        for name in ("initial_seed", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal"):
-            setattr(self, name, getattr(other, name))
+        with self.lock:
+            for state in (self, other):
+                state.take_back()
+            self._notes[:] = other._notes
+            for name in ("initial_seed", "_words", "_address", "_ready", "_position", "_fresh", "_float_normal"):
+                setattr(self, name, getattr(other, name))
 
 
 _states: weakref.WeakSet[MersenneState] = weakref.WeakSet()
