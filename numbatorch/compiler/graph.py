@@ -164,7 +164,7 @@ class Graph:
         written, changed = set(), None
         reads = set()
         for number, step in enumerate(self.steps):
-            for b in step.reads():
+            for b in {v.buffer: None for v in step.places if v.reads and v.layout.nbytes}:  # nothing can be early
                 if b.nbytes and b not in known and b not in written:
                     raise RuntimeError(f"step {number}, {step.name}: reads {b.label}, which nothing has written")
             for place in step.places:
