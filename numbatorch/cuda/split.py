@@ -38,9 +38,10 @@ def pieces_of(made):
 
 
 def sums_of(request):
-    """The request of a `Rows` request's row functions alone."""
+    """The request of a `Rows` request's row functions alone. Rows are counted in the order of the last result's memory
+    (rows.py), so that it is the result of all here: the kernel that joins the pieces finds the same row."""
     functions = tuple(n for n in order(*request.roots) if n.op in ROW)
-    return replace(request, roots=functions, outputs=[request.outputs[0]] * len(functions),
+    return replace(request, roots=functions, outputs=[request.outputs[-1]] * len(functions),
                    is_row=(True,) * len(functions))
 
 

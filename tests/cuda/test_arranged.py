@@ -64,6 +64,12 @@ def test_row_formulas_write_rows_in_another_order():
     assert not {"_to", "clone", "copy"} & set(found)
 
 
+def test_results_of_a_few_long_rows_have_orders_of_their_own():
+    x = numbers(3, 2, 16400)
+    assert steps_of(lambda x: (x.sum(-1).t().contiguous(), x.amax(-1)), x) == ["fused_sum_amax"]
+    assert steps_of(lambda x: (x.amax(-1), x.sum(-1).t().contiguous()), x) == ["fused_amax_sum"]
+
+
 def test_products_over_one_term_are_elementwise():
     a, b = numbers(9, 1), numbers(1, 7)
     assert len(steps_of(lambda a, b: (a @ b) * 2 + 1, a, b)) == 1
