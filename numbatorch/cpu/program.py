@@ -352,7 +352,8 @@ class Builder:
         """One region for [(a stage of a kernel, number of its chunk)]: stages that do not depend on each other."""
         rows: list = []
         for (_, thunk, block, units, grain), k in chunks:
-            rows += [thunk, Block(block), k * grain, min(units, (k + 1) * max(grain, 1))]
+            own = max(grain, 1)
+            rows += [thunk, Block(block), k * own, min(units, (k + 1) * own)]
         self._stage(KERNEL, _table(), rows, len(chunks), 1)
 
     def _address(self, name):

@@ -7,7 +7,8 @@ import pytest
 import numbatorch as torch
 from numbatorch.compiler import together
 from numbatorch.compiler.together import Stage
-from numbatorch.cpu.program import _table
+from numbatorch.cpu import stages
+from numbatorch.cpu.program import Builder, _table
 
 nn, F = torch.nn, torch.nn.functional
 
@@ -78,6 +79,16 @@ def test_each_thread_has_its_part_of_each_stage(threads):
     assert sorted((s.number, k) for s, k in found) == sorted((s.number, k) for s in own for k in range(s.chunks))
     mine = found[:len(found) // threads]
     assert (own[0], 0) in mine and (own[1], 0) in mine and (own[0], 3) not in mine
+
+
+def test_chunks_of_a_stage_without_a_grain_are_its_units():
+    source, target = np.arange(4, dtype=np.uint8), np.zeros(4, np.uint8)
+    builder = Builder(0)
+    builder.kernel(stages.copy(), [target.ctypes.data], source.ctypes.data, 4, 0)
+    own = builder.stages.pop()
+    builder.together([(own, k) for k in range(4)])
+    assert [builder.blocks[-1][k:k + 2] for k in range(2, 16, 4)] == [[k, k + 1] for k in range(4)]
+    assert builder.finish().run() == -1 and target.tolist() == [0, 1, 2, 3]
 
 
 def network(seed=0):
