@@ -1250,8 +1250,8 @@ def smm(input: Tensor, mat: Tensor) -> Tensor:
     """The product of a sparse and a strided matrix as a sparse matrix."""
 def smooth_error(input: Tensor, target: Tensor | _Number, beta: _Number) -> Tensor:
     """Quadratic below beta, linear above: 0.5 d² / beta, |d| - 0.5 beta."""
-def smoothed_rows(input: Tensor, target: Tensor, dim: _Ints, certain: _Number, share: _Number) -> tuple[Tensor, Tensor, Tensor]:
-    """-log_softmax(input) along `dim` times what is expected of each class: `share`, and `certain` more of the target."""
+def smoothed_rows(input: Tensor, target: Tensor, weight: Tensor | None = None, dim: _Ints = 1, certain: _Number = 1.0, share: _Number = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """-log_softmax(input) along `dim` times what is expected of each class: `share`, and `certain` more of the target; each times the `weight` of the class, unless that is None."""
 def softmax(input: Tensor, dim: _Ints | None = None, _stacklevel: _int = 3, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along `dim`: positive rows whose sum is 1, in `dtype` when given."""
 def softmax_gradient_rows(incoming: Tensor, output: Tensor, dim: _Ints) -> Tensor:
