@@ -411,7 +411,7 @@ def _define_norm(rank):
         name = f"lp_pool{rank}d"
         area = math.prod(_ints(name, "kernel_size", kernel_size, rank))
         mean = OPS[f"nn.functional.avg_pool{rank}d"].call(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
-        return (mean.sign() * mean.abs()).mul(area).pow(1.0 / norm_type)
+        return (mean.sign() * mean.abs().relu()).mul(area).pow(1.0 / norm_type)
     lp_pool.__doc__ = f"(sum of input^norm_type over each {rank}-dimensional window)^(1/norm_type)."
     composite(name=f"lp_pool{rank}d", namespaces="nn.functional", method=False)(lp_pool)
 
