@@ -5,12 +5,10 @@ run alone, called by their addresses: results have the same bits.
 """
 
 import ctypes
-from dataclasses import replace
 
-from ..expr import kinds
 from ..expr.tree import order
 from ..expr.write import storage
-from ..layout import Layout, layout
+from ..layout import Layout
 from . import elementwise, entry, geometry, rows, streaming
 from .compile import compile_ir
 from .gemm import META
@@ -48,9 +46,7 @@ def plan(launch, request):
     """The Launch of a product's and, on its result, a request's: (the product's pointers, the request's, ...)."""
     numbers = product(launch)
     n, wide = numbers["n"], min(numbers["unit_columns"], numbers["n"])
-    parts = [_part(request, numbers["m"], n, wide), _part(request, numbers["m"], n, (n - 1) % wide + 1)]
-    if parts[0].kernel is not parts[1].kernel:
-        raise RuntimeError(f"{request.name}: a kernel for {wide} columns does not fit {(n - 1) % wide + 1}")
+    parts = [_part(request, n, numbers["m"], width) for width in (wide, (n - 1) % wide + 1)]
     own, other = launch.kernel.__self__, parts[0].kernel.__self__
     moved = [isinstance(o.layout, Layout) and o.layout.numel > 1 for o in request.operands]
     text, name, signature = _text(own, other, [*moved, *(True for _ in request.outputs)])
@@ -62,15 +58,15 @@ def plan(launch, request):
     return made
 
 
-def _part(request, height, columns, width):
-    """The Launch of the formulas over `width` of the columns of matrices."""
-    def cut(own):
-        if not isinstance(own, Layout) or own.numel == 1:
-            return own
-        return layout(own.dtype, (height, width), (columns, 1), own.device)
-    operands = [kinds.Operand(o.name, cut(o.layout), o.dtype) for o in request.operands]
-    return elementwise.plan(replace(request, operands=operands, outputs=[cut(o) for o in request.outputs],
-                                    shape=(height, width)))
+def _part(request, columns, height, width):
+    """The Launch of the formulas over `width` of the columns of matrices: over all of them in one flat loop, over some
+    row by row, also where there is one row, or one column of the last unit."""
+    if width == columns:
+        return elementwise.plan(request)
+    steps = [(columns, 1) if o.layout.numel > 1 else (0, 0) for o in request.operands if isinstance(o.layout, Layout)]
+    steps += [(columns, 1)] * len(request.outputs)
+    kernel = elementwise.nest(request, "".join(str(step) for _, step in steps), 2)
+    return geometry.launch(kernel, height, 1, (height, width), *steps)
 
 
 def _text(own, other, moved):

@@ -5,6 +5,7 @@ import random
 import pytest
 
 import numbatorch as torch
+from numbatorch.cpu import bands
 
 nn, F = torch.nn, torch.nn.functional
 
@@ -99,6 +100,16 @@ def test_a_large_product_and_its_activation_are_one_step(shape):
     assert steps_of(both, torch.randn(m, k)) == ["linear_rows_relu"]
     other = torch.randn(n, m)  # in place, and of another order
     assert len(steps_of(lambda x: F.linear(x, weight, bias).relu_().t() + other, torch.randn(m, k))) > 1
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 3000), (1, 513, 500), (2, 513, 500), (64, 513, 65), (100, 513, 97),
+                                   (64, 64, 1025)])
+def test_units_of_one_row_or_of_one_column_have_their_activation(shape, monkeypatch):
+    monkeypatch.setattr(bands, "LARGE", 0)
+    m, k, n = shape
+    weight, x = torch.randn(n, k), torch.randn(m, k)
+    assert steps_of(lambda x: F.linear(x, weight).relu(), x) == ["linear_rows_relu"]
+    assert steps_of(lambda x: (x.double() @ weight.T.double()).relu() - 1.5, x)
 
 
 def test_a_small_product_stands_alone():
