@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import numbatorch as nt
+from numbatorch.cpu import compile
 from numbatorch.ops import namespace
 
 F = namespace("nn.functional")
@@ -189,3 +190,21 @@ def test_windows_that_share_taps_with_the_one_before(kernel, stride, padding, wi
     counts = np.zeros((6, 13 * width))
     np.add.at(counts, (np.arange(6)[:, None], at.reshape(6, -1)), 1)
     np.testing.assert_array_equal(t.grad.numpy().reshape(6, -1), counts)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_norms_of_zeros_have_a_gradient_of_zero(rank):
+    x = nt.tensor([0.0, -0.0, 3.0, -4.0]).reshape(1, 1, 4, *(1,) * (rank - 1)).requires_grad_()
+    result = getattr(nt.nn.functional, f"lp_pool{rank}d")(x, 2.0, 2 if rank == 1 else (2,) + (1,) * (rank - 1))
+    result.sum().backward()
+    assert result.flatten().tolist() == [0.0, 5.0] and nt.allclose(x.grad.flatten(), nt.tensor([0.0, 0.0, 0.6, -0.8]))
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_large_windows_of_channels_last_compile_without_a_word(kind, capfd, monkeypatch):
+    for store in (compile.cache, compile.packs):
+        monkeypatch.setattr(store, "read", lambda *_: None)
+    pool = getattr(nt.nn.functional, f"{kind}_pool2d")
+    x = nt.randn(2, 5, 31, 33).contiguous(memory_format=nt.channels_last)
+    result = pool(x, (7, 8), 2)  # which no other test compiles
+    assert capfd.readouterr().err == "" and nt.allclose(result, pool(x.contiguous(), (7, 8), 2), atol=1e-6)
