@@ -44,7 +44,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     if not label_smoothing:
         return _shared(surprise_rows.call(input, rows, dim)[0], dim, counted, rows, weight, reduction)
     along = None if weight is None else weight.view(_along(input.ndim, dim, classes))
-    loss = smoothed_rows.call(input, rows, along, dim, 1 - label_smoothing, label_smoothing / classes)[0]
+    loss = smoothed_rows.call(input, rows, along, dim, 1 - label_smoothing, label_smoothing / max(classes, 1))[0]
     return _shared(loss, dim, counted, rows, weight, reduction, weighed=True)
 
 
@@ -61,16 +61,23 @@ def _of_probabilities(input, target, weight, ignore_index, reduction, label_smoo
                            f"ignore_index={ignore_index}")
     dim = 0 if input.ndim == 1 else 1
     logs, classes = OPS["log_softmax"].call(input, dim), input.shape[dim]
+    _check_weight(weight, classes)
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
+        target = target * (1 - label_smoothing) + label_smoothing / max(classes, 1)
     terms = logs * target if weight is None else logs * target * weight.view(_along(input.ndim, dim, classes))
     loss = -terms.sum(dim)
-    return loss.sum() / (input.numel() // classes) if reduction == "mean" else _reduced(loss, reduction)
+    return loss.sum() / (input.numel() // max(classes, 1)) if reduction == "mean" else _reduced(loss, reduction)
 
 
 def _along(ndim, dim, classes):
     """The shape in which a weight of each class meets an input."""
     return [classes if d == dim else 1 for d in range(ndim)]
+
+
+def _check_weight(weight, classes):
+    if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes):
+        raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got "
+                           f"weight tensor of shape: {list(weight.shape)}")
 
 
 def _checked(name, input, target, weight):
@@ -79,21 +86,19 @@ def _checked(name, input, target, weight):
     An error where the arguments do not fit each other.
     """
     shape, given = input._layout.shape, target._layout.shape
+    if len(shape) > 1 and (not given or shape[0] != given[0]):
+        raise ValueError(f"{name}: Expected input batch_size ({shape[0]}) to match target batch_size "
+                         f"({given[0] if given else 0}).")
     if not shape or len(given) not in (len(shape) - 1, 0):
         raise RuntimeError(f"{name}: input {tuple(shape)} and target {tuple(given)} do not fit")
     dim = 0 if len(shape) == 1 else 1
     expected = (*shape[:dim], *shape[dim + 1:])
     if given != expected:
-        if not given or shape[0] != given[0]:
-            raise ValueError(f"{name}: Expected input batch_size ({shape[0]}) to match target batch_size "
-                             f"({given[0] if given else 0}).")
         raise RuntimeError(f"{name}: expected target size {list(expected)}, got {list(given)}")
     kind, classes = target._layout.dtype.name, shape[dim]
     if kind not in ("int64", "uint8", "int32"):
         raise RuntimeError(f"{name}: expected scalar type Long but found {kind}")
-    if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes):
-        raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes but got "
-                           f"weight tensor of shape: {list(weight.shape)}")
+    _check_weight(weight, classes)
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(f"{name}: expected scalar type {input.dtype.name} but found {weight.dtype.name}: weight "
                            "and input must have one dtype")

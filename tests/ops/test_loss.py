@@ -131,3 +131,20 @@ def test_what_does_not_fit_names_the_call():
         F.cross_entropy(x.long(), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(RuntimeError, match=r"nll_loss: input \(\) and target \(\) do not fit"):
         F.nll_loss(torch.tensor(1.0), torch.tensor(0))
+
+
+def test_what_does_not_fit_probabilities_or_batches_is_refused():
+    x = torch.zeros(4, 3)
+    for weight in (torch.ones(5), torch.ones(3, 1)):
+        with pytest.raises(RuntimeError, match="weight tensor should be defined either for all 3 classes or no"):
+            F.cross_entropy(x, torch.zeros(4, 3), weight)
+    with pytest.raises(ValueError, match=r"nll_loss: Expected input batch_size \(4\).*\(1\)"):
+        F.nll_loss(x, torch.zeros(1, 4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_no_classes_give_no_loss(smoothing):
+    x, none = torch.zeros(3, 0), torch.zeros(0, dtype=torch.int64)
+    assert F.cross_entropy(x, x, label_smoothing=smoothing).isnan()
+    assert torch.equal(F.cross_entropy(x, x, label_smoothing=smoothing, reduction="none"), torch.zeros(3))
+    assert F.cross_entropy(torch.zeros(0, 0), none, label_smoothing=smoothing).isnan()
