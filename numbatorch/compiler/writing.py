@@ -33,7 +33,11 @@ class _Writer:
     def __init__(self, graph):
         self.graph, self.lines = graph, []
         self.formulas: dict = {}  # {the text without the name: name}
-        self.names = {*printed.__all__, "float", "int", graph.name}
+        self.names = {*printed.__all__, "float", "int"}
+        self.name = _identifier(graph.name)
+        while self.name in self.names or keyword.iskeyword(self.name):
+            self.name += "_"
+        self.names.add(self.name)
         self.known: dict = {}  # {buffer: the layout that its name stands for}
         self.shown: dict = {}  # {buffer: the layout of what was written to it}
 
@@ -68,11 +72,12 @@ class _Writer:
                  f"at({b.label}, {_layout(self.shown[b])})" for b in graph.buffers if b.kind == "result"]
         self.lines.append(f"return {', '.join(found) or None}")
         return "\n".join([
-            f"# {graph.name}: what the program does, launch by launch, as Python that runs. Names beginning with i are",
-            "# arguments, s state that it reads and changes, c constants, t temporaries, r results and gradients.",
+            f"# {' '.join(graph.name.split())}: what the program does, launch by launch, as Python that runs.",
+            "# Names beginning with i are arguments, s state that it reads and changes, c constants, t temporaries,",
+            "# r results and gradients.",
             "from numbatorch.compiler.printed import *", "", "",
             *(f"{text.replace('NAME', own, 1)}\n\n" for text, own in self.formulas.items()),
-            f"def {_identifier(graph.name)}({', '.join(arguments)}):", *(f"    {line}" for line in self.lines)])
+            f"def {self.name}({', '.join(arguments)}):", *(f"    {line}" for line in self.lines)])
 
     # ------------------------------------------------------------ memory
 

@@ -110,6 +110,17 @@ def test_checks_and_options(tmp_path):
                                                            if b.kind == "input"}})
 
 
+@pytest.mark.parametrize("name", ["given", "lambda", "exp", "a\nb = 1", "größe", "1st"])
+def test_functions_of_any_name(name, tmp_path):
+    def function(x):
+        return x.exp().sum() + x
+    function.__name__ = name
+    run = torch.compile(function)
+    for _ in range(4):
+        run(torch.ones(4))
+    run_as_text(run, (torch.ones(4),), tmp_path / "graph.py")
+
+
 def test_formulas_read_back_are_the_same_trees():
     x, n = tree.arg("x"), tree.arg("exp")  # which is also the name of a function
     shared = (x * 2 + n).__abs__() ** 2
