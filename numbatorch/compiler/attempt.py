@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..attributes import fields
+from ..attributes import FIELDS, fields
 from ..cpu import backend
 from ..device import CPU
 from ..generator import default_of
@@ -53,6 +53,7 @@ class Attempt:
             self._follow()
         self.present, self._inputs, self.given, self.gradients, self.backward = [], [], [], [], None
         self.hidden: list = []  # [(tensor, whose gradient it is; what `_inputs` has)] of inputs after the arguments
+        self.forms: dict = {}  # {id: (layout, address)} of gradients
         self._memory(loose)
 
     def _memory(self, loose):
@@ -64,6 +65,7 @@ class Attempt:
         for tensor, grad, path in self.places.gradients:
             if grad is not None:
                 _check_plain(grad, f"{path}.grad")
+                self.forms[id(grad)] = grad._layout, grad._ptr
                 if loose:
                     k, own = len(self.tensors) + len(self.hidden), grad._layout
                     capture.know("input", grad._ptr, own.nbytes, f"{path}.grad", k, own.device)
@@ -413,9 +415,16 @@ class _Snapshot:
     def __init__(self, capture, places, tensors):
         self._before, self._given_up, buffers = capture.before, capture.given_up, capture.buffers
         self._gradients = [(t, t._grad) for t, *_ in places.gradients] + [(t, t._grad) for t in tensors]
+        known = {id(t): t for t in [*tensors, *(g for _, g in self._gradients if g is not None)]}
+        self._fields = [(t, {n: v for n, v in fields(t).items() if n in FIELDS}) for t in known.values()]
         self._generators = [(s, s.copy()) for s in (default_of(d).state for d in {CPU, *(b.device for b in buffers)})]
 
     def restore(self):
+        for tensor, before in self._fields:  # of `data`, `resize_` and the like
+            own = fields(tensor)
+            for name in [n for n in own if n in FIELDS and n not in before]:
+                del own[name]
+            own.update(before)
         for grad in self._given_up:  # what was in it is not read
             own, offset = grad._storage, grad._ptr - grad._storage.ptr
             own.block = backend.allocate(own.nbytes)

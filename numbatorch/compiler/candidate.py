@@ -20,6 +20,7 @@ from .places import Unsupported, same
 from .program import Program, View
 from .sizes import Size
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
+from .values import Items
 
 ARGUMENTS = "the arguments"  # what two captures differ in that may both become programs
 GRADIENTS = "gradients are in other memory"
@@ -32,6 +33,8 @@ class Candidate:
         self.attempt, self.tensors, capture = attempt, attempt.tensors, attempt.capture
         for _, k in sorted(s for s in capture.checked if s[0] == "option"):
             group, key, value, path = attempt.places.options[k]  # something was decided by its value
+            if type(group) is Items:
+                group, key, value = group.holder, group.key, group.holder[group.key]
             attempt.places.entries.append(("dict", group, key, value, path))
         self._result(result, capture)
         self._gradients(capture)
@@ -119,6 +122,9 @@ class Candidate:
         for tensor, before, path in self.attempt.places.gradients:
             now = tensor._grad
             if now is before:
+                if now is not None and any(x is not y and x != y for x, y in zip(
+                        (now._layout, now._ptr), self.attempt.forms[id(now)], strict=True)):
+                    raise Unsupported(f"the call changes the shape or memory of {path}.grad")
                 continue
             view = None
             if now is not None:

@@ -96,11 +96,11 @@ class Capture:
     def _forgotten(self, held):
         """Whether the call has dropped a gradient that nothing has looked at, nor will if it is undone and run again.
 
-        held: (tensor, its gradient, the buffer). A gradient is held by the Attempt's places, its snapshot, `held` and
-        the argument; its storage by the gradient, the buffer, the Attempt's table of versions and the argument. No
-        variable is counted: some Pythons do not count what a variable lends to a call.
+        held: (tensor, its gradient, the buffer). A gradient is held by the Attempt's places, its snapshot twice, `held`
+        and the argument; its storage by the gradient, the snapshot, the buffer, the Attempt's table of versions and the
+        argument. No variable is counted: some Pythons do not count what a variable lends to a call.
         """
-        if (held[0]._grad is held[1] or sys.getrefcount(held[1]) > 4 or sys.getrefcount(held[1]._storage) > 4
+        if (held[0]._grad is held[1] or sys.getrefcount(held[1]) > 5 or sys.getrefcount(held[1]._storage) > 5
                 or sys.getrefcount(held[1]._storage.block) > 2):
             return False
         _, grad, buffer = held

@@ -63,7 +63,7 @@ class Compiled:
         self._recaptured: dict = {}  # guards that failed: {what they found: how often}
         self._front = [_no_program]  # how the program that ran last is called
         self._turns = [self._front]  # taken by the call that is running
-        functools.update_wrapper(self, function, updated=())
+        self.own = frozenset(vars(functools.update_wrapper(self, function, updated=()))) | {"own"}
 
     def __get__(self, instance, owner=None):
         """Decorated methods: bound to their object."""

@@ -31,6 +31,7 @@ from ..storage import Storage
 from ..tensor import Tensor
 from .values import (
     ABSENT,
+    Items,
     Unsupported,
     content,
     globals_in,
@@ -78,8 +79,8 @@ class Places:
     entries: [kind, container, key, value, path], kinds "dict", "list", "cell", "slot", "set", "array" (its content),
     "class" (an attribute), "names" (of a class), "context" (a variable's value) and "size" (of a list, or the keys of a
     dict; key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options: places of an
-    optimizer's numbers, [(dict, key, value, path)]. randoms: files, iterators, and generators of NumPy and Python,
-    [(object, path)]. generators: {id of its frame: (generator, path)}. codes: {id: code} of the functions.
+    optimizer's numbers, [(dict, or Items of a tuple in one, key, value, path)]. randoms: files, iterators, and
+    generators of NumPy and Python, [(object, path)]. generators: {id of its frame: (generator, path)}. codes: {id: code} of the functions.
     """
 
     def __init__(self):
@@ -163,6 +164,9 @@ class Places:
                         self._attribute(base, name)
         elif type(value).__module__ == _COMPILED:
             self._put(value.function, path)  # inside another compiled function it is just that
+            self.entries.append(("size", vars(value), None, tuple(vars(value)), path))
+            for name in vars(value).keys() - value.own:  # what a program has set there
+                self._entry("dict", vars(value), name, vars(value)[name], f"{path}.{name}")
         elif is_a(value, types.ModuleType):
             if not is_library(value.__name__):
                 self._space("dict", vars(value), vars(value), path)
@@ -269,6 +273,9 @@ class Places:
                 at = f"{path}[{k}][{name!r}]"
                 if traced and type(v) is float and isinstance(name, str):
                     self.options.append((group, name, v, at))
+                elif traced and type(v) is tuple and v and all(type(x) is float for x in v) and isinstance(name, str):
+                    items = Items.of(group, name, len(v))  # `betas`, which schedules move
+                    self.options += [(items, n, x, f"{at}[{n}]") for n, x in enumerate(v)]
                 else:
                     self._entry("dict", group, name, v, at)
 

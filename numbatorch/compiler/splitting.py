@@ -96,7 +96,9 @@ class Source:
         cells = {**dict(zip(code.co_freevars, original.__closure__ or (), strict=True)),
                  **{name: types.CellType(value) for name, value in free.items()}}
         outer = ast.parse("def outer():\n    pass")
-        assigned = [ast.Assign([ast.Name(n, ast.Store())], ast.Constant(None)) for n in cells]
+        assigned: list = [ast.Assign([ast.Name(n, ast.Store())], ast.Constant(None)) for n in cells]
+        if definition.name not in cells:  # one that calls itself is to find what its module has under the name
+            assigned.append(ast.Global([definition.name]))
         outer.body[0].body = [*assigned, definition]  # type: ignore[attr-defined]
         compiled = compile(ast.fix_missing_locations(outer), self.filename, "exec")
         inner = next(c for c in _constant_code(compiled) if c.co_name == "outer")

@@ -246,3 +246,19 @@ def test_an_argument_gets_another_shape_or_history_in_place():
         total = run(x, weight)
         assert x.shape == (3, 2) and weight.requires_grad
         assert torch.equal(torch.autograd.grad(total, weight)[0], torch.full((2,), 3.0))
+
+
+@torch.compile
+def counted(x):
+    counted.calls += 1
+    counted.last = x * 2
+    print(end="")
+    return x if x.shape[0] == 1 else counted(x[1:]) + x[1:] * counted.scale
+
+
+def test_a_compiled_function_that_calls_itself_and_has_attributes():
+    counted.calls, scale = 0, 1.0
+    for k in range(8):
+        counted.scale = scale = scale + k // 4
+        assert torch.equal(counted(torch.ones(3)), torch.full((2,), 1 + 2 * scale)), k
+        assert counted.calls == 3 * (k + 1) and torch.equal(counted.last, torch.full((1,), 2.0))

@@ -167,3 +167,31 @@ def test_a_step_takes_what_the_plan_says_and_no_more(make):
     held = [o.storage.nbytes for o in program._owner.values()]
     assert program.arena.nbytes + sum(map(rounded, held)) == program.plan.total
     assert f"{program.plan.total:>12}  with" in run.memory(*batch)
+
+
+@pytest.mark.parametrize("options", [{"memory_limit": "1GB"}, {"dynamic": True}, {}])
+def test_tensors_that_get_other_memory_are_put_back_before_the_call_runs_as_it_is(options):
+    def change(x):
+        x.data = x.data * 2
+        return x + 1
+
+    weight = nn.Parameter(torch.ones(2, 2))
+
+    def accumulate(x):
+        (x @ weight).sum().backward()
+        weight.grad.data = weight.grad.data * 3
+        return weight.grad
+    run = torch.compile(change, **options)
+    x = torch.ones(2, 2)
+    if not options:
+        with pytest.raises(RuntimeError, match="the shape, memory or history of argument 0"):
+            run.memory(x)
+        assert torch.equal(x, torch.ones(2, 2))
+    for rows in (2, 2, 3, 4):
+        x = torch.ones(rows, 2)
+        assert torch.equal(run(x), torch.full((rows, 2), 3.0)) and torch.equal(x, torch.full((rows, 2), 2.0))
+    step, expected = torch.compile(accumulate, **options), 0
+    for rows in (2, 2, 2, 3, 4):
+        expected = (expected + rows) * 3
+        result = step(torch.ones(rows, 2))
+        assert result is weight.grad and torch.equal(result, torch.full((2, 2), float(expected)))
