@@ -22,7 +22,7 @@ from .memory import Arena, MemoryPlan, room
 from .modes import Modes, modes
 from .places import ABSENT, look, same
 from .structure import equal
-from .values import class_dict, readable
+from .values import Items, class_dict, readable
 
 _new = object.__new__
 
@@ -249,7 +249,10 @@ class Program:
         for container in lists.values():
             guard.list(container, container)
         for k, (group, key, _, _) in enumerate(self.places.options):
-            guard.float(group, key, self._option(k))
+            if type(group) is not Items:
+                guard.float(group, key, self._option(k))
+            elif key == 0:  # the others come after it
+                guard.floats(group.holder, group.key, [self._option(n) for n in range(k, k + group.count)])
         bound = {id(t) for t, _ in self.gradients}
         for tensor, has, storage, _ in self.present:
             own = fields(tensor)

@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import types
+import weakref
 from collections import deque
 
 import numpy as np
@@ -19,6 +20,40 @@ ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 
 class Unsupported(Exception):
     """Why a function is not compiled."""
+
+
+class Items:
+    """The items of a tuple of a fixed length in a dict, as those of a list: setting one puts another tuple there.
+
+    There is one for a dict, a key and a length, so that captures name the same places.
+    """
+
+    def __init__(self, holder, key, count):
+        self.holder, self.key, self.count = holder, key, count
+
+    @classmethod
+    def of(cls, holder, key, count):
+        """The one for a dict, a key and a length."""
+        at = id(holder), key, count
+        return _items.get(at) or _items.setdefault(at, cls(holder, key, count))
+
+    def get(self, k, absent=None):
+        """Item `k`; `absent` where no such tuple is there."""
+        items = self.holder.get(self.key)
+        return items[k] if type(items) is tuple and len(items) == self.count else absent
+
+    def __getitem__(self, k):
+        return self.holder[self.key][k]
+
+    def __setitem__(self, k, value):
+        items = self.holder.get(self.key)
+        if type(items) is not tuple or len(items) != self.count:  # a call has put something else there
+            items = (None,) * self.count
+        if items[k] is not value:
+            self.holder[self.key] = (*items[:k], value, *items[k + 1:])
+
+
+_items: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # Items, which keep their dict, by its id
 
 
 def without_traced(value):

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import compile, entry, machine
 
-WHOLE, ITEM, LIST, CELL, FLOAT, COUNT, WORD, THREAD = range(8)
+WHOLE, ITEM, LIST, CELL, FLOAT, COUNT, WORD, THREAD, FLOATS = range(9)
 
 _TEXT = """
 declare i64 @PyLong_AsLongLong(ptr)
@@ -24,6 +24,8 @@ declare i64 @PyDict_Size(ptr)
 declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
 declare ptr @PyDict_GetItem(ptr, ptr)
 declare i64 @PyList_Size(ptr)
+declare i64 @PyTuple_Size(ptr)
+declare ptr @PyTuple_GetItem(ptr, i64)
 declare ptr @PyList_GetItem(ptr, i64)
 declare ptr @PyCell_Get(ptr)
 declare void @Py_DecRef(ptr)
@@ -32,6 +34,7 @@ declare double @PyFloat_AsDouble(ptr)
 declare ptr @PyThreadState_Get()
 declare i64 @PyThreadState_GetID(ptr)
 @PyFloat_Type = external global i8
+@PyTuple_Type = external global i8
 
 ; self: an int, the address of { rows, table of { kind, object, what, value }, whether dicts have version tags, how many
 ; rows a word tells, table of { place, word } for these }. The first row that differs, or -1. A dict's tag is another
@@ -70,7 +73,8 @@ fetch:
  %value = load i64, ptr %r3
  %expected = inttoptr i64 %value to ptr
  switch i64 %kind, label %counted [ i64 0, label %all i64 1, label %item i64 2, label %list
-                                    i64 3, label %cell i64 4, label %float i64 6, label %word i64 7, label %thread ]
+                                    i64 3, label %cell i64 4, label %float i64 6, label %word i64 7, label %thread
+                                    i64 8, label %floats ]
 all:
  %size = call i64 @PyDict_Size(ptr %object)
  %fits = icmp eq i64 %size, %value
@@ -150,6 +154,37 @@ take:
  %double = call double @PyFloat_AsDouble(ptr %number)
  store double %double, ptr %expected
  br label %good
+floats:
+ %tuple = call ptr @PyDict_GetItem(ptr %object, ptr %what)
+ %present = icmp ne ptr %tuple, null
+ br i1 %present, label %ask_type, label %finish
+ask_type:
+ %tuple_type = call ptr @PyObject_Type(ptr %tuple)
+ call void @Py_DecRef(ptr %tuple_type)
+ %is_tuple = icmp eq ptr %tuple_type, @PyTuple_Type
+ br i1 %is_tuple, label %measure, label %finish
+measure:
+ %width = call i64 @PyTuple_Size(ptr %tuple)
+ %wanted_width = load i64, ptr %expected
+ %same_width = icmp eq i64 %width, %wanted_width
+ br i1 %same_width, label %part, label %finish
+part:
+ %p = phi i64 [0, %measure], [%p1, %keep]
+ %unread = icmp slt i64 %p, %width
+ br i1 %unread, label %ask_part, label %good
+ask_part:
+ %one = call ptr @PyTuple_GetItem(ptr %tuple, i64 %p)
+ %one_type = call ptr @PyObject_Type(ptr %one)
+ call void @Py_DecRef(ptr %one_type)
+ %one_is_float = icmp eq ptr %one_type, @PyFloat_Type
+ br i1 %one_is_float, label %keep, label %finish
+keep:
+ %p1 = add i64 %p, 1
+ %target_place = getelementptr ptr, ptr %expected, i64 %p1
+ %target = load ptr, ptr %target_place
+ %one_double = call double @PyFloat_AsDouble(ptr %one)
+ store double %one_double, ptr %target
+ br label %part
 counted:
  %references = load i64, ptr %object
  %few = icmp sle i64 %references, %value
@@ -169,7 +204,7 @@ good:
 finish:
  %result = phi i64 [-1, %rest], [%i, %all], [%i, %compare], [%i, %compare_value], [%i, %item], [%i, %list],
                    [%i, %ask], [%i, %judge], [%i, %float], [%i, %typed], [%i, %counted], [%i, %word],
-                   [%i, %thread]
+                   [%i, %thread], [%i, %floats], [%i, %ask_type], [%i, %measure], [%i, %ask_part]
  %boxed = call ptr @PyLong_FromLongLong(i64 %result)
  ret ptr %boxed
 }
@@ -259,6 +294,11 @@ class Guard:
     def float(self, holder, key, address):
         """A float in a dict, whichever: it is written to an address as a double."""
         self._row(FLOAT, holder, id(key), address, key)
+
+    def floats(self, holder, key, addresses):
+        """A tuple of so many floats in a dict, whichever: each is written to its address as a double."""
+        places = np.array([len(addresses), *addresses], np.int64)
+        self._row(FLOATS, holder, id(key), places.ctypes.data, key, places)
 
     def field(self, holder, name, value):
         """What a function has as `__code__`, `__defaults__` or `__kwdefaults__`; whether it can be seen from here."""
