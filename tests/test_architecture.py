@@ -18,7 +18,7 @@ LAYERS = [
      "attributes", "sharing", "calls", "eager_calls", "arguments", "results", "interception", "sparse", "subclassing",
      "asking", "recording", "operators", "size", "creation",
      "ranges", "from_data", "formats", "filling", "indexing", "einstein", "printing", "library", "compiler",
-     "generator", "randomness", "runtime", "queries", "transforms", "transfer", "windows"},
+     "generator", "randomness", "runtime", "determinism", "queries", "transforms", "transfer", "windows"},
 ]
 LEVEL = {name: k for k, names in enumerate(LAYERS) for name in names}
 

@@ -10,10 +10,12 @@ import itertools
 
 import numpy as np
 
+from ..determinism import are_deterministic_algorithms_enabled
 from ..device import CPU
 from ..errors import OutOfMemoryError
 from ..generator import default_of
 from ..plan import backend
+from ..runtime import get_float32_matmul_precision
 from . import native, traced
 from .graph import Graph, Number, Place
 from .memory import room
@@ -352,7 +354,8 @@ class Recorded:
     """Steps that are recorded at the first run, and replayed from then on."""
 
     def __init__(self, parts, runner, options):
-        """options: sources of the numbers that the steps bring; where these change, the graph is recorded again."""
+        """options: sources of the numbers that the steps bring; where these change, or settings by which calls choose
+        between kernels, the graph is recorded again."""
         self._parts, self._runner, self._graph, self._plainly = parts, runner, None, False
         self._options, self._recorded_for = runner.options(options), ()
         self._lasts = any(isinstance(part, Updates) or lasts(part) for part in parts)
@@ -371,7 +374,7 @@ class Recorded:
     def prepare(self):
         """Record the steps, where that was not done for these addresses and options. OutOfMemoryError where there is
         no room for what their kernels work in."""
-        options = self._options()
+        options = self._options(), get_float32_matmul_precision(), are_deterministic_algorithms_enabled()
         if self._plainly or self._graph is not None and options == self._recorded_for:
             return
         self._graph, self._recorded_for = None, options

@@ -210,3 +210,22 @@ def test_a_number_that_cannot_be_computed_leaves_everything_as_it_was():
     check_that_a_failed_number_changes_nothing("cuda", lambda a, b: torch.optim.Adam([*a, *b], lr=0.1))
     check_that_a_failed_number_changes_nothing("cuda", lambda a, b: torch.optim.Adam(  # two launches
         [{"params": a}, {"params": b, "amsgrad": True}], lr=0.1))
+
+
+def test_graphs_are_recorded_again_for_another_precision():
+    weight, x = (torch.randn(*s).cuda() for s in ((40, 40), (90, 40)))
+
+    def function(x):
+        for _ in range(on_gpu.FEW + 1):
+            x = (x @ weight).relu()
+        return x
+    run, found = torch.compile(function), {}
+    try:
+        for precision in ("highest", "high", "highest"):
+            torch.set_float32_matmul_precision(precision)
+            for _ in range(3):
+                found[precision] = run(x)
+                assert torch.equal(found[precision], function(x)), precision
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert len(run.programs) == 1 and not torch.equal(found["highest"], found["high"])
