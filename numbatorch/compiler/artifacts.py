@@ -1,5 +1,6 @@
 """The cache of kernels and of what was decided about programs, as bytes for another machine of the same kind."""
 
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -17,13 +18,14 @@ class CacheInfo(NamedTuple):
 
 def save():
     """(bytes with all entries of the cache, CacheInfo); None where there are none."""
-    parts, names = [_MAGIC], []
+    parts, names = [], []
     for path in sorted(cache.entries(cache.directory())):
         content = cache.read(path.name)
         if content is not None and _NAME.fullmatch(path.name.encode()):
             names.append(path.name)
             parts += [path.name.encode(), len(content).to_bytes(8, "little"), content]
-    return (b"".join(parts), CacheInfo(tuple(names))) if names else None
+    content = b"".join(parts)
+    return (_MAGIC + hashlib.sha256(content).digest() + content, CacheInfo(tuple(names))) if names else None
 
 
 def load(data):
@@ -33,8 +35,8 @@ def load(data):
     """
     if not isinstance(data, bytes):
         raise TypeError(f"load_cache_artifacts: expected bytes, got {type(data).__name__}")
-    found, at = [], len(_MAGIC)
-    if not data.startswith(_MAGIC):
+    found, at = [], len(_MAGIC) + 32
+    if not data.startswith(_MAGIC) or hashlib.sha256(data[at:]).digest() != data[len(_MAGIC):at]:
         return None
     while at < len(data):
         name, size = data[at:at + 64], int.from_bytes(data[at + 64:at + 72], "little")

@@ -268,7 +268,7 @@ def test_what_is_in_the_cache_goes_to_another(tmp_path, monkeypatch):
     assert len(info.artifacts) == 3
     monkeypatch.setenv("NUMBATORCH_CACHE_DIR", str(tmp_path / "two"))
     assert cache.read(cache.key("entry", 1)) is None
-    for wrong in (b"", b"something else", data[:-1]):
+    for wrong in (b"", b"something else", data[:-1], data[:-1] + b"x"):  # the last is damaged, and machine code
         assert torch.compiler.load_cache_artifacts(wrong) is None
     assert cache.read(cache.key("entry", 1)) is None
     assert torch.compiler.load_cache_artifacts(data) == info
