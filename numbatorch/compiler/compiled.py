@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 import warnings
+from collections import deque
 
 from ..device import CPU
 from ..errors import OutOfMemoryError
@@ -46,7 +47,7 @@ class Compiled:
                                                            whole=self))
         self._stays: dict = {}  # {line: how often it kept the function from being a program}
         self._arena = Arena()
-        self._too_large: list = []  # (template, layouts, why) of calls that do not fit the memory limit
+        self._too_large: deque = deque(maxlen=SHAPES)  # (template, layouts, why) of calls that do not fit the limit
         self.families: list = []  # captures that hold for many sizes
         self._patterns: list = []  # of captures for many sizes
         self._varied: set = set()  # (argument, dimension) whose sizes differ
@@ -480,7 +481,7 @@ class Compiled:
         self.programs.clear()
         self._front[0] = _no_program
         self.families.clear()
-        self._rehearsals, self._fixed = 0, ""
+        self._rehearsals, self._fixed, self._failures, self._eager = 0, "", 0, 0
         self._patterns.clear()
         self._varied.clear()
         self._last.clear()
@@ -492,7 +493,6 @@ class Compiled:
         self._stays.clear()
         self.parts.forget()
         self._recaptured.clear()
-        self._failures = self._eager = 0
 
 
 def _tell(text):

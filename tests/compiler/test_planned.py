@@ -195,3 +195,13 @@ def test_tensors_that_get_other_memory_are_put_back_before_the_call_runs_as_it_i
         expected = (expected + rows) * 3
         result = step(torch.ones(rows, 2))
         assert result is weight.grad and torch.equal(result, torch.full((2, 2), float(expected)))
+
+
+def test_calls_that_were_too_large_are_not_remembered_for_ever():
+    run = torch.compile(lambda x: (x * 2).sum(0), memory_limit=0, dynamic=False)
+    for n in range(1, 80):
+        with pytest.raises(MemoryLimitError):
+            run(torch.ones(n, 3))
+    assert len(run._too_large) == 64
+    with pytest.raises(MemoryLimitError):
+        run(torch.ones(1, 3))
