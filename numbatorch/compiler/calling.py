@@ -8,6 +8,7 @@ import linecache
 import sys
 import weakref
 
+from ..storage import Storage
 from ..tensor import Tensor
 from . import interrupts, traced
 from .places import same
@@ -117,8 +118,12 @@ def write(program):
         s.add(f"if {'not quiet and ' if program.gradients else ''}program.absent(): return MISS")
     free = [k for k, own in enumerate(program.inputs) if own[3] is None]
     if program.shared_matters and free and not program.written_inputs:
-        s.scope["states"] = program.states
-        s.add(f"if {' or '.join(f't{k}._storage in states' for k in free)}: return MISS")
+        s.scope |= {"states": program.states, "plain": Storage}
+        for k in free:
+            if not program.sharing:
+                s.add(f"if t{k}._storage in states: return MISS")
+            other = "" if program.sharing else f"t{k}._storage.__class__ is not plain and "
+            s.add(f"if {other}program.is_held(t{k}._storage): return MISS")
     elif program.shared_matters and free:
         s.add(f"if program.overlap([{', '.join(f't{k}' for k in range(len(program.inputs)))}]): return MISS")
     bases = [f"t{b.storage}._ptr" for b in program.dynamic_inputs]

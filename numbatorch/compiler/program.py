@@ -2,6 +2,7 @@
 
 import os
 import sys
+from bisect import bisect_right
 from collections import OrderedDict
 from types import FunctionType
 
@@ -14,7 +15,7 @@ from ..cpu.program import Base
 from ..device import CPU
 from ..generator import default_of
 from ..recording import Layouts
-from ..storage import Storage
+from ..storage import BorrowedStorage, SharedStorage, Storage, TwinStorage
 from ..tensor import Tensor
 from . import calling, contents, costs, native, on_gpu, replay, traced
 from .graph import Buffer
@@ -25,6 +26,7 @@ from .structure import equal
 from .values import Items, class_dict, readable
 
 _new = object.__new__
+SHARING = BorrowedStorage, SharedStorage, TwinStorage  # which may be in the memory of another storage
 
 
 class Owned:
@@ -123,6 +125,8 @@ class Program:
         written = set().union(*(s.writes() for s in graph.steps)) if graph.steps else set()
         self.written_inputs = {b.storage for b in self.dynamic_inputs if b in written}
         self.states = {b.storage for b in graph.buffers if b.kind == "state"}
+        self.sharing = any(s.__class__ in SHARING for s in self.states)
+        self._held = _merged((b.address, b.address + b.nbytes) for b in graph.buffers if b.kind == "state" and b.nbytes)
         kinds = [s.kind for s in graph.steps]
         self.draws_first = "check" in kinds and "draw" in kinds and kinds.index("draw") < (
             len(kinds) - kinds[::-1].index("check"))
@@ -335,11 +339,21 @@ class Program:
         check = self.graph.steps[k].check
         return check is not None and all(kind == "option" for kind, _ in traced.sources(check))
 
+    def is_held(self, storage):
+        """Whether a storage is one that the function holds, or in its memory: borrowed twice, or seen by `.data`."""
+        if storage in self.states:
+            return True
+        if not self.sharing and storage.__class__ not in SHARING:
+            return False
+        starts, ends = self._held
+        k = bisect_right(ends, storage.ptr)
+        return k < len(starts) and starts[k] < storage.ptr + storage.nbytes
+
     def overlap(self, tensors):
         """Whether tensors among the arguments share memory that something writes to."""
         if not self.shared_matters:
             return False
-        if any(self.inputs[k][3] is None and t._storage in self.states for k, t in enumerate(tensors)):
+        if any(self.inputs[k][3] is None and self.is_held(t._storage) for k, t in enumerate(tensors)):
             return True
         end, written = 0, False  # of what comes before, by address, and reaches furthest
         for start, stop, k in sorted((t._ptr, t._ptr + t._layout.nbytes, k) for k, t in enumerate(tensors)):
@@ -454,6 +468,18 @@ class Program:
     def mark_used(self, tensor):
         """Make a result one whose history was gone through."""
         tensor._needs_grad, tensor._node = True, new_node(_USED, Layouts((tensor._layout,)), (), (), 1)
+
+
+def _merged(ranges):
+    """(starts, ends) of the ranges that some make together, in their order."""
+    starts, ends = [], []
+    for start, end in sorted(ranges):
+        if ends and start < ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+    return starts, ends
 
 
 def constant(buffer):

@@ -173,6 +173,28 @@ def test_arguments_may_overlap():
             assert (found[:4] == 100).all(), name  # it is no copy
 
 
+@pytest.mark.parametrize("borrowed", [False, True])
+def test_arguments_may_be_in_memory_that_the_function_holds(borrowed):
+    """Under another storage: of the same array, or of `.data`."""
+    array = np.ones((8, 8), np.float32)
+    held = torch.from_numpy(array) if borrowed else torch.ones(8, 8)
+    same, other = torch.from_numpy(array) if borrowed else held.data, torch.ones(8, 8)
+
+    def step(x):
+        y = x @ x
+        held.add_(1)  # which comes first in the program, where it is not what x is
+        return x * 2 + y
+    run = torch.compile(step)
+    for k in range(8):
+        x = same if k > 4 else other
+        held.fill_(3)
+        found = run(x)
+        held.fill_(3)
+        assert torch.equal(found, step(x))
+    assert run.programs[0].runs and run.programs[0].is_held(same._storage)
+    assert not run.programs[0].is_held(other._storage) and not run.programs[0].is_held(torch.empty(0)._storage)
+
+
 def test_the_order_of_keys_counts():
     def weighted(*given, **named):
         parts = [*named.values()] if named else [*given[0].values()]
