@@ -103,7 +103,7 @@ class _Kernel:
     def _inner(self, depth, first, after, body, again):
         """A row of windows inside the input, in steps of as many as vectors hold where a window may be done `again`."""
         last = self.g.rank - 1
-        if not again or self.g.lanes == 1 or self._loops() and "n" in self.g.last:  # LLVM would say that it cannot
+        if not again or self.g.lanes == 1:
             self.add(depth, f"for o{last} in range({first}, {after}):")
             self._whole(depth + 1, body)
             return

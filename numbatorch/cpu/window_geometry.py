@@ -26,11 +26,12 @@ class Geometry:
             self.inside = [(0, 0)] * rank
         self.whole = all(span == (0, n) for span, n in zip(self.inside, windows, strict=True))
         self.tiles = self.whole and self.kernel == self.stride and set(self.step) == {1}  # windows never overlap
-        low, high = self.inside[-1]
-        self.lanes = next((n for n in LANES if n <= high - low), 1)
         tensors = list(inputs) + list(request.outputs)
         self.rows = [t.strides if t.ndim == rank + 2 else (0, *t.strides) for t in tensors]
         self.last = [geometry.stride_class(r[-1]) for r in self.rows]
+        low, high = self.inside[-1]
+        # Steps that only the run knows make no vector code faster, and of some LLVM says on stderr that it makes none.
+        self.lanes = 1 if "n" in self.last else next((n for n in LANES if n <= high - low), 1)
         first = tensors[0]
         self.lead = first.shape[:2] if first.ndim == rank + 2 else (1, first.shape[0])
         # Planes at even steps are found without a division, which costs as much as a small plane.
