@@ -20,7 +20,7 @@ from .places import Unsupported, same
 from .program import Program, View
 from .sizes import Size
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
-from .values import Items
+from .values import Items, readable
 
 ARGUMENTS = "the arguments"  # what two captures differ in that may both become programs
 GRADIENTS = "gradients are in other memory"
@@ -207,7 +207,7 @@ class Candidate:
             return f"the results, {self.returns!r:.60} and {other.returns!r:.60}"
         for a, b in zip(self.signature(), other.signature(), strict=False):
             if a != b:
-                return f"{b[0]}: {_difference(a[1], b[1])}"
+                return f"{b[0]}: {(_another if b[0] == 'the places' else _difference)(a[1], b[1])}"
         for a, b in zip(mine.places.entries, theirs.places.entries, strict=True):
             if a[3] is not b[3] and not same(a[3], b[3]):
                 return f"{a[4]}"
@@ -371,6 +371,12 @@ def used(node):
 def attempt_tensors(attempt):
     """Ids of tensors that were there before the call."""
     return {**{id(t): t for t in attempt.tensors}, **{i: t for i, (t, _) in attempt.places.tensors.items()}}
+
+
+def _another(before, after):
+    """Where two walks have come to different objects first."""
+    first = next((b for a, b in zip(before, after, strict=False) if a != b), None)
+    return f"{readable(first[3])} is another object" if first else "the function can reach more objects, or less"
 
 
 def _difference(a, b):

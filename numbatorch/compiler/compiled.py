@@ -357,7 +357,8 @@ class Compiled:
             lines = attempt.lines
             if "the call changes" in why or "keeps tensors" in why:
                 source = (self if self._whole is None else self._whole).parts.source
-                lines = source.changing() if source is not None else lines
+                changed = why.partition("the call changes ")[2].partition(" ")[0]
+                lines = source.changing(changed) if source is not None else lines
             if not why.startswith("not yet: ") or self._failures >= 2:
                 if self._divide(why, lines):
                     return result

@@ -6,6 +6,7 @@ a program was captured from has to be still in its place.
 """
 
 import array
+import builtins
 import contextvars
 import ctypes
 import enum
@@ -80,7 +81,8 @@ class Places:
     "class" (an attribute), "names" (of a class), "context" (a variable's value) and "size" (of a list, or the keys of a
     dict; key None). tensors: {id: (tensor, path)}. gradients: [(tensor, its .grad, path)]. options: places of an
     optimizer's numbers, [(dict, or Items of a tuple in one, key, value, path)]. randoms: files, iterators, and
-    generators of NumPy and Python, [(object, path)]. generators: {id of its frame: (generator, path)}. codes: {id: code} of the functions.
+    generators of NumPy and Python, [(object, path)]. generators: {id of its frame: (generator, path)}. codes: {id:
+    code} of the functions.
     """
 
     def __init__(self):
@@ -228,6 +230,8 @@ class Places:
         if isinstance(own, dict):
             groups = own.get("param_groups") if hasattr(kind, "add_param_group") else None
             self.entries.append(("size", own, None, tuple(own), path))
+            if _tells_its_class(kind):
+                self.entries.append(("slot", value, "__class__", kind, f"{path}.__class__"))
             bases = _library_bases(kind)
             for name, v in list(own.items()):
                 if name not in _UNSEEN and not (name == "param_groups" and isinstance(groups, list)) and (
@@ -314,8 +318,9 @@ class Places:
         if names & _ANY:
             self._dict(scope, f"{scope.get('__name__')}, of which {path} uses any name")
         self._used |= names
-        for name in sorted(globals_in(code) & scope.keys()):
-            self._entry("dict", scope, name, scope[name], name)
+        for name in sorted(globals_in(code)):
+            if name in scope or hasattr(builtins, name):  # which a global variable may come before later
+                self._entry("dict", scope, name, scope.get(name, ABSENT), name)
         for name in imports_in(code):  # modules that it imports by itself
             for full in (name, f"{scope.get('__package__')}.{name}"):
                 if full in sys.modules:
@@ -412,6 +417,13 @@ def _library_bases(kind):
         elif of_library(base) and base is not object and base.__module__ not in ("typing", "abc"):
             return None
     return tuple(found)
+
+
+@functools.lru_cache(1024)
+def _tells_its_class(kind):
+    """Whether `__class__` of an object is its type, and may be set."""
+    return kind.__getattribute__ is object.__getattribute__ and bool(kind.__flags__ & 1 << 9) and not any(
+        "__class__" in vars(base) for base in kind.__mro__[:-1])
 
 
 def _by_library(name, bases):

@@ -64,9 +64,16 @@ class Source:
         self.shared = shared
         self.locals = (names_in(tree.body).stores | set(self.parameters)) - shared
 
-    def changing(self):
-        """Lines of statements that look as if they change objects: items, attributes, lists, global variables."""
-        found = set()
+    def changing(self, path=""):
+        """Lines of statements that look as if they change objects: items, attributes, lists, global variables.
+
+        path: of what was seen to change (`schedule.last_epoch`); calls of its object's methods (`schedule.step()`)
+        are among them then.
+        """
+        found, owners = set(), {}
+        first, _, rest = path.partition(".")
+        if first == self.tree.name and self.tree.args.args:  # of a method
+            path = f"{self.tree.args.args[0].arg}.{rest}"
         for node in ast.walk(self.tree):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(
                 node, (ast.AugAssign, ast.AnnAssign)) else []
@@ -75,7 +82,10 @@ class Source:
                    for t in targets) or isinstance(call, ast.Call) and isinstance(
                        call.func, ast.Attribute) and call.func.attr in _CHANGES:
                 found.add(node.lineno)
-        return found
+            elif isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+                owners.setdefault(ast.unparse(call.func.value), []).append(node.lineno)
+        holders = [owner for owner in owners if path.startswith((f"{owner}.", f"{owner}["))]
+        return found.union(owners[max(holders, key=len)]) if holders else found
 
     def split(self, lines, make):
         """The function in parts; None where nothing would be left of it. make(key, function) gives what is called in

@@ -59,11 +59,59 @@ def test_one_program_follows_a_schedule(optimizer, schedule):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_schedule_inside_the_step_goes_on_as_in_eager_code(schedule):
-    expected, _ = trained("Adam", schedule, compiled=False, inside=True)
-    found, step = trained("Adam", schedule, compiled=True, inside=True)
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+def test_a_schedule_inside_a_step_stays_python_beside_a_program(optimizer, schedule):
+    expected, _ = trained(optimizer, schedule, compiled=False, inside=True)
+    found, step = trained(optimizer, schedule, compiled=True, inside=True)
     assert found == expected
+    part, = step.parts.held.values()
+    assert len(part.programs) == 1 and part.programs[0].runs == 6, step.explain()
     assert "scheduler.last_epoch" in step.explain()
+
+
+class Trainer:
+    """A model with what trains it."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.model = nn.Linear(5, 3)
+        self.optimizer = torch.optim.Adam(self.model.parameters())
+        self.scheduler = schedulers.OneCycleLR(self.optimizer, 0.1, total_steps=40)
+
+    def advance(self, x):
+        """One step, that of the schedule included."""
+        self.optimizer.zero_grad()
+        loss = self.model(x).square().mean()
+        loss.backward()
+        self.optimizer.step()
+        self.scheduler.step()
+        return loss
+
+    def count(self, x):
+        """A step without that of the schedule, which is asked how far it is."""
+        self.optimizer.zero_grad()
+        loss = self.model(x).square().mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss if self.scheduler.last_epoch < 50 else -loss
+
+
+@pytest.mark.parametrize("name", ["advance", "count"])
+def test_a_schedule_that_a_method_holds(name):
+    plain, own = Trainer(), Trainer()
+    run = torch.compile(getattr(own, name))
+    for _ in range(12):
+        x = torch.randn(4, 5)
+        assert torch.equal(run(x), getattr(plain, name)(x))
+        if name == "count":
+            plain.scheduler.step()
+            own.scheduler.step()
+    assert all(torch.equal(a, b) for a, b in zip(own.model.parameters(), plain.model.parameters(), strict=True))
+    if name == "advance":
+        part, = run.parts.held.values()
+        assert len(part.programs) == 1 and part.programs[0].runs == 6, run.explain()
+    else:
+        assert "count.scheduler._last_lr is another object" in run.explain()
 
 
 def test_numbers_of_a_tuple_are_asked_for_what_they_are():
