@@ -239,7 +239,8 @@ class Program:
             elif kind == "cell":
                 now = look((kind, container, key))
                 guard.cell(container, now, now is ABSENT)
-            elif not (isinstance(container, FunctionType) and guard.field(container, key, look(entry))):
+            elif not (guard.kind(container) if key == "__class__" else
+                      isinstance(container, FunctionType) and guard.field(container, key, look(entry))):
                 slow.append(entry)
         for number, (container, entries) in dicts.items():
             known = {k for k, _ in entries}

@@ -257,6 +257,7 @@ def counts_references():
             and not hasattr(sys, "gettotalrefcount") and ctypes.sizeof(ctypes.c_void_p) == 8)
 
 
+_TYPE = 8  # where an object has its type: after the count of references
 _TAG = 24  # where a dict has its version tag: after the count of references, the type and its size
 
 
@@ -307,6 +308,14 @@ class Guard:
             return False
         self._rows.append((WORD, id(holder) + offset, 0, 0 if value is None else id(value)))
         self._keep += [holder, value]
+        return True
+
+    def kind(self, holder):
+        """The class of an object; whether it can be seen from here."""
+        if not counts_references():
+            return False
+        self._rows.append((WORD, id(holder) + _TYPE, 0, id(type(holder))))
+        self._keep += [holder, type(holder)]
         return True
 
     def order(self, holder):

@@ -350,3 +350,29 @@ def test_results_of_an_inference_mode_inside():
     whole = torch.compile(torch.inference_mode()(both))
     for _ in range(5):
         assert all(r.is_inference() for r in whole(torch.randn(3)))
+
+
+def test_an_object_of_another_class_and_a_name_before_a_builtin(monkeypatch):
+    class Doubling:
+        def scale(self):
+            return abs(-2.0)
+
+    class Tripling(Doubling):
+        def scale(self):
+            return 3.0
+    held, x = Doubling(), torch.ones(4)
+    run = torch.compile(lambda x: x * held.scale())
+    for _ in range(5):
+        assert torch.equal(run(x), x * 2)
+    monkeypatch.setitem(globals(), "abs", lambda value: 5.0)
+    assert torch.equal(run(x), x * 5)
+    monkeypatch.delitem(globals(), "abs")
+    assert torch.equal(run(x), x * 2)
+    held.__class__ = Tripling
+    assert torch.equal(run(x), x * 3)
+    model = torch.nn.Linear(4, 4)
+    run = torch.compile(model)
+    for _ in range(5):
+        run(x)
+    model.__class__ = type("Other", (torch.nn.Linear,), {"forward": lambda self, x: x * 7})
+    assert torch.equal(run(x), x * 7)
