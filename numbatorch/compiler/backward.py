@@ -172,7 +172,8 @@ class Backward:
     name = "CompiledFunctionBackward"
 
     def __init__(self, graph, inputs, views, targets, roots, kept):
-        from .program import Owned, _runner, constant
+        from .owned import Owned, constant
+        from .program import _runner
         self.graph, self.inputs, self.views, self.targets, self.roots = graph, inputs, views, targets, roots
         self.positions = range(len(targets))
         self.plan, self._lock = MemoryPlan(graph), threading.Lock()

@@ -16,8 +16,9 @@ from .backward import Backward, split
 from .capture import unexplained
 from .graph import Buffer, Graph, Number, Place, Step
 from .memory import MemoryPlan, highest, lifetimes
+from .owned import View
 from .places import Unsupported, same
-from .program import Program, View
+from .program import Program
 from .sizes import Size
 from .structure import check_result, equal, flatten, numbers_of, with_numbers
 from .values import Items, readable

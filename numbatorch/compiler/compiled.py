@@ -21,8 +21,7 @@ from .places import Unsupported
 from .structure import flatten
 
 PROGRAMS, ATTEMPTS = 8, 6  # of one function: variants that are kept, captures without agreement before giving up
-REHEARSALS = 3  # captures for many sizes that are tried in vain
-NAMED = 16  # guards that explain() names
+REHEARSALS, NAMED = 3, 16  # captures for many sizes that are tried in vain; guards that explain() names
 SHAPES = 64  # programs that are kept in all, where variants differ in sizes: the one used longest ago goes
 GRAPHS = 32  # of those on a GPU, whose driver keeps memory for each of their graphs
 

@@ -20,10 +20,11 @@ from .graph import Buffer, Graph, Place
 from .launches import lower
 from .memory import gap, highest, lifetimes, rounded
 from .order import updates_early
+from .owned import View
 from .passes import ON_CPU, ON_GPU, PASSES
 from .passes.compose import planned
 from .passes.order import makes_temporaries, numbers_of, writers_of
-from .program import Program, View, modes
+from .program import Program, modes
 from .sizes import LEAST, Size, terms_of
 from .structure import Leaf, equal
 

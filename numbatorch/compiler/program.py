@@ -15,54 +15,19 @@ from ..cpu.program import Base
 from ..device import CPU
 from ..generator import default_of
 from ..recording import Layouts
-from ..storage import BorrowedStorage, SharedStorage, Storage, TwinStorage
+from ..storage import BorrowedStorage, SharedStorage, TwinStorage
 from ..tensor import Tensor
 from . import calling, contents, costs, native, on_gpu, replay, traced
 from .graph import Buffer
-from .memory import Arena, MemoryPlan, room
+from .memory import Arena, MemoryPlan
 from .modes import Modes, modes
+from .owned import Owned, constant
 from .places import ABSENT, look, same
 from .structure import equal
 from .values import Items, class_dict, readable
 
 _new = object.__new__
 SHARING = BorrowedStorage, SharedStorage, TwinStorage  # which may be in the memory of another storage
-
-
-class Owned:
-    """Memory that outlives a run: a result, or a gradient. It is used again when nobody holds it any more."""
-
-    __slots__ = ("buffer", "storage")
-
-    def __init__(self, buffer, stays=False):
-        """stays: in a block that is no larger than it, as for a gradient, which is rarely made anew."""
-        self.buffer, self.storage = buffer, Storage.allocate(0 if stays else buffer.nbytes, buffer.device)
-        if stays:
-            self.storage.block, self.storage.ptr = room(buffer.device, buffer.nbytes)
-            self.storage.nbytes = buffer.nbytes
-
-    def renewed(self):
-        """New memory in place of what something still looks at."""
-        self.storage = Storage.allocate(self.buffer.nbytes, self.buffer.device)
-        return self.storage
-
-    def fresh(self):
-        """The storage, or a new one where something still looks at it."""
-        if self.storage is None or sys.getrefcount(self.storage) > 2 or sys.getrefcount(self.storage.block) > 2:
-            return self.renewed()
-        return self.storage
-
-
-class View:
-    """How to make a tensor over a buffer: its layout and offset; or the tensor itself, where it was there before.
-
-    history: "used" where eager code gives it one that was gone through; "same" for an argument itself.
-    """
-
-    __slots__ = ("buffer", "offset", "layout", "tensor", "history")
-
-    def __init__(self, buffer, offset, layout, tensor=None, history=None):
-        self.buffer, self.offset, self.layout, self.tensor, self.history = buffer, offset, layout, tensor, history
 
 
 class Program:
@@ -481,13 +446,6 @@ def _merged(ranges):
             starts.append(start)
             ends.append(end)
     return starts, ends
-
-
-def constant(buffer):
-    """(memory with the contents of a constant, its address)."""
-    block, at = room(buffer.device, buffer.nbytes)
-    contents.write(buffer.device, at, buffer.content)
-    return block, at
 
 
 def _references(value):
