@@ -18,8 +18,21 @@ def form(request):
     if columns.when(request, outer, inner, strides):
         return "columns"
     if split.when(request, outer, inner, classes):
-        return "split"
-    return "strided" if "n" in classes else "rows"
+        return "split, one by one" if _one_by_one(request) else "split"
+    return "strided" if "n" in classes else "rows, one by one" if _one_by_one(request) else "rows"
+
+
+def _one_by_one(request):
+    """Whether a formula calls the C library, as no vector can: its sums have another order then."""
+    called = _CALLED if request.compute == "float64" else _CALLED_ALWAYS
+    return any(n.op in called and not (n.op == "pow" and n.args[1].op == "const" and n.args[1].args[0] in _POWERS)
+               for n in tree.order(*tree.expand(*request.roots)))
+
+
+_CALLED_ALWAYS = frozenset("fmod mod floordiv nextafter".split())
+_CALLED = _CALLED_ALWAYS | frozenset("sin cos tan asin acos atan sinh cosh asinh acosh atanh lgamma tgamma atan2 hypot "
+                                     "pow".split())
+_POWERS = (-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4)  # written as products and roots
 
 
 def walk(request):

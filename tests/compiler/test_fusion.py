@@ -1,6 +1,9 @@
 """What passes bring together: which steps become one, and that values keep their bits."""
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -207,3 +210,35 @@ def test_random_row_formulas_keep_their_bits(first):
             for a, b in zip(run(x, y), sums(x, y), strict=True):
                 assert torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num()), seed
         assert run.programs, (seed, run.explain())
+
+
+@pytest.mark.parametrize("dtype, names", [
+    (torch.float32, "fmod remainder floor_divide"),
+    (torch.float64, "fmod remainder pow atan2 hypot lgamma sin tan asinh sinc exp square")])
+def test_sums_keep_their_order_whatever_a_formula_calls(dtype, names):
+    a, b = torch.rand(7, 1500, dtype=dtype) * 9 + 0.5, torch.rand(7, 1500, dtype=dtype) + 0.5
+    for name in names.split():
+        op = getattr(torch, name)
+        taken = (a, b) if name in "fmod remainder floor_divide pow atan2 hypot".split() else (a,)
+
+        def sums(*taken, op=op):
+            return op(*taken).sum(-1)
+        run = torch.compile(sums)
+        for _ in range(4):
+            assert torch.equal(run(*taken), sums(*taken)), name
+        if name in ("exp", "square"):  # in vectors, so in the sum's kernel
+            assert len(run.graph.steps) == 1, run.explain()
+
+
+def test_no_loop_is_asked_for_vectors_that_it_cannot_have(tmp_path):
+    code = """
+import numbatorch as torch
+a, b = torch.rand(7, 300) + 0.5, torch.rand(7, 300) + 0.5
+run = torch.compile(lambda a, b: torch.fmod(a, b).sum(-1))
+for _ in range(3):
+    run(a, b)
+torch.poisson(a), torch._standard_gamma(a), torch.nn.functional.max_pool1d(a, 3)
+"""
+    own = {**os.environ, "NUMBATORCH_CACHE_DIR": str(tmp_path / "cache"), "NUMBATORCH_PACKS": str(tmp_path)}
+    found = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, check=True)
+    assert found.stderr == ""
