@@ -423,5 +423,5 @@ def _from_sublists(args):
 @composite(namespaces=("", "nn.functional"), method=False)
 def bilinear(input1, input2, weight, bias=None):
     """input1[..., i] weight[o, i, j] input2[..., j] + bias[o]: (..., I), (..., J), (O, I, J), (O,) -> (..., O)."""
-    result = einsum.call("...i,oij,...j->...o", input1, weight, input2)
+    result = einsum.call("...i,oij,...j->...o", input1, weight, input2).contiguous()
     return result if bias is None else result + bias
