@@ -9,20 +9,9 @@ import pytest
 
 import numbatorch as torch
 from numbatorch.cpu import bands
+from tests.compiler.agreement import steps_of
 
 nn, F = torch.nn, torch.nn.functional
-
-
-def steps_of(function, *args):
-    """Names of the steps of a compiled function whose results agree with the function's own."""
-    run = torch.compile(function)
-    for _ in range(3):
-        found, expected = run(*args), function(*args)
-    assert run.programs, run.explain()
-    flat = (found, expected) if isinstance(found, tuple) else ((found,), (expected,))
-    for a, b in zip(*flat, strict=True):
-        assert torch.equal(a, b)
-    return [s.name for s in run.graph.steps]
 
 
 def gradients(function, *wanted):

@@ -3,6 +3,7 @@
 import pytest
 
 import numbatorch as torch
+from tests.compiler.agreement import steps_of
 
 F, norm = torch.nn.functional, torch.linalg.vector_norm
 
@@ -13,17 +14,6 @@ def threads(request):
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
-
-
-def steps_of(function, *args):
-    """Names of the steps of a compiled function whose results have the bits of the function's own."""
-    run = torch.compile(function)
-    for _ in range(3):
-        found, expected = run(*args), function(*args)
-    assert run.programs, run.explain()
-    for a, b in zip(found, expected, strict=True):
-        assert a.dtype is b.dtype and torch.equal(a, b)
-    return [s.name for s in run.graph.steps]
 
 
 @pytest.mark.parametrize("dim", [{}, {"dim": -1}, {"dim": 0}], ids=["all", "last", "first"])

@@ -4,7 +4,8 @@ import pytest
 
 import numbatorch as torch
 from numbatorch.nn import functional as F
-from tests.cuda.test_fusion import numbers, steps_of
+from tests.compiler.agreement import steps_of
+from tests.cuda.test_fusion import numbers
 
 pytestmark = pytest.mark.usefixtures("gpu")
 

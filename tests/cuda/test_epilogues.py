@@ -11,8 +11,9 @@ from numbatorch.expr import tree
 from numbatorch.layout import layout
 from numbatorch.nn import functional as F
 from numbatorch.ops.contraction import linear_rows
+from tests.compiler.agreement import steps_of
 from tests.cuda.assembling import assemble
-from tests.cuda.test_fusion import numbers, steps_of
+from tests.cuda.test_fusion import numbers
 
 pytestmark = pytest.mark.usefixtures("gpu")
 TIMES = pytest.mark.parametrize("times", [1, 10], ids=["by nests", "by tiles"])  # rows of products are so many

@@ -6,21 +6,10 @@ import numbatorch as torch
 from numbatorch.cuda import fusion, row_levels, rows, split
 from numbatorch.cuda.compile import compile_kernel
 from numbatorch.nn import functional as F
+from tests.compiler.agreement import steps_of
 from tests.cuda.assembling import assemble
 
 pytestmark = pytest.mark.usefixtures("gpu")
-
-
-def steps_of(function, *args):
-    """Names of the steps of a compiled function whose results agree with the function's own."""
-    run = torch.compile(function)
-    for _ in range(3):
-        found, expected = run(*args), function(*args)
-    assert run.programs, run.explain()
-    flat = (found, expected) if isinstance(found, tuple) else ((found,), (expected,))
-    for a, b in zip(*flat, strict=True):
-        assert a.device == b.device and torch.equal(a.cpu(), b.cpu())
-    return [s.name for s in run.graph.steps]
 
 
 def numbers(*shape, dtype=None):
